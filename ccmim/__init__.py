@@ -1,0 +1,24 @@
+"""ccMIM: contextual masked image modelling on OpenMMLab.
+
+Light to import: the Vision Transformer and the methods, and with them timm, are
+loaded when they are first asked for.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = '0.1.0'
+
+_LAZY = {
+    'VisionTransformer': 'ccmim.vit',
+    'CCMIM': 'ccmim.methods',
+    'MAE': 'ccmim.methods',
+}
+
+__all__ = ['__version__', *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(_LAZY[name]), name)
