@@ -1,0 +1,16 @@
+"""The Vision Transformer and its parts."""
+
+from ccmim.vit.archs import ARCHS
+from ccmim.vit.backbone import VisionTransformer, draw_linear
+from ccmim.vit.block import Block, LayerNorm
+from ccmim.vit.pos_embed import resample_pos_embed, sincos_pos_embed
+
+__all__ = [
+    'ARCHS',
+    'Block',
+    'LayerNorm',
+    'VisionTransformer',
+    'draw_linear',
+    'resample_pos_embed',
+    'sincos_pos_embed',
+]

@@ -1,0 +1,68 @@
+"""Sizes of the Vision Transformer, and the checks of what it is asked to be."""
+
+from collections.abc import Mapping, Sequence
+
+ARCHS = {
+    'tiny': dict(embed_dim=192, depth=12, num_heads=3),
+    'small': dict(embed_dim=384, depth=12, num_heads=6),
+    'base': dict(embed_dim=768, depth=12, num_heads=12),
+    'large': dict(embed_dim=1024, depth=24, num_heads=16),
+    'huge': dict(embed_dim=1280, depth=32, num_heads=16),
+}
+
+
+def resolve_arch(arch: str | Mapping[str, int]) -> Mapping[str, int]:
+    """Look up an architecture by name, or check one that is given by its numbers.
+
+    Raises:
+        ValueError: If the name is unknown or a number is missing or superfluous.
+    """
+    if isinstance(arch, str) and arch not in ARCHS:
+        raise ValueError(f'arch={arch!r} is unknown; choose one of {sorted(ARCHS)}')
+    values = ARCHS[arch] if isinstance(arch, str) else arch
+    if set(values) != {'embed_dim', 'depth', 'num_heads'}:
+        raise ValueError(
+            f'arch={dict(values)} must give embed_dim, depth and num_heads'
+        )
+    return values
+
+
+def resolve_grid(img_size: int | Sequence[int], patch_size: int) -> tuple[int, int]:
+    """Compute the rows and columns of patches of an image of the given size.
+
+    Raises:
+        ValueError: If the size is not one or two positive multiples of the patch side.
+    """
+    sides = [img_size] * 2 if isinstance(img_size, int) else list(img_size)
+    if len(sides) != 2 or any(s < patch_size or s % patch_size for s in sides):
+        raise ValueError(
+            f'img_size={img_size} must be one or two multiples of '
+            f'patch_size={patch_size}'
+        )
+    return sides[0] // patch_size, sides[1] // patch_size
+
+
+def check_choices(
+    depth: int,
+    pos_embed: str,
+    out_indices: Sequence[int],
+    global_blocks: Sequence[int],
+    drop_path_rate: float,
+    frozen_stages: int,
+) -> None:
+    """Check the backbone's arguments against its depth.
+
+    Raises:
+        ValueError: Naming the argument that is out of range.
+    """
+    if pos_embed not in ('sincos', 'learned'):
+        raise ValueError(f"pos_embed={pos_embed!r} must be 'sincos' or 'learned'")
+    for name, blocks in dict(
+        out_indices=out_indices, global_blocks=global_blocks
+    ).items():
+        if any(not 0 <= i < depth for i in blocks):
+            raise ValueError(f'{name}={tuple(blocks)} must lie in [0, {depth - 1}]')
+    if not 0 <= drop_path_rate < 1:
+        raise ValueError(f'drop_path_rate={drop_path_rate} must lie in [0, 1)')
+    if not -1 <= frozen_stages <= depth:
+        raise ValueError(f'frozen_stages={frozen_stages} must lie in [-1, {depth}]')

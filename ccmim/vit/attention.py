@@ -1,0 +1,89 @@
+"""Self-attention on PyTorch's fused kernel, with the class token's row beside it.
+
+B batch, N tokens (class token included), D width, H heads, C channels of a head.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with timm's parameter names (``qkv``, ``proj``).
+
+    Args:
+        dim: Width D.
+        num_heads: Number of heads H; must divide ``dim``.
+        qkv_bias: Whether queries, keys and values have a bias.
+
+    Raises:
+        ValueError: If ``num_heads`` does not divide ``dim``.
+    """
+
+    def __init__(self, dim: int, num_heads: int, qkv_bias: bool = True) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'num_heads={num_heads} must divide embed_dim={dim}')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix tokens: (B, N, D) to (B, N, D)."""
+        return self.attend(*self.heads(x))
+
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Project tokens (B, N, D) to queries, keys and values, each (B, H, N, C)."""
+        batch, length, dim = x.shape
+        qkv = self.qkv(x).reshape(
+            batch, length, 3, self.num_heads, dim // self.num_heads
+        )
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        return q, k, v
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend, join the heads and project: 3 x (B, H, N, C) to (B, N, D)."""
+        x = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(x.transpose(1, 2).flatten(2))
+
+
+def class_to_patch_attention(q: Tensor, k: Tensor) -> Tensor:
+    """Compute how much the class token attends to each patch, averaged over heads.
+
+    The fused kernel never forms the attention matrix; this one row of it costs N*D
+    operations instead of N*N*D.
+
+    Args:
+        q: Queries of shape (B, H, N, C), the class token first.
+        k: Keys of shape (B, H, N, C).
+
+    Returns:
+        Probabilities of shape (B, N - 1), at least float32; each row sums to one minus
+        the class token's attention to itself.
+    """
+    logits = (q[:, :, :1] * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, 1, N)
+    return _softmax(logits).mean(dim=1)[:, 0, 1:]
+
+
+def patch_to_class_attention(q: Tensor, k: Tensor) -> Tensor:
+    """Compute how much each patch attends to the class token, averaged over heads.
+
+    Unlike the row, the column needs the normaliser of every row, hence the whole
+    matrix: slower, and there only because an early version of the published code
+    scored patches so.
+
+    Args:
+        q: Queries of shape (B, H, N, C), the class token first.
+        k: Keys of shape (B, H, N, C).
+
+    Returns:
+        Probabilities of shape (B, N - 1), at least float32, each in [0, 1].
+    """
+    logits = (q[:, :, 1:] * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    return _softmax(logits).mean(dim=1)[:, :, 0]
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    # Scores order patches, so they are formed in float32 even where the pass is bf16.
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return logits.softmax(dim=-1, dtype=wide)

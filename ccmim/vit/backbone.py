@@ -1,0 +1,303 @@
+"""The one Vision Transformer, for pretraining and for every downstream task.
+
+B batch, H W image, P patch side, N patches, D width.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from timm.layers import PatchEmbed
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ccmim.registry import MODELS
+from ccmim.vit.archs import check_choices, resolve_arch, resolve_grid
+from ccmim.vit.attention import class_to_patch_attention, patch_to_class_attention
+from ccmim.vit.block import Block, LayerNorm
+from ccmim.vit.pos_embed import resample_pos_embed, sincos_pos_embed
+
+SCORES = {'row': class_to_patch_attention, 'column': patch_to_class_attention}
+
+
+@MODELS.register_module()
+class VisionTransformer(BaseModule):
+    """Vision Transformer whose parameters carry timm's and MAE's names.
+
+    Pretraining calls ``embed``, ``class_attention`` and ``encode``; a dense task calls
+    ``forward``. The class token is known in here only: everywhere else a token is a
+    patch. What a dense task's ``forward`` does not use (later blocks, the final norm,
+    with windows the class token) is frozen, so that distributed training needs no
+    search for unused parameters.
+
+    Args:
+        arch: Name in ``ARCHS`` or a dict with ``embed_dim``, ``depth``, ``num_heads``.
+        img_size: Side or (height, width) in pixels for which positions are held; other
+            sizes are resampled on the fly.
+        patch_size: Side P of a patch in pixels.
+        in_chans: Channels of an image.
+        pos_embed: 'sincos' for fixed positions, 'learned' for trained ones.
+        out_indices: Blocks, counted from 0, whose feature maps ``forward`` returns.
+            When empty it returns one map, of the last block after the final norm.
+        out_norm: Whether the final norm is applied to each returned map.
+        window_size: Side in patches of the attention windows in ``forward``; 0 for
+            global attention everywhere.
+        global_blocks: Blocks that keep global attention when ``window_size`` is set.
+        drop_path_rate: Stochastic depth of the last block, rising linearly from 0.
+        frozen_stages: -1 trains all, 0 freezes the embedding, k also k blocks.
+        with_cp: Whether blocks are recomputed in the backward pass to save memory.
+        mlp_ratio: Width of the MLPs in units of the width D.
+        qkv_bias: Whether queries, keys and values have a bias.
+        init_cfg: ``dict(type='Pretrained', checkpoint=FILE, allow_missing=[...])``
+            loads a file strictly; see ``ccmim.checkpoints.load_backbone``.
+
+    Raises:
+        ValueError: If a value is out of range or two do not fit together.
+    """
+
+    def __init__(
+        self,
+        arch: str | Mapping[str, int] = 'base',
+        img_size: int | Sequence[int] = 224,
+        patch_size: int = 16,
+        in_chans: int = 3,
+        pos_embed: str = 'sincos',
+        out_indices: Sequence[int] = (),
+        out_norm: bool = False,
+        window_size: int = 0,
+        global_blocks: Sequence[int] = (),
+        drop_path_rate: float = 0.0,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        arch = resolve_arch(arch)
+        self.embed_dim, self.depth = arch['embed_dim'], arch['depth']
+        self.patch_size = patch_size
+        self.grid = resolve_grid(img_size, patch_size)
+        check_choices(
+            self.depth,
+            pos_embed=pos_embed,
+            out_indices=out_indices,
+            global_blocks=global_blocks,
+            drop_path_rate=drop_path_rate,
+            frozen_stages=frozen_stages,
+        )
+        self.out_indices, self.out_norm = tuple(out_indices), out_norm
+        self.window_size, self.global_blocks = window_size, frozenset(global_blocks)
+        self.frozen_stages, self.with_cp = frozen_stages, with_cp
+
+        self.patch_embed = PatchEmbed(
+            None, patch_size, in_chans, self.embed_dim, dynamic_img_pad=True
+        )
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dim))
+        self.pos_embed = nn.Parameter(
+            sincos_pos_embed(self.embed_dim, self.grid),
+            requires_grad=pos_embed == 'learned',
+        )
+        rates = torch.linspace(0, drop_path_rate, self.depth).tolist()
+        self.blocks = nn.ModuleList(
+            Block(self.embed_dim, arch['num_heads'], mlp_ratio, qkv_bias, rate)
+            for rate in rates
+        )
+        self.norm = LayerNorm(self.embed_dim)
+        self._draw_weights(learned=pos_embed == 'learned')
+        self._freeze()
+        self.register_load_state_dict_pre_hook(_resample_loaded_positions)
+
+    @property
+    def num_layers(self) -> int:
+        """Number of depths for layer decay: the embedding, each block, what follows."""
+        return self.depth + 2
+
+    def layer_id(self, name: str) -> int:
+        """Tell the depth of a parameter by its name within this module.
+
+        Args:
+            name: Such as ``blocks.3.mlp.fc1.weight``.
+
+        Returns:
+            0 for the embedding, i + 1 for block i, ``num_layers - 1`` for the rest.
+        """
+        if name.startswith(('cls_token', 'pos_embed', 'patch_embed.')):
+            return 0
+        if name.startswith('blocks.'):
+            return int(name.split('.')[1]) + 1
+        return self.num_layers - 1
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Turn images into patch tokens with their positions, without a class token.
+
+        Args:
+            images: Normalised images of shape (B, 3, H, W); sides that are no multiple
+                of P are padded with zeros on the right and bottom.
+
+        Returns:
+            Tokens of shape (B, N, D), row by row.
+        """
+        return self.patch_embed(images) + self._positions(self.grid_of(images))[:, 1:]
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """Encode any subset of an image's tokens together with a class token.
+
+        Args:
+            tokens: Tokens of ``embed``, of shape (B, n, D), in any order.
+
+        Returns:
+            Normed tokens of shape (B, 1 + n, D), the class token first.
+        """
+        x = self._with_class_token(tokens)
+        for block in self.blocks:
+            x = self._run(block, x)
+        return self.norm(x)
+
+    @torch.no_grad()
+    def class_attention(
+        self, tokens: Tensor, blocks: Sequence[int], direction: str = 'row'
+    ) -> Tensor:
+        """Measure the attention between the class token and each patch.
+
+        Runs no further than the last block asked for, of which only queries and keys
+        are formed. No gradient.
+
+        Args:
+            tokens: All tokens of the images, of shape (B, N, D).
+            blocks: Blocks to look at, counted from 0.
+            direction: 'row' for how much the class token attends to a patch, 'column'
+                for how much a patch attends to the class token.
+
+        Returns:
+            Attention averaged over heads, of shape (B, len(blocks), N), in [0, 1], in
+            ascending order of the blocks.
+        """
+        x = self._with_class_token(tokens)
+        rows: list[Tensor] = []
+        for i in range(max(blocks) + 1):
+            block = self.blocks[i]
+            q, k, v = block.attn.heads(block.norm1(x))
+            if i in blocks:
+                rows.append(SCORES[direction](q, k))
+            if i < max(blocks):
+                x = block.finish(x, block.attn.attend(q, k, v))
+        return torch.stack(rows, dim=1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute feature maps for dense tasks.
+
+        Args:
+            images: Normalised images of shape (B, 3, H, W).
+
+        Returns:
+            One map of shape (B, D, ceil(H / P), ceil(W / P)) for each of
+            ``out_indices``, before the final norm unless ``out_norm``.
+        """
+        rows, columns = self.grid_of(images)
+        wanted = self.out_indices or (self.depth - 1,)
+        normed = self.out_norm or not self.out_indices
+        x = self.embed(images)
+        if not self.window_size:
+            x = self._with_class_token(x)
+        maps: dict[int, Tensor] = {}
+        for i in range(max(wanted) + 1):
+            if self.window_size and i not in self.global_blocks:
+                run = self.blocks[i].forward_windows
+                x = self._run(run, x, (rows, columns), self.window_size)
+            else:
+                x = self._run(self.blocks[i], x)
+            if i in wanted:
+                patches = self.norm(x) if normed else x
+                patches = patches[:, -rows * columns :].transpose(1, 2)
+                maps[i] = patches.reshape(len(images), self.embed_dim, rows, columns)
+        return tuple(maps[i] for i in wanted)
+
+    def grid_of(self, images: Tensor) -> tuple[int, int]:
+        """Tell the rows and columns of patches of images (B, 3, H, W)."""
+        height, width = images.shape[-2:]
+        return -(-height // self.patch_size), -(-width // self.patch_size)
+
+    def init_weights(self) -> None:
+        """Load the checkpoint that ``init_cfg`` names, if it names one."""
+        if (self.init_cfg or {}).get('type') != 'Pretrained':
+            return
+        file = self.init_cfg.get('checkpoint')
+        if file is None:
+            warnings.warn(
+                'backbone.init_cfg.checkpoint is not set: training from scratch',
+                stacklevel=2,
+            )
+            return
+        from ccmim.checkpoints import load_backbone
+
+        load_backbone(self, file, self.init_cfg.get('allow_missing', ()))
+
+    def train(self, mode: bool = True) -> 'VisionTransformer':
+        """Switch training mode; frozen blocks stay in evaluation mode."""
+        super().train(mode)
+        for block in self.blocks[: max(self.frozen_stages, 0)]:
+            block.eval()
+        return self
+
+    def _positions(self, grid: tuple[int, int]) -> Tensor:
+        return resample_pos_embed(self.pos_embed, self.grid, grid)
+
+    def _with_class_token(self, tokens: Tensor) -> Tensor:
+        token = self.cls_token + self.pos_embed[:, :1]
+        token = token.to(tokens.dtype).expand(len(tokens), -1, -1)
+        return torch.cat([token, tokens], dim=1)
+
+    def _run(self, function: Any, *args: Any) -> Tensor:
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(function, *args, use_reentrant=False)
+        return function(*args)
+
+    def _draw_weights(self, learned: bool) -> None:
+        # MAE's initialisation; a patch is embedded as if by a linear layer.
+        self.apply(draw_linear)
+        nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
+        nn.init.zeros_(self.patch_embed.proj.bias)
+        nn.init.normal_(self.cls_token, std=0.02)
+        if learned:
+            nn.init.trunc_normal_(self.pos_embed, std=0.02)
+
+    def _freeze(self) -> None:
+        unused: list[nn.Module | nn.Parameter] = []
+        if self.out_indices:
+            unused += self.blocks[max(self.out_indices) + 1 :]
+            if not self.out_norm:
+                unused.append(self.norm)
+        if self.window_size:
+            unused.append(self.cls_token)
+        if self.frozen_stages >= 0:
+            unused += [self.patch_embed, self.cls_token, self.pos_embed]
+            unused += self.blocks[: self.frozen_stages]
+        for part in unused:
+            part.requires_grad_(False)
+
+
+def draw_linear(module: nn.Module) -> None:
+    """Draw a linear layer's weight as Xavier uniform and zero its bias, as MAE does."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _resample_loaded_positions(
+    module: VisionTransformer, state: dict[str, Any], prefix: str, *_: Any
+) -> None:
+    """Fit a checkpoint's positions, of a square grid, to this module's grid."""
+    table, own = state.get(prefix + 'pos_embed'), module.pos_embed
+    if table is None or table.shape == own.shape or table.shape[-1] != own.shape[-1]:
+        return
+    side = round((table.shape[1] - 1) ** 0.5)
+    if side * side != table.shape[1] - 1:
+        raise ValueError(
+            f'pos_embed of the checkpoint holds {table.shape[1] - 1} patches, which is '
+            'no square: set img_size to the size it was trained with'
+        )
+    state[prefix + 'pos_embed'] = resample_pos_embed(table, (side, side), module.grid)

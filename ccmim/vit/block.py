@@ -1,0 +1,51 @@
+"""One pre-norm transformer block, shared by the encoder and the decoders."""
+
+from functools import partial
+
+from timm.layers import DropPath, Mlp
+from torch import Tensor, nn
+
+from ccmim.vit.attention import Attention
+from ccmim.vit.windows import attend_in_windows
+
+LayerNorm = partial(nn.LayerNorm, eps=1e-6)
+
+
+class Block(nn.Module):
+    """Attention and MLP, each behind a norm and added to its input.
+
+    Args:
+        dim: Width D.
+        num_heads: Number of attention heads.
+        mlp_ratio: Width of the MLP's hidden layer in units of ``dim``.
+        qkv_bias: Whether queries, keys and values have a bias.
+        drop_path: Probability, in [0, 1), that a sample skips a branch in training.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.norm1 = LayerNorm(dim)
+        self.attn = Attention(dim, num_heads, qkv_bias)
+        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.norm2 = LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform tokens with attention among all of them: (B, N, D) to (B, N, D)."""
+        return self.finish(x, self.attn(self.norm1(x)))
+
+    def forward_windows(self, x: Tensor, grid: tuple[int, int], window: int) -> Tensor:
+        """Transform patch tokens (B, N, D) of a grid with attention inside windows."""
+        return self.finish(x, attend_in_windows(self.attn, self.norm1(x), grid, window))
+
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Add the attention branch, then the MLP branch: (B, N, D) to (B, N, D)."""
+        x = x + self.drop_path(attended)
+        return x + self.drop_path(self.mlp(self.norm2(x)))

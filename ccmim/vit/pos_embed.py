@@ -1,0 +1,60 @@
+"""Positions of patches: the fixed sin-cos table of MAE, and resampling."""
+
+import torch
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor
+
+
+def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:
+    """Compute the fixed 2-D sin-cos table of MAE with a zero row for the class token.
+
+    The first half of the channels encodes the column, the second half the row; within a
+    half, sines come before cosines, with wavelengths from 2 pi to 10000 * 2 pi patches
+    (https://arxiv.org/abs/2111.06377, appendix A.1, laid out as in the published code).
+
+    Args:
+        dim: Width of the table; a multiple of 4.
+        grid: Rows and columns of patches.
+
+    Returns:
+        Table of shape (1, 1 + rows * columns, dim) in [-1, 1].
+
+    Raises:
+        ValueError: If ``dim`` is not a multiple of 4.
+    """
+    if dim % 4:
+        raise ValueError(f'embed_dim={dim} must be a multiple of 4 for positions')
+    rows, columns = grid
+    omega = 10000.0 ** -(torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
+    y, x = torch.meshgrid(
+        torch.arange(rows, dtype=torch.float64),
+        torch.arange(columns, dtype=torch.float64),
+        indexing='ij',
+    )
+    angles = [axis.reshape(-1, 1) * omega for axis in (x, y)]  # 2 x (N, D/4)
+    table = torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], dim=1)
+    return torch.cat([table.new_zeros(1, dim), table]).unsqueeze(0).float()
+
+
+def resample_pos_embed(
+    table: Tensor, old: tuple[int, int], new: tuple[int, int]
+) -> Tensor:
+    """Resample a table of positions to another grid, bicubic and antialiased.
+
+    The class token's row is kept as it is. Fixed tables are resampled like learned
+    ones, so that a pretrained network meets the positions it knows.
+
+    Args:
+        table: Positions of shape (1, 1 + old rows * old columns, D).
+        old: Grid of ``table``.
+        new: Wanted grid.
+
+    Returns:
+        Positions of shape (1, 1 + new rows * new columns, D); ``table`` itself when
+        the grids agree.
+    """
+    if old == new:
+        return table
+    return resample_abs_pos_embed(
+        table, new_size=list(new), old_size=list(old), num_prefix_tokens=1
+    )
