@@ -1,0 +1,142 @@
+"""From scores to masks: each sampler draws an order of the patches and splits it.
+
+Important patches (high scores) come late in the order and are masked. The noise comes
+from PyTorch's default generator of the scores' device. B batch, N patches, M masked.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ccmim.masking.split import TokenSplit, count_visible, split_tokens
+from ccmim.registry import MODELS
+
+
+def published_order(scores: Tensor, noise: Tensor) -> Tensor:
+    """Order patches as the published ccMIM code does.
+
+    The code sorts softmax(scores) / softmax(noise). The softmaxes only add a constant
+    per image to the logarithm, so the order is that of ``scores - noise``.
+
+    Args:
+        scores: Importance, of shape (B, N).
+        noise: Uniform in [0, 1), of shape (B, N).
+
+    Returns:
+        Ids of the patches in ascending order, of shape (B, N).
+    """
+    return (scores - noise).argsort(dim=1)
+
+
+def gumbel_order(scores: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """Order patches by the Gumbel top-k trick, the most likely to be masked last.
+
+    Taking the last M is a draw without replacement with probabilities proportional to
+    ``scores ** (1 / temperature)`` (https://arxiv.org/abs/1903.06059).
+
+    Args:
+        scores: Importance, at least 0, of shape (B, N).
+        noise: Uniform in [0, 1), of shape (B, N).
+        temperature: Towards 0 the order of the scores, towards infinity a random one.
+
+    Returns:
+        Ids of the patches in ascending order, of shape (B, N).
+    """
+    tiny = torch.finfo(scores.dtype).tiny
+    gumbel = -torch.log(-torch.log(noise.clamp(tiny, 1 - torch.finfo(noise.dtype).eps)))
+    return (scores.clamp(min=tiny).log() / temperature + gumbel).argsort(dim=1)
+
+
+@MODELS.register_module()
+class PublishedSampler(nn.Module):
+    """Mask by importance plus uniform noise, as published; only mildly semantic.
+
+    P(masked) = clip(t + score, 0, 1) with one t per image, so scores around 0.06 on top
+    of noise of width 1 shift the probabilities by a few per cent.
+    """
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        return split_tokens(
+            published_order(scores, torch.rand_like(scores)), mask_ratio
+        )
+
+
+@MODELS.register_module()
+class GumbelSampler(nn.Module):
+    """Mask by true importance sampling with a temperature.
+
+    Args:
+        temperature: See ``gumbel_order``; at 1 the distribution is that of
+            ``MultinomialSampler``.
+
+    Raises:
+        ValueError: If ``temperature`` is not positive.
+    """
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f'temperature={temperature} must be positive')
+        self.temperature = temperature
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        noise = torch.rand_like(scores)
+        return split_tokens(gumbel_order(scores, noise, self.temperature), mask_ratio)
+
+
+@MODELS.register_module()
+class MultinomialSampler(nn.Module):
+    """Mask by drawing without replacement in proportion to the scores, as AMT does."""
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        weights = scores.clamp(min=torch.finfo(scores.dtype).tiny)
+        drawn_first = torch.multinomial(weights, scores.shape[1])
+        return split_tokens(drawn_first.flip(1), mask_ratio)
+
+
+@MODELS.register_module()
+class TopKSampler(nn.Module):
+    """Mask the patches of highest score, with a few of them shown as hints.
+
+    AttMask (https://arxiv.org/abs/2203.12719): without hints its "high" strategy.
+
+    Args:
+        hint_ratio: Share of the masked patches, drawn at random among the highest
+            scores, that change places with the highest of the visible ones.
+        hint_pool: Share of all patches, from the top, among which hints are drawn.
+
+    Raises:
+        ValueError: If a share lies outside [0, 1].
+    """
+
+    def __init__(self, hint_ratio: float = 0.0, hint_pool: float = 0.1) -> None:
+        super().__init__()
+        for name, value in (('hint_ratio', hint_ratio), ('hint_pool', hint_pool)):
+            if not 0 <= value <= 1:
+                raise ValueError(f'{name}={value} must lie in [0, 1]')
+        self.hint_ratio = hint_ratio
+        self.hint_pool = hint_pool
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        num_patches = scores.shape[1]
+        num_masked = num_patches - count_visible(num_patches, mask_ratio)
+        pool = round(num_patches * self.hint_pool)
+        hints = min(round(num_masked * self.hint_ratio), pool)
+        rank = scores.argsort(dim=1).argsort(dim=1)  # (B, N), N - 1 = highest
+        lottery = torch.rand(scores.shape, device=scores.device)
+        lottery = lottery.masked_fill(rank < num_patches - pool, 2.0)
+        is_hint = lottery.argsort(dim=1).argsort(dim=1) < hints
+        return split_tokens(rank.masked_fill(is_hint, -1).argsort(dim=1), mask_ratio)
+
+
+@MODELS.register_module()
+class RandomSampler(nn.Module):
+    """Mask uniformly at random, as MAE does; the scores give only shape and device."""
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition of as many patches as there are scores (B, N)."""
+        noise = torch.rand(scores.shape, device=scores.device)
+        return split_tokens(noise.argsort(dim=1), mask_ratio)

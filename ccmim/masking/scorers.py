@@ -1,0 +1,76 @@
+"""How important each patch of an image is.
+
+B batch, N patches, D width.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ccmim.masking.split import TokenSplit
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class ClassAttentionScorer(nn.Module):
+    """Score patches by the attention of the class token, summed over blocks.
+
+    The network being trained scores its own input, with the weights of the step, as in
+    the published ccMIM (``models_ccmim.py``, ``get_mask_idx``).
+
+    Args:
+        blocks: Blocks to sum over: 'all', a number k for the first k, or their indices.
+        direction: 'row' for class token to patch (published), 'column' for patch to
+            class token (an early version of the published code).
+
+    Raises:
+        ValueError: If an argument has another value.
+    """
+
+    def __init__(
+        self, blocks: str | int | Sequence[int] = 'all', direction: str = 'row'
+    ) -> None:
+        super().__init__()
+        if direction not in ('row', 'column'):
+            raise ValueError(f"direction={direction!r} must be 'row' or 'column'")
+        if blocks != 'all' and (isinstance(blocks, str) or not _indices(blocks)):
+            raise ValueError(f"blocks={blocks!r} must be 'all', a count or indices")
+        self.blocks = blocks
+        self.direction = direction
+
+    @torch.no_grad()
+    def forward(self, backbone: nn.Module, tokens: Tensor) -> Tensor:
+        """Score the tokens (B, N, D) of ``backbone.embed``; (B, N), at least 0."""
+        blocks = _indices(backbone.depth if self.blocks == 'all' else self.blocks)
+        return backbone.class_attention(tokens, blocks, self.direction).sum(dim=1)
+
+
+@MODELS.register_module()
+class ConstantScorer(nn.Module):
+    """Score all patches alike, at no cost: what random masking needs."""
+
+    def forward(self, backbone: nn.Module, tokens: Tensor) -> Tensor:
+        """Give ones of shape (B, N) for tokens (B, N, D)."""
+        return tokens.new_ones(tokens.shape[:2])
+
+
+def importance_gap(scores: Tensor, split: TokenSplit) -> Tensor:
+    """Compare the scores of masked and visible patches: how semantic a mask is.
+
+    Args:
+        scores: Importance of each patch, of shape (B, N), with a positive mean.
+        split: The partition drawn from them.
+
+    Returns:
+        (mean of masked - mean of visible) / mean of all, a scalar without gradient; 0
+        for masks that ignore the scores, positive when important patches are masked.
+    """
+    scores = scores.detach()
+    masked = scores.gather(1, split.ids_masked).mean()
+    visible = scores.gather(1, split.ids_visible).mean()
+    return (masked - visible) / scores.mean()
+
+
+def _indices(blocks: str | int | Sequence[int]) -> list[int]:
+    return list(range(blocks)) if isinstance(blocks, int) else sorted(map(int, blocks))
