@@ -1,0 +1,137 @@
+"""Contrast between the class tokens of the two halves of one view.
+
+n samples of a process, D width, C channels of the projection, R processes.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ccmim.losses.gather import gather_constant, gather_with_grad, rank
+from ccmim.registry import MODELS
+
+
+def info_nce(
+    queries: Tensor, keys: Tensor, labels: Tensor, temperature: float
+) -> Tensor:
+    """Compute the InfoNCE loss of unit vectors, in float32 at least.
+
+    -log(exp(q.k+ / T) / sum over all k of exp(q.k / T)), averaged over the queries
+    (https://arxiv.org/abs/1807.03748, eq. 4).
+
+    Args:
+        queries: Unit vectors of shape (n, C).
+        keys: Unit vectors of shape (K, C).
+        labels: Index of each query's positive key, of shape (n,).
+        temperature: Divisor T of the cosine similarities.
+
+    Returns:
+        Scalar; log K when all keys are alike.
+    """
+    logits = queries @ keys.T / temperature
+    return F.cross_entropy(_wide(logits), labels)
+
+
+@MODELS.register_module()
+class SingleViewContrast(nn.Module):
+    """Draw together the class tokens of an image's visible and masked patches.
+
+    The queries are this process's visible class tokens, the keys the masked class
+    tokens of all processes; all other images are negatives. The loss is InfoNCE times
+    2T, as in the published ccMIM (``models_ccmim.py``, ``forward_alignment_loss``).
+
+    Args:
+        in_dim: Width D of the backbone.
+        hidden_dim: Width of the projector's hidden layer; ``in_dim`` when None.
+        out_dim: Channels C of the projection.
+        temperature: T of InfoNCE.
+        grad: 'visible' for keys without gradient (published), 'both' for gradients on
+            both sides, gathered over processes.
+        batch_norm: 'local' for the projector's batch statistics of each process alone
+            (published; differs from one process with the joined batch), 'global' for
+            those of the joined batch of all processes.
+        projector: False to contrast the class tokens as they are, as the published
+            code did before 2023-03-17.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        in_dim: int = 768,
+        hidden_dim: int | None = None,
+        out_dim: int = 256,
+        temperature: float = 0.5,
+        grad: str = 'visible',
+        batch_norm: str = 'local',
+        projector: bool = True,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f'temperature={temperature} must be positive')
+        if grad not in ('visible', 'both'):
+            raise ValueError(f"grad={grad!r} must be 'visible' or 'both'")
+        if batch_norm not in ('local', 'global'):
+            raise ValueError(f"batch_norm={batch_norm!r} must be 'local' or 'global'")
+        self.temperature = temperature
+        self.grad = grad
+        self.batch_norm = batch_norm
+        self.projector: nn.Module = nn.Identity()
+        if projector:
+            self.projector = _projector(in_dim, hidden_dim or in_dim, out_dim)
+
+    def key_gradient(self) -> AbstractContextManager[None]:
+        """Give the context in which the masked patches are to be encoded.
+
+        Where the keys are constants their pass needs no gradient: the result is the
+        same, and neither its memory nor its time is spent.
+        """
+        return torch.no_grad() if self.grad == 'visible' else nullcontext()
+
+    def forward(self, visible: Tensor, masked: Tensor) -> Tensor:
+        """Compute the loss of this process.
+
+        Args:
+            visible: Class tokens of the visible patches, of shape (n, D).
+            masked: Class tokens of the masked patches, of shape (n, D).
+
+        Returns:
+            Scalar, 2T times InfoNCE, at least float32.
+        """
+        queries = self._project(visible)
+        with self.key_gradient():
+            keys = self._project(masked)
+        gather = gather_constant if self.grad == 'visible' else gather_with_grad
+        labels = torch.arange(len(queries), device=queries.device)
+        labels += len(queries) * rank()
+        loss = info_nce(queries, gather(keys), labels, self.temperature)
+        return 2 * self.temperature * loss
+
+    def _project(self, tokens: Tensor) -> Tensor:
+        if self.batch_norm == 'local':
+            projected = self.projector(tokens)
+        else:
+            start, stop = len(tokens) * rank(), len(tokens) * (rank() + 1)
+            projected = self.projector(gather_with_grad(tokens))[start:stop]
+        return F.normalize(_wide(projected), dim=1)
+
+
+def _projector(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
+    projector = nn.Sequential(
+        nn.Linear(in_dim, hidden_dim, bias=False),
+        nn.BatchNorm1d(hidden_dim),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden_dim, out_dim, bias=False),
+        nn.BatchNorm1d(out_dim, affine=False),
+    )
+    for layer in (projector[0], projector[3]):
+        nn.init.xavier_uniform_(layer.weight)
+    return projector
+
+
+def _wide(x: Tensor) -> Tensor:
+    # Exponentials of similarities lose too much in half precision.
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,64 @@
+"""Gathering of tensors over the processes of a distributed run, in one place.
+
+Without a distributed run both functions give their input back. Every process must
+bring the same shape. n samples of a process, D width, R processes.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+
+def gather_constant(x: Tensor) -> Tensor:
+    """Join the tensors of all processes as constants: (n, D) to (R * n, D)."""
+    if _num_processes() == 1:
+        return x.detach()
+    return _all_gather(x.detach())
+
+
+def gather_with_grad(x: Tensor) -> Tensor:
+    """Join the tensors of all processes and let gradients flow back to each.
+
+    A process receives the sum of the gradients that all processes have for its part,
+    so that after DDP's averaging the result is the gradient of the mean of the losses.
+
+    Args:
+        x: This process's part, of shape (n, D).
+
+    Returns:
+        All parts in the order of the ranks, of shape (R * n, D).
+    """
+    if _num_processes() == 1:
+        return x
+    return _Gather.apply(x)
+
+
+def rank() -> int:
+    """Tell this process's rank, 0 without a distributed run."""
+    return distributed.get_rank() if _num_processes() > 1 else 0
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.length = len(x)
+        return _all_gather(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        grad = grad.contiguous()
+        distributed.all_reduce(grad)
+        start = ctx.length * distributed.get_rank()
+        return grad[start : start + ctx.length]
+
+
+def _all_gather(x: Tensor) -> Tensor:
+    parts = [torch.empty_like(x) for _ in range(_num_processes())]
+    distributed.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
+def _num_processes() -> int:
+    ready = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if ready else 1
