@@ -1,0 +1,106 @@
+"""Strict loading of pretrained weights into the backbone."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from ccmim.checkpoints.names import to_ccmim
+from ccmim.checkpoints.safe_load import load_file
+
+# Parts of pretraining and classification files that a backbone has no use for.
+NOT_BACKBONE = ('decoder.', 'contrast.', 'head.', 'fc_norm.', 'data_preprocessor.')
+
+
+def load_backbone(
+    backbone: nn.Module, file: str | Path, allow_missing: Collection[str] = ()
+) -> None:
+    """Load a pretraining checkpoint, or another ViT file, into a Vision Transformer.
+
+    Understands checkpoints of this project's runs as they are, plain backbone files,
+    and files with timm's or MAE's names. Positions of another grid are resampled. The
+    numbers of matched, missing and unexpected keys are logged.
+
+    Args:
+        backbone: The network to fill.
+        file: A ``.pth`` or ``.safetensors`` file.
+        allow_missing: Names of backbone parameters that the file need not hold.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, of another size, or lacks a parameter of
+            the backbone; the backbone is unchanged then.
+    """
+    state = backbone_state(load_file(file))
+    own = backbone.state_dict()
+    missing = sorted(set(own) - set(state))
+    unexpected = sorted(set(state) - set(own))
+    matched = len(own) - len(missing)
+    report = (
+        f'{file}: {matched} of {len(own)} backbone keys matched, '
+        f'{len(missing)} missing{_some(missing)}, '
+        f'{len(unexpected)} unexpected{_some(unexpected)}'
+    )
+    forbidden = [name for name in missing if name not in allow_missing]
+    if forbidden:
+        raise ValueError(
+            f'{report}. Is it a ViT of this depth and with these options? A key that '
+            'may be absent must be named in init_cfg.allow_missing'
+        )
+    _check_shapes(own, state, file)
+    backbone.load_state_dict(
+        {name: value for name, value in state.items() if name in own}, strict=False
+    )
+    print_log(f'Loaded {report}', logger='current')
+
+
+def backbone_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Pick the backbone's parameters, under this project's names, from a checkpoint.
+
+    Args:
+        checkpoint: What ``load_file`` gives.
+
+    Returns:
+        Parameters by name, without the parts that only pretraining or a classifier
+        uses.
+
+    Raises:
+        ValueError: If there are no tensors in it.
+    """
+    for key in ('state_dict', 'model'):
+        if isinstance(checkpoint.get(key), Mapping):
+            checkpoint = checkpoint[key]
+            break
+    state = {k: v for k, v in checkpoint.items() if isinstance(v, Tensor)}
+    if not state:
+        raise ValueError('the checkpoint holds no parameters')
+    state = to_ccmim({k.removeprefix('module.'): v for k, v in state.items()})
+    inside = {
+        k.removeprefix('backbone.'): v
+        for k, v in state.items()
+        if k.startswith('backbone.')
+    }
+    return inside or {k: v for k, v in state.items() if not k.startswith(NOT_BACKBONE)}
+
+
+def _check_shapes(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], file: str | Path
+) -> None:
+    for name, value in own.items():
+        if name not in state or state[name].shape == value.shape:
+            continue
+        if name == 'pos_embed' and state[name].shape[-1] == value.shape[-1]:
+            continue  # another grid: resampled while loading
+        raise ValueError(
+            f'{file}: {name} has shape {tuple(state[name].shape)}, the backbone wants '
+            f'{tuple(value.shape)}: set arch and patch_size to those of the checkpoint'
+        )
+
+
+def _some(names: list[str]) -> str:
+    if not names:
+        return ''
+    more = ', ...' if len(names) > 5 else ''
+    return f' ({", ".join(names[:5])}{more})'

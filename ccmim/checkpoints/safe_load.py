@@ -1,0 +1,93 @@
+"""Reading of checkpoint files without running code that they may hold."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+from numpy._core import multiarray
+
+TRUST = 'CCMIM_TRUST_CHECKPOINT'
+
+
+def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint: tensors, plain values and mmengine's own history, no code.
+
+    mmengine's loader falls back to unrestricted unpickling when the safe one fails,
+    and its ``resume`` executes a config text found in ``meta``; neither happens here.
+    Setting the environment variable ``CCMIM_TRUST_CHECKPOINT=1`` unpickles anything:
+    only for files that you made yourself.
+
+    Args:
+        file: A ``.safetensors`` file or one written by ``torch.save``.
+        map_location: Where tensors go, as in ``torch.load``.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, no checkpoint, or holds code.
+    """
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    if path.suffix == '.safetensors':
+        from safetensors.torch import load_file as load_tensors
+
+        return load_tensors(path)
+    try:
+        with torch.serialization.safe_globals(_allowed()):
+            checkpoint = torch.load(
+                path, map_location, weights_only=os.environ.get(TRUST) != '1'
+            )
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'checkpoint {path} holds code or is no checkpoint ({_short(error)}); '
+            f'refused. Set {TRUST}=1 only if you made the file yourself'
+        ) from None
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(
+            f'checkpoint {path} is damaged ({_short(error)}): copy it again, or use '
+            'an earlier one'
+        ) from None
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'checkpoint {path} holds a {type(checkpoint).__name__}')
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)
+    return checkpoint
+
+
+def guard_mmengine() -> None:
+    """Make mmengine read local files, also on resume, through ``load_file``."""
+    CheckpointLoader.register_scheme(prefixes='', loader=load_file, force=True)
+
+
+def _allowed() -> list[Any]:
+    # What a checkpoint of mmengine's Runner holds besides tensors. Its history pickles
+    # its own methods through getattr, for which a stand-in knows those and no others.
+    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype]
+    allowed += [getattr(np.dtypes, name) for name in np.dtypes.__all__]
+    allowed.append((_history_method, 'builtins.getattr'))
+    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        allowed.append((multiarray._reconstruct, f'{module}._reconstruct'))
+        allowed.append((multiarray.scalar, f'{module}.scalar'))
+    return allowed
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'getattr of {name!r}')
+    return getattr(owner, name)
+
+
+def _short(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    for marker in ('Unsupported global: ', 'GLOBAL '):
+        if marker in text:
+            return text.split(marker, 1)[1].split('\n')[0][:100]
+    return text.split('\n')[0][:100]

@@ -1,0 +1,89 @@
+"""ccMIM: contextual masked image modelling with single-view contrast."""
+
+import math
+from typing import Any
+
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ccmim.masking import count_visible, importance_gap, take
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class CCMIM(BaseModel):
+    """Reconstruct semantically rich patches and align the two halves of an image.
+
+    Zhang, Zhu, Zhao, Yan: "Contextual image masking modeling via synergized
+    contrasting without view augmentation for faster and better visual pretraining",
+    ICLR 2023 (https://openreview.net/forum?id=A3sgyt4HWp). Defaults of the configs
+    compute what the published code computes.
+
+    Args:
+        backbone: Config of the Vision Transformer.
+        scorer: Config of what tells a patch's importance.
+        sampler: Config of what draws a mask from the scores.
+        decoder: Config of what predicts the masked patches.
+        reconstruction: Config of the reconstruction loss.
+        contrast: Config of the contrastive loss.
+        mask_ratio: Share of masked patches, in (0, 1).
+        contrast_weight: Factor of the contrastive loss, at least 0.
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: If ``mask_ratio`` or ``contrast_weight`` is out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        scorer: dict[str, Any],
+        sampler: dict[str, Any],
+        decoder: dict[str, Any],
+        reconstruction: dict[str, Any],
+        contrast: dict[str, Any],
+        mask_ratio: float = 0.75,
+        contrast_weight: float = 0.1,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if contrast_weight < 0:
+            raise ValueError(f'contrast_weight={contrast_weight} must not be negative')
+        self.backbone = MODELS.build(backbone)
+        count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
+        self.scorer = MODELS.build(scorer)
+        self.sampler = MODELS.build(sampler)
+        self.decoder = MODELS.build(decoder)
+        self.reconstruction = MODELS.build(reconstruction)
+        self.contrast = MODELS.build(contrast)
+        self.mask_ratio = mask_ratio
+        self.contrast_weight = contrast_weight
+
+    def loss(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the weighted losses of normalised images (B, 3, H, W).
+
+        B batch, N patches, V visible, M masked, D width, P patch side.
+        """
+        tokens = self.backbone.embed(images)  # (B, N, D), no class token
+        scores = self.scorer(self.backbone, tokens)  # (B, N), no gradient
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.encode(take(tokens, split.ids_visible))  # (B, 1+V, D)
+        with self.contrast.key_gradient():
+            masked = self.backbone.encode(take(tokens, split.ids_masked))  # (B, 1+M, D)
+        pred = self.decoder(visible, split)  # (B, M, 3*P*P)
+        return dict(
+            loss_reconstruction=self.reconstruction(pred, images, split),
+            loss_contrast=self.contrast_weight
+            * self.contrast(visible[:, 0], masked[:, 0]),
+            mask_importance_gap=importance_gap(scores, split),
+        )
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        return self.backbone.encode(self.backbone.embed(inputs))

@@ -1,0 +1,75 @@
+"""MAE: masked autoencoding, the baseline that every claim is measured against."""
+
+import math
+from typing import Any
+
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ccmim.masking import count_visible, importance_gap, take
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class MAE(BaseModel):
+    """Reconstruct hidden patches from the rest (https://arxiv.org/abs/2111.06377).
+
+    With another scorer and sampler than ``ConstantScorer`` and ``RandomSampler`` it is
+    MAE with that masking.
+
+    Args:
+        backbone: Config of the Vision Transformer.
+        scorer: Config of what tells a patch's importance.
+        sampler: Config of what draws a mask from the scores.
+        decoder: Config of what predicts the masked patches.
+        reconstruction: Config of the reconstruction loss.
+        mask_ratio: Share of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: If ``mask_ratio`` is out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        scorer: dict[str, Any],
+        sampler: dict[str, Any],
+        decoder: dict[str, Any],
+        reconstruction: dict[str, Any],
+        mask_ratio: float = 0.75,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
+        self.scorer = MODELS.build(scorer)
+        self.sampler = MODELS.build(sampler)
+        self.decoder = MODELS.build(decoder)
+        self.reconstruction = MODELS.build(reconstruction)
+        self.mask_ratio = mask_ratio
+
+    def loss(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the loss of normalised images (B, 3, H, W).
+
+        B batch, N patches, V visible, M masked, D width, P patch side.
+        """
+        tokens = self.backbone.embed(images)  # (B, N, D), no class token
+        scores = self.scorer(self.backbone, tokens)  # (B, N), no gradient
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.encode(take(tokens, split.ids_visible))  # (B, 1+V, D)
+        pred = self.decoder(visible, split)  # (B, M, 3*P*P)
+        return dict(
+            loss_reconstruction=self.reconstruction(pred, images, split),
+            mask_importance_gap=importance_gap(scores, split),
+        )
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        return self.backbone.encode(self.backbone.embed(inputs))

@@ -1,0 +1,102 @@
+"""Shared fixtures: a tiny network, seeded images, and a clean mmengine after each test.
+
+The tiny network has 16 patches of 16 px, width 32, two blocks: a step takes
+milliseconds and every branch of the real one is there.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from PIL import Image
+
+from ccmim.registry import MODELS
+
+TINY = dict(embed_dim=32, depth=2, num_heads=2)
+TINY_VIT = dict(type='ccmim.VisionTransformer', arch=TINY, img_size=64)
+TINY_MAE = dict(
+    type='ccmim.MAE',
+    backbone=TINY_VIT,
+    scorer=dict(type='ccmim.ConstantScorer'),
+    sampler=dict(type='ccmim.RandomSampler'),
+    decoder=dict(
+        type='ccmim.MAEDecoder',
+        in_dim=32,
+        embed_dim=16,
+        depth=2,
+        num_heads=2,
+        img_size=64,
+    ),
+    reconstruction=dict(type='ccmim.PixelReconstruction'),
+)
+TINY_CCMIM = dict(
+    TINY_MAE,
+    type='ccmim.CCMIM',
+    scorer=dict(type='ccmim.ClassAttentionScorer'),
+    sampler=dict(type='ccmim.PublishedSampler'),
+    contrast=dict(type='ccmim.SingleViewContrast', in_dim=32, out_dim=8),
+)
+
+
+def _builder(config):
+    def build(**changes):
+        changed = copy.deepcopy(config)
+        for key, value in changes.items():
+            if isinstance(value, dict) and isinstance(changed.get(key), dict):
+                changed[key].update(value)
+            else:
+                changed[key] = value
+        return MODELS.build(changed)
+
+    return build
+
+
+@pytest.fixture
+def tiny_vit():
+    """Build the tiny Vision Transformer, with changed arguments if any are given."""
+    return _builder(TINY_VIT)
+
+
+@pytest.fixture
+def tiny_mae():
+    """Build a tiny MAE, with changed arguments if any are given."""
+    return _builder(TINY_MAE)
+
+
+@pytest.fixture
+def tiny_ccmim():
+    """Build a tiny ccMIM, with changed arguments if any are given."""
+    return _builder(TINY_CCMIM)
+
+
+@pytest.fixture
+def images():
+    """Four images of shape (3, 64, 64), normalised noise."""
+    return torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    """A folder of eight small JPEG photos of smooth noise, in two sub-folders."""
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        folder = tmp_path / 'photos' / f'part{i % 2}'
+        folder.mkdir(parents=True, exist_ok=True)
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((96, 80), Image.BICUBIC).save(
+            folder / f'{i}.jpg', quality=95
+        )
+    return tmp_path / 'photos'
+
+
+@pytest.fixture(autouse=True)
+def _clean_slate():
+    """Seed PyTorch before, and clear mmengine's global instances after each test."""
+    torch.manual_seed(0)
+    yield
+    for manager in (MessageHub, MMLogger, Visualizer, DefaultScope):
+        manager._instance_dict.clear()
