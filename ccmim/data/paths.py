@@ -1,0 +1,61 @@
+"""Paths of images: which names count, how to print them, how to keep millions."""
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+LOOKED_FOR = 'looked for ' + ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file name is that of an image: known suffix, not hidden.
+
+    Args:
+        name: File name without folders.
+
+    Returns:
+        Whether it counts.
+    """
+    return not name.startswith('.') and name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def printable(path: str) -> str:
+    """Make a path fit for a message.
+
+    Args:
+        path: A path as the file system gives it.
+
+    Returns:
+        One line of valid UTF-8, odd bytes as escapes.
+    """
+    text = os.fsencode(path).decode('utf-8', 'backslashreplace')
+    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+class PathTable:
+    """Many paths in one bytes object and one array.
+
+    A list of a million strings is copied page by page into every forked worker, as
+    reference counts change; this is not, and it pickles in one piece.
+
+    Args:
+        paths: The paths.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        encoded = [os.fsencode(path) for path in paths]
+        self._bounds = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        self._bytes = b''.join(encoded)
+
+    def __len__(self) -> int:
+        """Count the paths."""
+        return len(self._bounds) - 1
+
+    def __getitem__(self, index: int) -> str:
+        """Return path ``index``; IndexError outside ``0 <= index < len``."""
+        if not 0 <= index < len(self):
+            raise IndexError(f'image {index} of {len(self)}')
+        start, stop = self._bounds[index : index + 2].tolist()
+        return os.fsdecode(self._bytes[start:stop])

@@ -1,0 +1,174 @@
+"""Where unlabelled images come from: folder trees, list files and tar shards.
+
+A source knows how many images it has, what each is called and how to read the bytes
+of one. It decodes nothing and keeps no open state that pickling could lose, so the
+same object serves the main process and loader workers of either start method.
+"""
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from ccmim.data.folders import walk_images
+from ccmim.data.paths import IMAGE_SUFFIXES, LOOKED_FOR, PathTable, printable
+from ccmim.data.tar_shards import TarShards, compressed_text
+
+_ARCHIVES = ('.gz', '.tgz', '.bz2', '.tbz2', '.xz', '.txz', '.zst', '.zip', '.7z')
+_KINDS = ('.tar', '.txt', *IMAGE_SUFFIXES)
+
+
+class ImageSource(Protocol):
+    """A numbered collection of encoded images."""
+
+    def __len__(self) -> int:
+        """Count the images."""
+
+    def name(self, index: int) -> str:
+        """Name image ``index`` for a person: printable, one line, valid UTF-8."""
+
+    def read(self, index: int) -> bytes:
+        """Read the encoded bytes of image ``index``; OSError when that fails."""
+
+
+class ImageFiles:
+    """Image files on disk.
+
+    Args:
+        paths: Their paths, in the order in which they are numbered.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = PathTable(paths)
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self._paths)
+
+    def name(self, index: int) -> str:
+        """Name image ``index``: its path, made printable."""
+        return printable(self._paths[index])
+
+    def read(self, index: int) -> bytes:
+        """Read file ``index``; OSError when it is gone, closed to us or no file."""
+        path = self._paths[index]
+        # Opening a named pipe would wait for ever for somebody to write into it.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError('not a regular file')
+        with open(path, 'rb', buffering=0) as file:
+            return file.read()
+
+
+class JoinedSource:
+    """Several sources, one after the other.
+
+    Args:
+        sources: The sources, in order.
+    """
+
+    def __init__(self, sources: Sequence[ImageSource]) -> None:
+        self._sources = list(sources)
+        self._ends = np.cumsum([len(source) for source in sources])
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return int(self._ends[-1])
+
+    def name(self, index: int) -> str:
+        """Name image ``index``."""
+        source, index = self._find(index)
+        return source.name(index)
+
+    def read(self, index: int) -> bytes:
+        """Read the encoded bytes of image ``index``."""
+        source, index = self._find(index)
+        return source.read(index)
+
+    def _find(self, index: int) -> tuple[ImageSource, int]:
+        part = int(np.searchsorted(self._ends, index, side='right'))
+        start = int(self._ends[part - 1]) if part else 0
+        return self._sources[part], index - start
+
+
+def open_source(
+    data: str | os.PathLike | Sequence[str | os.PathLike],
+    root: str | os.PathLike | None = None,
+) -> ImageSource:
+    """Open the images that ``data`` names.
+
+    Args:
+        data: A folder (searched recursively), a list file (``.txt``), a plain tar
+            file (``.tar``), an image file, a glob pattern of these, or a list of
+            them. Files are numbered before tar members.
+        root: Folder that relative paths in list files start from; the folder of
+            each list file when None.
+
+    Returns:
+        A source with at least one image.
+
+    Raises:
+        FileNotFoundError: A path does not exist or a pattern matches nothing.
+        ValueError: Something is of no known kind, or there is no image in it.
+    """
+    items = [data] if isinstance(data, str | os.PathLike) else data
+    files: list[str] = []
+    shards: list[str] = []
+    for path in (path for item in items for path in _expand(os.fspath(item))):
+        suffix = os.path.splitext(path)[1].lower()
+        if os.path.isdir(path):
+            files += walk_images(path)
+        elif suffix in _ARCHIVES:
+            raise ValueError(compressed_text(path))
+        elif not (os.path.isfile(path) and suffix in _KINDS):
+            raise ValueError(
+                f'Cannot read images from {printable(path)}: it is no folder, no '
+                'list file (.txt), no plain tar (.tar) and no image'
+            )
+        elif suffix == '.tar':
+            shards.append(path)
+        elif suffix == '.txt':
+            files += _listed(path, root)
+        else:
+            files.append(path)
+    parts = (ImageFiles(files), TarShards(shards))
+    sources: list[ImageSource] = [part for part in parts if len(part)]
+    if not sources:
+        raise ValueError(f'No images in {data} ({LOOKED_FOR})')
+    return sources[0] if len(sources) == 1 else JoinedSource(sources)
+
+
+def _expand(item: str) -> list[str]:
+    path = os.path.expanduser(item)
+    if os.path.exists(path):
+        return [path]
+    if not glob.has_magic(path):
+        raise FileNotFoundError(
+            f'No such folder, list file or tar: {printable(os.path.abspath(path))}'
+        )
+    matches = sorted(glob.glob(path, recursive=True), key=os.fsencode)
+    if not matches:
+        raise FileNotFoundError(f'Nothing matches {printable(os.path.abspath(path))}')
+    return matches
+
+
+def _listed(path: str, root: str | os.PathLike | None) -> list[str]:
+    """Read the image paths of a list file: one a line, ``#`` starts a comment line."""
+    folder = os.path.dirname(path) if root is None else os.fspath(root)
+    with open(path, 'rb') as file:
+        lines = [line.strip() for line in file.read().splitlines()]
+    names = [os.fsdecode(line) for line in lines if line and line[:1] != b'#']
+    if not names:
+        raise ValueError(f'No images in {printable(path)}: the list is empty')
+    paths = [os.path.join(folder, name) for name in names]
+    # One look catches a wrong root at once; looking at all would take minutes on a
+    # network disk, and single missing files are counted as damaged later.
+    if not os.path.exists(paths[0]):
+        raise FileNotFoundError(
+            f'{printable(path)} lists {printable(names[0])}, but '
+            f'{printable(os.path.abspath(paths[0]))} does not exist; relative '
+            'paths start at the list file unless root is given'
+        )
+    return paths

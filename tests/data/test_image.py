@@ -1,0 +1,213 @@
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccmim.data.image import BadImageError, decode_image
+
+
+def _encode(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _decode(image, kind='png', **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        decoded = decode_image(_encode(image, kind, **options))
+    assert decoded.mode == 'RGB'
+    return np.asarray(decoded)
+
+
+@pytest.fixture
+def rgb():
+    ramp = np.linspace(0, 255, 24, dtype=np.uint8)
+    channels = np.broadcast_arrays(ramp[:, None], ramp[None, ::-1], np.uint8(90))
+    return np.stack(channels, -1)
+
+
+@pytest.mark.parametrize('kind', ['png', 'bmp', 'tiff'])
+def test_rgb_comes_out_as_it_was(rgb, kind):
+    assert np.array_equal(_decode(Image.fromarray(rgb), kind), rgb)
+
+
+@pytest.mark.parametrize('kind', ['jpeg', 'webp'])
+def test_lossy_kinds_come_out_close(rgb, kind):
+    decoded = _decode(Image.fromarray(rgb), kind, quality=95).astype(int)
+    assert abs(decoded - rgb).mean() < 4
+
+
+def test_grey_and_black_and_white_fill_three_channels():
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    decoded = _decode(Image.fromarray(grey))
+    assert np.array_equal(decoded, np.stack([grey] * 3, -1))
+    decoded = _decode(Image.fromarray(grey > 20))
+    assert np.array_equal(decoded[..., 1], np.where(grey > 20, 255, 0))
+
+
+@pytest.mark.parametrize('transparency', [None, 0, bytes([0, 128, 255])])
+def test_palette_colours_are_looked_up(transparency):
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), 'L').convert('P')
+    image.putpalette([255, 0, 0, 0, 255, 0, 10, 20, 30])
+    options = {} if transparency is None else dict(transparency=transparency)
+    decoded = _decode(image, **options)
+    assert decoded.tolist() == [[[255, 0, 0], [0, 255, 0], [10, 20, 30]]]
+
+
+def test_alpha_is_dropped_not_blended(rgb):
+    alpha = np.full((24, 24, 1), 3, np.uint8)
+    rgba = Image.fromarray(np.concatenate([rgb, alpha], -1))
+    assert np.array_equal(_decode(rgba), rgb)
+    la = Image.fromarray(np.concatenate([rgb[..., :1], alpha], -1), 'LA')
+    assert np.array_equal(_decode(la)[..., 2], rgb[..., 0])
+
+
+def test_cmyk_is_close_to_the_colours_it_came_from(rgb):
+    decoded = _decode(Image.fromarray(rgb).convert('CMYK'), 'jpeg', quality=98)
+    assert abs(decoded.astype(int) - rgb).mean() < 5
+
+
+@pytest.mark.parametrize('kind', ['png', 'tiff'])
+def test_16_bit_grey_is_scaled_not_clipped(kind):
+    values = np.linspace(0, 65535, 10_000).astype(np.uint16).reshape(100, 100)
+    decoded = _decode(Image.fromarray(values), kind)
+    assert decoded.mean() == pytest.approx(values.mean() / 257, rel=0.01)
+    assert (decoded.min(), decoded.max()) == (0, 255)
+
+
+def test_dark_16_bit_grey_stays_dark():
+    decoded = _decode(Image.fromarray(np.full((8, 8), 2570, np.uint16)))
+    assert np.unique(decoded).tolist() == [10]
+
+
+def test_big_endian_16_bit_tiff_is_read_in_its_byte_order():
+    header = b'MM' + struct.pack('>HI', 42, 8)
+    tags = [(256, 2), (257, 1), (258, 16), (259, 1), (262, 1), (273, 200)]
+    tags += [(277, 1), (278, 1), (279, 4)]
+    entries = b''.join(struct.pack('>HHIHH', t, 3, 1, value, 0) for t, value in tags)
+    ifd = struct.pack('>H', len(tags)) + entries + struct.pack('>I', 0)
+    data = (header + ifd).ljust(200, b'\0') + struct.pack('>HH', 0x0101, 0xFFFF)
+    assert np.asarray(decode_image(data))[0, :, 0].tolist() == [1, 255]
+
+
+@pytest.mark.parametrize(
+    ('values', 'expected'),
+    [
+        (np.array([[0, 65535]], np.int32), [0, 255]),
+        (np.array([[-100, 100]], np.int32), [0, 255]),
+        (np.array([[0, 1 << 30]], np.int32), [0, 255]),
+        (np.array([[0.0, 0.5, 1.0]], np.float32), [0, 128, 255]),
+        (np.array([[0.0, 20.0, 200.0]], np.float32), [0, 20, 200]),
+        (np.array([[0.0, 2570.0]], np.float32), [0, 10]),
+        (np.array([[-1.0, 0.0, 1.0]], np.float32), [0, 128, 255]),
+        (np.array([[np.nan, 1.0, np.inf]], np.float32), [0, 255, 0]),
+        (np.array([[-7.0, -7.0]], np.float32), [0, 0]),
+    ],
+)
+def test_32_bit_grey_is_scaled_by_its_range(values, expected):
+    decoded = _decode(Image.fromarray(values), 'tiff')
+    assert decoded[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('kind', ['png', 'tiff'])
+def test_exif_rotation_gives_the_upright_picture(rgb, orientation, kind):
+    upright = rgb[:10]
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[274] = orientation
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    assert np.array_equal(_decode(image, kind, exif=exif), upright)
+
+
+def test_a_rotated_16_bit_picture_is_turned_and_scaled():
+    exif = Image.Exif()
+    exif[274] = 6
+    image = Image.fromarray(np.array([[0, 65535]], np.uint16))
+    assert _decode(image, exif=exif)[..., 0].tolist() == [[0], [255]]
+
+
+def test_a_damaged_exif_block_does_not_cost_the_picture(rgb):
+    data = _encode(Image.fromarray(rgb), 'jpeg')
+    block = b'Exif\0\0II*\0\xff\xff\xff\x7f' + b'\xee' * 20
+    data = data[:2] + b'\xff\xe1' + struct.pack('>H', len(block) + 2) + block + data[2:]
+    assert decode_image(data).size == (24, 24)
+
+
+@pytest.mark.parametrize('kind', ['gif', 'webp', 'tiff', 'png'])
+def test_an_animation_gives_its_first_frame(kind):
+    frames = [Image.new('RGB', (8, 8), color) for color in ('red', 'blue')]
+    options = dict(lossless=True) if kind == 'webp' else {}
+    decoded = _decode(
+        frames[0], kind, save_all=True, append_images=frames[1:], **options
+    )
+    assert np.unique(decoded.reshape(-1, 3), axis=0).tolist() == [[255, 0, 0]]
+
+
+@pytest.mark.parametrize('size', [(1, 1), (3, 20_000)])
+def test_odd_sizes_are_no_problem(size):
+    assert decode_image(_encode(Image.new('RGB', size), 'png')).size == size
+
+
+@pytest.mark.parametrize('keep', [0.3, 0.9])
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'webp', 'bmp', 'tiff'])
+def test_a_truncated_file_is_bad(rgb, kind, keep):
+    data = _encode(Image.fromarray(np.tile(rgb, (4, 4, 1))), kind)
+    with pytest.raises(BadImageError):
+        decode_image(data[: int(len(data) * keep)])
+
+
+@pytest.mark.parametrize(
+    ('data', 'reason'),
+    [
+        (b'', 'empty file'),
+        (b'<html>404</html>', 'not an image'),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', 'not an image'),
+        (b'\0\0\0\x18ftypheic' + b'\0' * 50, 'not an image'),
+        (b'\xff\xd8\xff\xe0', '.'),
+    ],
+)
+def test_what_is_no_image_is_bad_with_a_reason(data, reason):
+    with pytest.raises(BadImageError, match=reason):
+        decode_image(data)
+
+
+def test_noise_in_a_file_raises_nothing_else(rgb):
+    generator = np.random.default_rng(0)
+    for kind in ('jpeg', 'png', 'tiff', 'webp', 'bmp', 'gif'):
+        data = np.frombuffer(_encode(Image.fromarray(rgb), kind), np.uint8)
+        for _ in range(40):
+            broken = data.copy()
+            places = generator.integers(len(data), size=6)
+            broken[places] = generator.integers(256, size=6)
+            try:
+                image = decode_image(broken.tobytes())
+            except BadImageError:
+                continue
+            assert image.mode == 'RGB'
+
+
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
+def test_a_decompression_bomb_is_refused():
+    header = struct.pack('>II', 20_000, 20_000) + bytes([1, 0, 0, 0, 0])
+    data = _encode(Image.new('1', (8, 8)), 'png')
+    start = data.index(b'IHDR') + 4
+    data = data[:start] + header + data[start + 13 :]
+    crc = struct.pack('>I', zlib.crc32(b'IHDR' + header))
+    data = data[: start + 13] + crc + data[start + 17 :]
+    with pytest.raises(BadImageError, match='400000000 pixels'):
+        decode_image(data)

@@ -1,0 +1,212 @@
+import io
+import os
+import pickle
+import tarfile
+
+import pytest
+
+from ccmim.data.sources import open_source
+from ccmim.data.tar_shards import TarShards
+
+
+def _write(root, names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f'bytes of {name}'.encode())
+
+
+def _tar(path, members, mode='w', **kwargs):
+    with tarfile.open(path, mode, **kwargs) as shard:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            shard.addfile(info, io.BytesIO(data))
+    return path
+
+
+def _names(source, root):
+    return [os.path.relpath(source.name(i), root) for i in range(len(source))]
+
+
+def test_a_folder_is_searched_deep_sorted_and_by_any_case_of_suffix(tmp_path):
+    names = ['b.jpg', 'a.PNG', 'z/d.Tiff', 'c/e.JPEG', 'c/a/x.webp', 'c/b.bmp', 'f.tif']
+    _write(tmp_path, [*names, 'notes.txt', '.hidden.jpg', '.cache/g.jpg', 'noext'])
+    source = open_source(tmp_path)
+    expected = ['a.PNG', 'b.jpg', 'f.tif', 'c/b.bmp', 'c/e.JPEG', 'c/a/x.webp']
+    assert _names(source, tmp_path) == [*expected, 'z/d.Tiff']
+    assert source.read(3) == b'bytes of c/b.bmp'
+    with pytest.raises(IndexError):
+        source.read(7)
+
+
+def test_linked_folders_are_followed_and_loops_end(tmp_path):
+    _write(tmp_path, ['in/a.jpg', 'elsewhere/b.jpg'])
+    (tmp_path / 'in' / 'link').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'in' / 'loop').symlink_to(tmp_path / 'in')
+    source = open_source(tmp_path / 'in')
+    assert _names(source, tmp_path / 'in') == ['a.jpg', 'link/b.jpg']
+
+
+def test_several_roots_keep_their_order(tmp_path):
+    _write(tmp_path, ['one/a.jpg', 'two/a.jpg'])
+    source = open_source([tmp_path / 'two', str(tmp_path / 'one')])
+    assert _names(source, tmp_path) == ['two/a.jpg', 'one/a.jpg']
+
+
+def test_any_file_name_is_read_and_printed_as_one_line_of_utf8(tmp_path):
+    names = [b'caf\xe9.jpg', b'new\nline.jpg', 'snow\u2603 man.jpg'.encode()]
+    names += [b'x' * 251 + b'.jpg']
+    for name in names:
+        with open(os.path.join(os.fsencode(tmp_path), name), 'wb') as file:
+            file.write(name)
+    source = pickle.loads(pickle.dumps(open_source(tmp_path)))
+    printed = [source.name(i) for i in range(4)]
+    assert [source.read(i) for i in range(4)] == sorted(names)
+    assert printed[0].endswith('caf\\xe9.jpg')
+    assert printed[1].endswith('new\\nline.jpg')
+    assert printed[2].endswith('snow\u2603 man.jpg')
+    for text in printed:
+        text.encode()
+
+
+def test_an_empty_folder_says_what_was_looked_for_and_found(tmp_path):
+    _write(tmp_path, [f'{i}.txt' for i in range(12)] + ['a.xml'])
+    text = r'No images in .*\(looked for jpg, jpeg, png, .*; found 12 .txt, 1 .xml\)'
+    with pytest.raises(ValueError, match=text):
+        open_source(tmp_path)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match='found no files'):
+        open_source(tmp_path / 'empty')
+
+
+@pytest.mark.parametrize('data', ['nowhere', 'nowhere/*.tar', ['.', 'nowhere']])
+def test_a_wrong_path_is_named_in_one_line(tmp_path, monkeypatch, data):
+    monkeypatch.chdir(tmp_path)
+    _write(tmp_path, ['a.jpg'])
+    with pytest.raises(FileNotFoundError, match=f'{tmp_path}/nowhere') as error:
+        open_source(data)
+    assert '\n' not in str(error.value)
+
+
+def test_no_data_at_all_is_an_error():
+    with pytest.raises(ValueError, match='No images in'):
+        open_source([])
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    _write(tmp_path, ['a.csv'])
+    with pytest.raises(ValueError, match='a.csv: it is no folder'):
+        open_source(tmp_path / 'a.csv')
+
+
+@pytest.mark.parametrize('name', ['pipe.jpg', 'pipe.tar', 'pipe.txt'])
+def test_a_named_pipe_does_not_hang(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match='Cannot read images'):
+        open_source(tmp_path / name)
+
+
+def test_a_named_pipe_in_a_folder_is_an_unreadable_image(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.jpg')
+    with pytest.raises(OSError, match='not a regular file'):
+        open_source(tmp_path).read(0)
+
+
+def test_a_list_file_is_relative_to_its_folder_or_to_root(tmp_path):
+    _write(tmp_path, ['a.jpg', 'sub/b.jpg', 'sub/a.jpg'])
+    text = f'# comment\n\n  a.jpg\r\n{tmp_path}/sub/b.jpg\ngone.jpg\n'
+    (tmp_path / 'list.txt').write_text(text)
+    source = open_source(tmp_path / 'list.txt')
+    assert _names(source, tmp_path) == ['a.jpg', 'sub/b.jpg', 'gone.jpg']
+    with pytest.raises(FileNotFoundError):
+        source.read(2)
+    source = open_source(tmp_path / 'list.txt', root=tmp_path / 'sub')
+    assert source.read(0) == b'bytes of sub/a.jpg'
+
+
+def test_a_list_file_with_a_wrong_root_or_nothing_in_it_is_refused(tmp_path):
+    (tmp_path / 'list.txt').write_text('a.jpg\n')
+    with pytest.raises(FileNotFoundError, match='list.txt lists a.jpg, but'):
+        open_source(tmp_path / 'list.txt')
+    (tmp_path / 'list.txt').write_text('# nothing\n')
+    with pytest.raises(ValueError, match='the list is empty'):
+        open_source(tmp_path / 'list.txt')
+
+
+def test_tar_shards_read_their_images_at_random(tmp_path):
+    first = {'x/a.jpg': b'A' * 700, 'x/a.json': b'{}', '../b.PNG': b'', 'c.jpg': b'C'}
+    _tar(tmp_path / '0.tar', first)
+    _tar(tmp_path / '1.tar', {'n' * 300 + '.jpg': b'long'}, format=tarfile.GNU_FORMAT)
+    source = open_source(tmp_path / '*.tar')
+    assert [source.read(i) for i in (3, 0, 2, 1)] == [b'long', b'A' * 700, b'C', b'']
+    assert source.name(1) == f'{tmp_path}/0.tar/../b.PNG'
+    copy = pickle.loads(pickle.dumps(source))
+    assert copy.read(0) == b'A' * 700
+    assert not (tmp_path.parent / 'b.PNG').exists()
+
+
+def test_members_that_are_no_regular_files_are_left_out(tmp_path):
+    with tarfile.open(tmp_path / 'a.tar', 'w') as shard:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE):
+            info = tarfile.TarInfo(f'{kind!r}.jpg')
+            info.type, info.linkname = kind, '/etc/passwd'
+            shard.addfile(info)
+        info = tarfile.TarInfo('real.jpg')
+        info.size = 2
+        shard.addfile(info, io.BytesIO(b'ok'))
+    source = open_source(tmp_path / 'a.tar')
+    assert len(source) == 1
+    assert source.read(0) == b'ok'
+
+
+@pytest.mark.parametrize('name', ['a.tar.gz', 'a.tgz', 'misnamed.tar'])
+def test_a_compressed_tar_is_refused_with_the_remedy(tmp_path, name):
+    _tar(tmp_path / name, {'a.jpg': b'a'}, 'w:gz')
+    with pytest.raises(ValueError, match='compressed.*unpack it'):
+        open_source(tmp_path / name)
+
+
+def test_a_damaged_or_imageless_tar_is_refused(tmp_path):
+    whole = _tar(tmp_path / 'a.tar', {'a.jpg': b'a' * 5000, 'b.jpg': b'b' * 5000})
+    (tmp_path / 'cut.tar').write_bytes(whole.read_bytes()[:7000])
+    with pytest.raises(ValueError, match='cut.tar is damaged, cut short or no tar'):
+        open_source(tmp_path / 'cut.tar')
+    (tmp_path / 'text.tar').write_text('no tar at all')
+    with pytest.raises(ValueError, match='text.tar is damaged'):
+        open_source(tmp_path / 'text.tar')
+    _tar(tmp_path / 'empty.tar', {'a.json': b'{}'})
+    with pytest.raises(ValueError, match='No images in .*empty.tar'):
+        open_source(tmp_path / 'empty.tar')
+
+
+def test_a_shard_that_shrinks_later_gives_an_unreadable_image(tmp_path):
+    path = _tar(tmp_path / 'a.tar', {'a.jpg': b'a' * 5000})
+    source = open_source(path)
+    os.truncate(path, 1000)
+    with pytest.raises(OSError, match='ends inside this member'):
+        source.read(0)
+
+
+def test_many_shards_do_not_use_up_the_file_handles(tmp_path, monkeypatch):
+    monkeypatch.setattr('ccmim.data.tar_shards._MAX_OPEN_SHARDS', 2)
+    paths = [_tar(tmp_path / f'{i}.tar', {'a.jpg': b'%d' % i}) for i in range(5)]
+    source = TarShards([str(path) for path in paths])
+    order = [0, 1, 2, 3, 4, 0, 4, 2]
+    assert [int(source.read(i)) for i in order] == order
+    assert len(source._files) == 2
+
+
+def test_files_and_shards_join_into_one_source(tmp_path):
+    _write(tmp_path, ['photos/a.jpg', 'photos/b.jpg', 'c.png'])
+    _tar(tmp_path / 's.tar', {'d.jpg': b'd'})
+    source = open_source([tmp_path / 's.tar', tmp_path / 'photos', f'{tmp_path}/*.png'])
+    assert _names(source, tmp_path) == [
+        'photos/a.jpg',
+        'photos/b.jpg',
+        'c.png',
+        's.tar/d.jpg',
+    ]
+    assert source.read(3) == b'd'
+    with pytest.raises(IndexError):
+        source.read(4)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms as T
+from PIL import Image
+
+from ccmim.registry import TRANSFORMS
+
+
+def _build(kind, **kwargs):
+    return TRANSFORMS.build(dict(type=f'ccmim.{kind}', **kwargs))
+
+
+@pytest.fixture
+def photo():
+    rows, columns = np.mgrid[0:60, 0:90]
+    pixels = np.stack([rows * 4, columns * 2, (rows + columns)], -1)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def test_crop_is_that_of_torchvision_with_maes_settings(photo):
+    torch.manual_seed(3)
+    ours = _build('RandomResizedCrop', size=32)(photo)
+    torch.manual_seed(3)
+    bicubic = T.InterpolationMode.BICUBIC
+    reference = T.RandomResizedCrop(32, scale=(0.2, 1.0), interpolation=bicubic)
+    assert np.array_equal(np.asarray(ours), np.asarray(reference(photo)))
+
+
+def test_crop_takes_height_before_width(photo):
+    assert _build('RandomResizedCrop', size=(20, 30))(photo).size == (30, 20)
+
+
+def test_crop_area_covers_the_given_range():
+    # Pixel values tell their own place, so a nearest crop shows what it took.
+    place = np.arange(100, dtype=np.uint8)
+    picture = np.stack([*np.broadcast_arrays(place[:, None], place[None])] * 2, -1)
+    picture = Image.fromarray(np.ascontiguousarray(picture[..., :3]))
+    crop = _build('RandomResizedCrop', size=50, interpolation='nearest')
+    spans = [np.ptp(np.asarray(crop(picture)), axis=(0, 1))[:2] + 1 for _ in range(300)]
+    areas = np.prod(spans, axis=1, dtype=float) / 1e4
+    assert 0.15 < areas.min() < 0.3
+    assert 0.9 < areas.max() <= 1.0
+
+
+def test_flip_mirrors_left_and_right_as_often_as_asked(photo):
+    mirrored = np.asarray(photo)[:, ::-1]
+    assert np.array_equal(_build('RandomHorizontalFlip', prob=1)(photo), mirrored)
+    assert np.array_equal(_build('RandomHorizontalFlip', prob=0)(photo), photo)
+    torch.manual_seed(0)
+    flip = _build('RandomHorizontalFlip')
+    count = sum(np.array_equal(flip(photo), mirrored) for _ in range(400))
+    assert 160 < count < 240
+
+
+@pytest.mark.parametrize('size', [(500, 375), (300, 401), (64, 64), (101, 999)])
+def test_centre_crop_is_that_of_torchvision_for_squares(size):
+    pixels = np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), np.uint8)
+    image = Image.fromarray(pixels)
+    ours = _build('ResizeCenterCrop', size=56)(image)
+    bicubic = T.InterpolationMode.BICUBIC
+    reference = T.Compose([T.Resize(64, bicubic), T.CenterCrop(56)])
+    assert np.array_equal(np.asarray(ours), np.asarray(reference(image)))
+
+
+@pytest.mark.parametrize('size', [(90, 60), (7, 300), (1, 1), (33, 77)])
+def test_centre_crop_of_any_shape_never_pads(size):
+    image = Image.new('RGB', size, 'white')
+    for crop_share in (1.0, 0.9, 0.3):
+        crop = _build('ResizeCenterCrop', size=(24, 40), crop_share=crop_share)
+        cropped = crop(image)
+        assert cropped.size == (40, 24)
+        assert np.asarray(cropped).min() == 255
+
+
+def test_tensor_holds_the_bytes_channel_first(photo):
+    tensor = _build('ToUint8Tensor')(photo)
+    assert tensor.dtype == torch.uint8
+    assert tensor.is_contiguous()
+    assert torch.equal(tensor, torch.tensor(np.asarray(photo)).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ('config', 'name'),
+    [
+        (dict(type='RandomResizedCrop', size=0), 'size'),
+        (dict(type='RandomResizedCrop', size=8, scale=(0.5, 0.2)), 'scale'),
+        (dict(type='RandomResizedCrop', size=8, ratio=(0, 1)), 'ratio'),
+        (dict(type='RandomHorizontalFlip', prob=1.5), 'prob'),
+        (dict(type='ResizeCenterCrop', size=(8, -1)), 'size'),
+        (dict(type='ResizeCenterCrop', size=8, crop_share=0), 'crop_share'),
+    ],
+)
+def test_impossible_settings_name_the_argument(config, name):
+    with pytest.raises(ValueError, match=f'^{name} '):
+        TRANSFORMS.build(config)

@@ -1,0 +1,241 @@
+import logging
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import default_collate
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from mmengine.runner.loops import _InfiniteDataloaderIterator
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from ccmim.data import (
+    InfiniteVisitSampler,
+    SampleKey,
+    UnlabelledImages,
+    VisitSampler,
+)
+from ccmim.registry import DATASETS
+
+_TRANSFORM = [
+    dict(type='ccmim.RandomResizedCrop', size=16),
+    dict(type='ccmim.RandomHorizontalFlip'),
+    dict(type='ccmim.ToUint8Tensor'),
+]
+
+
+def _write_images(root, count):
+    generator = np.random.default_rng(0)
+    for i in range(count):
+        pixels = generator.integers(0, 255, (20, 30, 3), np.uint8)
+        Image.fromarray(pixels).save(root / f'{i:03d}.png')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    _write_images(tmp_path, 12)
+    return tmp_path
+
+
+@pytest.fixture
+def messages():
+    """Collect what is logged, in this process."""
+    records = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)
+
+
+def _dataset(data, **kwargs):
+    config = dict(type='ccmim.UnlabelledImages', data=str(data), transform=_TRANSFORM)
+    return DATASETS.build(config | kwargs)
+
+
+def _batches(dataset, epochs=(0,), **kwargs):
+    sampler = VisitSampler(dataset, seed=1)
+    loader = DataLoader(
+        dataset, 4, sampler=sampler, collate_fn=default_collate, **kwargs
+    )
+    batches = []
+    for epoch in epochs:
+        sampler.set_epoch(epoch)
+        batches += list(loader)
+    return batches
+
+
+def _equal(first, second):
+    return len(first) == len(second) and all(
+        torch.equal(a[name], b[name])
+        for a, b in zip(first, second, strict=True)
+        for name in ('inputs', 'data_samples')
+    )
+
+
+def test_a_batch_holds_bytes_and_the_indices_of_the_images(folder):
+    dataset = _dataset(folder, transform=dict(type='ccmim.ToUint8Tensor'))
+    batch = _batches(dataset)[0]
+    assert batch['inputs'].dtype == torch.uint8
+    assert batch['inputs'].shape == (4, 3, 20, 30)
+    assert batch['data_samples'].dtype == torch.int64
+    for image, index in zip(batch['inputs'], batch['data_samples'], strict=True):
+        stored = np.asarray(Image.open(folder / f'{index:03d}.png'))
+        assert np.array_equal(image.permute(1, 2, 0), stored)
+
+
+def test_a_sample_is_a_function_of_its_key(folder):
+    dataset = _dataset(folder)
+    sample = dataset[SampleKey(1, 2, 3)]['inputs']
+    torch.rand(5)
+    assert torch.equal(dataset[SampleKey(1, 2, 3)]['inputs'], sample)
+    assert not torch.equal(dataset[SampleKey(1, 3, 3)]['inputs'], sample)
+    assert not torch.equal(dataset[SampleKey(2, 2, 3)]['inputs'], sample)
+    assert torch.equal(dataset[3]['inputs'], dataset[SampleKey(0, 0, 3)]['inputs'])
+
+
+@pytest.mark.parametrize(
+    ('num_workers', 'persistent'), [(1, False), (2, False), (1, True), (2, True)]
+)
+def test_batches_do_not_depend_on_the_workers(folder, num_workers, persistent):
+    alone = _batches(_dataset(folder), epochs=(0, 1))
+    options = dict(num_workers=num_workers, persistent_workers=persistent)
+    assert _equal(_batches(_dataset(folder), epochs=(0, 1), **options), alone)
+    assert not _equal(alone[:3], alone[3:])
+
+
+def test_a_resumed_epoch_equals_that_of_a_straight_run(folder):
+    straight = _batches(_dataset(folder), epochs=range(3), num_workers=1)
+    assert _equal(_batches(_dataset(folder), epochs=(2,)), straight[6:])
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_mmengine_resumes_the_endless_stream_by_skipping(folder, num_workers):
+    def batches(skipped, count):
+        dataset = _dataset(folder)
+        sampler = InfiniteVisitSampler(dataset, seed=1)
+        loader = DataLoader(
+            dataset,
+            5,
+            sampler=sampler,
+            num_workers=num_workers,
+            collate_fn=default_collate,
+        )
+        iterator = _InfiniteDataloaderIterator(loader)
+        iterator.skip_iter(skipped)
+        return [next(iterator) for _ in range(count)]
+
+    straight = batches(0, 7)
+    assert _equal(batches(4, 3), straight[4:])
+    assert not _equal(straight[:3], straight[4:])
+
+
+def test_spawned_workers_give_the_same_and_share_what_they_found(folder):
+    (folder / '003.png').write_bytes(b'')
+    alone = _batches(_dataset(folder))
+    dataset = _dataset(folder)
+    options = dict(num_workers=1, multiprocessing_context='spawn')
+    assert _equal(_batches(dataset, **options), alone)
+    assert dataset._bad.nonzero().tolist() == [[3]]
+
+
+def test_loading_in_the_main_process_does_not_disturb_its_generator(folder):
+    dataset = _dataset(folder)
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    _ = dataset[0]
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_mmengine_builds_the_loader_from_a_config(folder):
+    loader = Runner.build_dataloader(
+        dict(
+            dataset=dict(
+                type='ccmim.UnlabelledImages', data=str(folder), transform=_TRANSFORM
+            ),
+            sampler=dict(type='ccmim.VisitSampler'),
+            batch_size=4,
+            num_workers=0,
+            collate_fn=dict(type='default_collate'),
+        ),
+        seed=1,
+    )
+    assert _equal(list(loader), _batches(_dataset(folder)))
+
+
+def test_a_damaged_image_is_named_once_and_replaced_by_the_key(folder, messages):
+    (folder / '003.png').write_bytes((folder / '003.png').read_bytes()[:400])
+    dataset = _dataset(folder)
+    sample = dataset[SampleKey(1, 0, 3)]
+    assert sample['data_samples'] != 3
+    again = dataset[SampleKey(1, 0, 3)]
+    assert again['data_samples'] == sample['data_samples']
+    assert torch.equal(again['inputs'], sample['inputs'])
+    stand_ins = {dataset[SampleKey(1, v, 3)]['data_samples'] for v in range(20)}
+    assert len(stand_ins) > 3
+    assert len(messages) == 1
+    assert '003.png (image file is truncated' in messages[0]
+
+
+def test_missing_and_unreadable_files_count_as_damaged(folder, messages):
+    dataset = _dataset(folder)
+    (folder / '001.png').unlink()
+    assert dataset[1]['data_samples'] != 1
+    assert messages[0].endswith('001.png (No such file or directory)')
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_too_many_damaged_images_stop_the_run_and_are_named(folder, num_workers):
+    for i in (2, 5, 7, 11):
+        (folder / f'{i:03d}.png').write_bytes(b'')
+    with pytest.raises(RuntimeError) as error:
+        _batches(_dataset(folder), epochs=range(2), num_workers=num_workers)
+    line = str(error.value).splitlines()[-1]
+    assert '4 of 12 images are damaged, 3 are allowed (max_bad_share)' in line
+    assert all(f'{i:03d}.png' in line for i in (2, 5, 7, 11))
+
+
+def test_the_share_is_counted_over_all_workers(folder):
+    for i in range(0, 12, 3):
+        (folder / f'{i:03d}.png').write_bytes(b'')
+    dataset = _dataset(folder, max_bad_share=0.5)
+    _batches(dataset, num_workers=2)
+    assert dataset._bad.nonzero().flatten().tolist() == [0, 3, 6, 9]
+
+
+def test_a_larger_share_may_be_set_but_one_good_image_is_needed(folder):
+    for i in range(11):
+        (folder / f'{i:03d}.png').write_bytes(b'')
+    dataset = _dataset(folder, max_bad_share=1)
+    assert all(b['data_samples'].eq(11).all() for b in _batches(dataset))
+    (folder / '011.png').write_bytes(b'')
+    with pytest.raises(RuntimeError, match='12 of 12 images are damaged'):
+        _batches(_dataset(folder, max_bad_share=1))
+    with pytest.raises(ValueError, match='max_bad_share'):
+        _dataset(folder, max_bad_share=1.5)
+
+
+def test_two_images_may_not_all_be_damaged(tmp_path):
+    _write_images(tmp_path, 1)
+    (tmp_path / 'bad.png').write_bytes(b'no')
+    assert _dataset(tmp_path)[1]['data_samples'] == 0
+    (tmp_path / '000.png').write_bytes(b'no')
+    with pytest.raises(RuntimeError, match='2 of 2'):
+        _ = _dataset(tmp_path)[0]
+
+
+def test_an_empty_folder_is_an_error_at_construction(tmp_path):
+    with pytest.raises(ValueError, match='No images in'):
+        UnlabelledImages(tmp_path, _TRANSFORM)
+
+
+def test_it_pickles_and_says_how_large_it_is(folder):
+    dataset = pickle.loads(pickle.dumps(_dataset(folder)))
+    assert len(dataset) == 12
+    assert dataset.metainfo == dict(num_images=12)
+    with pytest.raises(IndexError):
+        _ = dataset[12]
