@@ -9,6 +9,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
@@ -44,13 +45,9 @@ TINY_CCMIM = dict(
 
 def _builder(config):
     def build(**changes):
-        changed = copy.deepcopy(config)
-        for key, value in changes.items():
-            if isinstance(value, dict) and isinstance(changed.get(key), dict):
-                changed[key].update(value)
-            else:
-                changed[key] = value
-        return MODELS.build(changed)
+        changed = Config(copy.deepcopy(config))
+        changed.merge_from_dict(changes)
+        return MODELS.build(changed._cfg_dict)
 
     return build
 

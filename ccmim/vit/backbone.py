@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseModule
 from timm.layers import PatchEmbed
@@ -100,7 +101,7 @@ class VisionTransformer(BaseModule):
             sincos_pos_embed(self.embed_dim, self.grid),
             requires_grad=pos_embed == 'learned',
         )
-        rates = torch.linspace(0, drop_path_rate, self.depth).tolist()
+        rates = np.linspace(0, drop_path_rate, self.depth).tolist()
         self.blocks = nn.ModuleList(
             Block(self.embed_dim, arch['num_heads'], mlp_ratio, qkv_bias, rate)
             for rate in rates

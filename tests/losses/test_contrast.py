@@ -1,0 +1,117 @@
+"""The single-view contrast equals its formula, and its gradients go where they say."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ccmim.losses import SingleViewContrast, gather_constant, gather_with_grad, info_nce
+
+
+def _unit(*shape):
+    x = torch.randn(*shape, dtype=torch.float64)
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def test_info_nce_against_a_slow_loop():
+    """-log(exp(q.k+ / T) / sum_k exp(q.k / T)), query by query in numpy."""
+    queries, keys, temperature = _unit(5, 8), _unit(7, 8), 0.3
+    labels = torch.tensor([6, 0, 3, 3, 1])
+    total = 0.0
+    for query, label in zip(queries.numpy(), labels.tolist(), strict=True):
+        similarities = [np.exp(query @ key / temperature) for key in keys.numpy()]
+        total -= math.log(similarities[label] / sum(similarities))
+    ours = info_nce(queries, keys, labels, temperature).item()
+    assert ours == pytest.approx(total / 5, abs=1e-12)
+
+
+def test_info_nce_of_equal_keys_is_log_of_their_number():
+    keys = _unit(1, 8).expand(11, 8)
+    loss = info_nce(_unit(4, 8), keys, torch.arange(4), 0.5)
+    assert loss.item() == pytest.approx(math.log(11))
+
+
+def test_info_nce_of_orthogonal_pairs():
+    """n orthonormal pairs: log(1 + (n - 1) exp(-1 / T))."""
+    eye = torch.eye(6, dtype=torch.float64)
+    expected = math.log(1 + 5 * math.exp(-1 / 0.5))
+    assert info_nce(eye, eye, torch.arange(6), 0.5).item() == pytest.approx(expected)
+
+
+def test_scale_is_twice_the_temperature():
+    """Without a projector: 2T times InfoNCE of the normalised class tokens."""
+    visible, masked = torch.randn(2, 6, 8, dtype=torch.float64)
+    for temperature in (0.2, 0.5):
+        contrast = SingleViewContrast(8, temperature=temperature, projector=False)
+        unit = [x / x.norm(dim=1, keepdim=True) for x in (visible, masked)]
+        plain = info_nce(*unit, torch.arange(6), temperature)
+        ours = contrast(visible, masked)
+        assert ours.item() == pytest.approx(2 * temperature * plain.item())
+
+
+def test_published_keys_have_no_gradient():
+    contrast = SingleViewContrast(8, out_dim=4).double()
+    visible, masked = torch.randn(2, 6, 8, dtype=torch.float64).requires_grad_()
+    visible, masked = visible.detach().requires_grad_(), masked.detach()
+    masked.requires_grad_()
+    contrast(visible, masked).backward()
+    assert masked.grad is None
+    assert visible.grad.norm() > 0
+    with contrast.key_gradient():
+        assert not torch.is_grad_enabled()
+
+
+def test_both_sides_get_a_gradient_when_asked():
+    """And the gradient of the keys is that of the formula, by finite differences."""
+    contrast = SingleViewContrast(8, out_dim=4, grad='both').double()
+    visible = torch.randn(6, 8, dtype=torch.float64, requires_grad=True)
+    masked = torch.randn(6, 8, dtype=torch.float64, requires_grad=True)
+    contrast.eval()  # running statistics, so that the function is fixed
+    assert torch.autograd.gradcheck(contrast, (visible, masked))
+    with contrast.key_gradient():
+        assert torch.is_grad_enabled()
+
+
+def test_projector_is_the_published_one():
+    """Linear, batch norm, ReLU, linear, batch norm without affine; no biases."""
+    contrast = SingleViewContrast(8, hidden_dim=12, out_dim=4)
+    shapes = {n: tuple(p.shape) for n, p in contrast.named_parameters()}
+    assert shapes == {
+        'projector.0.weight': (12, 8),
+        'projector.1.weight': (12,),
+        'projector.1.bias': (12,),
+        'projector.3.weight': (4, 12),
+    }
+
+
+def test_aligned_pairs_cost_less_than_shuffled_ones():
+    contrast = SingleViewContrast(16, projector=False)
+    tokens = torch.randn(8, 16)
+    assert contrast(tokens, tokens) < contrast(tokens, tokens.roll(1, 0)) - 0.5
+
+
+def test_loss_is_float32_under_bf16():
+    contrast = SingleViewContrast(8, out_dim=4)
+    with torch.autocast('cpu', torch.bfloat16):
+        loss = contrast(torch.randn(6, 8), torch.randn(6, 8))
+    assert loss.dtype == torch.float32
+
+
+def test_alone_a_process_gathers_itself():
+    x = torch.randn(3, 2, requires_grad=True)
+    assert gather_with_grad(x) is x
+    assert not gather_constant(x).requires_grad
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(temperature=0), 'temperature=0'),
+        (dict(grad='masked'), "grad='masked'"),
+        (dict(batch_norm='sync'), "batch_norm='sync'"),
+    ],
+)
+def test_bad_settings_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        SingleViewContrast(8, **wrong)

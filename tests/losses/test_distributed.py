@@ -1,0 +1,106 @@
+"""Two processes with batch n are one process with batch 2n.
+
+Each process computes its own losses; gradients are averaged, as DDP does. With
+``batch_norm='global'`` the projector's statistics are those of the joined batch and
+everything agrees. With 'local', the published choice, each process normalises its own
+half, and the oracle is one process that does so too.
+"""
+
+from itertools import product
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import distributed
+
+from ccmim.losses import SingleViewContrast, gather_constant, gather_with_grad
+
+pytestmark = pytest.mark.dist
+BATCH, DIM = 4, 8
+OPTIONS = list(product(('visible', 'both'), ('local', 'global')))
+
+
+def _inputs():
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(2, 2 * BATCH, DIM, generator=generator, dtype=torch.float64)
+
+
+def _contrast(grad, batch_norm):
+    torch.manual_seed(0)
+    contrast = SingleViewContrast(DIM, out_dim=6, grad=grad, batch_norm=batch_norm)
+    return contrast.double()
+
+
+def _gradients(module, loss, tokens):
+    values = [*module.parameters(), *tokens]
+    grads = torch.autograd.grad(loss, values, allow_unused=True)
+    return [torch.zeros_like(v) if g is None else g for v, g in zip(values, grads,
+            strict=True)]  # fmt: skip
+
+
+def _worker(rank, folder):
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    _check_summed_gradients(rank)
+    results = {}
+    for options in OPTIONS:
+        part = slice(rank * BATCH, (rank + 1) * BATCH)
+        visible, masked = (x[part].clone().requires_grad_() for x in _inputs())
+        module = _contrast(*options)
+        loss = module(visible, masked)
+        grads = _gradients(module, loss, (visible, masked))
+        for grad in grads[:-2]:
+            distributed.all_reduce(grad)
+        tokens = [gather_constant(grad) for grad in grads[-2:]]
+        distributed.all_reduce(loss := loss.detach())
+        results[options] = loss / 2, [g / 2 for g in grads[:-2] + tokens]
+    if rank == 0:
+        torch.save(results, f'{folder}/results')
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
+def _check_summed_gradients(rank):
+    """A part's gradient is the sum of those of all processes."""
+    x = torch.full((2, 1), float(rank), requires_grad=True)
+    joined = gather_with_grad(x)
+    assert joined.flatten().tolist() == [0, 0, 1, 1]
+    # Rank r weighs the four entries by (r + 1) * (1, 2, 3, 4).
+    (joined.flatten() * torch.arange(1.0, 5.0) * (rank + 1)).sum().backward()
+    assert x.grad.flatten().tolist() == [[3.0, 6.0], [9.0, 12.0]][rank]
+
+
+@pytest.fixture(scope='module')
+def two_processes(tmp_path_factory):
+    """Losses and gradients of two processes, for each choice of options."""
+    folder = tmp_path_factory.mktemp('two_processes')
+    mp.spawn(_worker, (str(folder),), nprocs=2)
+    return torch.load(folder / 'results')
+
+
+class _HalfByHalf(torch.nn.Module):
+    """A projector that normalises each half of the batch on its own."""
+
+    def __init__(self, projector):
+        super().__init__()
+        self.inner = projector
+
+    def forward(self, x):
+        return torch.cat([self.inner(half) for half in x.chunk(2)])
+
+
+@pytest.mark.parametrize('options', OPTIONS)
+def test_two_processes_are_one(two_processes, options):
+    grad, batch_norm = options
+    loss, gradients = two_processes[options]
+    alone = _contrast(grad, 'local')
+    if batch_norm == 'local':
+        alone.projector = _HalfByHalf(alone.projector)
+    visible, masked = (x.clone().requires_grad_() for x in _inputs())
+    expected = alone(visible, masked)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
+    oracle = _gradients(alone, expected, (visible, masked))
+    for ours, theirs in zip(gradients, oracle, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=0)
+    assert (oracle[-1].norm() > 0) == (grad == 'both')

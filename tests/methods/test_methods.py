@@ -1,0 +1,206 @@
+"""ccMIM and MAE against slow oracles written from their formulae."""
+
+import math
+
+import pytest
+import torch
+
+from ccmim.masking import TokenSplit
+
+
+def _slow_block(block, x):
+    batch, length, dim = x.shape
+    heads = block.attn.num_heads
+    qkv = block.attn.qkv(block.norm1(x)).reshape(batch, length, 3, heads, dim // heads)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    attention = torch.einsum('bhnc,bhmc->bhnm', q, k) / math.sqrt(dim // heads)
+    attention = attention.softmax(-1)
+    mixed = torch.einsum('bhnm,bhmc->bnhc', attention, v).reshape(batch, length, dim)
+    x = x + block.attn.proj(mixed)
+    return x + block.mlp(block.norm2(x)), attention
+
+
+def _slow_encode(vit, tokens):
+    token = (vit.cls_token + vit.pos_embed[:, :1]).expand(len(tokens), -1, -1)
+    x, rows = torch.cat([token, tokens], dim=1), 0
+    for block in vit.blocks:
+        x, attention = _slow_block(block, x)
+        rows = rows + attention.mean(1)[:, 0, 1:]
+    return vit.norm(x), rows
+
+
+def _slow_decode(decoder, visible, split):
+    """MAE's decoder as published: mask tokens put back in place, then positions."""
+    batch, num_patches = split.mask.shape
+    x = decoder.embed(visible)
+    full = decoder.mask_token.repeat(batch, num_patches, 1)
+    for b in range(batch):
+        for i, patch in enumerate(split.ids_visible[b].tolist()):
+            full[b, patch] = x[b, 1 + i]
+    x = torch.cat([x[:, :1], full], dim=1) + decoder.pos_embed
+    for block in decoder.blocks:
+        x, _ = _slow_block(block, x)
+    pred = decoder.pred(decoder.norm(x))[:, 1:]
+    return torch.stack([pred[b, ids] for b, ids in enumerate(split.ids_masked)])
+
+
+def _slow_losses(model, images, noise, temperature=0.5):
+    vit = model.backbone
+    patches = images.unfold(2, 16, 16).unfold(3, 16, 16)  # (B, 3, 4, 4, 16, 16)
+    patches = patches.permute(0, 2, 3, 1, 4, 5).flatten(1, 2)  # (B, 16, 3, 16, 16)
+    weight = vit.patch_embed.proj.weight
+    tokens = torch.einsum('bnchw,dchw->bnd', patches, weight)
+    tokens = tokens + vit.patch_embed.proj.bias + vit.pos_embed[:, 1:]
+
+    _, scores = _slow_encode(vit, tokens)
+    order = (scores.softmax(1) / noise.softmax(1)).argsort(1)
+    mask = torch.zeros_like(order, dtype=torch.bool).scatter(1, order[:, 4:], True)
+    split = TokenSplit(order[:, :4], order[:, 4:], mask)
+    pick = [torch.stack([t[i] for t, i in zip(tokens, ids, strict=True)])
+            for ids in (order[:, :4], order[:, 4:])]  # fmt: skip
+    visible, masked = (_slow_encode(vit, part)[0] for part in pick)
+
+    target = patches.permute(0, 1, 3, 4, 2).flatten(2)
+    mean, variance = target.mean(-1, keepdim=True), target.var(-1, keepdim=True)
+    target = (target - mean) / (variance + 1e-6).sqrt()
+    target = torch.stack([t[i] for t, i in zip(target, order[:, 4:], strict=True)])
+    reconstruction = (_slow_decode(model.decoder, visible, split) - target) ** 2
+
+    query = model.contrast.projector(visible[:, 0])
+    key = model.contrast.projector(masked[:, 0]).detach()
+    query, key = (x / x.norm(dim=1, keepdim=True) for x in (query, key))
+    logits = query @ key.T / temperature
+    nce = -(logits.diag() - logits.exp().sum(1).log()).mean()
+    return reconstruction.mean(), 2 * temperature * nce
+
+
+@pytest.mark.parametrize('batch', [2, 4])
+def test_ccmim_against_a_slow_oracle(tiny_ccmim, images, batch):
+    """float64: losses within 1e-12, gradients within 1e-10."""
+    model = tiny_ccmim(contrast_weight=0.3).double()
+    images = images[:batch].double()
+    torch.manual_seed(5)
+    noise = torch.rand(batch, 16, dtype=torch.float64)
+    reconstruction, contrast = _slow_losses(model, images, noise)
+    slow = torch.autograd.grad(
+        reconstruction + 0.3 * contrast,
+        [p for p in model.parameters() if p.requires_grad],
+    )
+    torch.manual_seed(5)
+    losses = model.loss(images)
+    assert losses['loss_reconstruction'].item() == pytest.approx(
+        reconstruction.item(), abs=1e-12
+    )
+    assert losses['loss_contrast'].item() == pytest.approx(
+        0.3 * contrast.item(), abs=1e-12
+    )
+    (losses['loss_reconstruction'] + losses['loss_contrast']).backward()
+    ours = [p.grad for p in model.parameters() if p.requires_grad]
+    for a, b in zip(ours, slow, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def test_key_stream_without_gradient_is_exact(tiny_ccmim, images):
+    """no_grad around the masked pass against a detached pass with a graph."""
+    model = tiny_ccmim().double()
+    gradients = []
+    for detached in (False, True):
+        torch.manual_seed(5)
+        model.zero_grad()
+        if detached:
+            model.contrast.key_gradient = torch.enable_grad
+            model.backbone.norm.register_forward_hook(_detach_longest)
+        losses = model.loss(images.double())
+        (losses['loss_reconstruction'] + losses['loss_contrast']).backward()
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-13, rtol=0)
+
+
+def _detach_longest(module, inputs, output):
+    return output.detach() if output.shape[1] == 13 else output
+
+
+def test_mae_is_ccmim_without_scores_and_contrast(tiny_mae, tiny_ccmim, images):
+    mae = tiny_mae()
+    ccmim = tiny_ccmim(
+        scorer=dict(type='ccmim.ConstantScorer'),
+        sampler=dict(type='ccmim.RandomSampler'),
+        contrast_weight=0.0,
+    )
+    ccmim.load_state_dict(mae.state_dict(), strict=False)
+    torch.manual_seed(1)
+    ours = mae.loss(images)
+    torch.manual_seed(1)
+    theirs = ccmim.loss(images)
+    assert torch.equal(ours['loss_reconstruction'], theirs['loss_reconstruction'])
+    assert theirs['loss_contrast'] == 0
+    assert ours['mask_importance_gap'] == 0
+
+
+def test_which_parameters_each_loss_reaches(tiny_ccmim, images):
+    model = tiny_ccmim()
+    reached = {}
+    for key in ('loss_reconstruction', 'loss_contrast'):
+        model.zero_grad(set_to_none=True)
+        model.loss(images)[key].backward()
+        reached[key] = {
+            n.split('.')[0] for n, p in model.named_parameters() if p.grad is not None
+        }
+    assert reached['loss_reconstruction'] == {'backbone', 'decoder'}
+    assert reached['loss_contrast'] == {'backbone', 'contrast'}
+
+
+def test_gradient_of_the_masked_stream_is_optional(tiny_ccmim, images):
+    """grad='both' changes gradients, not losses."""
+    one, both = tiny_ccmim(), tiny_ccmim(contrast=dict(grad='both'))
+    both.load_state_dict(one.state_dict())
+    values, gradients = [], []
+    for model in (one, both):
+        torch.manual_seed(2)
+        loss = model.loss(images)['loss_contrast']
+        loss.backward()
+        values.append(loss.item())
+        gradients.append(model.backbone.blocks[0].attn.qkv.weight.grad)
+    assert values[0] == pytest.approx(values[1], abs=1e-6)
+    assert (gradients[0] - gradients[1]).norm() > 0.1 * gradients[0].norm()
+
+
+def test_mmengine_sums_the_losses_only(tiny_ccmim, images):
+    """The monitored gap is logged but no part of the loss."""
+    model = tiny_ccmim()
+    total, logged = model.parse_losses(model(images, mode='loss'))
+    parts = [v for k, v in logged.items() if k.startswith('loss_')]
+    assert total.item() == pytest.approx(sum(p.item() for p in parts))
+    assert set(logged) == {
+        'loss',
+        'loss_reconstruction',
+        'loss_contrast',
+        'mask_importance_gap',
+    }
+
+
+def test_a_few_steps_learn(tiny_ccmim, images):
+    model = tiny_ccmim()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    totals = []
+    for _ in range(30):
+        losses = model.loss(images)
+        total = losses['loss_reconstruction'] + losses['loss_contrast']
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    assert sum(totals[-5:]) < 0.95 * sum(totals[:5])
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+        (dict(contrast_weight=-1.0), 'contrast_weight=-1.0'),
+    ],
+)
+def test_impossible_settings_are_named(tiny_ccmim, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_ccmim(**wrong)

@@ -1,0 +1,222 @@
+"""The Vision Transformer equals timm's, and keeps its promises to dense tasks."""
+
+import pytest
+import timm
+import torch
+
+from ccmim.registry import MODELS
+from ccmim.vit import ARCHS, VisionTransformer
+
+
+def _timm_twin(**kwargs):
+    torch.manual_seed(3)
+    return timm.models.VisionTransformer(
+        img_size=kwargs.pop('img_size', 64), embed_dim=32, depth=2, num_heads=2, **kwargs
+    ).eval()
+
+
+@pytest.mark.parametrize('size', [64, (32, 96)])
+def test_features_equal_timms(tiny_vit, images, size):
+    theirs = _timm_twin(img_size=size)
+    ours = tiny_vit(img_size=size, pos_embed='learned').eval()
+    state = {k: v for k, v in theirs.state_dict().items() if not k.startswith('head')}
+    ours.load_state_dict(state, strict=True)
+    images = torch.randn(2, 3, *(size if isinstance(size, tuple) else (size, size)))
+    features = ours.encode(ours.embed(images))
+    torch.testing.assert_close(
+        features, theirs.forward_features(images), atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arch', ['tiny', 'small', 'base'])
+def test_published_sizes_equal_timms(arch):
+    """At 224 px, patch 16: the same weights, the same features within 1e-5."""
+    theirs = timm.create_model(f'vit_{arch}_patch16_224').eval()
+    ours = VisionTransformer(arch, pos_embed='learned').eval()
+    state = {k: v for k, v in theirs.state_dict().items() if not k.startswith('head')}
+    ours.load_state_dict(state, strict=True)
+    images = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        difference = ours.encode(ours.embed(images)) - theirs.forward_features(images)
+    assert difference.abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ('arch', 'millions'),
+    [('small', 21.67), ('base', 85.80), ('large', 303.30), ('huge', 630.76)],
+)
+def test_number_of_parameters(arch, millions):
+    """The sizes of the literature (huge at patch 14), without a classifier."""
+    with torch.device('meta'):
+        vit = VisionTransformer(arch, patch_size=14 if arch == 'huge' else 16)
+    count = sum(p.numel() for p in vit.parameters()) / 1e6
+    assert count == pytest.approx(millions, abs=0.01)
+    assert set(ARCHS) >= {arch}
+
+
+def test_class_attention_is_the_attention_matrix_row(tiny_vit, images):
+    """Row and column of the head-averaged matrices, written out slowly."""
+    vit = tiny_vit().double()
+    tokens = vit.embed(images.double())
+    x = torch.cat([(vit.cls_token + vit.pos_embed[:, :1]).expand(4, -1, -1), tokens], 1)
+    rows, columns = [], []
+    for block in vit.blocks:
+        qkv = block.attn.qkv(block.norm1(x)).reshape(4, 17, 3, 2, 16)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        matrix = torch.einsum('bhnc,bhmc->bhnm', q, k).div(4).softmax(-1)
+        rows.append(matrix.mean(1)[:, 0, 1:])
+        columns.append(matrix.mean(1)[:, 1:, 0])
+        mixed = torch.einsum('bhnm,bhmc->bnhc', matrix, v).reshape(4, 17, 32)
+        x = x + block.attn.proj(mixed)
+        x = x + block.mlp(block.norm2(x))
+    ours = vit.class_attention(tokens, [0, 1])
+    torch.testing.assert_close(ours, torch.stack(rows, 1), atol=1e-12, rtol=0)
+    ours = vit.class_attention(tokens, [1], 'column')
+    torch.testing.assert_close(ours[:, 0], columns[1], atol=1e-12, rtol=0)
+    assert not ours.requires_grad
+
+
+def test_encode_does_not_care_about_order(tiny_vit, images):
+    """Positions are in the tokens, so shuffled tokens give shuffled features."""
+    vit = tiny_vit().double()
+    tokens = vit.embed(images.double())
+    order = torch.randperm(16)
+    straight, shuffled = vit.encode(tokens), vit.encode(tokens[:, order])
+    torch.testing.assert_close(shuffled[:, 0], straight[:, 0])
+    torch.testing.assert_close(shuffled[:, 1:], straight[:, 1:][:, order])
+
+
+def test_feature_maps_are_the_blocks_outputs(tiny_vit, images):
+    vit = tiny_vit(out_indices=(0, 1)).eval()
+    captured = []
+    for block in vit.blocks:
+        block.register_forward_hook(lambda *a: captured.append(a[-1]))
+    maps = vit(images)
+    for out, tokens in zip(maps, captured, strict=True):
+        # Row by row: the patch at row 1, column 2 is token 1 + 1 * 4 + 2.
+        torch.testing.assert_close(out[:, :, 1, 2], tokens[:, 7])
+
+
+def test_without_out_indices_the_map_is_the_encoded_image(tiny_vit, images):
+    vit = tiny_vit().eval()
+    (out,) = vit(images)
+    expected = vit.encode(vit.embed(images))[:, 1:]
+    torch.testing.assert_close(out.flatten(2).transpose(1, 2), expected)
+
+
+@pytest.mark.parametrize('size', [(64, 64), (80, 48), (70, 50)])
+def test_windows_see_only_themselves(tiny_vit, size):
+    """A change in one window leaves the others untouched, until a global block."""
+    images = torch.randn(1, 3, *size)
+    changed = images.clone()
+    changed[:, :, :32, :32] += 1  # the first window of 2 x 2 patches
+    local = tiny_vit(out_indices=(1,), window_size=2).eval()
+    moved = (local(images)[0] - local(changed)[0]).abs().amax(1)[0] > 1e-6
+    assert moved[:2, :2].all()
+    assert moved.sum() == 4
+    mixed = tiny_vit(out_indices=(1,), window_size=2, global_blocks=(1,)).eval()
+    assert ((mixed(images)[0] - mixed(changed)[0]).abs().amax(1) > 1e-7).all()
+
+
+def test_one_window_over_everything_is_global_attention(tiny_vit, images):
+    local = tiny_vit(out_indices=(1,), window_size=4).eval()
+    everywhere = tiny_vit(out_indices=(1,), window_size=1, global_blocks=(0, 1)).eval()
+    everywhere.load_state_dict(local.state_dict())
+    torch.testing.assert_close(local(images)[0], everywhere(images)[0])
+
+
+def test_other_sizes_resample_positions(tiny_vit):
+    """A network for 64 px serves 96 x 128 px, padded to whole patches if need be."""
+    vit = tiny_vit(out_indices=(1,)).eval()
+    assert vit(torch.randn(1, 3, 96, 128))[0].shape == (1, 32, 6, 8)
+    assert vit(torch.randn(1, 3, 65, 64))[0].shape == (1, 32, 5, 4)
+    same = vit.embed(torch.zeros(1, 3, 64, 64))
+    torch.testing.assert_close(same[0], vit.pos_embed[0, 1:])
+
+
+def test_loaded_positions_are_resampled(tiny_vit):
+    small, large = tiny_vit(), tiny_vit(img_size=128)
+    large.load_state_dict(small.state_dict())
+    torch.testing.assert_close(large.pos_embed[:, 0], small.pos_embed[:, 0])
+    smooth = large.pos_embed[0, 1:].reshape(8, 8, 32)
+    coarse = small.pos_embed[0, 1:].reshape(4, 4, 32)
+    # A bicubic table is the same function, sampled more finely: its mean stays.
+    torch.testing.assert_close(
+        smooth.mean((0, 1)), coarse.mean((0, 1)), atol=0.05, rtol=0
+    )
+
+
+def test_recomputation_changes_nothing(tiny_vit, images):
+    plain, frugal = tiny_vit(out_indices=(1,)), tiny_vit(out_indices=(1,), with_cp=True)
+    frugal.load_state_dict(plain.state_dict())
+    for vit in (plain, frugal):
+        vit(images)[0].square().sum().backward()
+    for a, b in zip(plain.parameters(), frugal.parameters(), strict=True):
+        assert (a.grad is None) == (b.grad is None)
+        if a.grad is not None:
+            torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_every_trained_parameter_of_a_dense_task_gets_a_gradient(tiny_vit, images):
+    """So that distributed training needs no search for unused parameters."""
+    for options in (
+        dict(out_indices=(0,)),
+        dict(out_indices=(0, 1), out_norm=True),
+        dict(out_indices=(1,), window_size=2, global_blocks=(1,)),
+    ):
+        vit = tiny_vit(pos_embed='learned', **options)
+        sum(m.square().sum() for m in vit(images)).backward()
+        trained = {n for n, p in vit.named_parameters() if p.requires_grad}
+        reached = {n for n, p in vit.named_parameters() if p.grad is not None}
+        assert trained == reached, options
+
+
+def test_frozen_stages(tiny_vit):
+    vit = tiny_vit(frozen_stages=1, drop_path_rate=0.5, pos_embed='learned').train()
+    trained = {n.split('.')[0] for n, p in vit.named_parameters() if p.requires_grad}
+    assert trained == {'blocks', 'norm'}
+    assert not any(p.requires_grad for p in vit.blocks[0].parameters())
+    assert not vit.blocks[0].training
+    assert vit.blocks[1].training
+
+
+def test_fixed_positions_stay(tiny_vit):
+    assert not tiny_vit().pos_embed.requires_grad
+    assert tiny_vit(pos_embed='learned').pos_embed.requires_grad
+
+
+def test_layer_ids(tiny_vit):
+    vit = tiny_vit()
+    ids = {name: vit.layer_id(name) for name, _ in vit.named_parameters()}
+    assert vit.num_layers == 4
+    for name in ('cls_token', 'pos_embed', 'patch_embed.proj.weight'):
+        assert ids[name] == 0
+    assert ids['blocks.0.norm1.weight'] == 1
+    assert ids['blocks.1.mlp.fc2.bias'] == 2
+    assert ids['norm.weight'] == 3
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(arch='giant'), "arch='giant' is unknown"),
+        (dict(arch=dict(depth=2, width=3)), 'must give embed_dim, depth and num_heads'),
+        (dict(img_size=60), 'img_size=60'),
+        (dict(pos_embed='rope'), "pos_embed='rope'"),
+        (dict(out_indices=(2,)), r'out_indices=\(2,\)'),
+        (dict(global_blocks=(-1,)), r'global_blocks=\(-1,\)'),
+        (dict(drop_path_rate=1.0), r'drop_path_rate=1.0'),
+        (dict(frozen_stages=3), 'frozen_stages=3'),
+        (dict(arch=dict(embed_dim=30, depth=1, num_heads=2)), 'multiple of 4'),
+        (dict(arch=dict(embed_dim=32, depth=1, num_heads=3)), 'num_heads=3'),
+    ],
+)
+def test_impossible_settings_are_named(tiny_vit, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_vit(**wrong)
+
+
+def test_registered_for_every_scope():
+    """mmdet and mmseg find it by its scoped name without importing ccmim."""
+    assert MODELS.get('ccmim.VisionTransformer') is VisionTransformer
