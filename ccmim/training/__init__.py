@@ -1,0 +1,11 @@
+"""Precision, parameter groups, seeding, and the start of a run."""
+
+from ccmim.training.autocast import AutocastOptimWrapper
+from ccmim.training.layer_decay import LayerDecayOptimWrapperConstructor
+from ccmim.training.step_seed import StepSeedHook
+
+__all__ = [
+    'AutocastOptimWrapper',
+    'LayerDecayOptimWrapperConstructor',
+    'StepSeedHook',
+]

@@ -1,0 +1,85 @@
+"""One optimizer wrapper for fp32, bf16 and fp16, on the CPU and on GPUs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from ccmim.registry import OPTIM_WRAPPERS
+
+DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Run the forward pass under autocast; weights stay in float32.
+
+    Differs from mmengine's ``AmpOptimWrapper``: it works without a GPU, and only fp16
+    has a gradient scaler, as bf16 has the range of float32 and needs no check for
+    infinite gradients.
+
+    Args:
+        dtype: 'float32', 'bfloat16', 'float16', or 'auto' for bf16 where the device
+            computes in it and float32 elsewhere (emulated bf16 is slow).
+        kwargs: Arguments of mmengine's ``OptimWrapper``.
+
+    Raises:
+        ValueError: If ``dtype`` is another one.
+    """
+
+    def __init__(self, dtype: str = 'bfloat16', **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if dtype not in DTYPES:
+            raise ValueError(f'optim_wrapper.dtype={dtype!r} must be one of {DTYPES}')
+        self.device_type = get_device().split(':')[0]
+        if dtype == 'auto':
+            dtype = 'bfloat16' if computes_in_bf16(self.device_type) else 'float32'
+        self.dtype = getattr(torch, dtype)
+        self.scaler = torch.amp.GradScaler(
+            self.device_type, enabled=self.dtype == torch.float16
+        )
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Give the context of a forward pass."""
+        with (
+            super().optim_context(model),
+            torch.autocast(
+                self.device_type, self.dtype, enabled=self.dtype != torch.float32
+            ),
+        ):
+            yield
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Compute gradients, of the scaled loss in fp16."""
+        super().backward(self.scaler.scale(loss), **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        """Clip gradients if asked to and update; fp16 skips steps that overflowed."""
+        if self.clip_grad_kwargs:
+            self.scaler.unscale_(self.optimizer)
+            self._clip_grad()
+        self.scaler.step(self.optimizer, **kwargs)
+        self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the optimizer's state and the scaler's."""
+        return {**super().state_dict(), 'loss_scaler': self.scaler.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up a state, with or without a scaler's part."""
+        state_dict = dict(state_dict)
+        if scaler := state_dict.pop('loss_scaler', None):
+            self.scaler.load_state_dict(scaler)
+        super().load_state_dict(state_dict)
+
+
+def computes_in_bf16(device_type: str) -> bool:
+    """Tell whether a kind of device has instructions for bf16 ('cuda' or 'cpu')."""
+    if device_type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

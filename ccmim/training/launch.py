@@ -1,0 +1,145 @@
+"""From a config file to a Runner that fits the machine it stands on."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ccmim.checkpoints import guard_mmengine
+
+
+def read_config(
+    file: str, work_dir: str | None = None, options: Mapping[str, Any] | None = None
+) -> Config:
+    """Read a config and apply the settings of the command line.
+
+    Args:
+        file: Path of the config.
+        work_dir: Where the run writes; by default what the config says, else
+            ``work_dirs/NAME_OF_CONFIG``.
+        options: Values of ``--cfg-options``, by dotted key.
+
+    Returns:
+        The config.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+    """
+    if not Path(file).is_file():
+        raise FileNotFoundError(f'config {file} does not exist')
+    cfg = Config.fromfile(file)
+    if options:
+        cfg.merge_from_dict(dict(options))
+    cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
+    return cfg
+
+
+def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
+    """Fit a config to the machine and build its Runner.
+
+    Checkpoints are read without running code in them from here on.
+
+    Args:
+        cfg: The config; changed in place.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        A Runner, ready to train or test.
+
+    Raises:
+        ValueError: If the launcher cannot work on this machine.
+    """
+    guard_mmengine()
+    cfg.launcher = launcher
+    if launcher != 'none':
+        _start_processes(cfg, launcher)
+    if not torch.cuda.is_available():
+        _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU
+    build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
+    return build(cfg)
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Switch a config that trains in full precision to bf16 autocast."""
+    if cfg.optim_wrapper.type == 'OptimWrapper':
+        cfg.optim_wrapper.type = 'ccmim.AutocastOptimWrapper'
+        cfg.optim_wrapper.dtype = 'bfloat16'
+    elif cfg.optim_wrapper.get('dtype') == 'float32':
+        cfg.optim_wrapper.dtype = 'bfloat16'
+    else:
+        print_log(f'--amp changes nothing: {cfg.optim_wrapper.type} is set already')
+
+
+def scale_learning_rate(cfg: Config) -> None:
+    """Switch on mmengine's linear scaling, made aware of gradient accumulation.
+
+    Raises:
+        ValueError: If the config does not say for which batch size its rate is.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size')
+    # mmengine counts batch * processes; accumulation enlarges the real batch as well.
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    cfg.auto_scale_lr.base_batch_size /= accumulated
+    cfg.auto_scale_lr.enable = True
+
+
+def report_batch(cfg: Config, num_processes: int) -> None:
+    """Print the effective batch, and warn where the learning rate is for another."""
+    batch = cfg.train_dataloader.batch_size
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    total = batch * num_processes * accumulated
+    text = (
+        f'Effective batch {total} = {batch} a process x {num_processes} processes '
+        f'x {accumulated} accumulated'
+    )
+    scaling = cfg.get('auto_scale_lr') or {}
+    base = scaling.get('base_batch_size')
+    if base and not scaling.get('enable') and total != base:
+        text += (
+            f'. WARNING: the learning rate {cfg.optim_wrapper.optimizer.lr:.3g} is for '
+            f'a batch of {base}; --auto-scale-lr multiplies it by {total / base:.4g}'
+        )
+    print_log(text, logger='current')
+
+
+def _start_processes(cfg: Config, launcher: str) -> None:
+    settings = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+        gradient_as_bucket_view=True,
+    )
+    cfg.model_wrapper_cfg = settings
+    if torch.cuda.is_available():
+        local = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+        if local > torch.cuda.device_count():
+            raise ValueError(
+                f'{local} processes were started for {torch.cuda.device_count()} '
+                'GPUs: start one for each GPU'
+            )
+        return
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'launcher {launcher} needs GPUs; without one use tools/dist_train.sh'
+        )
+    # mmengine would select a GPU here; a group that stands already is left alone.
+    torch.distributed.init_process_group('gloo')
+    settings['device_ids'] = None
+
+
+def _replace(node: Any, old: str, new: str) -> None:
+    if isinstance(node, dict):
+        if node.get('type') == old:
+            node['type'] = new
+        for value in node.values():
+            _replace(value, old, new)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _replace(value, old, new)

@@ -1,0 +1,144 @@
+"""Parameter groups: learning rates that fall with depth, and who is weight-decayed."""
+
+from collections import defaultdict
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from ccmim.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+DEFAULTS = dict(
+    layer_decay=1.0,
+    no_decay_by_shape=True,
+    no_decay_names=('cls_token', 'pos_embed'),
+    lr_mult={},
+)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Sort parameters into few groups by learning rate and weight decay.
+
+    A parameter of a backbone gets ``lr * layer_decay ** (num_layers - 1 - depth)``, its
+    depth being what ``backbone.layer_id(name)`` says; what is outside gets ``lr``.
+    Parameters with the same pair of values share a group, so that no layer decay makes
+    two groups. Frozen parameters are left out.
+
+    Keys of ``paramwise_cfg``, all optional:
+
+    - ``layer_decay``: Factor from one depth to the next below, in (0, 1].
+    - ``no_decay_by_shape``: Whether 1-D parameters (norms and biases) are free of
+      weight decay.
+    - ``no_decay_names``: Last names of parameters that are free of it as well. The
+      default is the fine-tuning rule of MAE and ViTDet; MAE's pretraining code decays
+      the tokens, which an empty tuple does.
+    - ``lr_mult``: Further factors by module or parameter name, such as
+      ``{'backbone.patch_embed': 0.1}``; the longest name that fits applies.
+
+    Args:
+        optim_wrapper_cfg: Config of the wrapper and its ``optimizer``, which must set
+            ``lr`` and ``weight_decay``.
+        paramwise_cfg: The keys above.
+
+    Raises:
+        ValueError: If a key is unknown or a value is missing or out of range.
+    """
+
+    def __init__(
+        self,
+        optim_wrapper_cfg: dict[str, Any],
+        paramwise_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        options = {**DEFAULTS, **(paramwise_cfg or {})}
+        super().__init__(optim_wrapper_cfg, options)
+        if unknown := options.keys() - DEFAULTS.keys():
+            raise ValueError(
+                f'paramwise_cfg has unknown keys {sorted(unknown)}: '
+                f'use {sorted(DEFAULTS)}'
+            )
+        if not 0 < options['layer_decay'] <= 1:
+            raise ValueError(f'layer_decay={options["layer_decay"]} must lie in (0, 1]')
+        if self.base_lr is None or self.base_wd is None:
+            raise ValueError('optimizer must set lr and weight_decay')
+
+    def add_params(
+        self, params: list[dict[str, Any]], module: nn.Module, **_: Any
+    ) -> None:
+        """Append the groups of a whole model.
+
+        Args:
+            params: List of groups, extended in place by dicts of ``name``, ``params``,
+                ``lr`` and ``weight_decay``, from the lowest rate to the highest.
+            module: The model.
+
+        Raises:
+            ValueError: If layer decay is asked for and no module tells depths, or a
+                name in ``lr_mult`` fits no parameter.
+        """
+        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        self._check_names(module)
+        backbones = {
+            name: part
+            for name, part in module.named_modules()
+            if callable(getattr(part, 'layer_id', None))
+        }
+        if self.paramwise_cfg['layer_decay'] < 1 and not backbones:
+            raise ValueError(
+                f'layer_decay needs a backbone with layer_id(name); '
+                f'{type(module).__name__} has none: set layer_decay=1'
+            )
+
+        groups = defaultdict(list)
+        for name, param in named:
+            mult = self._depth_factor(name, backbones) * self._extra_factor(name)
+            groups[mult, self._weight_decay(name, param)].append(param)
+        for (mult, weight_decay), members in sorted(groups.items(), key=lambda g: g[0]):
+            params.append(
+                dict(
+                    name=f'lr x {mult:.4g}, wd {weight_decay:g}',
+                    params=members,
+                    lr=self.base_lr * mult,
+                    weight_decay=weight_decay,
+                )
+            )
+        _log(params)
+
+    def _depth_factor(self, name: str, backbones: dict[str, nn.Module]) -> float:
+        for prefix, backbone in backbones.items():
+            if _is_within(name, prefix):
+                depth = backbone.layer_id(name[len(prefix) :].lstrip('.'))
+                steps = backbone.num_layers - 1 - depth
+                return self.paramwise_cfg['layer_decay'] ** steps
+        return 1.0
+
+    def _extra_factor(self, name: str) -> float:
+        factors = self.paramwise_cfg['lr_mult']
+        fits = [prefix for prefix in factors if _is_within(name, prefix)]
+        return factors[max(fits, key=len)] if fits else 1.0
+
+    def _weight_decay(self, name: str, param: nn.Parameter) -> float:
+        flat = self.paramwise_cfg['no_decay_by_shape'] and param.ndim <= 1
+        named = name.split('.')[-1] in self.paramwise_cfg['no_decay_names']
+        return 0.0 if flat or named else self.base_wd
+
+    def _check_names(self, module: nn.Module) -> None:
+        names = [name for name, _ in module.named_parameters()]
+        for prefix in self.paramwise_cfg['lr_mult']:
+            if not any(_is_within(name, prefix) for name in names):
+                raise ValueError(f'lr_mult names {prefix!r}, which fits no parameter')
+
+
+def _is_within(name: str, prefix: str) -> bool:
+    return not prefix or name == prefix or name.startswith(prefix + '.')
+
+
+def _log(groups: list[dict[str, Any]]) -> None:
+    lines = ['Parameter groups (learning rate, weight decay, tensors, values):']
+    lines += [
+        f'  {g["lr"]:.3e}  {g["weight_decay"]:<5g} {len(g["params"]):4d} '
+        f'{sum(p.numel() for p in g["params"]):12,d}'
+        for g in groups
+    ]
+    print_log('\n'.join(lines), logger='current')

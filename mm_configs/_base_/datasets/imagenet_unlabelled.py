@@ -1,0 +1,24 @@
+"""Images without labels: ImageNet-1K's training set, or any other.
+
+``train_dataloader.dataset.data`` takes a folder (searched recursively), a list file,
+tar shards, or a list of those.
+"""
+
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    sampler=dict(type='VisitSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='UnlabelledImages',
+        data='data/imagenet/train',
+        transform=[
+            dict(type='RandomResizedCrop', size=224, scale=(0.2, 1.0)),
+            dict(type='RandomHorizontalFlip'),
+            dict(type='ToUint8Tensor'),
+        ],
+    ),
+)

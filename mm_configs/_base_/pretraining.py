@@ -1,0 +1,5 @@
+"""What every pretraining run adds to the runtime."""
+
+_base_ = 'runtime.py'
+default_scope = 'ccmim'
+default_hooks = dict(checkpoint=dict(interval=10))

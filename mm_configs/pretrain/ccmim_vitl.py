@@ -1,0 +1,13 @@
+"""ccMIM, ViT-L/16, 800 epochs on ImageNet-1K: see ccmim_vitb.py.
+
+    tools/dist_train.sh mm_configs/pretrain/ccmim_vitl.py 8
+
+Not run at full length.
+"""
+
+_base_ = 'ccmim_vitb.py'
+model = dict(
+    backbone=dict(arch='large'),
+    decoder=dict(in_dim=1024),
+    contrast=dict(in_dim=1024),
+)

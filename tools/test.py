@@ -1,0 +1,103 @@
+"""Test a checkpoint: box and mask AP of a detector, mIoU of a segmentor.
+
+    python tools/test.py CONFIG CHECKPOINT [--work-dir DIR] [--out FILE]
+        [--show-dir DIR] [--tta] [--cfg-options KEY=VALUE ...]
+
+For several processes use tools/dist_test.sh or tools/slurm_test.sh.
+"""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+import mmengine
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from ccmim.training.launch import build_runner, read_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('checkpoint', help='file written by tools/train.py')
+    parser.add_argument('--work-dir', help='where logs and metrics go')
+    parser.add_argument(
+        '--out', help='FILE.json for the metrics, FILE.pkl for all predictions'
+    )
+    parser.add_argument('--show-dir', help='where pictures of predictions go')
+    parser.add_argument('--tta', action='store_true', help='augment at test time')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.out and not args.out.endswith(('.json', '.pkl', '.pickle')):
+        parser.error('--out must end in .json (metrics) or .pkl (predictions)')
+    return args
+
+
+def prepare(args: argparse.Namespace) -> Runner:
+    """Build the test that the command line asks for."""
+    cfg = read_config(args.config, args.work_dir, args.cfg_options)
+    if not cfg.get('test_dataloader'):
+        raise ValueError(
+            f'{args.config} has nothing to test: pretraining is judged by the '
+            'detection and segmentation configs'
+        )
+    cfg.load_from, cfg.resume = None, False
+    if args.show_dir:
+        _draw(cfg, args.show_dir)
+    if args.tta:
+        _augment(cfg, args.config)
+    runner = build_runner(cfg, args.launcher)
+    if args.out and not args.out.endswith('.json'):
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    runner.load_checkpoint(args.checkpoint, strict=True)
+    return runner
+
+
+def report(metrics: dict[str, Any], out: str | None) -> None:
+    """Print the metrics, one a line, and write them if asked to."""
+    if not is_main_process():
+        return
+    for name, value in metrics.items():
+        print(f'{name:<24} {value:.4g}')
+    if out and out.endswith('.json'):
+        mmengine.dump({k: float(v) for k, v in metrics.items()}, out)
+        print(f'metrics written to {out}')
+
+
+def _draw(cfg: Config, folder: str) -> None:
+    if 'visualization' not in cfg.default_hooks:
+        raise ValueError('--show-dir needs default_hooks.visualization in the config')
+    cfg.default_hooks.visualization.update(draw=True, interval=1)
+    if cfg.default_hooks.visualization.type.endswith('DetVisualizationHook'):
+        # mmdet joins this to the folder of the run, unless it is absolute.
+        cfg.default_hooks.visualization.test_out_dir = os.path.abspath(folder)
+    else:
+        cfg.visualizer.save_dir = folder
+
+
+def _augment(cfg: Config, name: str) -> None:
+    if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+        raise ValueError(f'--tta needs tta_model and tta_pipeline in {name}')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+
+
+if __name__ == '__main__':
+    args = parse_args()
+    try:
+        runner = prepare(args)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f'error: {error}')
+    report(runner.test(), args.out)
