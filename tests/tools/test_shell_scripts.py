@@ -1,0 +1,213 @@
+"""What the launchers hand to torchrun and srun, with stubs in their place."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Stands for a Python: tells the GPUs, finds a port, and records any other call.
+PYTHON = f"""#!/usr/bin/env bash
+case "$*" in
+  *device_count*) [[ ${{STUB_GPUS:-0}} != broken ]] && echo "${{STUB_GPUS:-0}}" ;;
+  *socket*) exec {sys.executable} "$@" ;;
+  *) printf '%s\\n' "$0" "$@" >"$STUB_RECORD"
+     printf '%s=%s\\n' OMP "${{OMP_NUM_THREADS:-}}" PYTHONPATH "${{PYTHONPATH:-}}" \\
+       PORT "${{MASTER_PORT:-}}" >"$STUB_RECORD.env" ;;
+esac
+"""
+
+
+class Shell:
+    """A copy of the scripts, and stubs of the programs that they start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkout, self.bin = folder / 'checkout', folder / 'bin'
+        self.record, self.work = folder / 'record', folder / 'work'
+        shutil.copytree(ROOT / 'tools', self.checkout / 'tools')
+        self.work.mkdir()
+        self.bin.mkdir()
+        self.stub('python', PYTHON)
+        self.stub('srun', PYTHON)
+        self.stub('nproc', '#!/bin/sh\necho 8\n')
+
+    def stub(self, name: str, text: str) -> Path:
+        path = self.bin / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    def run(self, script: str, *args: str, **env: str) -> subprocess.CompletedProcess:
+        kept = {'PATH': f'{self.bin}:{os.environ["PATH"]}', 'HOME': str(self.work)}
+        return subprocess.run(
+            ['bash', str(self.checkout / 'tools' / script), *args],
+            env={**kept, 'STUB_RECORD': str(self.record), **env},
+            cwd=self.work,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+    def called(self) -> list[str]:
+        """Program and arguments of the recorded call."""
+        return self.record.read_text().splitlines()
+
+    def environment(self) -> dict[str, str]:
+        lines = Path(f'{self.record}.env').read_text().splitlines()
+        return dict(line.split('=', 1) for line in lines)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def value(arguments: list[str], option: str) -> str:
+    """Value of the one `--option=value` among the arguments."""
+    (found,) = [text for text in arguments if text.startswith(f'{option}=')]
+    return found.partition('=')[2]
+
+
+def test_dist_train_starts_torchrun_with_the_config_and_the_launcher(shell):
+    done = shell.run('dist_train.sh', 'a b.py', '2', '--cfg-options', 'x=1 2')
+    assert done.returncode == 0, done.stderr
+    call = shell.called()
+    assert call[0] == str(shell.bin / 'python')
+    assert call[1:3] == ['-m', 'torch.distributed.run']
+    script = str(shell.checkout / 'tools/train.py')
+    assert call[call.index(script) :] == [
+        *(script, 'a b.py', '--launcher', 'pytorch', '--cfg-options', 'x=1 2')
+    ]
+    assert value(call, '--nproc_per_node') == '2'
+    assert value(call, '--nnodes') == '1'
+    assert value(call, '--node_rank') == '0'
+    assert value(call, '--master_addr') == '127.0.0.1'
+    assert shell.environment()['PYTHONPATH'] == str(shell.checkout)
+
+
+def test_dist_test_puts_the_checkpoint_behind_the_config(shell):
+    done = shell.run('dist_test.sh', 'c.py', 'c.pth', '3', '--out', 'f.json')
+    assert done.returncode == 0, done.stderr
+    call = shell.called()
+    script = str(shell.checkout / 'tools/test.py')
+    assert call[call.index(script) + 1 :] == [
+        *('c.py', 'c.pth', '--launcher', 'pytorch', '--out', 'f.json')
+    ]
+    assert value(call, '--nproc_per_node') == '3'
+
+
+def test_the_port_is_free_by_default(shell):
+    shell.run('dist_train.sh', 'c.py', '2')
+    port = int(value(shell.called(), '--master_port'))
+    with socket.socket() as taken:
+        taken.bind(('', port))
+
+
+def test_several_machines_agree_on_the_port_and_know_their_rank(shell):
+    nodes = {'NNODES': '4', 'NODE_RANK': '3', 'MASTER_ADDR': '10.0.0.1'}
+    shell.run('dist_train.sh', 'c.py', '2', **nodes)
+    call = shell.called()
+    assert value(call, '--master_port') == '29500'
+    assert value(call, '--nnodes') == '4'
+    assert value(call, '--node_rank') == '3'
+    assert value(call, '--master_addr') == '10.0.0.1'
+    shell.run('dist_train.sh', 'c.py', '2', PORT='4321', **nodes)
+    assert value(shell.called(), '--master_port') == '4321'
+
+
+@pytest.mark.parametrize(
+    ('gpus', 'processes', 'given', 'threads'),
+    [('0', '2', {}, '4'), ('0', '9', {}, '1'), ('4', '4', {}, '')]
+    + [('0', '2', {'OMP_NUM_THREADS': '7'}, '7')],
+)
+def test_processes_on_the_cpu_share_the_cores(shell, gpus, processes, given, threads):
+    shell.run('dist_train.sh', 'c.py', processes, STUB_GPUS=gpus, **given)
+    assert shell.environment()['OMP'] == threads
+
+
+@pytest.mark.parametrize(
+    ('processes', 'gpus', 'line'),
+    [
+        ('3', '2', '3 processes were asked for, but this machine shows 2 GPUs'),
+        ('two', '0', "not 'two'"),
+        ('0', '0', "not '0'"),
+        ('2', 'broken', 'run: bash tools/install.sh'),
+    ],
+)
+def test_a_launch_that_cannot_be_is_one_line_and_exit_2(shell, processes, gpus, line):
+    done = shell.run('dist_train.sh', 'c.py', processes, STUB_GPUS=gpus)
+    assert done.returncode == 2
+    assert line in done.stderr
+    assert done.stderr.count('\n') == 1
+    assert not shell.record.exists()
+
+
+@pytest.mark.parametrize(
+    ('script', 'args'),
+    [
+        ('dist_train.sh', ['c.py']),
+        ('dist_test.sh', ['c.py', 'c.pth']),
+        ('slurm_train.sh', ['gpu', 'job']),
+        ('slurm_test.sh', ['gpu', 'job', 'c.py']),
+    ],
+)
+def test_missing_arguments_print_the_usage(shell, script, args):
+    done = shell.run(script, *args)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f'usage: bash tools/{script} ')
+    assert not shell.record.exists()
+
+
+def test_slurm_train_asks_for_gpus_and_passes_the_work_dir(shell):
+    env = {'GPUS': '4', 'CPUS_PER_TASK': '6', 'SRUN_ARGS': '--mem 8G --qos high'}
+    done = shell.run(
+        'slurm_train.sh', 'gpu', 'my job', 'c.py', 'out dir', '--amp', **env
+    )
+    assert done.returncode == 0, done.stderr
+    call = shell.called()
+    assert call[:3] == [str(shell.bin / 'srun'), '-p', 'gpu']
+    assert value(call, '--job-name') == 'my job'
+    assert value(call, '--gres') == 'gpu:4'
+    assert value(call, '--ntasks') == '4'
+    assert value(call, '--ntasks-per-node') == '4'
+    assert value(call, '--cpus-per-task') == '6'
+    start = call.index(str(shell.bin / 'python'))
+    assert call[start - 4 : start] == ['--mem', '8G', '--qos', 'high']
+    assert call[start + 1 :] == [
+        *('-u', str(shell.checkout / 'tools/train.py'), 'c.py'),
+        *('--work-dir', 'out dir', '--amp', '--launcher', 'slurm'),
+    ]
+    assert 20000 <= int(shell.environment()['PORT']) < 30000
+    assert shell.environment()['PYTHONPATH'] == str(shell.checkout)
+
+
+def test_slurm_train_works_without_a_work_dir_on_several_nodes(shell):
+    shell.run('slurm_train.sh', 'gpu', 'job', 'c.py', '--amp', GPUS='16', PORT='77')
+    call = shell.called()
+    assert '--work-dir' not in call
+    assert call[-3:] == ['--amp', '--launcher', 'slurm']
+    assert value(call, '--ntasks') == '16'
+    assert value(call, '--ntasks-per-node') == '8'
+    assert shell.environment()['PORT'] == '77'
+
+
+def test_slurm_test_passes_the_checkpoint(shell):
+    shell.run('slurm_test.sh', 'gpu', 'job', 'c.py', 'c.pth', '--show-dir', 'd')
+    assert shell.called()[-6:] == [
+        *('c.py', 'c.pth', '--show-dir', 'd', '--launcher', 'slurm')
+    ]
+
+
+def test_the_environment_of_the_checkout_comes_before_the_python_of_the_path(shell):
+    venv = shell.stub('../checkout/.venv/bin/python', PYTHON)
+    shell.run('dist_train.sh', 'c.py', '1')
+    assert Path(shell.called()[0]) == venv.resolve()
+    chosen = shell.stub('chosen', PYTHON)
+    shell.run('dist_train.sh', 'c.py', '1', CCMIM_PYTHON=str(chosen))
+    assert shell.called()[0] == str(chosen)

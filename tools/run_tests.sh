@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what is missing, then lints and tests the checkout.
+#
+#   bash tools/run_tests.sh [--all] [options of pytest]
+#
+# --all runs the slow tests as well. CCMIM_DATA is the folder of the real data sets;
+# tests that need one of them are skipped without it.
+set -euo pipefail
+# shellcheck source=tools/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+selection=(-m 'not slow')
+options=()
+for option in "$@"; do
+  if [[ $option == --all ]]; then selection=(); else options+=("$option"); fi
+done
+
+bash "$ccmim_root/tools/install.sh" --tests
+
+# What was given relative to here must hold in the checkout as well.
+if [[ -n ${CCMIM_DATA:-} ]]; then
+  CCMIM_DATA=$(realpath "$CCMIM_DATA")
+  export CCMIM_DATA
+fi
+if [[ ${CCMIM_PYTHON:-} == */* ]]; then
+  CCMIM_PYTHON=$(realpath --no-symlinks "$CCMIM_PYTHON")
+  export CCMIM_PYTHON
+fi
+cd "$ccmim_root"
+python=$(ccmim_python)
+
+# The models of the tests are small: more threads only wait for each other.
+cores=$(nproc)
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores < 2 ? cores : 2))}
+export MPLBACKEND=${MPLBACKEND:-Agg}
+
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" tools/check_env.py --tests
+
+code=0
+"$python" -m pytest "${selection[@]}" "${options[@]}" || code=$?
+if ((code == 5)); then echo 'run_tests: no test fits these options' >&2; fi
+exit "$code"
