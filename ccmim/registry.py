@@ -1,23 +1,18 @@
 """Registries of ccmim: children of mmengine's, under the scope ``ccmim``.
 
 A config names a part of ours as ``type='ccmim.NAME'`` from any default scope. mmengine
-then imports this module by its name, and the rooms listed in ``locations`` when a name
-is first looked up, so that no config needs ``custom_imports`` and ``import ccmim``
-stays light.
+then imports this module by its name, and the rooms listed in ``_ROOMS`` when a name is
+first looked up, so that no config needs ``custom_imports`` and ``import ccmim`` stays
+light.
 """
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
+# Where the parts of each kind live; kinds without a room are there because mmengine
+# warns when a default scope lacks one.
 _ROOMS = {
-    'MODELS': (
-        'vit',
-        'masking',
-        'losses',
-        'decoders',
-        'methods',
-        'transfer',
-    ),
+    'MODELS': ('vit', 'masking', 'losses', 'decoders', 'methods', 'transfer'),
     'DATASETS': ('data',),
     'DATA_SAMPLERS': ('data',),
     'TRANSFORMS': ('data',),
@@ -29,18 +24,28 @@ _ROOMS = {
 
 def _child(name: str) -> Registry:
     parent = getattr(mmengine_registry, name)
-    return Registry(
-        parent.name,
-        parent=parent,
-        scope='ccmim',
-        locations=[f'ccmim.{room}' for room in _ROOMS[name]],
-    )
+    rooms = [f'ccmim.{room}' for room in _ROOMS.get(name, ('registry',))]
+    return Registry(parent.name, parent=parent, scope='ccmim', locations=rooms)
 
 
-MODELS = _child('MODELS')
 DATASETS = _child('DATASETS')
 DATA_SAMPLERS = _child('DATA_SAMPLERS')
-TRANSFORMS = _child('TRANSFORMS')
+EVALUATOR = _child('EVALUATOR')
 HOOKS = _child('HOOKS')
+INFERENCERS = _child('INFERENCERS')
+LOG_PROCESSORS = _child('LOG_PROCESSORS')
+LOOPS = _child('LOOPS')
+METRICS = _child('METRICS')
+MODELS = _child('MODELS')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS')
+OPTIMIZERS = _child('OPTIMIZERS')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
+RUNNERS = _child('RUNNERS')
+RUNNER_CONSTRUCTORS = _child('RUNNER_CONSTRUCTORS')
+TASK_UTILS = _child('TASK_UTILS')
+TRANSFORMS = _child('TRANSFORMS')
+VISBACKENDS = _child('VISBACKENDS')
+VISUALIZERS = _child('VISUALIZERS')
+WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS')

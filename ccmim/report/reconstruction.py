@@ -99,6 +99,8 @@ def _to_pixels(values: Tensor, grid: tuple[int, int], patch_size: int) -> Tensor
 
 def _heat(values: Tensor) -> Tensor:
     """Colour maps (B, 1, H, W), each over its own range, as (B, 3, H, W) in [0, 1]."""
-    low, high = (f(values, dim=(1, 2, 3), keepdim=True) for f in (torch.amin, torch.amax))
+    low, high = (
+        f(values, dim=(1, 2, 3), keepdim=True) for f in (torch.amin, torch.amax)
+    )
     scaled = ((values - low) / (high - low).clamp(min=1e-12))[:, 0].numpy()
     return torch.from_numpy(colormaps['viridis'](scaled)[..., :3]).permute(0, 3, 1, 2)

@@ -105,7 +105,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             )
         _log(params)
 
-    def _depth_factor(self, name: str, backbones: dict[str, nn.Module]) -> float:
+    def _depth_factor(self, name: str, backbones: dict[str, Any]) -> float:
         for prefix, backbone in backbones.items():
             if _is_within(name, prefix):
                 depth = backbone.layer_id(name[len(prefix) :].lstrip('.'))

@@ -1,6 +1,6 @@
 """Ablation: ccMIM with random masks, ViT-B/16; what importance scoring is worth.
 
-    tools/dist_train.sh mm_configs/pretrain/ccmim_vitb_random_mask.py 8
+tools/dist_train.sh mm_configs/pretrain/ccmim_vitb_random_mask.py 8
 """
 
 _base_ = 'ccmim_vitb.py'

@@ -37,9 +37,7 @@ def test_code_is_refused(tmp_path, call):
 def test_mmengine_reads_through_the_guard(tmp_path):
     """Also where its own loader would fall back to unrestricted unpickling."""
     marker = tmp_path / 'marker'
-    torch.save(
-        dict(extra=_Payload(os.system, f'touch {marker}')), tmp_path / 'bad.pth'
-    )
+    torch.save(dict(extra=_Payload(os.system, f'touch {marker}')), tmp_path / 'bad.pth')
     guard_mmengine()
     with pytest.raises(ValueError, match='holds code'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'bad.pth'), 'cpu')
@@ -48,9 +46,7 @@ def test_mmengine_reads_through_the_guard(tmp_path):
 
 def test_trust_by_name(tmp_path, monkeypatch):
     marker = tmp_path / 'marker'
-    torch.save(
-        dict(extra=_Payload(os.system, f'touch {marker}')), tmp_path / 'own.pth'
-    )
+    torch.save(dict(extra=_Payload(os.system, f'touch {marker}')), tmp_path / 'own.pth')
     monkeypatch.setenv('CCMIM_TRUST_CHECKPOINT', '1')
     load_file(tmp_path / 'own.pth')
     assert marker.exists()

@@ -47,7 +47,9 @@ def test_partition_is_exact(sampler, ratio):
     assert split.ids_visible.shape == (64, visible)
     both = torch.cat([split.ids_visible, split.ids_masked], 1)
     assert torch.equal(both.sort(1).values, torch.arange(16).expand(64, -1))
-    assert torch.equal(split.mask.gather(1, split.ids_masked).all(1), torch.ones(64) > 0)
+    assert torch.equal(
+        split.mask.gather(1, split.ids_masked).all(1), torch.ones(64) > 0
+    )
     assert split.mask.dtype == torch.bool
     assert (split.mask.sum(1) == 16 - visible).all()
 

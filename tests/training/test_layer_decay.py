@@ -99,9 +99,7 @@ def test_the_backbone_alone_and_a_wrapped_model_have_the_same_rates():
 
     plain = values(model, build(model, layer_decay=DECAY), 'lr')
     wrapped = values(model, build(Wrapped(), layer_decay=DECAY), 'lr')
-    alone = values(
-        model.backbone, build(model.backbone, layer_decay=DECAY), 'lr'
-    )
+    alone = values(model.backbone, build(model.backbone, layer_decay=DECAY), 'lr')
     assert wrapped == plain
     assert alone == {
         name.removeprefix('backbone.'): rate
@@ -139,9 +137,7 @@ def test_extra_factor_follows_the_longest_whole_name():
     )
     assert rates['head.weight'] == pytest.approx(10 * LR)
     assert rates['backbone.blocks.2.norm1.weight'] == pytest.approx(3 * LR * DECAY)
-    assert rates['backbone.blocks.1.norm1.weight'] == pytest.approx(
-        0.1 * LR * DECAY**2
-    )
+    assert rates['backbone.blocks.1.norm1.weight'] == pytest.approx(0.1 * LR * DECAY**2)
     assert rates['backbone.norm.weight'] == LR
 
 

@@ -11,7 +11,11 @@ from ccmim.vit import ARCHS, VisionTransformer
 def _timm_twin(**kwargs):
     torch.manual_seed(3)
     return timm.models.VisionTransformer(
-        img_size=kwargs.pop('img_size', 64), embed_dim=32, depth=2, num_heads=2, **kwargs
+        img_size=kwargs.pop('img_size', 64),
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        **kwargs,
     ).eval()
 
 

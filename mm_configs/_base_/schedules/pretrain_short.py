@@ -1,0 +1,29 @@
+"""A short pretraining for small data: AdamW, a tenth of warm-up, cosine to 0."""
+
+epochs = 40
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
+optim_wrapper = dict(
+    type='AutocastOptimWrapper',
+    dtype='auto',
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    constructor='LayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(no_decay_names=()),
+)
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-2,
+        begin=0,
+        end=epochs // 10,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=epochs - epochs // 10,
+        eta_min=0.0,
+        begin=epochs // 10,
+        end=epochs,
+        convert_to_iter_based=True,
+    ),
+]
+auto_scale_lr = dict(base_batch_size=64)

@@ -1,0 +1,126 @@
+"""Every pretraining config says what its name says, and builds."""
+
+import math
+import re
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from ccmim.masking import count_visible
+from ccmim.registry import MODELS
+from ccmim.vit import ARCHS
+
+ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
+
+
+def _leaves(root):
+    folders = ('pretrain', 'small', 'demo')
+    files = [
+        f for name in folders for f in sorted((root / 'mm_configs' / name).iterdir())
+    ]
+    return [f for f in files if re.match(r'(ccmim|mae)_.*\.py$', f.name)]
+
+
+def pytest_generate_tests(metafunc):
+    if 'leaf' in metafunc.fixturenames:
+        leaves = _leaves(metafunc.config.rootpath)
+        ids = [f'{leaf.parent.name}/{leaf.stem}' for leaf in leaves]
+        metafunc.parametrize('leaf', leaves, ids=ids)
+
+
+@pytest.fixture
+def cfg(leaf):
+    """The config of a leaf."""
+    return Config.fromfile(leaf)
+
+
+def _build(cfg):
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('ccmim'):
+        return MODELS.build(cfg.model)
+
+
+def test_name_is_content(leaf, cfg):
+    method, size = re.match(r'(ccmim|mae)_(vit[tsblh]|toy)', leaf.stem).groups()
+    names = [method.upper()]
+    if leaf.stem.endswith('no_contrast'):
+        names = ['MAE']  # ccMIM without contrast is MAE with ccMIM's masks
+    assert cfg.model.type in names
+    if size != 'toy':
+        assert cfg.model.backbone.arch == ARCH_OF[size[-1]]
+    assert cfg.model.backbone.patch_size == (14 if size == 'vith' else 16 if
+                                             size != 'toy' else 8)  # fmt: skip
+    epochs = re.search(r'_(\d+)e$', leaf.stem)
+    if epochs:
+        assert cfg.train_cfg.max_epochs == int(epochs[1])
+
+
+def test_parts_fit_together(cfg):
+    """The model builds (on no device), and its parts agree on sizes."""
+    model = _build(cfg)
+    backbone, decoder = model.backbone, model.decoder
+    assert decoder.embed.in_features == backbone.embed_dim
+    assert decoder.pos_embed.shape[1] == 1 + math.prod(backbone.grid)
+    assert decoder.pred.out_features == 3 * backbone.patch_size**2
+    assert model.reconstruction.patch_size == backbone.patch_size
+    if hasattr(model, 'contrast'):
+        assert model.contrast.projector[0].in_features == backbone.embed_dim
+    crop = cfg.train_dataloader.dataset.transform[0].size
+    assert (crop // backbone.patch_size,) * 2 == backbone.grid
+    assert count_visible(math.prod(backbone.grid), model.mask_ratio) > 0
+
+
+def test_schedule_ends_with_training(cfg):
+    warm_up, decay = cfg.param_scheduler
+    assert decay.end == cfg.train_cfg.max_epochs
+    assert warm_up.end == decay.begin
+    assert decay.T_max == decay.end - decay.begin
+    assert cfg.custom_hooks == [dict(type='ccmim.StepSeedHook')]
+    assert cfg.train_dataloader.sampler.type == 'VisitSampler'
+
+
+def test_recipe(leaf, cfg):
+    """MAE's and ccMIM's: effective batch 4096 on 8 GPUs, lr 1.5e-4 * 4096 / 256."""
+    if leaf.parent.name != 'pretrain':
+        pytest.skip('small and demo configs have recipes of their own')
+    accumulated = cfg.optim_wrapper.accumulative_counts
+    assert 8 * cfg.train_dataloader.batch_size * accumulated == 4096
+    optimizer = cfg.optim_wrapper.optimizer
+    assert cfg.auto_scale_lr.base_batch_size == 4096
+    assert optimizer.lr == pytest.approx(2.4e-3)
+    assert (optimizer.betas, optimizer.weight_decay) == ((0.9, 0.95), 0.05)
+    assert cfg.model.mask_ratio == 0.75
+    assert cfg.param_scheduler[0].end == 40
+    crop, flip, _ = cfg.train_dataloader.dataset.transform
+    assert (crop.type, crop.scale) == ('RandomResizedCrop', (0.2, 1.0))
+    assert flip.type == 'RandomHorizontalFlip'
+    if leaf.stem.startswith('ccmim_vitb') and cfg.model.type == 'CCMIM':
+        assert 8 * cfg.train_dataloader.batch_size == 1024  # keys a step
+        contrast = cfg.model.contrast
+        assert (contrast.temperature, contrast.out_dim) == (0.5, 256)
+        assert (contrast.grad, cfg.model.contrast_weight) == ('visible', 0.1)
+
+
+def test_every_size_is_there(request):
+    names = {leaf.stem for leaf in _leaves(request.config.rootpath)}
+    assert {'ccmim_vits', 'ccmim_vitb', 'ccmim_vitl', 'ccmim_vith', 'mae_vitb'} <= names
+    assert set(ARCH_OF.values()) == set(ARCHS)
+
+
+def test_two_groups_of_parameters(request):
+    """Norms and biases are not decayed; tokens are, as in MAE's code."""
+    from mmengine.optim import build_optim_wrapper
+
+    cfg = Config.fromfile(request.config.rootpath / 'mm_configs/small/ccmim_vitt.py')
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        model = MODELS.build(cfg.model)
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    groups = wrapper.optimizer.param_groups
+    decay = {group['weight_decay']: group['params'] for group in groups}
+    assert set(decay) == {0.0, 0.05}
+    assert all(p.ndim == 1 for p in decay[0.0])
+    tokens = [model.backbone.cls_token, model.decoder.mask_token]
+    assert all(any(p is token for p in decay[0.05]) for token in tokens)
+    trained = sum(p.requires_grad for p in model.parameters())
+    assert sum(map(len, decay.values())) == trained
