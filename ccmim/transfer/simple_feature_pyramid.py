@@ -1,0 +1,76 @@
+"""The feature pyramid of ViTDet, made from the last map of a plain backbone.
+
+B batch, D width of the backbone, C channels of the pyramid, P patch side.
+"""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ccmim.registry import MODELS
+from ccmim.transfer.layer_norm import LN2d
+
+
+@MODELS.register_module()
+class SimpleFeaturePyramid(BaseModule):
+    """Rescale the last map by 4, 2, 1 and 1/2, project each, and add a coarser level.
+
+    Section 3 of ViTDet, https://arxiv.org/abs/2203.16527, with the widths of its
+    published code: the map is narrowed to D/4 and D/2 while it grows.
+
+    Args:
+        in_channels: Width D of the backbone; must be a multiple of 4.
+        out_channels: Channels C of every level.
+
+    Raises:
+        ValueError: If ``in_channels`` is no multiple of 4.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int = 256) -> None:
+        super().__init__()
+        if in_channels % 4:
+            raise ValueError(f'in_channels={in_channels} must be a multiple of 4')
+        half, quarter = in_channels // 2, in_channels // 4
+        self.up4 = nn.Sequential(
+            nn.ConvTranspose2d(in_channels, half, 2, stride=2),
+            LN2d(half),
+            nn.GELU(),
+            nn.ConvTranspose2d(half, quarter, 2, stride=2),
+            *_project(quarter, out_channels),
+        )
+        self.up2 = nn.Sequential(
+            nn.ConvTranspose2d(in_channels, half, 2, stride=2),
+            *_project(half, out_channels),
+        )
+        self.same = nn.Sequential(*_project(in_channels, out_channels))
+        self.down2 = nn.Sequential(
+            nn.MaxPool2d(2), *_project(in_channels, out_channels)
+        )
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Build the pyramid.
+
+        Args:
+            maps: Feature maps of the backbone; only the last, (B, D, H, W), is used.
+
+        Returns:
+            Five maps of C channels at strides P/4, P/2, P, 2P and 4P, always float32:
+            mmcv's RoIAlign has no bfloat16 kernel, and mmdet rounds the corners of the
+            boxes to the maps' dtype.
+        """
+        x = maps[-1]
+        levels = [
+            level(x).float() for level in (self.up4, self.up2, self.same, self.down2)
+        ]
+        return (*levels, F.max_pool2d(levels[-1], kernel_size=1, stride=2))
+
+
+def _project(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        LN2d(out_channels),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        LN2d(out_channels),
+    )

@@ -1,0 +1,58 @@
+"""The built-in toy scenes, eight categories, without any scaling."""
+
+_base_ = './coco_instance_small.py'
+root = '{{$CCMIM_TOY:work_dirs/toy_scenes}}/'
+metainfo = dict(
+    classes=(
+        'striped_blob',
+        'dotted_blob',
+        'dotted_star',
+        'checked_star',
+        'checked_cross',
+        'zigzag_cross',
+        'zigzag_crescent',
+        'striped_crescent',
+    ),
+    palette=[
+        (230, 25, 75),
+        (245, 130, 48),
+        (255, 225, 25),
+        (170, 255, 60),
+        (0, 210, 170),
+        (70, 150, 255),
+        (145, 70, 240),
+        (240, 90, 220),
+    ],
+)
+train = dict(
+    data_root=root,
+    ann_file='annotations/instances_training.json',
+    data_prefix=dict(img='images/training/'),
+    metainfo=metainfo,
+    pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='PackDetInputs'),
+    ],
+)
+val = dict(
+    data_root=root,
+    ann_file='annotations/instances_validation.json',
+    data_prefix=dict(img='images/validation/'),
+    metainfo=metainfo,
+    pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(128, 128), keep_ratio=True),
+        dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+        dict(
+            type='PackDetInputs',
+            meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+        ),
+    ],
+)
+train_dataloader = dict(dataset=train)
+val_dataloader = dict(dataset=val)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=root + 'annotations/instances_validation.json')
+test_evaluator = val_evaluator

@@ -1,0 +1,35 @@
+"""Mask R-CNN on ViT-Ti/16 with slim heads, for a 384 x 384 canvas and a CPU.
+
+Global attention, fixed positions, 128 channels, fewer proposals and samples.
+"""
+
+_base_ = './mask_rcnn_vit.py'
+model = dict(
+    data_preprocessor=dict(pad_size_divisor=384),
+    backbone=dict(
+        arch='tiny',
+        img_size=384,
+        pos_embed='sincos',
+        window_size=0,
+        global_blocks=(),
+        drop_path_rate=0.0,
+    ),
+    neck=dict(in_channels=192, out_channels=128),
+    rpn_head=dict(in_channels=128, feat_channels=128, num_convs=1),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=128),
+        bbox_head=dict(
+            type='Shared2FCBBoxHead',
+            in_channels=128,
+            fc_out_channels=256,
+            norm_cfg=None,
+        ),
+        mask_roi_extractor=dict(out_channels=128),
+        mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128),
+    ),
+    train_cfg=dict(
+        rpn_proposal=dict(nms_pre=500, max_per_img=250),
+        rcnn=dict(sampler=dict(num=128)),
+    ),
+    test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=250)),
+)

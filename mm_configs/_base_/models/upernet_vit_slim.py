@@ -1,0 +1,11 @@
+"""UperNet on ViT-Ti/16 with slim heads, for whole images on a CPU."""
+
+_base_ = './upernet_vit.py'
+norm_cfg = dict(type='BN')
+model = dict(
+    backbone=dict(arch='tiny', pos_embed='sincos', drop_path_rate=0.0),
+    neck=dict(in_channels=192, norm_cfg=norm_cfg),
+    decode_head=dict(in_channels=[192, 192, 192, 192], channels=64, norm_cfg=norm_cfg),
+    auxiliary_head=dict(in_channels=192, channels=64, norm_cfg=norm_cfg),
+    test_cfg=dict(_delete_=True, mode='whole'),
+)

@@ -1,0 +1,40 @@
+r"""Mask R-CNN on the built-in toy scenes, eight categories.
+
+    python tools/make_toy_scenes.py work_dirs/toy_scenes
+    tools/dist_train.sh mm_configs/demo/mask_rcnn_toy.py 1 \
+        --cfg-options model.backbone.init_cfg.checkpoint=FILE
+
+From scratch without the option. About two minutes on two CPU cores.
+"""
+
+_base_ = [
+    '../_base_/models/mask_rcnn_vit_slim.py',
+    '../_base_/datasets/toy_instances.py',
+    '../_base_/schedules/short.py',
+    '../_base_/detection.py',
+]
+# Patches of 8 px halve all strides and the size at which a box changes its level.
+extractor = dict(out_channels=64, featmap_strides=[2, 4, 8, 16], finest_scale=28)
+model = dict(
+    data_preprocessor=dict(pad_size_divisor=128),
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3),
+        img_size=128,
+        patch_size=8,
+        out_indices=(5,),
+    ),
+    neck=dict(out_channels=64),
+    rpn_head=dict(
+        in_channels=64,
+        feat_channels=64,
+        anchor_generator=dict(strides=[2, 4, 8, 16, 32]),
+    ),
+    roi_head=dict(
+        bbox_roi_extractor=extractor,
+        bbox_head=dict(in_channels=64, num_classes=8),
+        mask_roi_extractor=extractor,
+        mask_head=dict(in_channels=64, conv_out_channels=64, num_classes=8),
+    ),
+)
+train_cfg = dict(max_iters=400)
+_base_.param_scheduler[1].end = 400

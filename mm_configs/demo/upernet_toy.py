@@ -1,0 +1,28 @@
+r"""UperNet on the built-in toy scenes, twelve classes.
+
+    python tools/make_toy_scenes.py work_dirs/toy_scenes
+    tools/dist_train.sh mm_configs/demo/upernet_toy.py 1 \
+        --cfg-options model.backbone.init_cfg.checkpoint=FILE
+
+From scratch without the option. About two minutes on two CPU cores.
+"""
+
+_base_ = [
+    '../_base_/models/upernet_vit_slim.py',
+    '../_base_/datasets/toy_classes.py',
+    '../_base_/schedules/short.py',
+    '../_base_/segmentation.py',
+]
+model = dict(
+    data_preprocessor=dict(size=(128, 128)),
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3),
+        img_size=128,
+        patch_size=8,
+        out_indices=(2, 3, 4, 5),
+    ),
+    decode_head=dict(num_classes=12),
+    auxiliary_head=dict(num_classes=12),
+)
+train_cfg = dict(max_iters=400)
+_base_.param_scheduler[1].end = 400

@@ -1,0 +1,15 @@
+r"""UperNet with ViT-S/16 on ADE20K: the recipe of ViT-B, heads of its own width.
+
+    tools/dist_train.sh mm_configs/segmentation/upernet_vits_ade20k.py 8 \
+        --cfg-options model.backbone.init_cfg.checkpoint=FILE
+
+Expected: not known. Eight GPUs at batch 2 each.
+"""
+
+_base_ = './upernet_vitb_ade20k.py'
+model = dict(
+    backbone=dict(arch='small'),
+    neck=dict(in_channels=384),
+    decode_head=dict(in_channels=[384, 384, 384, 384], channels=384),
+    auxiliary_head=dict(in_channels=384),
+)

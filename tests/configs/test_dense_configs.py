@@ -1,0 +1,223 @@
+"""Detection and segmentation configs hold what their names and docstrings say."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+from ccmim.data.toy_scenes import CATEGORIES, PALETTE, SEG_CLASSES
+from ccmim.vit import ARCHS
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+pytestmark = pytest.mark.downstream
+
+ROOT = Path(__file__).parents[2] / 'mm_configs'
+LEAVES = sorted(
+    str(path.relative_to(ROOT))
+    for folder in ('detection', 'segmentation', 'small', 'demo')
+    for path in (ROOT / folder).glob('*.py')
+    if re.match('mask_rcnn|upernet', path.name)
+)
+FULL = [leaf for leaf in LEAVES if leaf.startswith(('detection', 'segmentation'))]
+ARCH_OF = {'vitt': 'tiny', 'vits': 'small', 'vitb': 'base', 'vitl': 'large'}
+CLASSES_OF = {
+    'coco': 80,
+    'coco_mini': 80,
+    'penn_fudan': 1,
+    'ade20k': 150,
+    'camvid': 11,
+    'toy': {'mask_rcnn': len(CATEGORIES), 'upernet': len(SEG_CLASSES)},
+}
+
+
+def load(leaf):
+    return Config.fromfile(ROOT / leaf)
+
+
+def _largest_side(pipeline):
+    return max(next(step for step in pipeline if step.type == 'Resize').scale)
+
+
+def heads(model):
+    if 'decode_head' in model:
+        return [model.decode_head, model.auxiliary_head]
+    return [model.roi_head.bbox_head, model.roi_head.mask_head]
+
+
+def test_the_promised_leaves_exist():
+    assert {
+        'detection/mask_rcnn_vitb_coco.py',
+        'detection/mask_rcnn_vits_coco.py',
+        'segmentation/upernet_vitb_ade20k.py',
+        'segmentation/upernet_vits_ade20k.py',
+        'small/mask_rcnn_vitt_coco_mini.py',
+        'small/mask_rcnn_vitt_penn_fudan.py',
+        'small/upernet_vitt_camvid.py',
+        'demo/mask_rcnn_toy.py',
+        'demo/upernet_toy.py',
+    } <= set(LEAVES)
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_the_docstring_gives_the_command_of_this_file(leaf):
+    doc = ast.get_docstring(ast.parse((ROOT / leaf).read_text()))
+    assert f'tools/dist_train.sh mm_configs/{leaf}' in doc
+    assert '--cfg-options model.backbone.init_cfg.checkpoint=FILE' in doc
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_the_name_says_what_is_inside(leaf):
+    cfg = load(leaf)
+    family, arch, data = re.fullmatch(
+        r'(mask_rcnn|upernet)_(?:(vit.)_)?(\w+)', Path(leaf).stem
+    ).groups()
+    detection = family == 'mask_rcnn'
+    assert cfg.model.type == ('MaskRCNN' if detection else 'EncoderDecoder')
+    assert cfg.default_scope == ('mmdet' if detection else 'mmseg')
+    if arch:
+        assert cfg.model.backbone.arch == ARCH_OF[arch]
+    classes = CLASSES_OF[data]
+    classes = classes if isinstance(classes, int) else classes[family]
+    assert [head.num_classes for head in heads(cfg.model)] == [classes, classes]
+    metainfo = cfg.val_dataloader.dataset.get('metainfo')
+    if metainfo:
+        assert len(metainfo.classes) == len(metainfo.palette) == classes
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_the_schedule_ends_with_the_training(leaf):
+    cfg = load(leaf)
+    warmup, decay = cfg.param_scheduler
+    assert warmup.type == 'LinearLR'
+    assert decay.end == cfg.train_cfg.max_iters
+    assert warmup.end < decay.get('milestones', [decay.end])[0]
+    assert not warmup.by_epoch
+    assert not decay.by_epoch
+    assert not cfg.default_hooks.checkpoint.by_epoch
+    assert not cfg.log_processor.by_epoch
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_training_and_evaluation_read_different_files_of_one_data_set(leaf):
+    cfg = load(leaf)
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    assert train.data_root == val.data_root
+    assert train.data_prefix != val.data_prefix
+    assert train.get('metainfo') == val.get('metainfo')
+    assert cfg.test_dataloader == cfg.val_dataloader
+    assert cfg.test_evaluator == cfg.val_evaluator
+    if cfg.default_scope == 'mmdet':
+        assert cfg.val_evaluator.ann_file == val.data_root + val.ann_file
+        assert cfg.val_evaluator.metric == ['bbox', 'segm']
+    else:
+        assert cfg.val_evaluator.iou_metrics == ['mIoU']
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_a_checkpoint_is_one_option_away(leaf):
+    cfg = load(leaf)
+    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint=None)
+    cfg.merge_from_dict({'model.backbone.init_cfg.checkpoint': 'FILE'})
+    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='FILE')
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_the_model_builds_with_matching_widths_and_strides(leaf):
+    cfg = load(leaf)
+    init_default_scope(cfg.default_scope)
+    model, neck = MODELS.build(cfg.model), cfg.model.neck
+    backbone = model.backbone
+    assert neck.in_channels == backbone.embed_dim
+    if cfg.default_scope == 'mmdet':
+        roi, canvas = model.roi_head, cfg.model.data_preprocessor.pad_size_divisor
+        assert _largest_side(cfg.val_dataloader.dataset.pipeline) == canvas
+        strides = [backbone.patch_size * s for s in (0.25, 0.5, 1, 2, 4)]
+        assert backbone.out_indices == (backbone.depth - 1,)
+        found = model.rpn_head.prior_generator.strides
+        assert [stride[0] for stride in found] == strides
+        for extractor in (roi.bbox_roi_extractor, roi.mask_roi_extractor):
+            assert list(extractor.featmap_strides) == strides[:4]
+            assert extractor.out_channels == neck.out_channels
+        for head in (model.rpn_head, roi.bbox_head, roi.mask_head):
+            assert head.in_channels == neck.out_channels
+    else:
+        assert len(backbone.out_indices) == 4
+        assert backbone.out_indices[-1] == backbone.depth - 1
+        assert model.decode_head.in_channels == [backbone.embed_dim] * 4
+        assert model.auxiliary_head.in_channels == backbone.embed_dim
+
+
+@pytest.mark.parametrize('leaf', FULL)
+def test_full_size_runs_use_bf16_and_eight_gpus_make_the_base_batch(leaf):
+    cfg = load(leaf)
+    assert cfg.optim_wrapper.type == 'ccmim.AutocastOptimWrapper'
+    assert cfg.optim_wrapper.dtype == 'bfloat16'
+    assert 8 * cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size
+    size = ARCHS[cfg.model.backbone.arch]
+    assert size['depth'] == 12
+
+
+def test_detection_follows_the_recipe_of_vitdet():
+    cfg = load('detection/mask_rcnn_vitb_coco.py')
+    optimizer, (warmup, steps) = cfg.optim_wrapper.optimizer, cfg.param_scheduler
+    assert (optimizer.lr, optimizer.weight_decay) == (1e-4, 0.1)
+    assert cfg.optim_wrapper.paramwise_cfg.layer_decay == 0.7
+    assert (warmup.end, steps.milestones) == (250, [163889, 177546])
+    assert (cfg.train_cfg.max_iters, cfg.auto_scale_lr.base_batch_size) == (184375, 64)
+    backbone = cfg.model.backbone
+    assert (backbone.window_size, backbone.drop_path_rate) == (14, 0.1)
+    assert backbone.global_blocks == (2, 5, 8, 11)
+    resize = next(t for t in cfg.train_pipeline if t.type == 'RandomResize')
+    assert (resize.scale, resize.ratio_range) == ((1024, 1024), (0.1, 2.0))
+    assert cfg.model.data_preprocessor.pad_size_divisor == 1024
+
+
+def test_segmentation_follows_the_recipe_of_mae():
+    cfg = load('segmentation/upernet_vitb_ade20k.py')
+    optimizer, (warmup, decay) = cfg.optim_wrapper.optimizer, cfg.param_scheduler
+    assert (optimizer.lr, optimizer.weight_decay) == (1e-4, 0.05)
+    assert optimizer.betas == (0.9, 0.999)
+    assert cfg.optim_wrapper.paramwise_cfg.layer_decay == 0.65
+    assert (warmup.end, warmup.start_factor) == (1500, 1e-6)
+    assert (decay.begin, decay.end, decay.power) == (1500, 160000, 1.0)
+    assert cfg.model.backbone.out_indices == (3, 5, 7, 11)
+    assert (cfg.model.decode_head.channels, cfg.auto_scale_lr.base_batch_size) == (
+        768,
+        16,
+    )
+    assert cfg.model.test_cfg == dict(
+        mode='slide', crop_size=(512, 512), stride=(341, 341)
+    )
+
+
+def test_toy_classes_are_those_of_the_generator():
+    boxes = load('demo/mask_rcnn_toy.py').val_dataloader.dataset.metainfo
+    maps = load('demo/upernet_toy.py').val_dataloader.dataset
+    assert tuple(boxes.classes) == CATEGORIES
+    assert tuple(boxes.palette) == PALETTE[: len(CATEGORIES)]
+    assert tuple(maps.metainfo.classes) == SEG_CLASSES
+    assert tuple(maps.metainfo.palette) == PALETTE
+    assert maps.reduce_zero_label
+
+
+@pytest.mark.parametrize(
+    ('variable', 'leaf', 'expected'),
+    [
+        ('CCMIM_DATA', 'small/mask_rcnn_vitt_penn_fudan.py', '/there/penn_fudan/'),
+        ('CCMIM_DATA', 'small/mask_rcnn_vitt_coco_mini.py', '/there/coco_mini/'),
+        ('CCMIM_DATA', 'small/upernet_vitt_camvid.py', '/there/camvid'),
+        ('CCMIM_COCO', 'detection/mask_rcnn_vitb_coco.py', '/there/'),
+        ('CCMIM_ADE20K', 'segmentation/upernet_vitb_ade20k.py', '/there'),
+        ('CCMIM_TOY', 'demo/mask_rcnn_toy.py', '/there/'),
+        ('CCMIM_TOY', 'demo/upernet_toy.py', '/there'),
+    ],
+)
+def test_data_is_found_where_the_variable_points(monkeypatch, variable, leaf, expected):
+    monkeypatch.delenv(variable, raising=False)
+    assert not load(leaf).train_dataloader.dataset.data_root.startswith('/')
+    monkeypatch.setenv(variable, '/there')
+    assert load(leaf).train_dataloader.dataset.data_root == expected
