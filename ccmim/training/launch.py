@@ -110,13 +110,13 @@ def report_batch(cfg: Config, num_processes: int) -> None:
 
 
 def _start_processes(cfg: Config, launcher: str) -> None:
-    settings = cfg.get('model_wrapper_cfg') or dict(
-        type='MMDistributedDataParallel',
-        broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False),
-        gradient_as_bucket_view=True,
-    )
-    cfg.model_wrapper_cfg = settings
+    if not cfg.get('model_wrapper_cfg'):
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+            gradient_as_bucket_view=True,
+        )
     if torch.cuda.is_available():
         local = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
         if local > torch.cuda.device_count():
@@ -131,7 +131,7 @@ def _start_processes(cfg: Config, launcher: str) -> None:
         )
     # mmengine would select a GPU here; a group that stands already is left alone.
     torch.distributed.init_process_group('gloo')
-    settings['device_ids'] = None
+    cfg.model_wrapper_cfg.device_ids = None
 
 
 def _replace(node: Any, old: str, new: str) -> None:

@@ -1,10 +1,7 @@
-"""ccMIM on the built-in toy scenes: a ViT of width 192, 6 blocks, patches of 8 px.
+"""ccMIM on the built-in toy scenes: a ViT of width 192 and 6 blocks at 128 px.
 
-    python tools/make_toy_scenes.py work_dirs/toy_scenes --unlabelled 2000
-    tools/dist_train.sh mm_configs/demo/ccmim_toy.py 1
-
-Crops of 64 px of the scenes of 128 px, about as large as they are: a quarter of the
-tokens, four times the steps in the same minutes.
+python tools/make_toy_scenes.py work_dirs/toy_scenes --unlabelled 2000
+tools/dist_train.sh mm_configs/demo/ccmim_toy.py 1
 """
 
 _base_ = [
@@ -13,13 +10,11 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_short.py',
 ]
-vit = dict(_delete_=True, embed_dim=192, depth=6, num_heads=3)
 model = dict(
-    backbone=dict(arch=vit, img_size=64, patch_size=8),
-    decoder=dict(
-        in_dim=192, embed_dim=96, depth=2, num_heads=4, img_size=64, patch_size=8
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3), img_size=128
     ),
-    reconstruction=dict(patch_size=8),
+    decoder=dict(in_dim=192, embed_dim=96, depth=2, num_heads=4, img_size=128),
     contrast=dict(in_dim=192),
 )
 train_dataloader = dict(
@@ -27,8 +22,8 @@ train_dataloader = dict(
     num_workers=1,
     dataset=dict(data='{{$CCMIM_TOY:work_dirs/toy_scenes}}/unlabelled'),
 )
-_base_.train_dataloader.dataset.transform[0].size = 64
-_base_.train_dataloader.dataset.transform[0].scale = (0.15, 0.5)
+_base_.train_dataloader.dataset.transform[0].size = 128
+_base_.train_dataloader.dataset.transform[0].scale = (0.5, 1.0)
 default_hooks = dict(
     checkpoint=dict(interval=1, max_keep_ckpts=1), logger=dict(interval=10)
 )

@@ -13,21 +13,20 @@ _base_ = [
     '../_base_/schedules/short.py',
     '../_base_/detection.py',
 ]
-# Patches of 8 px halve all strides and the size at which a box changes its level.
-extractor = dict(out_channels=64, featmap_strides=[2, 4, 8, 16], finest_scale=28)
+# The objects are small: boxes change their level at a quarter of the usual size.
+extractor = dict(out_channels=64, finest_scale=14)
 model = dict(
     data_preprocessor=dict(pad_size_divisor=128),
     backbone=dict(
         arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3),
         img_size=128,
-        patch_size=8,
         out_indices=(5,),
     ),
     neck=dict(out_channels=64),
     rpn_head=dict(
         in_channels=64,
         feat_channels=64,
-        anchor_generator=dict(strides=[2, 4, 8, 16, 32]),
+        anchor_generator=dict(scales=[4]),
     ),
     roi_head=dict(
         bbox_roi_extractor=extractor,
@@ -35,6 +34,10 @@ model = dict(
         mask_roi_extractor=extractor,
         mask_head=dict(in_channels=64, conv_out_channels=64, num_classes=8),
     ),
+    train_cfg=dict(rpn_proposal=dict(max_per_img=100), rcnn=dict(sampler=dict(num=48))),
+    test_cfg=dict(rpn=dict(max_per_img=100)),
 )
+train_dataloader = dict(batch_size=8)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_iters=400)
 _base_.param_scheduler[1].end = 400

@@ -18,7 +18,6 @@ model = dict(
     backbone=dict(
         arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3),
         img_size=128,
-        patch_size=8,
         out_indices=(2, 3, 4, 5),
     ),
     decode_head=dict(num_classes=12),

@@ -1,0 +1,110 @@
+"""The commands of the README, as a person types them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+PRETRAIN = [
+    'mm_configs/pretrain/ccmim_vitb.py',
+    'model.backbone.arch=tiny',
+    'model.backbone.img_size=64',
+    'model.decoder.in_dim=192',
+    'model.decoder.img_size=64',
+    'model.decoder.depth=1',
+    'model.contrast.in_dim=192',
+    'train_dataloader.batch_size=4',
+    'train_dataloader.num_workers=1',
+    'train_dataloader.dataset.transform.0.size=64',
+    'optim_wrapper.accumulative_counts=1',
+    'default_hooks.checkpoint.interval=1',
+    'default_hooks.logger.interval=1',
+]
+
+
+def _run(request, *command, code=0):
+    environment = {
+        **os.environ,
+        'CCMIM_PYTHON': sys.executable,
+        'PYTHONPATH': str(request.config.rootpath),
+        'OMP_NUM_THREADS': '1',
+    }
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=request.config.rootpath,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def _python(request, *command, code=0):
+    return _run(request, sys.executable, '-W', 'ignore', *command, code=code)
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_two_processes_pretrain_on_a_folder(request, image_folder, tmp_path):
+    """Without a GPU: two gloo processes, an effective batch of 8, a falling loss."""
+    config, *options = PRETRAIN
+    text = _run(
+        request, 'bash', 'tools/dist_train.sh', config, 2, '--work-dir', tmp_path,
+        '--auto-scale-lr', '--cfg-options', *options,
+        f'train_dataloader.dataset.data={image_folder}', 'train_cfg.max_epochs=30',
+        'optim_wrapper.optimizer.lr=0.5', 'param_scheduler.0.end=2',
+    )  # fmt: skip
+    assert 'Effective batch 8 = 4 a process x 2 processes x 1 accumulated' in text
+    losses = [float(x) for x in re.findall(r' loss_reconstruction: (\S+)', text)]
+    assert len(losses) == 30  # 8 photos, 2 processes, batch 4: one step an epoch
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert (tmp_path / 'epoch_30.pth').is_file()
+
+
+@pytest.mark.parametrize(
+    ('command', 'message'),
+    [
+        (['tools/train.py', 'no_such.py'], 'config no_such.py does not exist'),
+        (
+            ['tools/test.py', 'mm_configs/pretrain/ccmim_vitb.py', 'x.pth'],
+            'has nothing to test',
+        ),
+        (
+            ['tools/train.py', PRETRAIN[0], '--work-dir', '{tmp}', '--cfg-options',
+             'model.mask_ratio=0.999'],
+            'mask_ratio=0.999 leaves 0 of 196 patches visible',
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(request, tmp_path, command, message):
+    command = [word.format(tmp=tmp_path) for word in command]
+    text = _python(request, *command, code=1)
+    assert message in text
+    assert 'Traceback' not in text
+
+
+@pytest.mark.slow
+@pytest.mark.downstream
+def test_quickstart_fast(request):
+    """Scenes, pretraining, four fine-tunings, tests, table and report."""
+    text = _python(request, 'tools/quickstart.py', '--fast')
+    out = request.config.rootpath / 'work_dirs' / 'quickstart_fast'
+    for row in ('ccMIM-pretrained', 'from scratch', 'difference'):
+        found = re.search(rf'^{row} +(\S+) +(\S+) +(\S+)$', text, re.MULTILINE)
+        assert found, text
+        assert all(abs(float(value)) <= 100 for value in found.groups())
+    report = (out / 'report.html').read_text()
+    assert report.count('<img src="data:image/') == 9  # masks, 2 of each fine-tuning
+    for task, key in (('detection', 'coco/segm_mAP'), ('segmentation', 'mIoU')):
+        for start in ('ccmim', 'scratch'):
+            metrics = json.loads((out / f'{task}_{start}' / 'metrics.json').read_text())
+            assert key in metrics
+    log = (out / 'detection_ccmim' / 'train.log').read_text()
+    assert re.search(r'(\d+) of \1 backbone keys matched, 0 missing, 0 unexp', log)
+    again = _python(request, 'tools/quickstart.py', '--fast')
+    assert again.count('done before') == 9  # a pretraining, four trainings and tests
