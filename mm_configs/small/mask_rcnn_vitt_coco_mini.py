@@ -15,5 +15,3 @@ _base_ = [
     '../_base_/schedules/short.py',
     '../_base_/detection.py',
 ]
-train_cfg = dict(max_iters=300)
-_base_.param_scheduler[1].end = 300

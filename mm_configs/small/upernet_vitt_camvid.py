@@ -19,5 +19,3 @@ model = dict(
     decode_head=dict(num_classes=11),
     auxiliary_head=dict(num_classes=11),
 )
-train_cfg = dict(max_iters=300)
-_base_.param_scheduler[1].end = 300

@@ -265,3 +265,14 @@ def test_a_runner_trains_and_evaluates_on_real_photos(tmp_path, leaf, metrics):
     found = {key.removeprefix('val/') for key in scalars if key.startswith('val/')}
     assert metrics <= found
     assert (tmp_path / 'iter_4.pth').exists()
+
+
+def test_mask_logits_start_near_zero():
+    """So that the first loss is log 2, whatever the number of classes."""
+    model = detector()
+    model.init_weights()
+    head = model.roi_head.mask_head
+    assert head.num_classes == 1
+    logits = head(torch.randn(5, 128, 14, 14))
+    assert logits.abs().max() < 0.1
+    assert head.conv_logits.weight.std() == pytest.approx(0.001, rel=0.3)

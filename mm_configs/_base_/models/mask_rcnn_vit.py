@@ -3,7 +3,7 @@
 Departs from ViTDet in one thing: no relative positions in the attention.
 """
 
-custom_imports = dict(imports=['ccmim.transfer.rpn_head'])
+custom_imports = dict(imports=['ccmim.transfer.mask_head', 'ccmim.transfer.rpn_head'])
 norm_cfg = dict(type='ccmim.LN2d', eps=1e-6)
 model = dict(
     type='MaskRCNN',
@@ -77,7 +77,7 @@ model = dict(
             featmap_strides=[4, 8, 16, 32],
         ),
         mask_head=dict(
-            type='FCNMaskHead',
+            type='ccmim.SmallInitMaskHead',
             num_convs=4,
             in_channels=256,
             conv_out_channels=256,

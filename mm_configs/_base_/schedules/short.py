@@ -3,13 +3,13 @@
 The leaf sets its length in two lines: `train_cfg` and the end of the decay.
 """
 
-max_iters = 600
+max_iters = 300
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=100000)
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    clip_grad=dict(max_norm=1.0),
+    clip_grad=dict(max_norm=10.0),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay=0.85),
 )
