@@ -39,5 +39,5 @@ model = dict(
 )
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=400)
-_base_.param_scheduler[1].end = 400
+train_cfg = dict(max_iters=250)
+_base_.param_scheduler[1].end = 250

@@ -23,5 +23,5 @@ model = dict(
     decode_head=dict(num_classes=12),
     auxiliary_head=dict(num_classes=12),
 )
-train_cfg = dict(max_iters=400)
-_base_.param_scheduler[1].end = 400
+train_cfg = dict(max_iters=150)
+_base_.param_scheduler[1].end = 150

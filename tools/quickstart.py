@@ -1,0 +1,272 @@
+"""The whole chain on toy scenes: pretrain, fine-tune twice, test, compare.
+
+Started by tools/quickstart.sh. Every stage is a command of this project, printed before
+it runs; a stage that is done is not done again, an interrupted one goes on.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from ccmim.checkpoints import load_file
+from ccmim.data.image import decode_image
+from ccmim.data.sources import open_source
+from ccmim.data.toy_scenes import write_toy_scenes
+from ccmim.registry import MODELS
+from ccmim.report import reconstruction_sheet
+from ccmim.report.html import Figure, write_report
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / 'work_dirs' / 'quickstart'
+TASKS = {'detection': 'mask_rcnn_toy', 'segmentation': 'upernet_toy'}
+METRICS = {
+    'box AP': ('detection', 'coco/bbox_mAP', 100),
+    'mask AP': ('detection', 'coco/segm_mAP', 100),
+    'mIoU': ('segmentation', 'mIoU', 1),
+}
+STARTS = {'ccmim': 'ccMIM-pretrained', 'scratch': 'from scratch'}
+
+
+class Budget(NamedTuple):
+    """How much is spent on each stage.
+
+    Attributes:
+        unlabelled: Scenes to pretrain on.
+        train: Annotated scenes to fine-tune on.
+        val: Annotated scenes to test on.
+        epochs: Epochs of pretraining.
+        detection: Steps of each fine-tuning of the detector.
+        segmentation: Steps of each fine-tuning of the segmentor.
+    """
+
+    unlabelled: int
+    train: int
+    val: int
+    epochs: int
+    detection: int
+    segmentation: int
+
+
+# The schedules of mm_configs/demo are made for the full budget.
+FULL = Budget(2000, train=300, val=100, epochs=12, detection=250, segmentation=150)
+FAST = Budget(128, train=32, val=16, epochs=1, detection=6, segmentation=6)
+
+
+def main() -> None:
+    """Run all stages."""
+    args = parse_args()
+    budget = FAST if args.fast else FULL
+    out = OUT.with_name('quickstart_fast') if args.fast else OUT
+    started = time.time()
+    print('Painting the toy scenes', flush=True)
+    scenes = write_toy_scenes(
+        out / 'scenes',
+        budget.train,
+        budget.val,
+        num_unlabelled=budget.unlabelled,
+    )
+    os.environ['CCMIM_TOY'] = str(scenes)
+    photos = args.images or scenes / 'unlabelled'
+
+    weights, commands = pretrain(out, photos, budget)
+    draw_masks(out, weights, photos)
+    results: dict[str, dict[str, float]] = {}
+    for start in STARTS:
+        metrics = {}
+        for task in TASKS:
+            checkpoint = weights if start == 'ccmim' else None
+            metrics[task], run = transfer(out, task, start, checkpoint, budget)
+            commands += run
+        results[start] = {
+            name: factor * metrics[task][key]
+            for name, (task, key, factor) in METRICS.items()
+        }
+    finish(out, results, commands, budget, photos, time.time() - started)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--fast', action='store_true', help='a two-minute version')
+    parser.add_argument('--images', type=Path, help='pretrain on these photos')
+    args = parser.parse_args()
+    if args.images and not args.images.exists():
+        parser.error(f'--images {args.images} does not exist')
+    return args
+
+
+def pretrain(out: Path, photos: Path, budget: Budget) -> tuple[Path, list[str]]:
+    """Pretrain with ccMIM; the checkpoint and the command."""
+    work = out / 'pretrain'
+    weights = work / f'epoch_{budget.epochs}.pth'
+    options = [
+        f'train_dataloader.dataset.data={photos}',
+        f'train_cfg.max_epochs={budget.epochs}',
+    ]
+    command = ['tools/train.py', 'mm_configs/demo/ccmim_toy.py', '--work-dir', work]
+    command += ['--resume', '--cfg-options', *options]
+    run('Pretraining with ccMIM', command, weights, str(photos))
+    return weights, [shown(command)]
+
+
+def transfer(
+    out: Path, task: str, start: str, checkpoint: Path | None, budget: Budget
+) -> tuple[dict[str, float], list[str]]:
+    """Fine-tune and test one task from one start; metrics and commands."""
+    work = out / f'{task}_{start}'
+    config = f'mm_configs/demo/{TASKS[task]}.py'
+    iters = getattr(budget, task)
+    options = [f'train_cfg.max_iters={iters}']
+    if checkpoint:
+        options.append(f'model.backbone.init_cfg.checkpoint={checkpoint}')
+    weights = work / f'iter_{iters}.pth'
+    train = ['tools/train.py', config, '--work-dir', work, '--cfg-options', *options]
+    name = f'{task.capitalize()}, {STARTS[start]}'
+    run(name, train, weights, str(checkpoint))
+    metrics = work / 'metrics.json'
+    test = ['tools/test.py', config, weights, '--work-dir', work, '--out', metrics]
+    test += ['--show-dir', work / 'pictures']
+    run(f'{name}: test', test, metrics, str(weights))
+    return json.loads(metrics.read_text()), [shown(train), shown(test)]
+
+
+def run(title: str, command: Sequence[object], result: Path, depends: str) -> None:
+    """Run a stage unless its result is there, made by the same command."""
+    line, stage = shown(command), Path(str(command[0])).stem
+    stamp, log = (result.parent / f'{stage}.{kind}' for kind in ('stamp', 'log'))
+    begun, done = (f'{word} {line} {depends}' for word in ('begun', 'done'))
+    before = stamp.read_text() if stamp.exists() else ''
+    if before == done and result.exists():
+        print(f'{title}: done before', flush=True)
+        return
+    if stage == 'train' and before not in ('', begun, done):
+        shutil.rmtree(result.parent)  # of other settings: nothing to go on from
+    print(f'{title}\n  {line}', flush=True)
+    result.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(begun)
+    started = time.time()
+    with log.open('w') as file:
+        process = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', *map(str, command)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for text in process.stdout:
+            file.write(text)
+            show_progress(text)
+    if process.wait():
+        sys.exit(f'\n{title} failed; the end of {log}:\n{tail(log)}')
+    stamp.write_text(done)
+    print(f'\r  took {time.time() - started:.0f} s{"":<50}', flush=True)
+
+
+def show_progress(text: str) -> None:
+    """Show one line of a training log as a short status."""
+    found = re.search(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)', text)
+    if not found:
+        return
+    loss = re.search(r' loss: (\S+)', text)
+    status = f'  {found[1]} {found[2]}, {found[3]} to go'
+    status += f', loss {loss[1]}' if loss else ''
+    print(f'\r{status:<60}', end='' if sys.stdout.isatty() else '\n', flush=True)
+
+
+def draw_masks(out: Path, weights: Path, photos: Path) -> None:
+    """Save what the pretrained method hides and reconstructs of four images."""
+    cfg = Config.fromfile(ROOT / 'mm_configs/demo/ccmim_toy.py')
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        method = MODELS.build(cfg.model)
+    method.load_state_dict(load_file(weights)['state_dict'])
+    source = open_source(str(photos))
+    side = cfg.model.backbone.img_size
+    picked = [
+        np.asarray(decode_image(source.read(i)).resize((side, side), Image.BICUBIC))
+        for i in range(min(4, len(source)))
+    ]
+    torch.manual_seed(0)
+    images = torch.from_numpy(np.stack(picked)).permute(0, 3, 1, 2)
+    Image.fromarray(reconstruction_sheet(method, images)).save(out / 'masks.png')
+
+
+def finish(
+    out: Path,
+    results: dict[str, dict[str, float]],
+    commands: list[str],
+    budget: Budget,
+    photos: Path,
+    seconds: float,
+) -> None:
+    """Print the table and write the report."""
+    table = [['', *METRICS]]
+    for start, title in STARTS.items():
+        table.append([title, *(f'{results[start][name]:.1f}' for name in METRICS)])
+    gains = [results['ccmim'][name] - results['scratch'][name] for name in METRICS]
+    table.append(['difference', *(f'{gain:+.1f}' for gain in gains)])
+    verdict = 'Pretraining helped on ' + (
+        ', '.join(n for n, g in zip(METRICS, gains, strict=True) if g > 0) or 'nothing'
+    )
+    notes = [
+        f'{verdict}. One seed, minutes of training: this shows that the chain works, '
+        'not what the method can do.',
+        f'Pretrained for {budget.epochs} epochs on {photos}. Fine-tuned on '
+        f'{budget.train} scenes for {budget.detection} steps (detection) and '
+        f'{budget.segmentation} (segmentation), tested on {budget.val}.',
+    ]
+    figures = [
+        Figure(
+            out / 'masks.png',
+            'Pretraining: image, importance, masked, reconstruction.',
+        )
+    ]
+    for task in TASKS:
+        for start, title in STARTS.items():
+            found = sorted((out / f'{task}_{start}').glob('**/pictures/**/*.[jp][pn]g'))
+            figures += [
+                Figure(picture, f'{task.capitalize()}, {title}: truth, prediction.')
+                for picture in found[:2]
+            ]
+    write_report(
+        out / 'report.html', 'ccMIM quickstart', table, notes, figures, commands
+    )
+    print()
+    for row in table:
+        print(f'{row[0]:<18}' + ''.join(f'{cell:>10}' for cell in row[1:]))
+    print(f'\n{notes[0]}\n\nTook {seconds / 60:.1f} minutes. Everything is in {out}:')
+    print('  report.html                 table, pictures and commands in one file')
+    print('  masks.png                   masks and reconstructions')
+    print('  pretrain/, detection_*/, segmentation_*/   logs, weights, pictures/')
+
+
+def shown(command: Sequence[object]) -> str:
+    """Give a command as a person would type it."""
+    words = (str(word).removeprefix(f'{ROOT}/') for word in command)
+    return shlex.join(['python', *words])
+
+
+def tail(log: Path) -> str:
+    """Give the last lines of a log."""
+    return '\n'.join(log.read_text().splitlines()[-15:])
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit('\nInterrupted. Run it again to go on.')
