@@ -1,0 +1,44 @@
+"""The README shows the code that runs, and names files that exist."""
+
+import inspect
+import re
+import textwrap
+
+import ccmim
+
+
+def _readme(request):
+    return (request.config.rootpath / 'README.md').read_text()
+
+
+def test_the_ten_lines_are_the_code(request):
+    shown = re.search(r'```python\n(.*?)```', _readme(request), re.DOTALL)[1]
+    body = shown.split('\n', 1)[1]
+    source = textwrap.dedent(inspect.getsource(ccmim.CCMIM.loss))
+    code = source.rsplit('"""', 1)[1].lstrip('\n')
+    assert body.strip() == code.strip()
+
+
+def test_named_files_exist(request):
+    root, text = request.config.rootpath, _readme(request)
+    names = re.findall(
+        r'\b(?:tools|mm_configs|tests|ccmim|docs)/[\w./-]+\.(?:py|sh|png|txt)', text
+    )
+    assert len(names) > 10
+    missing = [name for name in names if not (root / name).is_file()]
+    assert missing == []
+
+
+def test_the_package_is_light():
+    """Importing ccmim loads neither timm nor mmdet nor mmseg."""
+    import subprocess
+    import sys
+
+    code = (
+        'import sys, ccmim, ccmim.registry;'
+        'print([m for m in ("timm", "mmdet", "mmseg", "mmcv") if m in sys.modules])'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == '[]'
