@@ -13,7 +13,8 @@ _base_ = [
     '../_base_/schedules/short.py',
     '../_base_/detection.py',
 ]
-# The objects are small: boxes change their level at a quarter of the usual size.
+# The objects are small: boxes change their level at a quarter of the usual size. They
+# are few: boxes and masks are learned for all categories together.
 extractor = dict(out_channels=64, finest_scale=14)
 model = dict(
     data_preprocessor=dict(pad_size_divisor=128),
@@ -30,14 +31,16 @@ model = dict(
     ),
     roi_head=dict(
         bbox_roi_extractor=extractor,
-        bbox_head=dict(in_channels=64, num_classes=8),
+        bbox_head=dict(in_channels=64, num_classes=8, reg_class_agnostic=True),
         mask_roi_extractor=extractor,
-        mask_head=dict(in_channels=64, conv_out_channels=64, num_classes=8),
+        mask_head=dict(
+            in_channels=64, conv_out_channels=64, num_classes=8, class_agnostic=True
+        ),
     ),
     train_cfg=dict(rpn_proposal=dict(max_per_img=100), rcnn=dict(sampler=dict(num=48))),
     test_cfg=dict(rpn=dict(max_per_img=100)),
 )
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=250)
-_base_.param_scheduler[1].end = 250
+train_cfg = dict(max_iters=300)
+_base_.param_scheduler[1].end = 300

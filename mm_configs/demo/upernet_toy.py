@@ -23,5 +23,7 @@ model = dict(
     decode_head=dict(num_classes=12),
     auxiliary_head=dict(num_classes=12),
 )
-train_cfg = dict(max_iters=150)
-_base_.param_scheduler[1].end = 150
+train_dataloader = dict(batch_size=8)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_cfg = dict(max_iters=250)
+_base_.param_scheduler[1].end = 250
