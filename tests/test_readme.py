@@ -16,7 +16,7 @@ def test_the_ten_lines_are_the_code(request):
     body = shown.split('\n', 1)[1]
     source = textwrap.dedent(inspect.getsource(ccmim.CCMIM.loss))
     code = source.rsplit('"""', 1)[1].lstrip('\n')
-    assert body.strip() == code.strip()
+    assert textwrap.dedent(body).strip() == textwrap.dedent(code).strip()
 
 
 def test_named_files_exist(request):

@@ -73,10 +73,10 @@ class CCMIM(BaseModel):
         with self.contrast.key_gradient():
             masked = self.backbone.encode(take(tokens, split.ids_masked))  # (B, 1+M, D)
         pred = self.decoder(visible, split)  # (B, M, 3*P*P)
+        contrast = self.contrast(visible[:, 0], masked[:, 0])
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, split),
-            loss_contrast=self.contrast_weight
-            * self.contrast(visible[:, 0], masked[:, 0]),
+            loss_contrast=self.contrast_weight * contrast,
             mask_importance_gap=importance_gap(scores, split),
         )
 

@@ -49,8 +49,7 @@ def test_name_is_content(leaf, cfg):
     assert cfg.model.type in names
     if size != 'toy':
         assert cfg.model.backbone.arch == ARCH_OF[size[-1]]
-    assert cfg.model.backbone.patch_size == (14 if size == 'vith' else 16 if
-                                             size != 'toy' else 8)  # fmt: skip
+    assert cfg.model.backbone.patch_size == (14 if size == 'vith' else 16)
     epochs = re.search(r'_(\d+)e$', leaf.stem)
     if epochs:
         assert cfg.train_cfg.max_epochs == int(epochs[1])

@@ -275,4 +275,4 @@ def test_mask_logits_start_near_zero():
     assert head.num_classes == 1
     logits = head(torch.randn(5, 128, 14, 14))
     assert logits.abs().max() < 0.1
-    assert head.conv_logits.weight.std() == pytest.approx(0.001, rel=0.3)
+    assert head.conv_logits.weight.std().item() == pytest.approx(0.001, rel=0.3)
