@@ -18,7 +18,11 @@ from ccmim.registry import MODELS
 from ccmim.vit.archs import check_choices, resolve_arch, resolve_grid
 from ccmim.vit.attention import class_to_patch_attention, patch_to_class_attention
 from ccmim.vit.block import Block, LayerNorm
-from ccmim.vit.pos_embed import resample_pos_embed, sincos_pos_embed
+from ccmim.vit.pos_embed import (
+    resample_loaded_positions,
+    resample_pos_embed,
+    sincos_pos_embed,
+)
 
 SCORES = {'row': class_to_patch_attention, 'column': patch_to_class_attention}
 
@@ -109,7 +113,7 @@ class VisionTransformer(BaseModule):
         self.norm = LayerNorm(self.embed_dim)
         self._draw_weights(learned=pos_embed == 'learned')
         self._freeze()
-        self.register_load_state_dict_pre_hook(_resample_loaded_positions)
+        self.register_load_state_dict_pre_hook(resample_loaded_positions)
 
     @property
     def num_layers(self) -> int:
@@ -286,19 +290,3 @@ def draw_linear(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def _resample_loaded_positions(
-    module: VisionTransformer, state: dict[str, Any], prefix: str, *_: Any
-) -> None:
-    """Fit a checkpoint's positions, of a square grid, to this module's grid."""
-    table, own = state.get(prefix + 'pos_embed'), module.pos_embed
-    if table is None or table.shape == own.shape or table.shape[-1] != own.shape[-1]:
-        return
-    side = round((table.shape[1] - 1) ** 0.5)
-    if side * side != table.shape[1] - 1:
-        raise ValueError(
-            f'pos_embed of the checkpoint holds {table.shape[1] - 1} patches, which is '
-            'no square: set img_size to the size it was trained with'
-        )
-    state[prefix + 'pos_embed'] = resample_pos_embed(table, (side, side), module.grid)

@@ -1,8 +1,10 @@
 """Positions of patches: the fixed sin-cos table of MAE, and resampling."""
 
+from typing import Any
+
 import torch
 from timm.layers import resample_abs_pos_embed
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:
@@ -58,3 +60,30 @@ def resample_pos_embed(
     return resample_abs_pos_embed(
         table, new_size=list(new), old_size=list(old), num_prefix_tokens=1
     )
+
+
+def resample_loaded_positions(
+    module: nn.Module, state: dict[str, Any], prefix: str, *_: Any
+) -> None:
+    """Fit a checkpoint's positions, of a square grid, to a module's grid on loading.
+
+    A hook for ``register_load_state_dict_pre_hook``.
+
+    Args:
+        module: Network with ``pos_embed`` and its ``grid``.
+        state: What is being loaded; its positions are replaced.
+        prefix: Of the module's names in ``state``.
+
+    Raises:
+        ValueError: If the checkpoint's positions are of no square grid.
+    """
+    table, own = state.get(prefix + 'pos_embed'), module.pos_embed
+    if table is None or table.shape == own.shape or table.shape[-1] != own.shape[-1]:
+        return
+    side = round((table.shape[1] - 1) ** 0.5)
+    if side * side != table.shape[1] - 1:
+        raise ValueError(
+            f'pos_embed of the checkpoint holds {table.shape[1] - 1} patches, which is '
+            'no square: set img_size to the size it was trained with'
+        )
+    state[prefix + 'pos_embed'] = resample_pos_embed(table, (side, side), module.grid)
