@@ -56,13 +56,15 @@ class SimpleFeaturePyramid(BaseModule):
             maps: Feature maps of the backbone; only the last, (B, D, H, W), is used.
 
         Returns:
-            Five maps of C channels at strides P/4, P/2, P, 2P and 4P, always float32:
-            mmcv's RoIAlign has no bfloat16 kernel, and mmdet rounds the corners of the
-            boxes to the maps' dtype.
+            Five maps of C channels at strides P/4, P/2, P, 2P and 4P, always float32
+            and contiguous: mmcv's RoIAlign has no bfloat16 kernel and reads memory as
+            (B, C, H, W) whatever the strides say (the layer norm leaves channels
+            last), and mmdet rounds the corners of the boxes to the maps' dtype.
         """
         x = maps[-1]
         levels = [
-            level(x).float() for level in (self.up4, self.up2, self.same, self.down2)
+            level(x).float().contiguous()
+            for level in (self.up4, self.up2, self.same, self.down2)
         ]
         return (*levels, F.max_pool2d(levels[-1], kernel_size=1, stride=2))
 

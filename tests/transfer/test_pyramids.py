@@ -75,6 +75,15 @@ def test_simple_pyramid_gives_float32_under_autocast():
         assert {level.dtype for level in neck((last,))} == {torch.float32}
 
 
+def test_roi_align_reads_the_maps_of_the_simple_pyramid_where_they_are():
+    # mmcv's kernel takes the memory for (B, C, H, W) whatever the strides say; a layer
+    # norm over channels leaves other strides, and RoIs of mixed-up pixels, silently.
+    ops = pytest.importorskip('mmcv.ops')
+    level = SimpleFeaturePyramid(16, 8)([torch.randn(1, 16, 4, 4)])[0]
+    pixels = ops.roi_align(level, torch.tensor([[0.0, 3, 5, 6, 7]]), (2, 3))
+    torch.testing.assert_close(pixels, level[:, :, 5:7, 3:6])
+
+
 def test_simple_pyramid_needs_a_width_it_can_quarter():
     with pytest.raises(ValueError, match='in_channels=18'):
         SimpleFeaturePyramid(18)
