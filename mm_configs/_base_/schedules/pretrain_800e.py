@@ -10,7 +10,11 @@ optim_wrapper = dict(
     dtype='bfloat16',
     accumulative_counts=4,
     optimizer=dict(
-        type='AdamW', lr=1.5e-4 * 4096 / 256, betas=(0.9, 0.95), weight_decay=0.05
+        type='AdamW',
+        fused=True,
+        lr=1.5e-4 * 4096 / 256,
+        betas=(0.9, 0.95),
+        weight_decay=0.05,
     ),
     constructor='LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(no_decay_names=()),  # norms and biases only, as in MAE

@@ -5,7 +5,9 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
     dtype='auto',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(
+        type='AdamW', fused=True, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05
+    ),
     constructor='LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(no_decay_names=()),
 )

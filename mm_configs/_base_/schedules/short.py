@@ -8,7 +8,9 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=10
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='auto',
-    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05),
+    optimizer=dict(
+        type='AdamW', fused=True, lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05
+    ),
     clip_grad=dict(max_norm=10.0),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay=0.85),

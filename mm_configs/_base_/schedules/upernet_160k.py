@@ -5,7 +5,9 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=16
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='bfloat16',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
+    optimizer=dict(
+        type='AdamW', fused=True, lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
+    ),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay=0.65),
 )

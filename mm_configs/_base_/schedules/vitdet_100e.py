@@ -12,7 +12,9 @@ train_cfg = dict(
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='bfloat16',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1),
+    optimizer=dict(
+        type='AdamW', fused=True, lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
+    ),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay=0.7),
 )
