@@ -20,7 +20,8 @@ class MAEDecoder(nn.Module):
 
     Tokens stand in the order [class | visible | masked]: attention does not care about
     the order, so positions are gathered instead of un-shuffling the tokens, and the
-    masked rows are a plain slice. The result is that of the published MAE decoder.
+    masked rows are a plain slice, the only one that the last block computes. The result
+    is that of the published MAE decoder.
 
     Args:
         in_dim: Width D of the encoder.
@@ -76,6 +77,7 @@ class MAEDecoder(nn.Module):
         x = self.embed(visible)
         masks = self.mask_token.to(x.dtype).expand(*split.ids_masked.shape, -1)
         x = torch.cat([x, masks], dim=1) + positions  # (B, 1 + N, decoder width)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x)
-        return self.pred(self.norm(x[:, visible.shape[1] :]))
+        masked = self.blocks[-1](x, rows=slice(visible.shape[1], None))  # (B, M, ...)
+        return self.pred(self.norm(masked))

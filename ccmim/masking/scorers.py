@@ -3,6 +3,7 @@
 B batch, N patches, D width.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -40,8 +41,9 @@ class ClassAttentionScorer(nn.Module):
         self.direction = direction
 
     @torch.no_grad()
-    def forward(self, backbone: nn.Module, tokens: Tensor) -> Tensor:
-        """Score the tokens (B, N, D) of ``backbone.embed``; (B, N), at least 0."""
+    def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """Score the patches of normalised images (B, 3, H, W): (B, N), at least 0."""
+        tokens = backbone.embed(images)
         blocks = _indices(backbone.depth if self.blocks == 'all' else self.blocks)
         return backbone.class_attention(tokens, blocks, self.direction).sum(dim=1)
 
@@ -50,9 +52,9 @@ class ClassAttentionScorer(nn.Module):
 class ConstantScorer(nn.Module):
     """Score all patches alike, at no cost: what random masking needs."""
 
-    def forward(self, backbone: nn.Module, tokens: Tensor) -> Tensor:
-        """Give ones of shape (B, N) for tokens (B, N, D)."""
-        return tokens.new_ones(tokens.shape[:2])
+    def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """Give ones of shape (B, N) for images (B, 3, H, W)."""
+        return images.new_ones(len(images), math.prod(backbone.grid_of(images)))
 
 
 def importance_gap(scores: Tensor, split: TokenSplit) -> Tensor:

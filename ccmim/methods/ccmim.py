@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from ccmim.masking import count_visible, importance_gap, take
+from ccmim.masking import count_visible, importance_gap
 from ccmim.registry import MODELS
 
 
@@ -66,12 +66,13 @@ class CCMIM(BaseModel):
 
         B batch, N patches, V visible, M masked, D width, P patch side.
         """
-        tokens = self.backbone.embed(images)  # (B, N, D), no class token
-        scores = self.scorer(self.backbone, tokens)  # (B, N), no gradient
+        scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
-        visible = self.backbone.encode(take(tokens, split.ids_visible))  # (B, 1+V, D)
+        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
+        visible = self.backbone.encode(visible)  # (B, 1+V, D), the class token first
         with self.contrast.key_gradient():
-            masked = self.backbone.encode(take(tokens, split.ids_masked))  # (B, 1+M, D)
+            masked = self.backbone.embed(images, split.ids_masked)  # (B, M, D)
+            masked = self.backbone.encode(masked, class_only=True)  # (B, 1, D)
         pred = self.decoder(visible, split)  # (B, M, 3*P*P)
         contrast = self.contrast(visible[:, 0], masked[:, 0])
         return dict(

@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from ccmim.masking import count_visible, importance_gap, take
+from ccmim.masking import count_visible, importance_gap
 from ccmim.registry import MODELS
 
 
@@ -56,10 +56,10 @@ class MAE(BaseModel):
 
         B batch, N patches, V visible, M masked, D width, P patch side.
         """
-        tokens = self.backbone.embed(images)  # (B, N, D), no class token
-        scores = self.scorer(self.backbone, tokens)  # (B, N), no gradient
+        scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
-        visible = self.backbone.encode(take(tokens, split.ids_visible))  # (B, 1+V, D)
+        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
+        visible = self.backbone.encode(visible)  # (B, 1+V, D), the class token first
         pred = self.decoder(visible, split)  # (B, M, 3*P*P)
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, split),

@@ -46,11 +46,10 @@ def reconstruct(method: nn.Module, images: Tensor) -> Reconstruction:
     Returns:
         The masks and the completed patches.
     """
-    tokens = method.backbone.embed(images)
-    scores = method.scorer(method.backbone, tokens)
+    scores = method.scorer(method.backbone, images)
     split = method.sampler(scores, method.mask_ratio)
-    visible = method.backbone.encode(take(tokens, split.ids_visible))
-    pred = method.decoder(visible, split).float()
+    visible = method.backbone.embed(images, split.ids_visible)
+    pred = method.decoder(method.backbone.encode(visible), split).float()
 
     patches = patchify(images, method.backbone.patch_size)
     if method.reconstruction.norm_pix:

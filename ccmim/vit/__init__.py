@@ -1,8 +1,8 @@
 """The Vision Transformer and its parts."""
 
 from ccmim.vit.archs import ARCHS
-from ccmim.vit.backbone import VisionTransformer, draw_linear
-from ccmim.vit.block import Block, LayerNorm
+from ccmim.vit.backbone import VisionTransformer
+from ccmim.vit.block import Block, LayerNorm, draw_linear
 from ccmim.vit.pos_embed import resample_pos_embed, sincos_pos_embed
 
 __all__ = [

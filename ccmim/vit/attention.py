@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+ALL = slice(None)
+
 
 class Attention(nn.Module):
     """Multi-head self-attention with timm's parameter names (``qkv``, ``proj``).
@@ -28,23 +30,36 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix tokens: (B, N, D) to (B, N, D)."""
-        return self.attend(*self.heads(x))
+    def forward(self, x: Tensor, rows: slice = ALL) -> Tensor:
+        """Mix tokens: (B, N, D) to the wanted rows (B, n, D), each from all tokens."""
+        if rows == ALL:
+            return self.attend(*self.heads(x))
+        return self.attend(*self._project(x[:, rows], 0, 1), *self._project(x, 1, 3))
 
-    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def heads(self, x: Tensor) -> tuple[Tensor, ...]:
         """Project tokens (B, N, D) to queries, keys and values, each (B, H, N, C)."""
-        batch, length, dim = x.shape
-        qkv = self.qkv(x).reshape(
-            batch, length, 3, self.num_heads, dim // self.num_heads
-        )
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        return q, k, v
+        return self._split(self.qkv(x))
+
+    def queries_keys(self, x: Tensor, rows: slice) -> tuple[Tensor, ...]:
+        """Project (B, N, D) to queries of the rows, (B, H, n, C), and keys of all."""
+        return *self._project(x[:, rows], 0, 1), *self._project(x, 1, 2)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attend, join the heads and project: 3 x (B, H, N, C) to (B, N, D)."""
+        """Attend, join the heads and project: queries (B, H, n, C) to (B, n, D)."""
         x = (_plain if _plain_is_faster(q) else F.scaled_dot_product_attention)(q, k, v)
         return self.proj(x.transpose(1, 2).flatten(2))
+
+    def _project(self, x: Tensor, first: int, stop: int) -> tuple[Tensor, ...]:
+        # Some of queries (0), keys (1) and values (2) without the rest.
+        rows = slice(first * self.proj.in_features, stop * self.proj.in_features)
+        bias = None if self.qkv.bias is None else self.qkv.bias[rows]
+        return self._split(F.linear(x, self.qkv.weight[rows], bias))
+
+    def _split(self, x: Tensor) -> tuple[Tensor, ...]:
+        width = self.proj.in_features // self.num_heads
+        return (
+            x.unflatten(-1, (-1, self.num_heads, width)).permute(2, 0, 3, 1, 4).unbind()
+        )
 
 
 def class_to_patch_attention(q: Tensor, k: Tensor) -> Tensor:
@@ -54,14 +69,14 @@ def class_to_patch_attention(q: Tensor, k: Tensor) -> Tensor:
     operations instead of N*N*D.
 
     Args:
-        q: Queries of shape (B, H, N, C), the class token first.
-        k: Keys of shape (B, H, N, C).
+        q: Query of the class token, of shape (B, H, 1, C).
+        k: Keys of shape (B, H, N, C), the class token first.
 
     Returns:
         Probabilities of shape (B, N - 1), at least float32; each row sums to one minus
         the class token's attention to itself.
     """
-    logits = (q[:, :, :1] * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, 1, N)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, 1, N)
     return _softmax(logits).mean(dim=1)[:, 0, 1:]
 
 
@@ -73,13 +88,13 @@ def patch_to_class_attention(q: Tensor, k: Tensor) -> Tensor:
     scored patches so.
 
     Args:
-        q: Queries of shape (B, H, N, C), the class token first.
-        k: Keys of shape (B, H, N, C).
+        q: Queries of the patches, of shape (B, H, N - 1, C).
+        k: Keys of shape (B, H, N, C), the class token first.
 
     Returns:
         Probabilities of shape (B, N - 1), at least float32, each in [0, 1].
     """
-    logits = (q[:, :, 1:] * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
     return _softmax(logits).mean(dim=1)[:, :, 0]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from timm.layers import PatchEmbed
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from torch.utils.checkpoint import checkpoint
 from ccmim.registry import MODELS
 from ccmim.vit.archs import check_choices, resolve_arch, resolve_grid
 from ccmim.vit.attention import class_to_patch_attention, patch_to_class_attention
-from ccmim.vit.block import Block, LayerNorm
+from ccmim.vit.block import Block, LayerNorm, draw_linear
+from ccmim.vit.patches import cut_patches
 from ccmim.vit.pos_embed import (
     resample_loaded_positions,
     resample_pos_embed,
@@ -135,31 +137,41 @@ class VisionTransformer(BaseModule):
             return int(name.split('.')[1]) + 1
         return self.num_layers - 1
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Turn images into patch tokens with their positions, without a class token.
+    def embed(self, images: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Turn patches into tokens with their positions, without a class token.
 
         Args:
             images: Normalised images of shape (B, 3, H, W); sides that are no multiple
                 of P are padded with zeros on the right and bottom.
+            ids: The patches wanted, of shape (B, n), in [0, N); all when None. The
+                others are not looked at.
 
         Returns:
-            Tokens of shape (B, N, D), row by row.
+            Tokens of shape (B, n, D), in the order of ``ids``, else row by row.
         """
-        return self.patch_embed(images) + self._positions(self.grid_of(images))[:, 1:]
+        positions = self._positions(self.grid_of(images))[0, 1:]
+        if ids is not None:
+            positions = positions[ids]
+        patches = cut_patches(images, self.patch_size, ids)
+        proj = self.patch_embed.proj
+        return F.linear(patches, proj.weight.flatten(1), proj.bias) + positions
 
-    def encode(self, tokens: Tensor) -> Tensor:
+    def encode(self, tokens: Tensor, class_only: bool = False) -> Tensor:
         """Encode any subset of an image's tokens together with a class token.
 
         Args:
             tokens: Tokens of ``embed``, of shape (B, n, D), in any order.
+            class_only: Whether only the class token is wanted: the last block then
+                computes nothing else.
 
         Returns:
-            Normed tokens of shape (B, 1 + n, D), the class token first.
+            Normed tokens of shape (B, 1 + n, D), the class token first; or (B, 1, D).
         """
         x = self._with_class_token(tokens)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = self._run(block, x)
-        return self.norm(x)
+        rows = slice(1) if class_only else slice(None)
+        return self.norm(self._run(self.blocks[-1], x, rows))
 
     @torch.no_grad()
     def class_attention(
@@ -181,14 +193,16 @@ class VisionTransformer(BaseModule):
             ascending order of the blocks.
         """
         x = self._with_class_token(tokens)
+        queries = slice(1) if direction == 'row' else slice(1, None)
         rows: list[Tensor] = []
-        for i in range(max(blocks) + 1):
+        for i in range(max(blocks)):
             block = self.blocks[i]
             q, k, v = block.attn.heads(block.norm1(x))
             if i in blocks:
-                rows.append(SCORES[direction](q, k))
-            if i < max(blocks):
-                x = block.finish(x, block.attn.attend(q, k, v))
+                rows.append(SCORES[direction](q[:, :, queries], k))
+            x = block.finish(x, block.attn.attend(q, k, v))
+        last = self.blocks[max(blocks)]
+        rows.append(SCORES[direction](*last.attn.queries_keys(last.norm1(x), queries)))
         return torch.stack(rows, dim=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -282,11 +296,3 @@ class VisionTransformer(BaseModule):
             unused += self.blocks[: self.frozen_stages]
         for part in unused:
             part.requires_grad_(False)
-
-
-def draw_linear(module: nn.Module) -> None:
-    """Draw a linear layer's weight as Xavier uniform and zero its bias, as MAE does."""
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

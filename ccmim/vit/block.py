@@ -5,7 +5,7 @@ from functools import partial
 from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
 
-from ccmim.vit.attention import Attention
+from ccmim.vit.attention import ALL, Attention
 from ccmim.vit.windows import attend_in_windows
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
@@ -37,9 +37,17 @@ class Block(nn.Module):
         self.norm2 = LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform tokens with attention among all of them: (B, N, D) to (B, N, D)."""
-        return self.finish(x, self.attn(self.norm1(x)))
+    def forward(self, x: Tensor, rows: slice = ALL) -> Tensor:
+        """Transform tokens with attention among all of them.
+
+        Args:
+            x: Tokens of shape (B, N, D).
+            rows: The tokens wanted; of the others only keys and values are formed.
+
+        Returns:
+            The wanted tokens, of shape (B, n, D).
+        """
+        return self.finish(x[:, rows], self.attn(self.norm1(x), rows))
 
     def forward_windows(self, x: Tensor, grid: tuple[int, int], window: int) -> Tensor:
         """Transform patch tokens (B, N, D) of a grid with attention inside windows."""
@@ -49,3 +57,11 @@ class Block(nn.Module):
         """Add the attention branch, then the MLP branch: (B, N, D) to (B, N, D)."""
         x = x + self.drop_path(attended)
         return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+def draw_linear(module: nn.Module) -> None:
+    """Draw a linear layer's weight as Xavier uniform and zero its bias, as MAE does."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

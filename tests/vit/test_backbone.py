@@ -91,6 +91,37 @@ def test_encode_does_not_care_about_order(tiny_vit, images):
     torch.testing.assert_close(shuffled[:, 1:], straight[:, 1:][:, order])
 
 
+def test_embedding_some_patches_gives_their_rows_and_the_same_gradient(
+    tiny_vit, images
+):
+    vit = tiny_vit(pos_embed='learned').double()
+    images = images.double()
+    ids = torch.stack([torch.randperm(16)[:5] for _ in images])
+    some, all_ = vit.embed(images, ids), vit.embed(images)
+    expected = torch.stack([row[i] for row, i in zip(all_, ids, strict=True)])
+    torch.testing.assert_close(some, expected, atol=1e-14, rtol=0)
+    weights = [vit.patch_embed.proj.weight, vit.patch_embed.proj.bias, vit.pos_embed]
+    ours = torch.autograd.grad(some.square().sum(), weights)
+    theirs = torch.autograd.grad(expected.square().sum(), weights)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def test_the_embedding_is_timms_convolution_of_the_padded_image(tiny_vit):
+    vit = tiny_vit().double()
+    images = torch.randn(2, 3, 5 * 8 - 3, 2 * 8 + 1, dtype=torch.float64)
+    positions = vit.embed(torch.zeros_like(images)) - vit.patch_embed.proj.bias
+    expected = vit.patch_embed(images) + positions
+    torch.testing.assert_close(vit.embed(images), expected, atol=1e-12, rtol=0)
+
+
+def test_the_class_token_alone_is_that_of_all_tokens(tiny_vit, images):
+    vit = tiny_vit().double()
+    tokens = vit.embed(images.double())
+    alone = vit.encode(tokens, class_only=True)
+    torch.testing.assert_close(alone, vit.encode(tokens)[:, :1], atol=1e-12, rtol=0)
+
+
 def test_feature_maps_are_the_blocks_outputs(tiny_vit, images):
     vit = tiny_vit(out_indices=(0, 1)).eval()
     captured = []
