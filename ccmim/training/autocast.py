@@ -39,6 +39,7 @@ class AutocastOptimWrapper(OptimWrapper):
         if dtype == 'auto':
             dtype = 'bfloat16' if computes_in_bf16(self.device_type) else 'float32'
         self.dtype = getattr(torch, dtype)
+        self._grad_norm: Tensor | None = None
         self.scaler = torch.amp.GradScaler(
             self.device_type, enabled=self.dtype == torch.float16
         )
@@ -66,6 +67,11 @@ class AutocastOptimWrapper(OptimWrapper):
         self.scaler.step(self.optimizer, **kwargs)
         self.scaler.update()
 
+    def take_grad_norm(self) -> Tensor | None:
+        """Hand over the norm of the last step's gradients before clipping, once."""
+        norm, self._grad_norm = self._grad_norm, None
+        return norm
+
     def state_dict(self) -> dict[str, Any]:
         """Give the optimizer's state and the scaler's."""
         return {**super().state_dict(), 'loss_scaler': self.scaler.state_dict()}
@@ -76,6 +82,13 @@ class AutocastOptimWrapper(OptimWrapper):
         if scaler := state_dict.pop('loss_scaler', None):
             self.scaler.load_state_dict(scaler)
         super().load_state_dict(state_dict)
+
+    def _clip_grad(self) -> None:
+        # mmengine reads the norm here, and the host would wait for the device.
+        groups = self.optimizer.param_groups
+        params = [p for g in groups for p in g['params'] if p.grad is not None]
+        if params:
+            self._grad_norm = self.clip_func(params, **self.clip_grad_kwargs)
 
 
 def computes_in_bf16(device_type: str) -> bool:

@@ -1,6 +1,7 @@
 """What every run has in common: logging, checkpoints, seeds, processes."""
 
 default_hooks = dict(
+    runtime_info=dict(type='ccmim.DeferredRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),

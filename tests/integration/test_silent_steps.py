@@ -1,0 +1,132 @@
+"""Steps that log nothing make no host read, and the log is that of mmengine."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ccmim.registry import HOOKS
+from ccmim.training.launch import build_runner
+
+
+class _CountReads(TorchDispatchMode):
+    """Counts how often the value of a tensor goes to Python (item, float, bool)."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.reads += 'local_scalar_dense' in str(func) or 'nonzero' in str(func)
+        return func(*args, **(kwargs or {}))
+
+
+@HOOKS.register_module(force=True)
+class CountReadsHook(Hook):
+    """Counts the host reads of each step, the hooks after it included."""
+
+    priority = 0  # before all
+
+    def __init__(self):
+        self.reads = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self._mode = _CountReads()
+        self._mode.__enter__()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        pass
+
+    def stop(self):
+        self._mode.__exit__(None, None, None)
+        self.reads.append(self._mode.reads)
+
+
+@HOOKS.register_module(force=True)
+class StopCountingHook(Hook):
+    """Ends the counting, after all other hooks of a step."""
+
+    priority = 100
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        _counter(runner).stop()
+
+
+@pytest.fixture
+def run(request, image_folder, tmp_path):
+    def run(name, hook, interval, counted=False):
+        path = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
+        cfg = Config.fromfile(path)
+        tiny = dict(embed_dim=32, depth=2, num_heads=2)
+        cfg.model.backbone.update(arch=tiny, img_size=64)
+        cfg.merge_from_dict(
+            {
+                'work_dir': str(tmp_path / name),
+                'model.decoder': dict(
+                    in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64
+                ),
+                'model.contrast.in_dim': 32,
+                'train_dataloader.batch_size': 2,
+                'train_dataloader.num_workers': 0,
+                'train_dataloader.persistent_workers': False,
+                'train_dataloader.pin_memory': False,
+                'train_dataloader.dataset.data': str(image_folder),
+                'train_dataloader.dataset.transform.0.size': 64,
+                'train_cfg.max_epochs': 2,
+                'optim_wrapper.accumulative_counts': 1,
+                'optim_wrapper.clip_grad': dict(max_norm=1.0),
+                'default_hooks.runtime_info.type': hook,
+                'default_hooks.logger.interval': interval,
+                'default_hooks.checkpoint.interval': 2,
+            }
+        )
+        if counted:
+            cfg.custom_hooks += [dict(type='CountReadsHook')]
+            cfg.custom_hooks += [dict(type='StopCountingHook')]
+        runner = build_runner(cfg)
+        runner.train()
+        (log,) = (tmp_path / name).glob('*/vis_data/scalars.json')
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        timeless = [
+            {k: v for k, v in line.items() if 'time' not in k and k != 'memory'}
+            for line in lines
+        ]
+        return runner, timeless
+
+    return run
+
+
+@pytest.mark.parametrize('interval', [1, 3])
+def test_the_log_is_that_of_mmengine(run, interval):
+    _, ours = run('ours', 'ccmim.DeferredRuntimeInfoHook', interval)
+    _, theirs = run('theirs', 'mmengine.RuntimeInfoHook', interval)
+    assert len(ours) == {1: 8, 3: 2}[interval]
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.pop('grad_norm') > 0
+        assert b.pop('grad_norm', None) is None  # mmengine's wrapper would log it
+        assert a == b
+
+
+def test_only_logging_steps_read_from_the_device(run, monkeypatch):
+    lists = []
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(
+        torch.Tensor, 'tolist', lambda x: (lists.append(len(x)), tolist(x))[1]
+    )
+    hook = _counter(run('ours', 'ccmim.DeferredRuntimeInfoHook', 3, counted=True)[0])
+    assert hook.reads == [0] * 8
+    # Epochs of four steps, five values each: the third logs, the last ends the epoch.
+    assert lists == [15, 5, 15, 5]
+
+
+def test_mmengine_reads_at_every_step(run):
+    """The control of the test above: it can fail."""
+    hook = _counter(run('theirs', 'mmengine.RuntimeInfoHook', 3, counted=True)[0])
+    assert min(hook.reads) == 4
+
+
+def _counter(runner):
+    return next(h for h in runner.hooks if isinstance(h, CountReadsHook))
