@@ -12,6 +12,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ccmim.checkpoints import guard_mmengine
+from ccmim.training.compile import compile_blocks
 
 
 def read_config(
@@ -53,7 +54,8 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
         A Runner, ready to train or test.
 
     Raises:
-        ValueError: If the launcher cannot work on this machine.
+        ValueError: If the launcher cannot work on this machine, or
+            ``compile_blocks`` has another value.
     """
     guard_mmengine()
     cfg.launcher = launcher
@@ -61,8 +63,14 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
         _start_processes(cfg, launcher)
     if not torch.cuda.is_available():
         _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU
+    if torch.cuda.is_available():
+        # TF32 for what autocast leaves in float32; the default is full precision.
+        torch.set_float32_matmul_precision(cfg.get('float32_matmul', 'high'))
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
-    return build(cfg)
+    runner = build(cfg)
+    if _wants_compilation(cfg):
+        compile_blocks(runner.model)
+    return runner
 
 
 def use_mixed_precision(cfg: Config) -> None:
@@ -107,6 +115,13 @@ def report_batch(cfg: Config, num_processes: int) -> None:
             f'a batch of {base}; --auto-scale-lr multiplies it by {total / base:.4g}'
         )
     print_log(text, logger='current')
+
+
+def _wants_compilation(cfg: Config) -> bool:
+    wanted = cfg.get('compile_blocks', False)
+    if wanted not in (True, False, 'auto'):
+        raise ValueError(f"compile_blocks={wanted!r} must be True, False or 'auto'")
+    return torch.cuda.is_available() if wanted == 'auto' else wanted
 
 
 def _start_processes(cfg: Config, launcher: str) -> None:

@@ -17,7 +17,6 @@ from torch.utils.checkpoint import checkpoint
 
 from ccmim.registry import MODELS
 from ccmim.vit.archs import check_choices, resolve_arch, resolve_grid
-from ccmim.vit.attention import class_to_patch_attention, patch_to_class_attention
 from ccmim.vit.block import Block, LayerNorm, draw_linear
 from ccmim.vit.patches import cut_patches
 from ccmim.vit.pos_embed import (
@@ -25,8 +24,6 @@ from ccmim.vit.pos_embed import (
     resample_pos_embed,
     sincos_pos_embed,
 )
-
-SCORES = {'row': class_to_patch_attention, 'column': patch_to_class_attention}
 
 
 @MODELS.register_module()
@@ -193,16 +190,12 @@ class VisionTransformer(BaseModule):
             ascending order of the blocks.
         """
         x = self._with_class_token(tokens)
-        queries = slice(1) if direction == 'row' else slice(1, None)
         rows: list[Tensor] = []
         for i in range(max(blocks)):
-            block = self.blocks[i]
-            q, k, v = block.attn.heads(block.norm1(x))
+            x, scores = self.blocks[i].forward_scored(x, direction)
             if i in blocks:
-                rows.append(SCORES[direction](q[:, :, queries], k))
-            x = block.finish(x, block.attn.attend(q, k, v))
-        last = self.blocks[max(blocks)]
-        rows.append(SCORES[direction](*last.attn.queries_keys(last.norm1(x), queries)))
+                rows.append(scores)
+        rows.append(self.blocks[max(blocks)].score(x, direction))
         return torch.stack(rows, dim=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

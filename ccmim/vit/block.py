@@ -5,10 +5,17 @@ from functools import partial
 from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
 
-from ccmim.vit.attention import ALL, Attention
+from ccmim.vit.attention import (
+    ALL,
+    Attention,
+    class_to_patch_attention,
+    patch_to_class_attention,
+)
 from ccmim.vit.windows import attend_in_windows
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
+SCORES = {'row': class_to_patch_attention, 'column': patch_to_class_attention}
+QUERIES = {'row': slice(1), 'column': slice(1, None)}
 
 
 class Block(nn.Module):
@@ -52,6 +59,21 @@ class Block(nn.Module):
     def forward_windows(self, x: Tensor, grid: tuple[int, int], window: int) -> Tensor:
         """Transform patch tokens (B, N, D) of a grid with attention inside windows."""
         return self.finish(x, attend_in_windows(self.attn, self.norm1(x), grid, window))
+
+    def forward_scored(self, x: Tensor, direction: str) -> tuple[Tensor, Tensor]:
+        """Transform tokens, the class token first, and score the patches (B, N - 1).
+
+        ``direction`` is 'row' for how much the class token attends to a patch, 'column'
+        for how much a patch attends to the class token, averaged over heads.
+        """
+        q, k, v = self.attn.heads(self.norm1(x))
+        scores = SCORES[direction](q[:, :, QUERIES[direction]], k)
+        return self.finish(x, self.attn.attend(q, k, v)), scores
+
+    def score(self, x: Tensor, direction: str) -> Tensor:
+        """Score the patches (B, N - 1) as ``forward_scored`` does, and no more."""
+        q, k = self.attn.queries_keys(self.norm1(x), QUERIES[direction])
+        return SCORES[direction](q, k)
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """Add the attention branch, then the MLP branch: (B, N, D) to (B, N, D)."""
