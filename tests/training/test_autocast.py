@@ -81,6 +81,17 @@ def test_auto_is_bf16_where_the_device_has_it(native, monkeypatch):
     assert _wrapper('auto')[1].dtype == expected
 
 
+@pytest.mark.parametrize(('ratio', 'chosen'), [(1.0, False), (1.4, False), (1.6, True)])
+def test_a_cpu_computes_in_bf16_where_a_probe_is_clearly_faster(
+    ratio, chosen, monkeypatch
+):
+    seconds = {torch.float32: 1e-3, torch.bfloat16: 1e-3 / ratio}
+    monkeypatch.setattr(autocast, '_product_seconds', seconds.get)
+    autocast.computes_in_bf16.cache_clear()
+    assert autocast.computes_in_bf16('cpu') == chosen
+    autocast.computes_in_bf16.cache_clear()
+
+
 def test_unknown_precision_is_named():
     with pytest.raises(ValueError, match="dtype='int8'"):
         _wrapper('int8')
