@@ -1,6 +1,7 @@
 """Encoded bytes to an RGB picture, whatever the file was."""
 
 import io
+import math
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -21,7 +22,7 @@ class BadImageError(Exception):
     """The bytes hold no picture that can be used; the text says why."""
 
 
-def decode_image(data: bytes) -> Image.Image:
+def decode_image(data: bytes, least_side: int = 0) -> Image.Image:
     """Decode the first frame of an image to 8-bit RGB, upright.
 
     EXIF rotation is applied. Alpha is dropped, not blended, as PIL's ``convert`` and
@@ -30,6 +31,9 @@ def decode_image(data: bytes) -> Image.Image:
 
     Args:
         data: A whole encoded file.
+        least_side: When positive, a JPEG may be decoded at a half, a quarter or an
+            eighth of its size, which is several times as fast, as long as its short
+            side keeps so many pixels.
 
     Returns:
         The picture, mode ``RGB``.
@@ -42,6 +46,10 @@ def decode_image(data: bytes) -> Image.Image:
         raise BadImageError('empty file')
     try:
         image = Image.open(io.BytesIO(data))
+        if least_side > 0:
+            scale = least_side / min(image.size)
+            # Decodes at the smallest size that is not below; other kinds ignore it.
+            image.draft(None, tuple(math.ceil(side * scale) for side in image.size))
         image.load()
         return _rgb(_upright(image))
     except Image.UnidentifiedImageError:

@@ -36,6 +36,8 @@ class UnlabelledImages(Dataset):
         root: Folder that relative paths in list files start from; the folder of
             each list file when None.
         max_bad_share: Share of damaged images above which to stop, from 0 to 1.
+        least_side: When positive, large JPEGs are decoded at a fraction of their size
+            with at least so many pixels on the short side (see ``decode_image``).
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class UnlabelledImages(Dataset):
         transform: dict | Sequence[dict],
         root: str | os.PathLike | None = None,
         max_bad_share: float = 0.01,
+        least_side: int = 0,
     ) -> None:
         if not 0 <= max_bad_share <= 1:
             raise ValueError(f'max_bad_share must lie in [0, 1], got {max_bad_share}')
         transforms = [transform] if isinstance(transform, dict) else transform
         self._transforms = [TRANSFORMS.build(config) for config in transforms]
         self._source = open_source(data, root)
+        self._least_side = least_side
         allowed = max(_ALWAYS_ALLOWED, int(max_bad_share * len(self)))
         self._max_bad = min(allowed, len(self) - 1)
         # Shared memory: what one worker finds, all workers and the parent know.
@@ -90,7 +94,9 @@ class UnlabelledImages(Dataset):
         while True:
             if not self._bad[index]:
                 try:
-                    return index, decode_image(self._source.read(index))
+                    return index, decode_image(
+                        self._source.read(index), self._least_side
+                    )
                 except (BadImageError, OSError) as error:
                     self._report(index, error)
             index = next(others)

@@ -15,6 +15,8 @@ train_dataloader = dict(
     dataset=dict(
         type='UnlabelledImages',
         data='data/imagenet/train',
+        # The smallest crop of a photo with this short side still has 224 pixels.
+        least_side=600,
         transform=[
             dict(type='RandomResizedCrop', size=224, scale=(0.2, 1.0)),
             dict(type='RandomHorizontalFlip'),

@@ -1,0 +1,76 @@
+"""Copies of photos that load faster: smaller, as JPEG."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from ccmim.data.folders import walk_images
+from ccmim.data.image import BadImageError, decode_image
+
+
+def shrink_images(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    short_side: int = 256,
+    quality: int = 92,
+    num_workers: int | None = None,
+) -> Iterator[tuple[str, str | None]]:
+    """Copy a folder tree of images with the short side brought down to a length.
+
+    Upright 8-bit RGB JPEGs under the same relative names with ``.jpg`` added; images
+    that are smaller keep their size. A file that exists is left as it is, and each one
+    appears whole or not at all: an interrupted run goes on where it stopped.
+
+    Args:
+        source: Folder of images, searched recursively.
+        target: Folder to write, outside of ``source``.
+        short_side: Pixels, 32 or more.
+        quality: Of the JPEGs, from 1 to 95.
+        num_workers: Processes; as many as there are cores when None.
+
+    Yields:
+        For each image its path and None, or why it was left out.
+
+    Raises:
+        ValueError: A value is out of range, there is no image, or the target lies
+            inside the source.
+    """
+    if short_side < 32:
+        raise ValueError(f'short_side={short_side} must be at least 32')
+    if not 1 <= quality <= 95:
+        raise ValueError(f'quality={quality} must lie in [1, 95]')
+    source, target = Path(source).absolute(), Path(target).absolute()
+    if target.is_relative_to(source):
+        raise ValueError(f'{target} lies inside {source}: choose a folder outside')
+    paths = walk_images(str(source))
+    work = partial(_shrink, source, target, short_side, quality)
+    with ProcessPoolExecutor(num_workers) as pool:
+        yield from zip(paths, pool.map(work, paths, chunksize=16), strict=True)
+
+
+def _shrink(
+    source: Path, target: Path, short_side: int, quality: int, path: str
+) -> str | None:
+    copy = target / Path(path).relative_to(source)
+    # The whole name is kept: a.png and a.jpg in one folder are two images.
+    if copy.suffix.lower() not in ('.jpg', '.jpeg'):
+        copy = copy.with_name(copy.name + '.jpg')
+    if copy.exists():
+        return None
+    try:
+        image = decode_image(Path(path).read_bytes(), least_side=2 * short_side)
+        scale = short_side / min(image.size)
+        if scale < 1:
+            size = tuple(max(1, round(side * scale)) for side in image.size)
+            image = image.resize(size, Image.Resampling.BICUBIC)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        part = copy.with_name(f'.{copy.name}.part')
+        image.save(part, 'JPEG', quality=quality)
+        part.rename(copy)
+    except (BadImageError, OSError) as error:
+        return getattr(error, 'strerror', None) or str(error)
+    return None
