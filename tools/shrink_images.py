@@ -26,13 +26,13 @@ def main() -> None:
         copies = shrink_images(
             args.source, args.target, args.short_side, args.quality, args.workers
         )
-        progress = tqdm(copies, unit=' images', disable=None)
-        bad = [(path, reason) for path, reason in progress if reason]
+        done = list(tqdm(copies, unit=' images', disable=None))
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    bad = [(path, reason) for path, reason in done if reason]
     for path, reason in bad:
         print(f'Left out: {printable(path)} ({reason})')
-    print(f'{progress.n} images, {len(bad)} left out: {args.target}')
+    print(f'{len(done) - len(bad)} images, {len(bad)} left out: {args.target}')
 
 
 if __name__ == '__main__':
