@@ -75,7 +75,7 @@ def test_schedule_ends_with_training(cfg):
     assert decay.end == cfg.train_cfg.max_epochs
     assert warm_up.end == decay.begin
     assert decay.T_max == decay.end - decay.begin
-    assert cfg.custom_hooks == [dict(type='ccmim.StepSeedHook')]
+    assert dict(type='ccmim.StepSeedHook') in cfg.custom_hooks
     assert cfg.train_dataloader.sampler.type == 'VisitSampler'
 
 

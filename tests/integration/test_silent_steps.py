@@ -11,6 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ccmim.registry import HOOKS
 from ccmim.training.launch import build_runner
 
+MEASURED = ('time', 'data_time', 'images_per_second', 'loader_share', 'memory')
+
 
 class _CountReads(TorchDispatchMode):
     """Counts how often the value of a tensor goes to Python (item, float, bool)."""
@@ -91,8 +93,7 @@ def run(request, image_folder, tmp_path):
         (log,) = (tmp_path / name).glob('*/vis_data/scalars.json')
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         timeless = [
-            {k: v for k, v in line.items() if 'time' not in k and k != 'memory'}
-            for line in lines
+            {k: v for k, v in line.items() if k not in MEASURED} for line in lines
         ]
         return runner, timeless
 
