@@ -1,9 +1,8 @@
 """One toy scene: what is in it, where, and how it looks.
 
-A category is a shape together with a texture. Each shape and each texture belongs to
-two categories, so neither tells a category alone, and colours are drawn from one
-distribution for objects and grounds alike, so they tell nothing. Decoys (a shape with
-a texture of other categories, plain shapes, textured boxes) belong to no class.
+A category is a shape, a texture and a loose range of hues; a kind of ground is a
+texture and a range of hues between them. Hues overlap, so that they help and do not
+settle it. Decoys (plain shapes of any hue) belong to no class.
 """
 
 from typing import NamedTuple
@@ -15,7 +14,6 @@ from numpy.random import Generator
 from ccmim.data.toy_shapes import OTHER_SHAPES, SHAPES, outline
 from ccmim.data.toy_textures import (
     BACKGROUNDS,
-    TEXTURES,
     background_texture,
     object_texture,
     smooth_noise,
@@ -23,23 +21,19 @@ from ccmim.data.toy_textures import (
 
 _PARTS = (
     ('striped', 'blob'),
-    ('dotted', 'blob'),
     ('dotted', 'star'),
-    ('checked', 'star'),
     ('checked', 'cross'),
-    ('zigzag', 'cross'),
     ('zigzag', 'crescent'),
-    ('striped', 'crescent'),
 )
 CATEGORIES = tuple(f'{texture}_{shape}' for texture, shape in _PARTS)
-_DECOYS = (
-    *((t, s) for t in TEXTURES for s in SHAPES if (t, s) not in _PARTS),
-    *(('plain', shape) for shape in SHAPES),
-    *((texture, shape) for texture in TEXTURES for shape in OTHER_SHAPES),
-)
+_DECOYS = tuple(('plain', shape) for shape in (*SHAPES, *OTHER_SHAPES))
 _MIN_INSIDE = 0.6  # share of a thing that the frame may not cut off
 _MIN_VISIBLE = 0.35  # share of what is inside that others may not hide
 _MIN_PIXELS = 16  # inside, at any size of the scene
+
+_RED_CYAN = np.array([2, -1, -1]) / 6**0.5
+_YELLOW_BLUE = np.array([1, 1, -2]) / 6**0.5
+_HUE_SPREAD = 0.6  # radians; neighbours on the circle are an eighth of it apart
 
 
 class Scene(NamedTuple):
@@ -95,8 +89,8 @@ def paint_scene(size: int, generator: Generator) -> Scene:
 
 def _place_things(size: int, generator: Generator) -> list[_Thing]:
     """Choose things from back to front, none of them hidden too much by the next."""
-    num_objects = int(generator.integers(2, 7))
-    num_decoys = int(generator.choice(3, p=(0.45, 0.4, 0.15)))
+    num_objects = int(generator.integers(2, 5))
+    num_decoys = int(generator.choice(3, p=(0.6, 0.3, 0.1)))
     kinds = [int(generator.integers(len(_PARTS))) for _ in range(num_objects)]
     kinds = generator.permutation([*kinds, *[-1] * num_decoys]).tolist()
     things: list[_Thing] = []
@@ -123,7 +117,7 @@ def _place(
     """Draw a thing at a random place; also the share of it inside the picture."""
     decoy = _DECOYS[generator.integers(len(_DECOYS))]
     texture, shape = _PARTS[category] if category >= 0 else decoy
-    diameter = size * generator.uniform(0.15, 0.6)
+    diameter = size * generator.uniform(0.3, 0.65)
     center = generator.uniform(0.05, 0.95, 2) * size
     if things and generator.random() < 0.5:
         # Next to something, so that things overlap more often than by chance.
@@ -154,7 +148,8 @@ def _paint_ground(size: int, generator: Generator) -> tuple[np.ndarray, np.ndarr
         border = border + 0.3 * (smooth_noise((size, size), size / 4, generator) - 0.5)
         border = border + generator.uniform(-0.2, 0.2)
         cover = np.clip(0.5 + border * size, 0, 1) if number else np.ones_like(border)
-        paint = _mix(field, (25, 110), generator)
+        hue = (kind + 0.5) * np.pi / 2
+        paint = _mix(field, hue, (5, 50), (25, 110), generator)
         canvas += cover[..., None] * (paint - canvas)
         classes[cover >= 0.5] = 1 + len(CATEGORIES) + kind
     return canvas, classes
@@ -183,7 +178,10 @@ def _paint_thing(
     grid_rows = np.arange(cover.shape[0])[:, None]
     grid_columns = np.arange(cover.shape[1])[None]
     field = object_texture(thing.texture, grid_rows, grid_columns, period, generator)
-    paint = _mix(field, (50, 150), generator)
+    hue = thing.category * np.pi / 2
+    if thing.category < 0:
+        hue = generator.uniform(0, 2 * np.pi)
+    paint = _mix(field, hue, (40, 100), (50, 150), generator)
     # Round the surface like a pillow: its slope decides how much light falls on it.
     depth = cv2.distanceTransform((cover >= 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     height = np.sqrt(np.minimum(depth, 0.2 * thing.diameter) / (0.2 * thing.diameter))
@@ -196,24 +194,27 @@ def _paint_thing(
 
 
 def _mix(
-    field: np.ndarray, contrast: tuple[float, float], generator: Generator
+    field: np.ndarray,
+    hue: float,
+    chroma: tuple[float, float],
+    contrast: tuple[float, float],
+    generator: Generator,
 ) -> np.ndarray:
     """Colour a field (H, W) with two colours of different lightness: (H, W, 3)."""
     lightness = generator.uniform(45, 210)
     step = generator.uniform(*contrast)
     other = lightness + step if lightness < 127 else lightness - step
-    hues = generator.normal(size=(2, 3))
-    hues[1] += hues[0]
-    hues -= hues.mean(1, keepdims=True)
-    hues *= generator.uniform(0, 90, (2, 1)) / np.linalg.norm(hues, axis=1)[:, None]
-    first, second = np.clip(np.array([[lightness], [other]]) + hues, 0, 255)
+    hues = hue + generator.normal(0, _HUE_SPREAD, (2, 1))
+    shift = np.cos(hues) * _RED_CYAN + np.sin(hues) * _YELLOW_BLUE
+    shift = shift * generator.uniform(*chroma, (2, 1))
+    first, second = np.clip(np.array([[lightness], [other]]) + shift, 0, 255)
     return (first + field[..., None] * (second - first)).astype(np.float32)
 
 
 def _photograph(canvas: np.ndarray, light: float, generator: Generator) -> np.ndarray:
     """Light, blur and blemish a painting as a cheap camera does: uint8."""
     size = len(canvas)
-    for _ in range(generator.integers(0, 4)):
+    for _ in range(generator.integers(0, 2)):
         ends = generator.uniform(-0.2, 1.2, (3, 2)) * size * 16
         color = (generator.uniform(20, 220) + generator.uniform(-30, 30, 3)).tolist()
         line = [np.round(ends).astype(np.int32)]

@@ -27,8 +27,8 @@ _base_.train_dataloader.dataset.transform[0].scale = (0.5, 1.0)
 default_hooks = dict(
     checkpoint=dict(interval=1, max_keep_ckpts=1), logger=dict(interval=10)
 )
-train_cfg = dict(max_epochs=10)
-_base_.param_scheduler[0].end = 1
-_base_.param_scheduler[1].begin = 1
-_base_.param_scheduler[1].end = 10
-_base_.param_scheduler[1].T_max = 9
+train_cfg = dict(max_epochs=30)
+_base_.param_scheduler[0].end = 3
+_base_.param_scheduler[1].begin = 3
+_base_.param_scheduler[1].end = 30
+_base_.param_scheduler[1].T_max = 27

@@ -1,10 +1,10 @@
-r"""Mask R-CNN on the built-in toy scenes, eight categories.
+r"""Mask R-CNN on the built-in toy scenes, four categories.
 
     python tools/make_toy_scenes.py work_dirs/toy_scenes
     tools/dist_train.sh mm_configs/demo/mask_rcnn_toy.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. About two minutes on two CPU cores.
+From scratch without the option. About a minute on two CPU cores.
 """
 
 _base_ = [
@@ -31,10 +31,10 @@ model = dict(
     ),
     roi_head=dict(
         bbox_roi_extractor=extractor,
-        bbox_head=dict(in_channels=64, num_classes=8, reg_class_agnostic=True),
+        bbox_head=dict(in_channels=64, num_classes=4, reg_class_agnostic=True),
         mask_roi_extractor=extractor,
         mask_head=dict(
-            in_channels=64, conv_out_channels=64, num_classes=8, class_agnostic=True
+            in_channels=64, conv_out_channels=64, num_classes=4, class_agnostic=True
         ),
     ),
     train_cfg=dict(rpn_proposal=dict(max_per_img=100), rcnn=dict(sampler=dict(num=48))),
@@ -42,5 +42,5 @@ model = dict(
 )
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=300)
-_base_.param_scheduler[1].end = 300
+train_cfg = dict(max_iters=200)
+_base_.param_scheduler[1].end = 200

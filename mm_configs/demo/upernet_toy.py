@@ -1,10 +1,10 @@
-r"""UperNet on the built-in toy scenes, twelve classes.
+r"""UperNet on the built-in toy scenes, eight classes.
 
     python tools/make_toy_scenes.py work_dirs/toy_scenes
     tools/dist_train.sh mm_configs/demo/upernet_toy.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. About two minutes on two CPU cores.
+From scratch without the option. About a minute on two CPU cores.
 """
 
 _base_ = [
@@ -20,10 +20,10 @@ model = dict(
         img_size=128,
         out_indices=(2, 3, 4, 5),
     ),
-    decode_head=dict(num_classes=12),
-    auxiliary_head=dict(num_classes=12),
+    decode_head=dict(num_classes=8),
+    auxiliary_head=dict(num_classes=8),
 )
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=250)
-_base_.param_scheduler[1].end = 250
+train_cfg = dict(max_iters=200)
+_base_.param_scheduler[1].end = 200

@@ -110,22 +110,22 @@ def test_instances_and_class_maps_tell_the_same(root, split):
         assert np.array_equal(covered, in_category)
 
 
-def test_scenes_hold_two_to_six_objects_of_the_stated_sizes(scenes):
+def test_scenes_hold_two_to_four_objects_of_the_stated_sizes(scenes):
     counts = [len(scene.objects) for scene in scenes]
     assert min(counts) == 2
-    assert max(counts) == 6
+    assert max(counts) == 4
     sides = []
     for scene in scenes:
         for _, mask in scene.objects:
             rows, columns = np.nonzero(mask)
             sides.append(max(np.ptp(rows), np.ptp(columns)) + 1)
     # Smaller ones are cut off or covered in part; antialiasing adds a pixel.
-    assert max(sides) <= 0.6 * 96 + 2
-    assert np.mean(np.array(sides) < 0.15 * 96) < 0.1
+    assert max(sides) <= 0.65 * 96 + 2
+    assert np.mean(np.array(sides) < 0.3 * 96) < 0.2
 
 
 def test_every_class_occurs_and_some_pixels_have_none(scenes):
-    counts = np.sum([np.bincount(s.classes.ravel(), minlength=13) for s in scenes], 0)
+    counts = np.sum([np.bincount(s.classes.ravel(), minlength=9) for s in scenes], 0)
     assert len(counts) == 1 + len(SEG_CLASSES) == 1 + len(PALETTE)
     assert counts.min() > 0.005 * counts.sum()
     assert counts[0] < 0.1 * counts.sum()
@@ -146,23 +146,17 @@ def test_objects_cover_each_other(scenes):
     assert np.mean([hidden(scene) for scene in scenes]) > 0.5
 
 
-def test_shape_or_texture_alone_leaves_two_categories(scenes):
-    parts = [name.split('_') for name in CATEGORIES]
-    for side in range(2):
-        names = [part[side] for part in parts]
-        assert all(names.count(name) == 2 for name in names)
-
-
-def test_mean_colour_tells_no_category(scenes):
+def test_mean_colour_helps_to_tell_a_category_and_does_not_settle_it(scenes):
     colors, labels = [], []
     for scene in scenes:
         for category, mask in scene.objects:
             colors.append(scene.image[mask].mean(0))
             labels.append(category)
     colors, labels = np.array(colors), np.array(labels)
+    colors = colors - colors.mean(1, keepdims=True)
     means = [colors[::2][labels[::2] == c].mean(0) for c in range(len(CATEGORIES))]
     distance = ((colors[1::2, None] - np.array(means)) ** 2).sum(-1)
-    assert np.mean(distance.argmin(1) == labels[1::2]) < 0.3
+    assert 0.5 < np.mean(distance.argmin(1) == labels[1::2]) < 0.9
 
 
 @pytest.mark.parametrize('size', [32, 33, 200])

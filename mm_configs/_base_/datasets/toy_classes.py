@@ -1,4 +1,4 @@
-"""The built-in toy scenes: eight kinds of things, four of ground."""
+"""The built-in toy scenes: four kinds of things, four of ground."""
 
 _base_ = './semantic_small.py'
 toy = dict(
@@ -7,13 +7,9 @@ toy = dict(
     metainfo=dict(
         classes=(
             'striped_blob',
-            'dotted_blob',
             'dotted_star',
-            'checked_star',
             'checked_cross',
-            'zigzag_cross',
             'zigzag_crescent',
-            'striped_crescent',
             'grass',
             'sand',
             'clouds',
@@ -21,13 +17,9 @@ toy = dict(
         ),
         palette=[
             (230, 25, 75),
-            (245, 130, 48),
             (255, 225, 25),
-            (170, 255, 60),
             (0, 210, 170),
-            (70, 150, 255),
             (145, 70, 240),
-            (240, 90, 220),
             (60, 110, 40),
             (150, 130, 90),
             (150, 185, 200),

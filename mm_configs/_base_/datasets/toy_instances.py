@@ -1,27 +1,19 @@
-"""The built-in toy scenes, eight categories, without any scaling."""
+"""The built-in toy scenes, four categories, without any scaling."""
 
 _base_ = './coco_instance_small.py'
 root = '{{$CCMIM_TOY:work_dirs/toy_scenes}}/'
 metainfo = dict(
     classes=(
         'striped_blob',
-        'dotted_blob',
         'dotted_star',
-        'checked_star',
         'checked_cross',
-        'zigzag_cross',
         'zigzag_crescent',
-        'striped_crescent',
     ),
     palette=[
         (230, 25, 75),
-        (245, 130, 48),
         (255, 225, 25),
-        (170, 255, 60),
         (0, 210, 170),
-        (70, 150, 255),
         (145, 70, 240),
-        (240, 90, 220),
     ],
 )
 train = dict(

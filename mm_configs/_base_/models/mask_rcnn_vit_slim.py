@@ -1,9 +1,11 @@
 """Mask R-CNN on ViT-Ti/16 with slim heads, for a 384 x 384 canvas and a CPU.
 
-Global attention, fixed positions, 128 channels, fewer proposals and samples.
+Global attention, fixed positions, 128 channels, fewer proposals and samples, and four
+points a bin of RoIAlign, whose backward pass is else a quarter of a step on a CPU.
 """
 
 _base_ = './mask_rcnn_vit.py'
+extractor = dict(out_channels=128, roi_layer=dict(sampling_ratio=2))
 model = dict(
     data_preprocessor=dict(pad_size_divisor=384),
     backbone=dict(
@@ -17,14 +19,14 @@ model = dict(
     neck=dict(in_channels=192, out_channels=128),
     rpn_head=dict(in_channels=128, feat_channels=128, num_convs=1),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=128),
+        bbox_roi_extractor=extractor,
         bbox_head=dict(
             type='Shared2FCBBoxHead',
             in_channels=128,
             fc_out_channels=256,
             norm_cfg=None,
         ),
-        mask_roi_extractor=dict(out_channels=128),
+        mask_roi_extractor=extractor,
         mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128),
     ),
     train_cfg=dict(
