@@ -26,10 +26,10 @@ class SpeedHook(Hook):
         data_batch: Any = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Divide the step's images by its time, and the waiting by it."""
+        """Divide a step's images by its time, and the waiting by it: of ten steps."""
         hub = runner.message_hub
-        seconds = hub.get_scalar('train/time').current()
+        seconds = hub.get_scalar('train/time').mean(10)
         images = len(data_batch['inputs']) * get_world_size()
         hub.update_scalar('train/images_per_second', images / seconds)
-        waited = hub.get_scalar('train/data_time').current()
+        waited = hub.get_scalar('train/data_time').mean(10)
         hub.update_scalar('train/loader_share', waited / seconds)
