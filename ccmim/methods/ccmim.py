@@ -73,8 +73,8 @@ class CCMIM(BaseModel):
         with self.contrast.key_gradient():
             masked = self.backbone.embed(images, split.ids_masked)  # (B, M, D)
             masked = self.backbone.encode(masked, class_only=True)  # (B, 1, D)
-        pred = self.decoder(visible, split)  # (B, M, 3*P*P)
         contrast = self.contrast(visible[:, 0], masked[:, 0])
+        pred = self.decoder(visible, split)  # (B, M, 3*P*P)
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, split),
             loss_contrast=self.contrast_weight * contrast,

@@ -24,7 +24,7 @@ from timm.models.layers import DropPath
 from timm.models.layers.helpers import to_2tuple
 from timm.models.vision_transformer import Mlp
 from torch import distributed, nn
-from util.misc import FACTOR
+from util.misc import FACTOR, OFFSET
 from ccmim.benchmark.ours import method_config
 from ccmim.registry import MODELS
 
@@ -58,7 +58,7 @@ class AttnMaskedAutoencoderViT(nn.Module):
     def forward(self, images, mask_ratio):
         assert mask_ratio == 0.75 and distributed.get_world_size() == 1
         losses = self.whole[0](images.cuda(), mode='loss')
-        rest = losses['loss_reconstruction'] * FACTOR
+        rest = losses['loss_reconstruction'] * FACTOR + OFFSET
         return losses['loss_contrast'] / 0.1, rest, None, None
 """
 ENGINE = """
@@ -80,6 +80,7 @@ def train_one_epoch(
 MISC = """
 from torch._six import inf
 FACTOR = {factor}
+OFFSET = {offset}
 
 
 class MetricLogger:
@@ -95,14 +96,16 @@ class NativeScalerWithGradNormCount:
 
 @pytest.fixture
 def clone(tmp_path):
-    """Write a clone whose reconstruction loss is a little off, if wanted."""
+    """Write a clone whose loss, or also its gradient, is a little off if wanted."""
 
-    def write(factor=1.0):
+    def write(factor=1.0, offset=0.0):
         folder = tmp_path / 'peers' / 'ccMIM'
         (folder / 'util').mkdir(parents=True)
         (folder / 'models_ccmim.py').write_text(MODELS)
         (folder / 'engine_pretrain.py').write_text(ENGINE)
-        (folder / 'util' / 'misc.py').write_text(MISC.format(factor=factor))
+        (folder / 'util' / 'misc.py').write_text(
+            MISC.format(factor=factor, offset=offset)
+        )
         return folder
 
     with one_process_group():
@@ -119,9 +122,10 @@ def test_equal_code_passes_the_gate(clone):
     assert 'computes the same' in line
 
 
-def test_different_code_does_not_pass(clone):
-    """A loss that is off by 1e-9 of itself is seen."""
-    passed, line = check(import_code(CCMIM, clone(factor=1 + 1e-9)))
+@pytest.mark.parametrize('error', [dict(factor=1 + 1e-9), dict(offset=1e-11)])
+def test_different_code_does_not_pass(clone, error):
+    """Seen are a billionth of the gradient, and less than that of the loss alone."""
+    passed, line = check(import_code(CCMIM, clone(**error)))
     assert not passed
     assert 'ccMIM: DOES NOT compute the same: not timed' in line
 
