@@ -1,5 +1,6 @@
 """ADE20K, 150 classes: scale jitter (0.5 to 2), 512 x 512 crops, colour jitter."""
 
+_base_ = './semantic_tta.py'
 data_root = '{{$CCMIM_ADE20K:data/ade/ADEChallengeData2016}}'
 crop_size = (512, 512)
 train_pipeline = [
@@ -51,21 +52,3 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
-
-# Six scales, flipped and not: with `tools/test.py --tta`.
-tta_model = dict(type='SegTTAModel')
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [
-                dict(type='Resize', scale_factor=scale, keep_ratio=True)
-                for scale in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
-            ],
-            [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
-            [dict(type='LoadAnnotations')],
-            [dict(type='PackSegInputs')],
-        ],
-    ),
-]

@@ -3,6 +3,7 @@
 A leaf names the folder and the classes.
 """
 
+_base_ = './semantic_tta.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
