@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Measure training speed and memory, beside published code if it is there.
+
+    python tools/benchmark.py --sizes s b --precisions fp32 bf16 --out DIR
+    python tools/benchmark.py --levels trainer files --images FOLDER
+    git clone https://github.com/Sherrylone/ccMIM PEERS/ccMIM
+    git clone https://github.com/facebookresearch/mae PEERS/mae
+    python tools/benchmark.py --peers PEERS
+
+Exit code: 0, or 1 if published code does not compute what ours does, or 2 if the
+command line asks for what cannot be.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.logging import MMLogger
+
+from ccmim.benchmark.plan import LEVELS, METHODS, OPTIONS, PRECISIONS, SIZES, Plan
+from ccmim.benchmark.run import run
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n')[0],
+        usage='%(prog)s [options]; see --help',
+    )
+    add = parser.add_argument
+    add('--methods', nargs='+', choices=METHODS, default=METHODS)
+    add('--sizes', nargs='+', choices=SIZES, default=['b'])
+    add('--precisions', nargs='+', choices=PRECISIONS, help='all of the device')
+    add('--batch-sizes', nargs='+', type=int, help='256 on a GPU, 8 on a CPU')
+    add(
+        '--options',
+        nargs='+',
+        choices=OPTIONS,
+        default=[],
+        help='further rows: ccMIM with masks scored from the first three blocks',
+    )
+    add(
+        '--levels',
+        nargs='+',
+        choices=LEVELS,
+        default=['step'],
+        help='bare model; as a training run steps; that, fed from image files',
+    )
+    add('--images', metavar='DIR', help='image folder for --levels files')
+    add('--workers', type=int, help="processes of the data loader; the config's")
+    add('--peers', type=Path, metavar='DIR', help='folder of clones ccMIM and mae')
+    add('--rounds', type=int, default=5, help='of all rows in turn')
+    add('--steps', type=int, help='of a row in a round; 20 on a GPU, 3 on a CPU')
+    add('--warmup', type=int, help='steps of a row before; 10 on a GPU, 1 on a CPU')
+    add('--aa', action='store_true', help='measure the reference twice: the noise')
+    add('--out', type=Path, metavar='DIR', help='for benchmark.csv and benchmark.json')
+    add(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='changes of our configs: KEY=VALUE ...',
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the benchmark; errors in the choices are one line and exit code 2."""
+    arguments = parse_args()
+    MMLogger.get_current_instance().setLevel('WARNING')  # not into the table
+    try:
+        return run(Plan(**vars(arguments)))
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
