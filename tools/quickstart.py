@@ -63,7 +63,7 @@ class Budget(NamedTuple):
 
 
 # The schedules of mm_configs/demo are made for the full budget.
-FULL = Budget(2000, train=300, val=100, epochs=30, detection=200, segmentation=200)
+FULL = Budget(2000, train=300, val=100, epochs=30, detection=300, segmentation=200)
 FAST = Budget(128, train=32, val=16, epochs=1, detection=6, segmentation=6)
 
 

@@ -4,7 +4,7 @@ r"""Mask R-CNN on the built-in toy scenes, four categories.
     tools/dist_train.sh mm_configs/demo/mask_rcnn_toy.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. About a minute on two CPU cores.
+From scratch without the option. About two minutes on two CPU cores.
 """
 
 _base_ = [
@@ -42,5 +42,5 @@ model = dict(
 )
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=200)
-_base_.param_scheduler[1].end = 200
+train_cfg = dict(max_iters=300)
+_base_.param_scheduler[1].end = 300
