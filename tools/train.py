@@ -3,7 +3,9 @@
     python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE]] [--amp]
         [--auto-scale-lr] [--cfg-options KEY=VALUE ...]
 
-For several processes use tools/dist_train.sh or tools/slurm_train.sh.
+For several processes use tools/dist_train.sh or tools/slurm_train.sh. A run that gets
+SIGTERM, SIGUSR1 or Ctrl-C saves a checkpoint first; exit codes: 143, 0 and 130, else 1
+for a mistake in what was asked for, and 3 when the disk is full or read-only.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from mmengine.config import DictAction
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 
+from ccmim.checkpoints import WriteError
 from ccmim.training.launch import (
     build_runner,
     read_config,
@@ -32,7 +35,7 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from FILE, or from the newest checkpoint of the work dir',
+        help='go on from FILE, or from the newest good checkpoint of the work dir',
     )
     parser.add_argument('--amp', action='store_true', help='train in bf16 autocast')
     parser.add_argument(
@@ -67,9 +70,20 @@ def prepare(args: argparse.Namespace) -> Runner:
     return runner
 
 
-if __name__ == '__main__':
+def main() -> None:
+    """Train; mistakes, a full disk and numbers out of range end in one line."""
     try:
         runner = prepare(parse_args())
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f'error: {error}')
-    runner.train()
+    try:
+        runner.train()
+    except FloatingPointError as error:
+        sys.exit(f'error: {error}')
+    except WriteError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(3)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,13 +1,21 @@
-"""Safe reading of checkpoints and strict loading of backbones."""
+"""Safe reading and writing of checkpoints, and strict loading of backbones."""
 
+from ccmim.checkpoints.atomic import WriteError, write_atomically
 from ccmim.checkpoints.load import backbone_state, load_backbone
 from ccmim.checkpoints.names import to_ccmim
+from ccmim.checkpoints.resume import choose_resume
 from ccmim.checkpoints.safe_load import guard_mmengine, load_file
+from ccmim.checkpoints.verify import verify_archive, verify_checkpoint
 
 __all__ = [
+    'WriteError',
     'backbone_state',
+    'choose_resume',
     'guard_mmengine',
     'load_backbone',
     'load_file',
     'to_ccmim',
+    'verify_archive',
+    'verify_checkpoint',
+    'write_atomically',
 ]

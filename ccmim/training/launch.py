@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ccmim.checkpoints import guard_mmengine
+from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
 from ccmim.training.compile import compile_blocks
 
 
@@ -44,7 +44,8 @@ def read_config(
 def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     """Fit a config to the machine and build its Runner.
 
-    Checkpoints are read without running code in them from here on.
+    From here on checkpoints are read without running code in them, and written so that
+    an interruption leaves the old file. A run to resume is told from which checkpoint.
 
     Args:
         cfg: The config; changed in place.
@@ -54,10 +55,11 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
         A Runner, ready to train or test.
 
     Raises:
-        ValueError: If the launcher cannot work on this machine, or
-            ``compile_blocks`` has another value.
+        ValueError: If the launcher cannot work on this machine, ``compile_blocks``
+            has another value, or there is nothing good to resume from.
     """
     guard_mmengine()
+    write_atomically()
     cfg.launcher = launcher
     if launcher != 'none':
         _start_processes(cfg, launcher)
@@ -66,8 +68,14 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     if torch.cuda.is_available():
         # TF32 for what autocast leaves in float32; the default is full precision.
         torch.set_float32_matmul_precision(cfg.get('float32_matmul', 'high'))
+    # mmengine would begin an interrupted epoch again.
+    _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)
+    if cfg.get('resume'):
+        # mmengine would trust `last_checkpoint`, and start at 0 without it.
+        runner._load_from = choose_resume(runner.work_dir, cfg.get('load_from'))
+        runner._resume = runner._load_from is not None
     if _wants_compilation(cfg):
         compile_blocks(runner.model)
     return runner

@@ -5,10 +5,15 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type='ccmim.SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
-custom_hooks = [dict(type='ccmim.StepSeedHook'), dict(type='ccmim.SpeedHook')]
+custom_hooks = [
+    dict(type='ccmim.StepSeedHook'),
+    dict(type='ccmim.SpeedHook'),
+    dict(type='ccmim.FiniteHook'),
+    dict(type='ccmim.StopHook'),
+]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -67,6 +67,7 @@ def run(request, image_folder, tmp_path):
         cfg.merge_from_dict(
             {
                 'work_dir': str(tmp_path / name),
+                'experiment_name': name,  # two runs may begin in the same second
                 'model.decoder': dict(
                     in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64
                 ),

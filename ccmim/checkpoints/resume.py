@@ -1,0 +1,116 @@
+"""From which checkpoint an interrupted run goes on."""
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+
+from ccmim.checkpoints.verify import verify_checkpoint
+
+POINTER = 'last_checkpoint'
+DAMAGED = '.corrupt'  # appended to the names of damaged files
+_OF_A_RUN = re.compile(r'(epoch|iter)_\d+(_iter_\d+)?\.pth')
+
+
+def choose_resume(work_dir: str | Path, file: str | Path | None = None) -> str | None:
+    """Find the checkpoint to go on from, verify it, and say so.
+
+    The main process looks, all processes get its answer.
+
+    Args:
+        work_dir: Folder of the run.
+        file: The one to take; by default the newest good one of the folder.
+
+    Returns:
+        Path of the checkpoint, None if the folder never held one.
+
+    Raises:
+        ValueError: If the file is damaged or missing, or the folder holds checkpoints
+            but no good one.
+    """
+    answer: list[Any] = [None, None]
+    if is_main_process():
+        try:
+            if file is None:
+                answer[0] = _newest_good(Path(work_dir))
+            else:
+                verify_checkpoint(file)
+                answer[0] = str(file)
+        except (OSError, ValueError) as error:
+            answer[1] = str(error)
+    broadcast_object_list(answer)
+    path, error_text = answer
+    if error_text:
+        raise ValueError(error_text)
+    return path
+
+
+def _newest_good(work_dir: Path) -> str | None:
+    candidates = _newest_first(work_dir)
+    bad: list[Path] = []
+    reasons = []
+    for path in candidates:
+        try:
+            verify_checkpoint(path)
+        except (OSError, ValueError) as error:
+            bad.append(path)
+            reasons.append(str(error))
+            continue
+        for other in bad:
+            other.rename(f'{other}{DAMAGED}')
+        text = f'Resuming from {path}, which is complete'
+        if bad:
+            text += f' (the newer ones are not: {"; ".join(reasons)})'
+        _say(text, logging.WARNING if bad else logging.INFO)
+        return str(path)
+    if bad:
+        raise ValueError(
+            f'no checkpoint of {work_dir} can be used: {"; ".join(reasons)}. '
+            'Start again in another --work-dir'
+        )
+    if (work_dir / POINTER).is_file():
+        raise ValueError(
+            f'{work_dir / POINTER} is there, but no checkpoint. Give its path after '
+            '--resume, or start again in another --work-dir'
+        )
+    _say(f'Nothing to resume in {work_dir}: starting at 0', logging.INFO)
+    return None
+
+
+def _newest_first(work_dir: Path) -> list[Path]:
+    """Sort by the numbers in the names: copying a folder changes the times.
+
+    Files that the pointer skips, written before it, are of another attempt that was
+    given up: they come last.
+    """
+    files = {p for p in work_dir.glob('*.pth') if _OF_A_RUN.fullmatch(p.name)}
+    pointer = work_dir / POINTER
+    last = None
+    if pointer.is_file() and (name := pointer.read_text().strip()):
+        # The folder may have been moved since.
+        here, there = work_dir / Path(name).name, Path(name)
+        last = here if here.is_file() else there if there.is_file() else None
+    if last:
+        files.add(last)
+
+    def given_up(path: Path) -> bool:
+        return (
+            last is not None
+            and _numbers(path) > _numbers(last)
+            and path.stat().st_mtime_ns < pointer.stat().st_mtime_ns
+        )
+
+    return sorted(
+        files, key=lambda path: (not given_up(path), _numbers(path)), reverse=True
+    )
+
+
+def _numbers(path: Path) -> list[int]:
+    return [int(number) for number in re.findall(r'\d+', path.stem)]
+
+
+def _say(text: str, level: int) -> None:
+    print_log(text, logger='current', level=level)

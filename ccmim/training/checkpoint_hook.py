@@ -1,0 +1,130 @@
+"""Checkpoints that replace older ones only when they are known to be good."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process, master_only
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from ccmim.checkpoints.atomic import PART
+from ccmim.checkpoints.resume import POINTER
+from ccmim.checkpoints.verify import verify_archive
+from ccmim.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """Save, verify, point ``last_checkpoint`` to it, and only then delete.
+
+    mmengine deletes the oldest checkpoint first, and with ``max_keep_ckpts=1`` a full
+    disk leaves none. Gradients that wait for an update are in no checkpoint, so one
+    that is due in the middle of an accumulation cycle is written at the cycle's end.
+
+    Args:
+        kwargs: Arguments of mmengine's ``CheckpointHook``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._due = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Prepare the folder; delete what a killed writer left there."""
+        super().before_train(runner)
+        if is_main_process():
+            for part in Path(self.out_dir).glob(f'.*{PART}'):
+                part.unlink()
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Save every ``interval`` steps, and what was put off."""
+        if not self.by_epoch and (
+            self.every_n_train_iters(runner, self.interval, self.save_begin)
+            or (self.save_last and self.is_last_train_iter(runner))
+        ):
+            self._due = True
+        if self._due and not in_cycle(runner):
+            step = runner.epoch if self.by_epoch else runner.iter + 1
+            self._save(runner, step, dict(epoch=runner.epoch, iter=runner.iter + 1))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Save every ``interval`` epochs."""
+        if not self.by_epoch:
+            return
+        if self.every_n_epochs(runner, self.interval, self.save_begin) or (
+            self.save_last and self.is_last_train_epoch(runner)
+        ):
+            self._due = True
+        if self._due and not in_cycle(runner):
+            step = runner.epoch + 1
+            self._save(runner, step, dict(epoch=step, iter=runner.iter))
+
+    def save_after_iter(self, runner: Runner) -> str:
+        """Save between two regular checkpoints, at the end of a step.
+
+        Args:
+            runner: Not in the middle of an accumulation cycle.
+
+        Returns:
+            Path of the checkpoint.
+        """
+        done = runner.iter + 1
+        step = f'{runner.epoch}_iter_{done}' if self.by_epoch else done
+        self._save(runner, step, dict(epoch=runner.epoch, iter=done))
+        return str(self.last_ckpt)
+
+    def _save(self, runner: Runner, step: int | str, meta: dict[str, int]) -> None:
+        self._due = False
+        runner.logger.info(f'Saving checkpoint {self.filename_tmpl.format(step)}')
+        self._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_checkpoint_with_step(
+        self, runner: Runner, step: int | str, meta: dict[str, int]
+    ) -> None:
+        kept = [s for s in getattr(self, 'keep_ckpt_ids', ()) if s != step]
+        kept.append(step)
+        outdated = kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids.clear()
+            self.keep_ckpt_ids.extend(kept)
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        self._finish(runner, outdated)
+
+    @master_only
+    def _finish(self, runner: Runner, outdated: list[int | str]) -> None:
+        if isinstance(self.file_backend, LocalBackend):
+            verify_archive(self.last_ckpt)
+        pointer = self.file_backend.join_path(runner.work_dir, POINTER)
+        self.file_backend.put_text(self.last_ckpt, pointer)
+        for step in outdated:
+            path = self.file_backend.join_path(
+                self.out_dir, self.filename_tmpl.format(step)
+            )
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
+
+def in_cycle(runner: Runner) -> bool:
+    """Tell whether gradients wait for an update at the end of this step."""
+    return not runner.optim_wrapper.should_update()

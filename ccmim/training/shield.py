@@ -1,0 +1,39 @@
+"""Loader workers that leave it to the main process when to stop."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from torch.utils.data import DataLoader
+
+
+def shield_workers(loader: DataLoader) -> None:
+    """Let the workers of a loader outlive the signals that ask a run to stop.
+
+    Ctrl-C reaches every process of a terminal, and Slurm signals every process of a
+    job. The last steps before a checkpoint still need their batches.
+
+    Args:
+        loader: Whose workers do not run yet.
+    """
+    loader.worker_init_fn = partial(_shield, loader.worker_init_fn)
+
+
+def _shield(then: Callable[[int], None] | None, worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # PyTorch's own handler would end the worker, whoever sent SIGTERM. It is also how
+    # the main process ends a worker that hangs, which must go on to work.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_end_when_the_parent_says, daemon=True).start()
+    if then is not None:
+        then(worker)
+
+
+def _end_when_the_parent_says() -> None:
+    parent = os.getppid()
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+        pass
+    os._exit(0)

@@ -1,0 +1,102 @@
+"""Whatever happens to a writer, the file that was there before can be read."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from mmengine import fileio
+from mmengine.fileio import LocalBackend
+
+from ccmim.checkpoints.atomic import AtomicLocalBackend, WriteError, write_atomically
+
+OLD, NEW = b'old ' * 1000, b'new ' * 1000
+
+
+@pytest.fixture(autouse=True)
+def _mmengine_as_it_was():
+    yield
+    fileio.register_backend('local', LocalBackend, force=True, prefixes='')
+
+
+def _stop_in_the_middle(method, path, reached):
+    """Start a write in a process of its own that never gets beyond its last step."""
+
+    def write():
+        os.fsync = lambda _: (reached.set(), time.sleep(60))
+        if method == 'atomic':
+            AtomicLocalBackend().put(NEW, path)
+        else:
+            with open(path, 'wb') as file:
+                file.write(NEW[:2000])
+                file.flush()
+                os.fsync(file.fileno())
+
+    process = multiprocessing.get_context('fork').Process(target=write)
+    process.start()
+    assert reached.wait(20)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize('method', ['atomic', 'in place'])
+def test_a_killed_writer_leaves_the_old_file(tmp_path, method):
+    """Writing in place, as mmengine does, is the control: the check can fail."""
+    path = tmp_path / 'epoch_1.pth'
+    AtomicLocalBackend().put(OLD, path)
+    _stop_in_the_middle(method, path, multiprocessing.get_context('fork').Event())
+    assert (path.read_bytes() == OLD) == (method == 'atomic')
+    AtomicLocalBackend().put(NEW, path)
+    assert path.read_bytes() == NEW
+    assert os.listdir(tmp_path) == ['epoch_1.pth']
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    """A real one: a file system of one megabyte."""
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', tmp_path]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip('mounting is not permitted here')
+    try:
+        _fill(tmp_path / 'epoch_1.pth', bytes(2_000_000))
+    finally:
+        subprocess.run(['umount', tmp_path], check=True)
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, 'No space left on device')
+
+    path = tmp_path / 'epoch_1.pth'
+    AtomicLocalBackend().put(OLD, path)
+    monkeypatch.setattr(os, 'fsync', full)
+    _fill(path, NEW)
+
+
+def _fill(path, content):
+    if not path.exists():
+        AtomicLocalBackend().put(OLD, path)
+    with pytest.raises(WriteError) as caught:
+        AtomicLocalBackend().put(content, path)
+    text = str(caught.value)
+    assert text.startswith(f'cannot write {path}: No space left on device (')
+    assert 'MB needed' in text
+    assert '\n' not in text
+    assert path.read_bytes() == OLD
+    assert os.listdir(path.parent) == ['epoch_1.pth']
+
+
+def test_mmengine_writes_through_it(tmp_path):
+    fileio.put_text('warm', tmp_path / 'text')  # an instance of its own is kept
+    write_atomically()
+    assert isinstance(fileio.get_file_backend(str(tmp_path)), AtomicLocalBackend)
+    fileio.put_text('gr\xfcn', tmp_path / 'new' / 'text')
+    assert (tmp_path / 'new' / 'text').read_text(encoding='utf-8') == 'gr\xfcn'
+    singleton = fileio.get_file_backend(str(tmp_path), enable_singleton=True)
+    assert isinstance(singleton, AtomicLocalBackend)
+    fileio.dump(dict(a=1), tmp_path / 'a.json')
+    assert fileio.load(tmp_path / 'a.json') == dict(a=1)

@@ -1,0 +1,168 @@
+"""A run goes on from the newest good checkpoint, and never restarts in silence."""
+
+import logging
+import os
+import shutil
+
+import pytest
+import torch
+
+from ccmim.checkpoints import resume
+from ccmim.checkpoints.resume import choose_resume
+from ccmim.checkpoints.verify import verify_archive
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What is logged: pairs of a level and a text."""
+    lines = []
+    monkeypatch.setattr(
+        resume, 'print_log', lambda text, level, **_: lines.append((level, text))
+    )
+    return lines
+
+
+def _save(path, **changes):
+    state = dict(
+        state_dict=dict(weight=torch.randn(50, 50)),
+        optimizer={},
+        message_hub={},
+        meta=dict(iter=1, epoch=1),
+    )
+    torch.save({**state, **changes}, path)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A folder as three epochs leave it."""
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    for epoch in (1, 2, 3):
+        _save(folder / f'epoch_{epoch}.pth')
+        (folder / 'last_checkpoint').write_text(f'{folder}/epoch_{epoch}.pth')
+    return folder
+
+
+def _cut(path, share):
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # inside the weights
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    'empty': lambda path: _cut(path, 0),
+    'cut at a tenth': lambda path: _cut(path, 0.1),
+    'cut in half': lambda path: _cut(path, 0.5),
+    'last byte gone': lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    'one bit flipped': _flip,
+    'not of a run': lambda path: torch.save(dict(a=1), path),
+}
+
+
+@pytest.mark.parametrize('damage', DAMAGES)
+def test_damage_falls_back_to_the_one_before(run, said, damage):
+    DAMAGES[damage](run / 'epoch_3.pth')
+    assert choose_resume(run) == f'{run}/epoch_2.pth'
+    ((level, text),) = said
+    assert level == logging.WARNING
+    assert f'Resuming from {run}/epoch_2.pth' in text
+    assert f'{run}/epoch_3.pth' in text
+    assert '\n' not in text
+    assert sorted(p.name for p in run.glob('epoch_*')) == [
+        'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth.corrupt',
+    ]  # fmt: skip
+
+
+def test_torch_reads_a_flipped_bit_in_silence(run):
+    """Why checksums are compared at all."""
+    before = torch.load(run / 'epoch_3.pth')['state_dict']['weight']
+    _flip(run / 'epoch_3.pth')
+    after = torch.load(run / 'epoch_3.pth')['state_dict']['weight']
+    assert not torch.equal(before, after)
+    with pytest.raises(ValueError, match=r'epoch_3.pth is damaged \(bad CRC in .*\)'):
+        verify_archive(run / 'epoch_3.pth')
+
+
+@pytest.mark.parametrize('pointer', ['missing', 'empty', 'foreign'])
+def test_the_pointer_is_not_needed(run, said, pointer):
+    file = run / 'last_checkpoint'
+    if pointer == 'missing':
+        file.unlink()
+    else:
+        file.write_text({'empty': '', 'foreign': '/elsewhere/epoch_9.pth'}[pointer])
+    assert choose_resume(run) == f'{run}/epoch_3.pth'
+    assert said[0][0] == logging.INFO
+
+
+def test_a_moved_and_a_copied_folder(run, said, tmp_path):
+    moved = run.rename(tmp_path / 'moved')
+    assert choose_resume(moved) == f'{moved}/epoch_3.pth'
+    copy = tmp_path / 'copy'
+    copy.mkdir()
+    for time, name in enumerate(
+        ['epoch_3.pth', 'last_checkpoint', 'epoch_2.pth', 'epoch_1.pth']
+    ):
+        shutil.copyfile(moved / name, copy / name)
+        os.utime(copy / name, (time, time))
+    assert choose_resume(copy) == f'{copy}/epoch_3.pth'
+
+
+def test_order_of_the_names(run, said):
+    """Steps after an epoch come after it, and numbers are no text."""
+    (run / 'last_checkpoint').unlink()
+    for name in ('epoch_3_iter_12', 'epoch_3_iter_9', 'epoch_10', 'best_mIoU_iter_99'):
+        _save(run / f'{name}.pth')
+    found = []
+    while path := choose_resume(run) if list(run.glob('epoch_*')) else None:
+        found.append(os.path.basename(path))
+        os.unlink(path)
+    assert found == [
+        'epoch_10.pth', 'epoch_3_iter_12.pth', 'epoch_3_iter_9.pth', 'epoch_3.pth',
+        'epoch_2.pth', 'epoch_1.pth',
+    ]  # fmt: skip
+
+
+def test_killed_before_the_pointer_was_written(run, said):
+    _save(run / 'epoch_4.pth')
+    assert choose_resume(run) == f'{run}/epoch_4.pth'
+
+
+def test_an_attempt_that_was_given_up_comes_last(run, said):
+    """Somebody went back to epoch 1 by hand, and the run wrote epoch 2 again."""
+    os.utime(run / 'epoch_3.pth', (0, 0))
+    (run / 'last_checkpoint').write_text(f'{run}/epoch_2.pth')
+    assert choose_resume(run) == f'{run}/epoch_2.pth'
+
+
+def test_no_good_one_is_no_restart(run, said):
+    for path in run.glob('*.pth'):
+        _cut(path, 0.5)
+    for _ in range(2):  # nothing was renamed: it stays an error
+        with pytest.raises(ValueError, match='no checkpoint of .* can be used') as e:
+            choose_resume(run)
+        assert str(e.value).count('is damaged') == 3
+    for path in run.glob('*.pth'):
+        path.unlink()
+    with pytest.raises(ValueError, match='last_checkpoint is there, but no checkpoint'):
+        choose_resume(run)
+
+
+def test_an_empty_folder_starts_at_0_and_says_so(tmp_path, said):
+    assert choose_resume(tmp_path) is None
+    assert said == [(logging.INFO, f'Nothing to resume in {tmp_path}: starting at 0')]
+
+
+def test_a_named_file_is_taken_or_refused(run):
+    assert choose_resume(run, run / 'epoch_1.pth') == f'{run}/epoch_1.pth'
+    _flip(run / 'epoch_1.pth')
+    with pytest.raises(ValueError, match='epoch_1.pth is damaged'):
+        choose_resume(run, run / 'epoch_1.pth')
+    with pytest.raises(ValueError, match='none.pth does not exist'):
+        choose_resume(run, 'none.pth')
+    torch.save(dict(state_dict={}), run / 'weights.pth')
+    with pytest.raises(ValueError, match='holds no optimizer'):
+        choose_resume(run, run / 'weights.pth')

@@ -1,0 +1,286 @@
+"""A run that is stopped at any step goes on as if it had not been."""
+
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+
+from ccmim.checkpoints import choose_resume, verify_checkpoint
+from ccmim.registry import HOOKS
+from ccmim.training.launch import build_runner
+
+OPTIONS = {
+    'model.decoder.in_dim': 32,
+    'model.decoder.embed_dim': 16,
+    'model.decoder.depth': 1,
+    'model.decoder.num_heads': 2,
+    'model.decoder.img_size': 64,
+    'model.contrast.in_dim': 32,
+    'model.backbone.img_size': 64,
+    'train_dataloader.batch_size': 2,
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'train_dataloader.pin_memory': False,
+    'train_dataloader.dataset.transform.0.size': 64,
+    'train_cfg.max_epochs': 3,
+    'optim_wrapper.accumulative_counts': 1,
+    'default_hooks.checkpoint.interval': 1,
+    'default_hooks.logger.interval': 1,
+}
+
+
+@HOOKS.register_module(force=True)
+class SignalAtStepHook(Hook):
+    """Sends a real signal to this process while a step runs."""
+
+    def __init__(self, step, number):
+        self._step, self._number = step, number
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self._step:
+            os.kill(os.getpid(), self._number)
+
+
+@pytest.fixture(autouse=True)
+def _signals():
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    handlers = {n: signal.getsignal(n) for n in numbers}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def start(request, image_folder, tmp_path):
+    """Build a tiny run of three epochs of four steps; collects its losses."""
+
+    def start(name, *hooks, resume=False, **options):
+        path = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
+        cfg = Config.fromfile(path)
+        cfg.model.backbone.arch = dict(embed_dim=32, depth=2, num_heads=2)
+        changes = {k.replace('__', '.'): v for k, v in options.items()}
+        cfg.merge_from_dict(
+            {
+                **OPTIONS,
+                'work_dir': str(tmp_path / name),
+                'train_dataloader.dataset.data': str(image_folder),
+                **changes,
+            }
+        )
+        cfg.custom_hooks += list(hooks)
+        cfg.resume = resume
+        cfg.experiment_name = f'{name}_{os.urandom(4).hex()}'
+        return build_runner(cfg)
+
+    return start
+
+
+def _history(runner):
+    scalars = runner.message_hub.log_scalars
+    return {
+        key: value.data[0].tolist()
+        for key, value in scalars.items()
+        if 'loss' in key or key in ('train/lr', 'train/mask_importance_gap')
+    }
+
+
+def _same(ours, theirs):
+    return (
+        _history(ours) == _history(theirs)
+        and all(
+            torch.equal(a, b)
+            for a, b in zip(
+                ours.model.state_dict().values(),
+                theirs.model.state_dict().values(),
+                strict=True,
+            )
+        )
+        and (ours.epoch, ours.iter) == (theirs.epoch, theirs.iter)
+    )
+
+
+@pytest.mark.parametrize(
+    ('number', 'code', 'step', 'file'),
+    [
+        (signal.SIGTERM, 143, 6, 'epoch_1_iter_6.pth'),
+        (signal.SIGINT, 130, 1, 'epoch_0_iter_1.pth'),
+        (signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth'),  # the end of an epoch
+    ],
+)
+def test_a_signal_saves_and_the_run_goes_on_exactly(
+    start, number, code, step, file, tmp_path
+):
+    """Order of the images, masks, losses, their history and weights, bit for bit."""
+    straight = start('straight')
+    straight.train()
+    stopped = start('stopped', dict(type='SignalAtStepHook', step=step, number=number))
+    with pytest.raises(SystemExit) as caught:
+        stopped.train()
+    assert caught.value.code == code
+    pointer = (tmp_path / 'stopped' / 'last_checkpoint').read_text()
+    assert pointer == str(tmp_path / 'stopped' / file)
+    (log,) = (tmp_path / 'stopped').glob('*/*.log')
+    assert (
+        f'Stopped by {signal.Signals(number).name} after step {step}: saved {pointer}. '
+        'To go on, give the same command with --resume'
+    ) in log.read_text()
+    torch.manual_seed(99)
+    resumed = start(
+        'stopped', resume=True, train_dataloader__num_workers=2 * (code > 0)
+    )
+    resumed.train()
+    assert _same(resumed, straight)
+    assert len(_history(resumed)['train/loss']) == 12
+
+
+def test_accumulation_stops_at_the_end_of_a_cycle(start, tmp_path):
+    """Cycles of three steps: asked for at 4, saved at 6, in the middle of an epoch."""
+    changes = dict(optim_wrapper__accumulative_counts=3)
+    straight = start('straight', **changes)
+    straight.train()
+    hook = dict(type='SignalAtStepHook', step=4, number=signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        start('stopped', hook, **changes).train()
+    assert (tmp_path / 'stopped' / 'epoch_1_iter_6.pth').is_file()
+    resumed = start('stopped', resume=True, **changes)
+    resumed.train()
+    assert _same(resumed, straight)
+
+
+def test_the_loop_of_mmengine_does_not(start, monkeypatch):
+    """The control: it begins the epoch again, and so the check can fail."""
+    straight = start('straight')
+    straight.train()
+    hook = dict(type='SignalAtStepHook', step=6, number=signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        start('stopped', hook).train()
+    monkeypatch.setattr('ccmim.training.launch._replace', lambda *_: None)
+    resumed = start('stopped', resume=True)
+    resumed.train()
+    assert not _same(resumed, straight)
+    assert resumed.iter == 14
+
+
+def test_nothing_there_starts_at_0(start, tmp_path):
+    runner = start('new', resume=True, train_cfg__max_epochs=1)
+    runner.train()
+    assert len(_history(runner)['train/loss']) == 4
+    (log,) = (tmp_path / 'new').glob('*/*.log')
+    assert f'Nothing to resume in {tmp_path}/new: starting at 0' in log.read_text()
+
+
+def test_a_hook_that_can_save_is_needed(start):
+    runner = start('x', default_hooks__checkpoint__type='CheckpointHook')
+    with pytest.raises(ValueError, match='type=ccmim.SafeCheckpointHook'):
+        runner.train()
+
+
+def _words(image_folder, work_dir, *words, **options):
+    options = {
+        **OPTIONS,
+        'train_dataloader.dataset.data': image_folder,
+        'model.backbone.arch': 'tiny',
+        'model.decoder.in_dim': 192,
+        'model.contrast.in_dim': 192,
+        **{key.replace('__', '.'): value for key, value in options.items()},
+    }
+    return [
+        'tools/train.py', 'mm_configs/pretrain/ccmim_vitb.py',
+        '--work-dir', str(work_dir), *map(str, words),
+        '--cfg-options', *(f'{key}={value}' for key, value in options.items()),
+    ]  # fmt: skip
+
+
+def test_the_command_is_stopped_from_outside(request, image_folder, tmp_path):
+    """As Slurm does it: SIGTERM to every process of the job, loader workers too."""
+    words = _words(
+        image_folder,
+        tmp_path,
+        train_cfg__max_epochs=1000,
+        train_dataloader__num_workers=1,
+    )
+    process = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', *words],
+        cwd=request.config.rootpath,
+        env={
+            **os.environ,
+            'PYTHONPATH': str(request.config.rootpath),
+            'OMP_NUM_THREADS': '1',
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / 'last_checkpoint').is_file():
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, text[-3000:]
+    assert text.count('Stopped by SIGTERM after step') == 1
+    assert 'Traceback' not in text
+    saved = (tmp_path / 'last_checkpoint').read_text()
+    assert re.fullmatch(r'epoch_\d+_iter_\d+.pth', os.path.basename(saved))
+    verify_checkpoint(saved)
+
+
+@pytest.fixture
+def run_here(request, monkeypatch):
+    """Run a command in this process; how it exits."""
+
+    def run_here(words):
+        monkeypatch.chdir(request.config.rootpath)
+        monkeypatch.setattr(sys, 'argv', words)
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(words[0], run_name='__main__')
+        return caught.value.code
+
+    return run_here
+
+
+def test_a_damaged_file_is_one_line(run_here, image_folder, tmp_path):
+    torch.save(dict(state_dict=torch.zeros(9)), tmp_path / 'epoch_1.pth')
+    with open(tmp_path / 'epoch_1.pth', 'r+b') as file:
+        file.truncate(500)
+    for words in (['--resume', tmp_path / 'epoch_1.pth'], ['--resume']):
+        code = run_here(_words(image_folder, tmp_path, *words))
+        assert code.startswith('error: ')
+        assert f'checkpoint {tmp_path}/epoch_1.pth is damaged' in code
+        assert '\n' not in code
+    assert not list(tmp_path.glob('epoch_2.pth'))
+
+
+def test_a_full_disk_is_one_line(run_here, image_folder, tmp_path, monkeypatch, capsys):
+    """The second checkpoint does not fit; the first can be resumed."""
+    replace, saves = os.replace, []
+
+    def full(part, path):
+        saves.extend([path] * str(path).endswith('.pth'))
+        if len(saves) > 1:
+            raise OSError(28, 'No space left on device')
+        replace(part, path)
+
+    monkeypatch.setattr(os, 'replace', full)
+    options = {'default_hooks__checkpoint__max_keep_ckpts': 1}
+    assert run_here(_words(image_folder, tmp_path, **options)) == 3
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f'error: cannot write {tmp_path}/epoch_2.pth: No space')
+    assert choose_resume(tmp_path) == f'{tmp_path}/epoch_1.pth'
+
+
+def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path):
+    options = {'optim_wrapper.optimizer.lr': 1e35}
+    code = run_here(_words(image_folder, tmp_path, **options))
+    assert re.match(r'error: loss_\w+ is not finite at step [23];', code)
+    assert not list(tmp_path.glob('*.pth'))

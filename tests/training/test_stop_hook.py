@@ -1,0 +1,36 @@
+"""One signal is a request, two are an order."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from ccmim.training.stop_hook import StopHook
+
+
+def _die_by(signals):
+    """How a child ends that gets signals; each is a pair of a pause and a number."""
+    child = os.fork()
+    if child == 0:
+        hook = StopHook()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, hook._note)
+        for pause, number in signals:
+            time.sleep(pause)
+            os.kill(os.getpid(), number)
+        os._exit(hook._asked)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_repeated_signal_ends_the_process(monkeypatch):
+    monkeypatch.setattr('ccmim.training.stop_hook._IMPATIENT', 0.1)
+    assert _die_by([(0, signal.SIGTERM)]) == signal.SIGTERM  # it was noted
+    # A launcher passes on what the terminal has sent already.
+    assert _die_by([(0, signal.SIGINT), (0, signal.SIGINT)]) == signal.SIGINT
+    assert _die_by([(0, signal.SIGINT), (0.2, signal.SIGTERM)]) == -signal.SIGTERM
+
+
+def test_a_wrong_interval_is_named():
+    with pytest.raises(ValueError, match='interval=0 must be at least 1'):
+        StopHook(interval=0)

@@ -1,0 +1,283 @@
+"""Kill a short training at random moments until it is done, and compare its end.
+
+    python tools/soak.py [--kills 50] [--processes 1] [--seed 0] [--work-dir DIR]
+
+A tiny ccMIM is trained on generated photos without interruption. The same training is
+then killed (SIGKILL) and stopped (SIGTERM) again and again, in the middle of writing a
+checkpoint too, and resumed with ``tools/train.py --resume``. Weights, optimizer, losses
+and learning rates must come out the same, bit for bit. Exit code 1 if not.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import runpy
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, MMLogger
+from PIL import Image
+
+from ccmim.checkpoints import load_file, verify_checkpoint
+from ccmim.checkpoints.atomic import PART
+from ccmim.checkpoints.resume import choose_resume
+
+TRAIN = Path(__file__).resolve().with_name('train.py')
+PHOTOS, EPOCHS, INTERVAL = 40, 4, 2
+STOPPED = 143  # exit code after SIGTERM
+SLOW = 0.05  # seconds that a write takes longer, so that many kills meet one
+CONFIG = """
+_base_ = '{base}'
+model = dict(
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
+    ),
+    decoder=dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64),
+    contrast=dict(in_dim=32),
+)
+train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(data='{data}'))
+_base_.train_dataloader.dataset.transform[0].size = 64
+train_cfg = dict(max_epochs={epochs})
+optim_wrapper = dict(accumulative_counts=2)
+default_hooks = dict(
+    checkpoint=dict(by_epoch=False, interval={interval}), logger=dict(interval=1)
+)
+"""
+
+
+def main() -> None:
+    """Run the torture and print what it did."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--kills', type=int, default=50)
+    parser.add_argument('--processes', type=int, choices=[1, 2], default=1)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/soak'))
+    args = parser.parse_args()
+    shutil.rmtree(args.work_dir, ignore_errors=True)
+    config = write_config(args.work_dir.resolve(), args.processes)
+
+    MMLogger.get_current_instance().setLevel('WARNING')
+    straight = args.work_dir / 'straight'
+    Run(config, args.work_dir / 'first', args.processes).wait(300)  # imports
+    started = time.monotonic()
+    run = Run(config, straight, args.processes)
+    if run.wait(300) != {0}:
+        sys.exit(f'error: the training itself fails, see {straight}/output.txt')
+    seconds = time.monotonic() - started
+    print(f'The straight run took {seconds:.1f} s', flush=True)
+
+    torture = Torture(config, straight, args.processes, seconds, args.seed)
+    while torture.counts['kills'] < args.kills:
+        torture.one_round(
+            args.work_dir / f'round{torture.counts["rounds"]}', args.kills
+        )
+    sys.exit(0 if torture.report() else 1)
+
+
+class Run:
+    """One start of tools/train.py, in one or two processes."""
+
+    def __init__(self, config: Path, work_dir: Path, processes: int) -> None:
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            port = free.getsockname()[1]
+        work_dir.mkdir(parents=True, exist_ok=True)
+        self.started = time.time()
+        context = multiprocessing.get_context('forkserver')
+        context.set_forkserver_preload(['ccmim.training.launch', 'ccmim.methods'])
+        self.processes = [
+            context.Process(
+                target=_train, args=(config, work_dir, rank, processes, port)
+            )
+            for rank in range(processes)
+        ]
+        for process in self.processes:
+            process.start()
+
+    def wait(self, seconds: float) -> set[int] | None:
+        """Exit codes, None while a process runs after so many seconds.
+
+        As launchers do, ends the others when one has failed.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            codes = {process.exitcode for process in self.processes}
+            if None not in codes:
+                return codes
+            if codes - {None, 0, STOPPED}:
+                self.send(signal.SIGKILL, range(len(self.processes)))
+            wait([p.sentinel for p in self.processes if p.is_alive()], 0.1)
+        return None
+
+    def send(self, number: int, ranks: Iterable[int]) -> None:
+        """Send a signal to some of the processes."""
+        for rank in ranks:
+            if self.processes[rank].is_alive():
+                os.kill(self.processes[rank].pid, number)
+
+
+class Torture:
+    """Rounds of kills and resumes, and what they showed."""
+
+    def __init__(
+        self, config: Path, straight: Path, processes: int, seconds: float, seed: int
+    ) -> None:
+        self.config, self.processes, self.seconds = config, processes, seconds
+        self.expected = end_state(straight)
+        self.random = random.Random(seed)
+        self.counts: Counter[str] = Counter()
+        self.most_lost = 0
+
+    def one_round(self, work_dir: Path, kills: int) -> None:
+        """Kill and resume a training until it is done, or killed often enough."""
+        while True:
+            run = Run(self.config, work_dir, self.processes)
+            spare = self.counts['kills'] >= kills
+            moment = 300 if spare else self.random.uniform(0, 0.5 * self.seconds)
+            codes = run.wait(moment)
+            if codes is None and not spare:
+                self._kill(run, work_dir)
+                continue
+            if codes != {0}:
+                sys.exit(f'error: exit codes {codes}, see {work_dir}/output.txt')
+            same = end_state(work_dir) == self.expected
+            self.counts['rounds'] += 1
+            self.counts['identical'] += same
+            print(
+                f'{self.counts["kills"]} kills, {self.counts["rounds"]} runs done: '
+                + ('identical' if same else 'NOT IDENTICAL'),
+                flush=True,
+            )
+            return
+
+    def _kill(self, run: Run, work_dir: Path) -> None:
+        number = self.random.choice([signal.SIGKILL, signal.SIGTERM])
+        run.send(number, [self.random.randrange(self.processes)])
+        codes = run.wait(60)
+        name = signal.Signals(number).name
+        self.counts['kills'] += 1
+        self.counts[name] += 1
+        if codes is None:
+            self.counts['hanging'] += 1
+            run.send(signal.SIGKILL, range(self.processes))
+            run.wait(60)
+        self.counts['while writing'] += any(work_dir.glob(f'.*{PART}'))
+        for file in work_dir.glob('*.pth'):
+            self.counts['checkpoints'] += 1
+            try:
+                verify_checkpoint(file)
+            except ValueError:
+                self.counts['damaged'] += 1
+        reached, saved = last_step(work_dir, run.started), saved_step(work_dir)
+        self.counts['at the start'] += reached is None
+        lost = max((reached or 0) - saved, 0)
+        self.counts[f'lost {name}'] += lost
+        self.most_lost = max(self.most_lost, lost)
+
+    def report(self) -> bool:
+        """Print the counts; whether nothing was lost."""
+        n = self.counts
+        print(
+            f'kills: {n["kills"]} ({n["SIGKILL"]} SIGKILL, {n["SIGTERM"]} SIGTERM; '
+            f'{n["at the start"]} before the first step, {n["while writing"]} while a '
+            f'file was written), {n["hanging"]} left a process hanging\n'
+            f'runs completed: {n["rounds"]}, identical to the straight run: '
+            f'{n["identical"]}\n'
+            f'steps done twice: {n["lost SIGKILL"]} after SIGKILL (at most '
+            f'{self.most_lost} a kill, checkpoints every {INTERVAL}), '
+            f'{n["lost SIGTERM"]} after SIGTERM\n'
+            f'checkpoints lost: {n["damaged"]} of {n["checkpoints"]} found after kills'
+        )
+        lost = n['damaged'] + n['hanging'] + n['lost SIGTERM']
+        return not lost and n['identical'] == n['rounds']
+
+
+def write_config(folder: Path, processes: int) -> Path:
+    """Paint photos and describe a training on them."""
+    (folder / 'photos').mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(PHOTOS * processes):
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        image = Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC)
+        image.save(folder / 'photos' / f'{i}.jpg', quality=95)
+    base = TRAIN.parents[1] / 'mm_configs' / 'pretrain' / 'ccmim_vitb.py'
+    data = folder / 'photos'
+    text = CONFIG.format(base=base, data=data, epochs=EPOCHS, interval=INTERVAL)
+    (folder / 'soak.py').write_text(text)
+    return folder / 'soak.py'
+
+
+def end_state(work_dir: Path) -> Any:
+    """What must be the same at the end, in a form that can be compared."""
+    last = max(work_dir.glob('iter_*.pth'), key=lambda p: int(p.stem.split('_')[1]))
+    checkpoint = load_file(last)
+    scalars = checkpoint['message_hub']['log_scalars']
+    history = {k: v for k, v in scalars.items() if 'loss' in k or k.endswith('lr')}
+    parts = ('state_dict', 'optimizer', 'param_schedulers')
+    return _plain([checkpoint['meta']['iter'], history, [checkpoint[p] for p in parts]])
+
+
+def last_step(work_dir: Path, since: float) -> int | None:
+    """The last step that was logged since a time, None if there was none."""
+    steps = [
+        json.loads(line)['step']
+        for file in work_dir.glob('*/vis_data/scalars.json')
+        if file.stat().st_mtime > since
+        for line in file.read_text().splitlines()
+        if line.endswith('}')  # the last one may be cut
+    ]
+    return max(steps, default=None)
+
+
+def saved_step(work_dir: Path) -> int:
+    """The step that the next start goes on from."""
+    path = choose_resume(work_dir)
+    return load_file(path)['meta']['iter'] if path else 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return (str(value.dtype), tuple(value.shape), value.numpy().tobytes())
+    if isinstance(value, HistoryBuffer):
+        return value.data[0].tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _train(config: Path, work_dir: Path, rank: int, processes: int, port: int) -> None:
+    with open(work_dir / 'output.txt', 'a') as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    sys.argv = [str(TRAIN), str(config), '--work-dir', str(work_dir), '--resume']
+    if processes > 1:
+        os.environ.update(
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE=str(processes),
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=str(port),
+        )
+        sys.argv += ['--launcher', 'pytorch']
+    torch.set_num_threads(1)
+    replace = os.replace
+    os.replace = lambda *names: (time.sleep(SLOW), replace(*names))
+    runpy.run_path(str(TRAIN), run_name='__main__')
+
+
+if __name__ == '__main__':
+    main()
