@@ -1,5 +1,7 @@
-"""What turns tokens back into pixels."""
+"""What turns tokens back into pixels, or into other targets."""
 
+from ccmim.decoders.linear_head import LinearHead
 from ccmim.decoders.mae_decoder import MAEDecoder
+from ccmim.decoders.projection_head import ProjectionHead
 
-__all__ = ['MAEDecoder']
+__all__ = ['LinearHead', 'MAEDecoder', 'ProjectionHead']

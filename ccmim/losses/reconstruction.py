@@ -1,27 +1,40 @@
 """Error of the predicted pixels of the masked patches."""
 
+import torch
 from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit, take
 from ccmim.registry import MODELS
 from ccmim.targets import normalise_patches, patchify
 
+ERRORS = {'square': torch.square, 'absolute': torch.abs}
+
 
 @MODELS.register_module()
 class PixelReconstruction(nn.Module):
-    """Mean squared error on masked patches, in normalised pixels.
+    """Mean error on masked patches, by default squared and in normalised pixels.
 
-    Equal to the loss of MAE and ccMIM: visible patches do not count.
+    The defaults are the loss of MAE and ccMIM; 'absolute' in pixels as they are is that
+    of SimMIM. Visible patches do not count.
 
     Args:
         patch_size: Side P of a patch in pixels.
         norm_pix: Whether each target patch is brought to zero mean and unit variance.
+        error: 'square' or 'absolute' differences.
+
+    Raises:
+        ValueError: If ``error`` is another one.
     """
 
-    def __init__(self, patch_size: int = 16, norm_pix: bool = True) -> None:
+    def __init__(
+        self, patch_size: int = 16, norm_pix: bool = True, error: str = 'square'
+    ) -> None:
         super().__init__()
+        if error not in ERRORS:
+            raise ValueError(f'error={error!r} must be one of {sorted(ERRORS)}')
         self.patch_size = patch_size
         self.norm_pix = norm_pix
+        self.error = ERRORS[error]
 
     def forward(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
         """Compute the error.
@@ -38,4 +51,4 @@ class PixelReconstruction(nn.Module):
         target = take(patchify(images, self.patch_size), split.ids_masked)
         if self.norm_pix:
             target = normalise_patches(target)
-        return (pred.to(target.dtype) - target).square().mean()
+        return self.error(pred.to(target.dtype) - target).mean()

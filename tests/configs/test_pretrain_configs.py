@@ -8,10 +8,26 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ccmim.masking import count_visible
 from ccmim.registry import MODELS
+from ccmim.targets.normalisation import MEAN, STD
 from ccmim.vit import ARCHS
 
+METHODS = dict(
+    ccmim='CCMIM',
+    mae='MAE',
+    simmim='SimMIM',
+    maskdistill='MaskDistill',
+    conmim='ConMIM',
+)
+NAME = re.compile(rf'({"|".join(METHODS)})_(vit[tsblh]|toy)')
+# Published recipes: batch, lr, betas, epochs of warm-up, masked, smallest crop, clip.
+RECIPES = dict(
+    ccmim=(4096, 2.4e-3, (0.9, 0.95), 40, 0.75, 0.2, None),
+    mae=(4096, 2.4e-3, (0.9, 0.95), 40, 0.75, 0.2, None),
+    conmim=(2048, 7.5e-4, (0.9, 0.98), 10, 0.75, 0.08, 1.0),
+    maskdistill=(2048, 1.5e-3, (0.9, 0.999), 10, 0.4, 0.2, 3.0),
+    simmim=(2048, 4e-4, (0.9, 0.999), 10, 0.6, 0.67, 5.0),
+)
 ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
 
 
@@ -20,7 +36,7 @@ def _leaves(root):
     files = [
         f for name in folders for f in sorted((root / 'mm_configs' / name).iterdir())
     ]
-    return [f for f in files if re.match(r'(ccmim|mae)_.*\.py$', f.name)]
+    return [f for f in files if NAME.match(f.name)]
 
 
 def pytest_generate_tests(metafunc):
@@ -42,8 +58,8 @@ def _build(cfg):
 
 
 def test_name_is_content(leaf, cfg):
-    method, size = re.match(r'(ccmim|mae)_(vit[tsblh]|toy)', leaf.stem).groups()
-    names = [method.upper()]
+    method, size = NAME.match(leaf.stem).groups()
+    names = [METHODS[method]]
     if leaf.stem.endswith('no_contrast'):
         names = ['MAE']  # ccMIM without contrast is MAE with ccMIM's masks
     assert cfg.model.type in names
@@ -58,41 +74,60 @@ def test_name_is_content(leaf, cfg):
 def test_parts_fit_together(cfg):
     """The model builds (on no device), and its parts agree on sizes."""
     model = _build(cfg)
-    backbone, decoder = model.backbone, model.decoder
-    assert decoder.embed.in_features == backbone.embed_dim
-    assert decoder.pos_embed.shape[1] == 1 + math.prod(backbone.grid)
-    assert decoder.pred.out_features == 3 * backbone.patch_size**2
-    assert model.reconstruction.patch_size == backbone.patch_size
-    if hasattr(model, 'contrast'):
+    backbone = model.backbone
+    if hasattr(model, 'reconstruction'):
+        decoder = model.decoder
+        assert decoder.pred.out_features == 3 * backbone.patch_size**2
+        assert model.reconstruction.patch_size == backbone.patch_size
+        into = getattr(decoder, 'embed', decoder.pred)
+        assert into.in_features == backbone.embed_dim
+    if hasattr(model, 'mask_token'):
+        assert model.mask_token.token.shape[-1] == backbone.embed_dim
+    elif hasattr(model, 'decoder'):
+        assert decoder.pos_embed.shape[1] == 1 + math.prod(backbone.grid)
+    if hasattr(model, 'projector'):
+        assert model.projector.layers[0].in_features == backbone.embed_dim
+        accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+        assert cfg.model.slow.interval == accumulated
+    elif hasattr(model, 'contrast'):
         assert model.contrast.projector[0].in_features == backbone.embed_dim
+    normalised = cfg.model.data_preprocessor  # what teachers and perturbations undo
+    assert (tuple(normalised.mean), tuple(normalised.std)) == (MEAN, STD)
     crop = cfg.train_dataloader.dataset.transform[0].size
     assert (crop // backbone.patch_size,) * 2 == backbone.grid
-    assert count_visible(math.prod(backbone.grid), model.mask_ratio) > 0
+    scores = torch.ones(1, math.prod(backbone.grid), device='meta')
+    assert model.to('meta').sampler(scores, model.mask_ratio).ids_visible.numel() > 0
 
 
 def test_schedule_ends_with_training(cfg):
     warm_up, decay = cfg.param_scheduler
     assert decay.end == cfg.train_cfg.max_epochs
     assert warm_up.end == decay.begin
-    assert decay.T_max == decay.end - decay.begin
+    if decay.type == 'MultiStepLR':
+        assert decay.begin < max(decay.milestones) < decay.end
+    else:
+        assert decay.T_max == decay.end - decay.begin
     assert dict(type='ccmim.StepSeedHook') in cfg.custom_hooks
     assert cfg.train_dataloader.sampler.type == 'VisitSampler'
 
 
 def test_recipe(leaf, cfg):
-    """MAE's and ccMIM's: effective batch 4096 on 8 GPUs, lr 1.5e-4 * 4096 / 256."""
+    """Each method's published recipe, on 8 GPUs."""
     if leaf.parent.name != 'pretrain':
         pytest.skip('small and demo configs have recipes of their own')
+    recipe = RECIPES[NAME.match(leaf.stem)[1]]
+    batch, lr, betas, warm_up, mask_ratio, least_crop, clip = recipe
     accumulated = cfg.optim_wrapper.accumulative_counts
-    assert 8 * cfg.train_dataloader.batch_size * accumulated == 4096
+    assert 8 * cfg.train_dataloader.batch_size * accumulated == batch
     optimizer = cfg.optim_wrapper.optimizer
-    assert cfg.auto_scale_lr.base_batch_size == 4096
-    assert optimizer.lr == pytest.approx(2.4e-3)
-    assert (optimizer.betas, optimizer.weight_decay) == ((0.9, 0.95), 0.05)
-    assert cfg.model.mask_ratio == 0.75
-    assert cfg.param_scheduler[0].end == 40
+    assert cfg.auto_scale_lr.base_batch_size == batch
+    assert optimizer.lr == pytest.approx(lr)
+    assert (optimizer.betas, optimizer.weight_decay) == (betas, 0.05)
+    assert cfg.model.mask_ratio == mask_ratio
+    assert cfg.param_scheduler[0].end == warm_up
+    assert cfg.optim_wrapper.get('clip_grad') == (clip and dict(max_norm=clip))
     crop, flip, _ = cfg.train_dataloader.dataset.transform
-    assert (crop.type, crop.scale) == ('RandomResizedCrop', (0.2, 1.0))
+    assert (crop.type, crop.scale) == ('RandomResizedCrop', (least_crop, 1.0))
     assert flip.type == 'RandomHorizontalFlip'
     if leaf.stem.startswith('ccmim_vitb') and cfg.model.type == 'CCMIM':
         assert 8 * cfg.train_dataloader.batch_size == 1024  # keys a step
@@ -104,6 +139,8 @@ def test_recipe(leaf, cfg):
 def test_every_size_is_there(request):
     names = {leaf.stem for leaf in _leaves(request.config.rootpath)}
     assert {'ccmim_vits', 'ccmim_vitb', 'ccmim_vitl', 'ccmim_vith', 'mae_vitb'} <= names
+    for method in METHODS.keys() - {'ccmim', 'mae'}:
+        assert {f'{method}_vit{size}' for size in 'tsb'} <= names
     assert set(ARCH_OF.values()) == set(ARCHS)
 
 

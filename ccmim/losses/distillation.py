@@ -1,0 +1,45 @@
+"""Error of predicted features of the masked patches."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ccmim.masking import TokenSplit, take
+from ccmim.registry import MODELS
+from ccmim.targets import normalise_features
+
+
+@MODELS.register_module()
+class FeatureDistillation(nn.Module):
+    """Smooth L1 between predictions and a teacher's normalised features.
+
+    0.5 d^2 / beta where the difference d is smaller than beta, |d| - 0.5 beta beyond.
+    Visible patches do not count.
+
+    Args:
+        beta: Where the parabola becomes a line.
+
+    Raises:
+        ValueError: If ``beta`` is not positive.
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        if beta <= 0:
+            raise ValueError(f'beta={beta} must be positive')
+        self.beta = beta
+
+    def forward(self, pred: Tensor, features: Tensor, split: TokenSplit) -> Tensor:
+        """Compute the error.
+
+        Args:
+            pred: Predicted features in the order of ``ids_masked``, of shape (B, M, C).
+            features: The teacher's features of all patches, of shape (B, N, C).
+            split: Who was masked.
+
+        Returns:
+            Scalar, at least float32.
+        """
+        wide = torch.promote_types(features.dtype, torch.float32)
+        target = normalise_features(take(features.to(wide), split.ids_masked))
+        return F.smooth_l1_loss(pred.to(wide), target, beta=self.beta)

@@ -1,0 +1,51 @@
+"""Contrast between the patches of one image."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ccmim.masking import TokenSplit
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class PatchContrast(nn.Module):
+    """Tell a masked patch's key from those of all other patches of its image.
+
+    InfoNCE over the N keys of the same image (https://arxiv.org/abs/2205.09616, eq. 3):
+    -log(exp(q_j.k_j / T) / sum over all i of exp(q_j.k_i / T)), of unit vectors,
+    averaged over the masked patches j.
+
+    Args:
+        temperature: Divisor T of the cosine similarities.
+
+    Raises:
+        ValueError: If ``temperature`` is not positive.
+    """
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f'temperature={temperature} must be positive')
+        self.temperature = temperature
+
+    def forward(self, queries: Tensor, keys: Tensor, split: TokenSplit) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            queries: Of the masked patches in the order of ``ids_masked``, of shape
+                (B, M, C).
+            keys: Of all patches by their ids, of shape (B, N, C).
+            split: Who was masked.
+
+        Returns:
+            Scalar, at least float32; log N when all keys are alike.
+        """
+        queries, keys = (F.normalize(_wide(x), dim=2) for x in (queries, keys))
+        logits = _wide(queries @ keys.transpose(1, 2) / self.temperature)  # (B, M, N)
+        return F.cross_entropy(logits.flatten(0, 1), split.ids_masked.flatten())
+
+
+def _wide(x: Tensor) -> Tensor:
+    # Exponentials of similarities lose too much in half precision.
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,39 @@
+"""The learned token that stands for a hidden patch in the encoder's input.
+
+B batch, M masked, D width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ccmim.registry import MODELS
+from ccmim.vit.pos_embed import resample_pos_embed
+
+
+@MODELS.register_module()
+class MaskToken(nn.Module):
+    """Give masked patches one learned vector each the same, at their positions.
+
+    Args:
+        dim: Width D of the backbone.
+    """
+
+    def __init__(self, dim: int = 768) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, dim))
+        nn.init.trunc_normal_(self.token, std=0.02, a=-0.02, b=0.02)
+
+    def forward(self, backbone: nn.Module, images: Tensor, ids: Tensor) -> Tensor:
+        """Make tokens that know where they are and nothing of what is there.
+
+        Args:
+            backbone: The Vision Transformer whose positions are used.
+            images: Normalised images of shape (B, 3, H, W); only their size counts.
+            ids: The masked patches, of shape (B, M), in [0, N).
+
+        Returns:
+            Tokens of shape (B, M, D), in the order of ``ids``.
+        """
+        grid = backbone.grid_of(images)
+        positions = resample_pos_embed(backbone.pos_embed, backbone.grid, grid)[0, 1:]
+        return self.token + positions[ids]

@@ -1,0 +1,97 @@
+"""ConMIM: masked image modelling as a contrast between the patches of an image."""
+
+import math
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ccmim.masking import importance_gap
+from ccmim.registry import MODELS
+from ccmim.targets import SlowNetwork
+
+
+@MODELS.register_module()
+class ConMIM(BaseModel):
+    """Find the key of each hidden patch (https://arxiv.org/abs/2205.09616).
+
+    Queries come from the masked image, keys from a slow copy of the network on the full
+    and strongly perturbed one; the other patches of the same image are the negatives.
+    Departs from the published code in the backbone: fixed absolute instead of relative
+    positions and no layer scale, as everywhere in this library.
+
+    Args:
+        backbone: Config of the Vision Transformer.
+        projector: Config of what maps tokens to queries and keys.
+        scorer: Config of what tells a patch's importance.
+        sampler: Config of what draws a mask from the scores.
+        mask_token: Config of what stands for masked patches.
+        perturbation: Config of what changes the images of the keys.
+        contrast: Config of the loss.
+        slow: Arguments of ``SlowNetwork``: ``momentum`` and ``interval``.
+        mask_ratio: Share of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: If ``mask_ratio`` is out of range or the sampler is for images of
+            another size.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        projector: dict[str, Any],
+        scorer: dict[str, Any],
+        sampler: dict[str, Any],
+        mask_token: dict[str, Any],
+        perturbation: dict[str, Any],
+        contrast: dict[str, Any],
+        slow: dict[str, Any],
+        mask_ratio: float = 0.75,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.projector = MODELS.build(projector)
+        self.slow = SlowNetwork(self.backbone, self.projector, **slow)
+        self.scorer = MODELS.build(scorer)
+        self.sampler = MODELS.build(sampler)
+        self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
+        self.mask_token = MODELS.build(mask_token)
+        self.perturbation = MODELS.build(perturbation)
+        self.contrast = MODELS.build(contrast)
+        self.mask_ratio = mask_ratio
+
+    def init_weights(self) -> None:
+        """Load what ``init_cfg`` of the parts names; the slow network starts alike."""
+        super().init_weights()
+        self.slow.start(self.backbone, self.projector)
+
+    def loss(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the loss of normalised images (B, 3, H, W).
+
+        B batch, N patches, V visible, M masked, D width, C channels of the projection.
+        """
+        self.slow.follow(self.backbone, self.projector)
+        keys = self.slow(self.perturbation(images))  # (B, N, C), no gradient
+        scores = self.scorer(self.backbone, images)  # (B, N), no gradient
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
+        hidden = self.mask_token(self.backbone, images, split.ids_masked)  # (B, M, D)
+        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
+        queries = self.projector(encoded)[:, 1 + visible.shape[1] :]  # (B, M, C)
+        return dict(
+            loss_contrast=self.contrast(queries, keys, split),
+            mask_importance_gap=importance_gap(scores, split),
+        )
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        return self.backbone.encode(self.backbone.embed(inputs))

@@ -1,0 +1,87 @@
+"""MaskDistill: a frozen teacher's features of hidden patches."""
+
+import math
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ccmim.masking import importance_gap
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class MaskDistill(BaseModel):
+    """Predict normalised teacher features (https://arxiv.org/abs/2210.10615).
+
+    The official code was never released; this follows the paper's formula: smooth L1 of
+    one layer on the student's masked tokens to the layer-normed features that the
+    teacher has of the full image. The teacher is no part of checkpoints.
+
+    Args:
+        backbone: Config of the student, a Vision Transformer.
+        teacher: Config of the teacher; its ``grid`` is set to the student's.
+        scorer: Config of what tells a patch's importance.
+        sampler: Config of what draws a mask from the scores.
+        mask_token: Config of what stands for masked patches.
+        decoder: Config of what predicts features from encoded masked patches; its
+            ``out_dim`` is set to the teacher's width.
+        distillation: Config of the loss.
+        mask_ratio: Share of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: If ``mask_ratio`` is out of range, the sampler is for images of
+            another size, or the teacher cannot be built.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        teacher: dict[str, Any],
+        scorer: dict[str, Any],
+        sampler: dict[str, Any],
+        mask_token: dict[str, Any],
+        decoder: dict[str, Any],
+        distillation: dict[str, Any],
+        mask_ratio: float = 0.4,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.teacher = MODELS.build(dict(teacher, grid=self.backbone.grid))
+        self.scorer = MODELS.build(scorer)
+        self.sampler = MODELS.build(sampler)
+        self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
+        self.mask_token = MODELS.build(mask_token)
+        self.decoder = MODELS.build(dict(decoder, out_dim=self.teacher.out_dim))
+        self.distillation = MODELS.build(distillation)
+        self.mask_ratio = mask_ratio
+
+    def loss(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the loss of normalised images (B, 3, H, W).
+
+        B batch, N patches, V visible, M masked, D width, C the teacher's width.
+        """
+        scores = self.scorer(self.backbone, images)  # (B, N), no gradient
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
+        hidden = self.mask_token(self.backbone, images, split.ids_masked)  # (B, M, D)
+        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
+        pred = self.decoder(encoded[:, 1 + visible.shape[1] :])  # (B, M, C)
+        features = self.teacher(images)  # (B, N, C), no gradient
+        return dict(
+            loss_distillation=self.distillation(pred, features, split),
+            mask_importance_gap=importance_gap(scores, split),
+        )
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        return self.backbone.encode(self.backbone.embed(inputs))

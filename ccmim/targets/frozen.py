@@ -1,0 +1,54 @@
+"""What teachers have in common: weights that stay, and features of one scale."""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Frozen(nn.Module):
+    """Hold a network that is used but never trained, in evaluation mode for good.
+
+    It follows to another device or precision, but it is no child: optimizers,
+    checkpoints and distributed training do not see it.
+
+    Args:
+        network: The network; changed in place.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._held = (network.eval().requires_grad_(False),)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself."""
+        return self._held[0]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'Frozen':
+        self.network._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+def normalise_features(features: Tensor, eps: float = 1e-6) -> Tensor:
+    """Give each feature vector (..., C) zero mean and unit (biased) variance."""
+    return F.layer_norm(features, features.shape[-1:], eps=eps)
+
+
+def resize_images(images: Tensor, size: list[int]) -> Tensor:
+    """Bring images (B, 3, H, W) to a size, bicubic and antialiased."""
+    if list(images.shape[-2:]) == size:
+        return images
+    return F.interpolate(images, size, mode='bicubic', antialias=True)
+
+
+def require_weights(has_weights: bool, otherwise: str) -> None:
+    """Refuse to train from a teacher that knows nothing.
+
+    Raises:
+        ValueError: If it has no weights; ``otherwise`` completes the remedy.
+    """
+    if not has_weights:
+        raise ValueError(
+            f'teacher.checkpoint is not set: give the file of its weights, {otherwise}'
+        )

@@ -1,0 +1,74 @@
+"""Tokens of a slow copy of the network as what a hidden patch must become.
+
+B batch, N patches, C channels of the projection.
+"""
+
+import copy
+import math
+
+import torch
+from mmengine.logging import MessageHub
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class SlowNetwork(nn.Module):
+    """A copy of backbone and projector that follows their weights slowly.
+
+    slow = m * slow + (1 - m) * fast, where m goes from ``momentum`` to 1 as a half
+    cosine over the run. It depends on mmengine's iteration alone, and the copy is part
+    of the checkpoint, so that a resumed run goes on as it would have. In training it
+    keeps batch statistics of its own.
+
+    Args:
+        backbone: The Vision Transformer to follow.
+        projector: What maps its tokens (n, D) to (n, C).
+        momentum: m at the first step, in [0, 1].
+        interval: Iterations between two updates: as many as gradients are accumulated.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        projector: nn.Module,
+        momentum: float = 0.996,
+        interval: int = 1,
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise ValueError(f'momentum={momentum} must lie in [0, 1]')
+        if interval < 1:
+            raise ValueError(f'interval={interval} must be positive')
+        self.backbone = copy.deepcopy(backbone).requires_grad_(False)
+        self.projector = copy.deepcopy(projector).requires_grad_(False)
+        self.momentum = momentum
+        self.interval = interval
+
+    def start(self, backbone: nn.Module, projector: nn.Module) -> None:
+        """Take over the weights of the fast network as they are."""
+        self.backbone.load_state_dict(backbone.state_dict())
+        self.projector.load_state_dict(projector.state_dict())
+
+    def follow(self, backbone: nn.Module, projector: nn.Module) -> None:
+        """Move towards the fast network, after each of its updates; in training only.
+
+        To be called at the beginning of an iteration.
+        """
+        hub = MessageHub.get_current_instance()
+        iteration, last = hub.get_info('iter', 0), hub.get_info('max_iters', 1)
+        if not self.training or iteration % self.interval:
+            return
+        done = max(iteration - 1, 0) / last
+        momentum = 1 - (1 - self.momentum) * (math.cos(math.pi * done) + 1) / 2
+        slow = [*self.backbone.parameters(), *self.projector.parameters()]
+        fast = [*backbone.parameters(), *projector.parameters()]
+        get_ema_multi_avg_fn(momentum)(slow, fast, None)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute keys (B, N, C) of full images (B, 3, H, W), without gradient."""
+        tokens = self.backbone.encode(self.backbone.embed(images))
+        return self.projector(tokens)[:, 1:]

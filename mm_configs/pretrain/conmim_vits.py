@@ -1,0 +1,15 @@
+"""ConMIM, ViT-S/16, 300 epochs on ImageNet-1K: see conmim_vitb.py.
+
+    tools/dist_train.sh mm_configs/pretrain/conmim_vits.py 8
+
+Expected, from TencentARC/ConMIM: 82.0 top-1 fine-tuned. Not run at full length.
+"""
+
+_base_ = 'conmim_vitb.py'
+model = dict(
+    backbone=dict(arch='small'),
+    projector=dict(in_dim=384),
+    mask_token=dict(dim=384),
+)
+train_cfg = dict(max_epochs=300)
+_base_.param_scheduler[1].update(T_max=290, end=300)

@@ -1,0 +1,13 @@
+"""SimMIM, ViT-S/16, 800 epochs on ImageNet-1K: see simmim_vitb.py.
+
+    tools/dist_train.sh mm_configs/pretrain/simmim_vits.py 8
+
+Not run at full length.
+"""
+
+_base_ = 'simmim_vitb.py'
+model = dict(
+    backbone=dict(arch='small'),
+    mask_token=dict(dim=384),
+    decoder=dict(in_dim=384),
+)

@@ -1,0 +1,26 @@
+"""MaskDistill with ViT-Ti/16 at 128 px: a run of this library as the teacher.
+
+    CCMIM_DATA=data tools/dist_train.sh mm_configs/small/maskdistill_vitt.py 1 \
+        --cfg-options model.teacher.checkpoint=work_dirs/ccmim_vitt/epoch_40.pth
+
+The same data and schedule as ccmim_vitt.py, whose checkpoint teaches here.
+"""
+
+_base_ = [
+    '../_base_/models/maskdistill_vit.py',
+    '../_base_/datasets/small_photos.py',
+    '../_base_/pretraining.py',
+    '../_base_/schedules/pretrain_short.py',
+]
+model = dict(
+    backbone=dict(arch='tiny', img_size=128),
+    teacher=dict(
+        _delete_=True,
+        type='ViTTeacher',
+        backbone=dict(type='VisionTransformer', arch='tiny', patch_size=16),
+        checkpoint=None,
+    ),
+    sampler=dict(img_size=128),
+    mask_token=dict(dim=192),
+    decoder=dict(in_dim=192),
+)

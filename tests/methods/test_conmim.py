@@ -1,0 +1,189 @@
+"""ConMIM against a slow oracle; its slow network follows as the formula says."""
+
+import math
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+
+
+def _slow_project(projector, tokens):
+    """The perceptron with batch statistics, layer by layer."""
+    x = tokens.flatten(0, 1)
+    for i in range(3):
+        norm = projector.layers[3 * i + 1]
+        x = x @ projector.layers[3 * i].weight.T
+        x = (x - x.mean(0)) / (x.var(0, correction=0) + norm.eps).sqrt()
+        if i < 2:
+            x = (x * norm.weight + norm.bias).clamp(min=0)
+    return x.reshape(*tokens.shape[:2], -1)
+
+
+def _slow_loss(model, slow_encode, images, perturbed, mask, temperature):
+    """Published: cross-entropy over the keys of the same image, one by one."""
+    encoded = slow_encode(model.backbone, images, mask, model.mask_token.token)
+    queries = _slow_project(model.projector, encoded)[:, 1:]
+    keys = slow_encode(model.slow.backbone, perturbed)
+    keys = _slow_project(model.slow.projector, keys)[:, 1:].detach()
+    total, count = 0.0, 0
+    for b, patch in mask.nonzero().tolist():
+        query = queries[b, patch] / queries[b, patch].norm()
+        similarity = [query @ key / key.norm() / temperature for key in keys[b]]
+        partition = torch.stack(similarity).exp().sum()
+        total = total - (similarity[patch].exp() / partition).log()
+        count += 1
+    return total / count
+
+
+@pytest.mark.parametrize('temperature', [0.1, 0.7])
+def test_against_a_slow_oracle(tiny_conmim, slow_encode, images, temperature):
+    """float64: the loss within 1e-10, gradients within 1e-10."""
+    model = tiny_conmim(contrast=dict(temperature=temperature)).double()
+    for parameter in model.slow.parameters():  # a slow network that lags behind
+        parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    model.slow.momentum = 1.0
+    images, seen = images[:2].double(), {}
+    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    model.perturbation.register_forward_hook(lambda *a: seen.update(keyed=a[-1]))
+    loss = model.loss(images)['loss_contrast']
+    assert not torch.equal(seen['keyed'], images)
+    slow = _slow_loss(
+        model, slow_encode, images, seen['keyed'], seen['split'].mask, temperature
+    )
+    assert loss.item() == pytest.approx(slow.item(), abs=1e-10)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    ours = torch.autograd.grad(loss, parameters)
+    theirs = torch.autograd.grad(slow, parameters)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def _go_to(iteration, last):
+    hub = MessageHub.get_current_instance()
+    hub.update_info('iter', iteration)
+    hub.update_info('max_iters', last)
+
+
+@pytest.mark.parametrize('iteration', [0, 1, 50, 100])
+def test_momentum_is_a_function_of_the_step(tiny_conmim, images, iteration):
+    """slow = m slow + (1 - m) fast; m from 0.9 to 1 as a half cosine of 100 steps."""
+    model = tiny_conmim(slow=dict(momentum=0.9))
+    with torch.no_grad():
+        for parameter in [*model.backbone.parameters(), *model.projector.parameters()]:
+            parameter.add_(1.0)
+    before = [p.clone() for p in model.slow.parameters()]
+    _go_to(iteration, 100)
+    model.loss(images)
+    # Step t was updated with the momentum of the step before it.
+    done = max(iteration - 1, 0) / 100
+    share = 0.1 * (math.cos(math.pi * done) + 1) / 2
+    for old, new in zip(before, model.slow.parameters(), strict=True):
+        torch.testing.assert_close(new - old, torch.full_like(old, share))
+
+
+def test_accumulation_makes_one_update_of_several_steps(tiny_conmim, images):
+    """With interval 2 the slow network moves at the start of steps 0, 2, 4."""
+    model, moved = tiny_conmim(slow=dict(interval=2)), []
+    with torch.no_grad():
+        for parameter in model.backbone.parameters():
+            parameter.add_(1.0)
+    for iteration in range(4):
+        _go_to(iteration, 100)
+        before = model.slow.backbone.norm.weight.clone()
+        model.loss(images)
+        moved.append(not torch.equal(before, model.slow.backbone.norm.weight))
+    assert moved == [True, False, True, False]
+
+
+def test_evaluation_moves_nothing(tiny_conmim, images):
+    model = tiny_conmim().eval()
+    with torch.no_grad():
+        model.backbone.norm.weight.add_(1.0)
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    model.loss(images)
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
+
+
+def test_slow_network_starts_like_the_fast_one(tiny_conmim, tiny_vit, tmp_path):
+    """Also when the backbone begins from a file."""
+    torch.save(tiny_vit().state_dict(), tmp_path / 'x.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'x.pth'))
+    model = tiny_conmim(backbone=dict(init_cfg=init_cfg))
+    model.init_weights()
+    given = torch.load(tmp_path / 'x.pth')
+    for name, value in model.slow.backbone.state_dict().items():
+        assert torch.equal(value, given[name])
+    for a, b in zip(
+        model.projector.parameters(), model.slow.projector.parameters(), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_only_the_fast_network_is_trained(tiny_conmim, images):
+    """Every parameter that asks for a gradient gets one; the slow ones ask for none."""
+    model = tiny_conmim()
+    model.loss(images)['loss_contrast'].backward()
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert {n.split('.')[0] for n in trained} == {'backbone', 'projector', 'mask_token'}
+    assert [n for n, p in trained.items() if p.grad is None] == []
+
+
+def test_hidden_pixels_do_not_reach_the_queries(tiny_conmim, images):
+    model, seen = tiny_conmim(), {}
+    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    model.projector.register_forward_hook(lambda *a: seen.update(queries=a[-1]))
+    torch.manual_seed(3)
+    model.loss(images)
+    queries, mask = seen['queries'], seen['split'].mask.reshape(4, 1, 4, 4)
+    hidden = mask.repeat_interleave(16, 2).repeat_interleave(16, 3)
+    torch.manual_seed(3)
+    model.loss(images + hidden)
+    assert torch.equal(seen['queries'], queries)
+    torch.manual_seed(3)
+    model.loss(images + ~hidden)
+    assert not torch.equal(seen['queries'], queries)
+
+
+def test_a_few_steps_learn(tiny_conmim, images):
+    model = tiny_conmim(contrast=dict(temperature=0.1), slow=dict(momentum=0.99))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    totals = []
+    for _ in range(60):
+        total = model.loss(images)['loss_contrast']
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    assert sum(totals[-10:]) < 0.85 * sum(totals[:10])
+
+
+def test_checkpoint_serves_downstream_and_resume(tiny_conmim, tiny_vit, tmp_path):
+    """`backbone` is the fast network; the slow one is saved beside it."""
+    model = tiny_conmim()
+    with torch.no_grad():
+        model.slow.backbone.norm.weight.add_(1.0)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'x.pth')
+    checkpoint = str(tmp_path / 'x.pth')
+    vit = tiny_vit(init_cfg=dict(type='Pretrained', checkpoint=checkpoint))
+    vit.init_weights()
+    for name, value in model.backbone.state_dict().items():
+        assert torch.equal(vit.state_dict()[name], value)
+    again = tiny_conmim()
+    again.load_state_dict(torch.load(checkpoint)['state_dict'])
+    assert torch.equal(again.slow.backbone.norm.weight, model.slow.backbone.norm.weight)
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
+        (dict(slow=dict(momentum=1.5)), 'momentum=1.5 must lie in'),
+        (dict(slow=dict(interval=0)), 'interval=0 must be positive'),
+        (dict(contrast=dict(temperature=0.0)), 'temperature=0.0 must be positive'),
+        (dict(projector=dict(num_layers=0)), 'num_layers=0 must be positive'),
+        (dict(perturbation=dict(hue=2.0)), 'hue=2.0 must lie in'),
+    ],
+)
+def test_impossible_settings_are_named(tiny_conmim, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_conmim(**wrong)
