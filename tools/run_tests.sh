@@ -29,9 +29,11 @@ fi
 cd "$ccmim_root"
 python=$(ccmim_python)
 
-# The models of the tests are small: more threads only wait for each other.
+# The models of the tests are small: a core each for several tests at a time is faster
+# than threads that wait for each other. Tests of one file stay together.
 cores=$(nproc)
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores < 2 ? cores : 2))}
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+options=(-n "$((cores < 4 ? cores : 4))" --dist loadfile "${options[@]}")
 export MPLBACKEND=${MPLBACKEND:-Agg}
 
 "$python" -m ruff check .

@@ -19,6 +19,8 @@ case "$*" in
 esac
 """
 
+PARALLEL = f'-n {min(4, len(os.sched_getaffinity(0)))} --dist loadfile'
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
@@ -59,14 +61,14 @@ def test_the_fast_suite_comes_after_the_install_the_lint_and_the_check(checkout)
             '-m ruff check .',
             '-m ruff format --check .',
             'tools/check_env.py --tests',
-            '-m pytest -m not slow -k masking or vit',
+            f'-m pytest -m not slow {PARALLEL} -k masking or vit',
         )
     ]
 
 
 def test_all_runs_the_slow_tests_as_well(checkout):
     _, calls = run(checkout, 'tools/run_tests.sh', '-x', '--all')
-    assert calls[-1] == f'{checkout}: -m pytest -x'
+    assert calls[-1] == f'{checkout}: -m pytest {PARALLEL} -x'
 
 
 def test_a_lint_error_ends_it_before_the_tests(checkout):
@@ -89,13 +91,13 @@ def test_threads_and_data_of_the_user_are_honoured(checkout):
     done, _ = run(checkout, 'tools/run_tests.sh', **env)
     assert f'threads 7 data {checkout.parent}/sets' in done.stdout
     done, _ = run(checkout, 'tools/run_tests.sh')
-    assert f'threads {min(2, len(os.sched_getaffinity(0)))} data none' in done.stdout
+    assert 'threads 1 data none' in done.stdout
 
 
 def test_ci_runs_all_and_takes_the_data_beside_the_checkout(checkout):
     done, calls = run(checkout, '.ci/run')
     assert 'data none' in done.stdout
-    assert calls[-1] == f'{checkout}: -m pytest'
+    assert calls[-1] == f'{checkout}: -m pytest {PARALLEL}'
     beside = re.search(r'-d \.\./(\S+)', (ROOT / '.ci/run').read_text())
     data = checkout.parent / beside[1]
     data.mkdir(parents=True)
