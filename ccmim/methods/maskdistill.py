@@ -17,7 +17,8 @@ class MaskDistill(BaseModel):
 
     The official code was never released; this follows the paper's formula: smooth L1 of
     one layer on the student's masked tokens to the layer-normed features that the
-    teacher has of the full image. The teacher is no part of checkpoints.
+    teacher has of the full image. The backbone has fixed absolute positions and no
+    layer scale, where the paper's has BEiT's. The teacher is no part of checkpoints.
 
     Args:
         backbone: Config of the student, a Vision Transformer.
