@@ -22,6 +22,7 @@ def _log(request, monkeypatch, scenes, work_dir, name):
     cfg.merge_from_dict(
         {
             'work_dir': str(work_dir),
+            'visualizer.name': work_dir.name,  # else one of another test goes on
             'train_cfg.max_iters': STEPS,
             'param_scheduler.1.end': STEPS,
             'train_dataloader.num_workers': 0,
