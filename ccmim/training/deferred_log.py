@@ -35,12 +35,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         if norm is not None:
             values['grad_norm'] = norm
         self._pending.append(values)
-        interval = next(h.interval for h in runner.hooks if isinstance(h, LoggerHook))
-        if (
-            self.every_n_inner_iters(batch_idx, interval)
-            or self.end_of_epoch(runner.train_dataloader, batch_idx)
-            or self.is_last_train_iter(runner)
-        ):
+        if line_is_due(runner, batch_idx):
             self._read(runner)
 
     def before_save_checkpoint(
@@ -62,3 +57,13 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             for key, value in values.items():
                 number = next(numbers) if isinstance(value, Tensor) else value
                 runner.message_hub.update_scalar(f'train/{key}', number)
+
+
+def line_is_due(runner: Runner, batch_idx: int) -> bool:
+    """Tell whether the logger may write a line after this step of the loader."""
+    logger = next(h for h in runner.hooks if isinstance(h, LoggerHook))
+    return (
+        logger.every_n_inner_iters(batch_idx, logger.interval)
+        or logger.end_of_epoch(runner.train_dataloader, batch_idx)
+        or logger.is_last_train_iter(runner)
+    )

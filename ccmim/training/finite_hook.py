@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.hooks import Hook, LoggerHook
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ccmim.registry import HOOKS
+from ccmim.training.deferred_log import line_is_due
 
 
 @HOOKS.register_module()
@@ -40,12 +41,7 @@ class FiniteHook(Hook):
         Raises:
             FloatingPointError: If a value is not finite.
         """
-        interval = next(h.interval for h in runner.hooks if isinstance(h, LoggerHook))
-        if (
-            self.every_n_inner_iters(batch_idx, interval)
-            or self.end_of_epoch(runner.train_dataloader, batch_idx)
-            or self.is_last_train_iter(runner)
-        ):
+        if line_is_due(runner, batch_idx):
             self._look(runner, runner.iter + 1)
 
     def before_save_checkpoint(
