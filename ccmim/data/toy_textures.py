@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-TEXTURES = ('striped', 'dotted', 'checked', 'zigzag')
 BACKGROUNDS = ('grass', 'sand', 'clouds', 'planks')
 
 
@@ -22,7 +21,7 @@ def object_texture(
     """Draw a repeated pattern, turned, bent and mottled.
 
     Args:
-        kind: One of ``TEXTURES``, or ``plain``.
+        kind: ``striped``, ``dotted``, ``checked``, ``zigzag`` or ``plain``.
         rows: Row of each pixel, (H, 1).
         columns: Column of each pixel, (1, W).
         period: Pixels after which the pattern repeats.
