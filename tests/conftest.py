@@ -53,6 +53,12 @@ def _builder(config):
 
 
 @pytest.fixture
+def builder():
+    """Make a function that builds a config's model, with changed arguments if any."""
+    return _builder
+
+
+@pytest.fixture
 def tiny_vit():
     """Build the tiny Vision Transformer, with changed arguments if any are given."""
     return _builder(TINY_VIT)

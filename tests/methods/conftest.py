@@ -1,13 +1,9 @@
 """Tiny models of the methods with mask tokens, and a slow encoder as their oracle."""
 
-import copy
 import math
 
 import pytest
 import torch
-from mmengine.config import Config
-
-from ccmim.registry import MODELS
 
 BACKBONE = dict(
     type='ccmim.VisionTransformer',
@@ -56,31 +52,22 @@ TINY_CONMIM = dict(
 )
 
 
-def _builder(config):
-    def build(**changes):
-        changed = Config(copy.deepcopy(config))
-        changed.merge_from_dict(changes)
-        return MODELS.build(changed._cfg_dict)
-
-    return build
-
-
 @pytest.fixture
-def tiny_simmim():
+def tiny_simmim(builder):
     """Build a tiny SimMIM, with changed arguments if any are given."""
-    return _builder(TINY_SIMMIM)
+    return builder(TINY_SIMMIM)
 
 
 @pytest.fixture
-def tiny_maskdistill():
+def tiny_maskdistill(builder):
     """Build a tiny MaskDistill, with changed arguments if any are given."""
-    return _builder(TINY_MASKDISTILL)
+    return builder(TINY_MASKDISTILL)
 
 
 @pytest.fixture
-def tiny_conmim():
+def tiny_conmim(builder):
     """Build a tiny ConMIM, with changed arguments if any are given."""
-    return _builder(TINY_CONMIM)
+    return builder(TINY_CONMIM)
 
 
 @pytest.fixture
