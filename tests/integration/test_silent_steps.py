@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -39,9 +38,6 @@ class CountReadsHook(Hook):
         self._mode = _CountReads()
         self._mode.__enter__()
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        pass
-
     def stop(self):
         self._mode.__exit__(None, None, None)
         self.reads.append(self._mode.reads)
@@ -58,33 +54,18 @@ class StopCountingHook(Hook):
 
 
 @pytest.fixture
-def run(request, image_folder, tmp_path):
+def run(tiny_run, tmp_path):
     def run(name, hook, interval, counted=False):
-        path = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
-        cfg = Config.fromfile(path)
-        tiny = dict(embed_dim=32, depth=2, num_heads=2)
-        cfg.model.backbone.update(arch=tiny, img_size=64)
-        cfg.merge_from_dict(
+        cfg = tiny_run(
+            'ccmim_vitb',
+            name,
             {
-                'work_dir': str(tmp_path / name),
-                'experiment_name': name,  # two runs may begin in the same second
-                'model.decoder': dict(
-                    in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64
-                ),
-                'model.contrast.in_dim': 32,
-                'train_dataloader.batch_size': 2,
-                'train_dataloader.num_workers': 0,
-                'train_dataloader.persistent_workers': False,
-                'train_dataloader.pin_memory': False,
-                'train_dataloader.dataset.data': str(image_folder),
-                'train_dataloader.dataset.transform.0.size': 64,
                 'train_cfg.max_epochs': 2,
-                'optim_wrapper.accumulative_counts': 1,
                 'optim_wrapper.clip_grad': dict(max_norm=1.0),
                 'default_hooks.runtime_info.type': hook,
                 'default_hooks.logger.interval': interval,
                 'default_hooks.checkpoint.interval': 2,
-            }
+            },
         )
         if counted:
             cfg.custom_hooks += [dict(type='CountReadsHook')]
