@@ -3,7 +3,8 @@
 B batch, D width of the backbone, C channels of the pyramid, P patch side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -23,15 +24,27 @@ class SimpleFeaturePyramid(BaseModule):
     Args:
         in_channels: Width D of the backbone; must be a multiple of 4.
         out_channels: Channels C of every level.
+        input_norm_cfg: A normalisation of the map itself, none by default as in
+            ViTDet. The tokens of a pretrained ViT share an offset that is several
+            times as long as what tells them apart, and a layer norm over channels
+            keeps it. ``dict(type='SyncBN', affine=False)``, which MAE puts before its
+            linear probe, takes it away: worth it where the schedule is too short for
+            the pyramid to learn that.
 
     Raises:
         ValueError: If ``in_channels`` is no multiple of 4.
     """
 
-    def __init__(self, in_channels: int, out_channels: int = 256) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 256,
+        input_norm_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         if in_channels % 4:
             raise ValueError(f'in_channels={in_channels} must be a multiple of 4')
+        self.input_norm = _norm(input_norm_cfg, in_channels)
         half, quarter = in_channels // 2, in_channels // 4
         self.up4 = nn.Sequential(
             nn.ConvTranspose2d(in_channels, half, 2, stride=2),
@@ -61,12 +74,21 @@ class SimpleFeaturePyramid(BaseModule):
             (B, C, H, W) whatever the strides say (the layer norm leaves channels
             last), and mmdet rounds the corners of the boxes to the maps' dtype.
         """
-        x = maps[-1]
+        x = self.input_norm(maps[-1])
         levels = [
             level(x).float().contiguous()
             for level in (self.up4, self.up2, self.same, self.down2)
         ]
         return (*levels, F.max_pool2d(levels[-1], kernel_size=1, stride=2))
+
+
+def _norm(cfg: Mapping[str, Any] | None, channels: int) -> nn.Module:
+    if cfg is None:
+        return nn.Identity()
+    # Imported here, so that pretraining runs without mmcv.
+    from mmcv.cnn import build_norm_layer
+
+    return build_norm_layer(dict(cfg), channels)[1]
 
 
 def _project(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:

@@ -68,6 +68,27 @@ def test_simple_pyramid_projects_the_map_itself_at_its_own_stride():
     torch.testing.assert_close(levels[4], levels[3][:, :, ::2, ::2])
 
 
+def test_simple_pyramid_takes_a_shared_offset_away_where_its_input_is_normalised():
+    pytest.importorskip('mmcv')
+    torch.manual_seed(0)
+    last = torch.randn(2, 16, 8, 8)
+    offset = 100 * torch.randn(1, 16, 1, 1)
+    plain = SimpleFeaturePyramid(16, 8)
+    normed = SimpleFeaturePyramid(
+        16, 8, input_norm_cfg=dict(type='BN', affine=False, eps=1e-12)
+    ).double()
+    assert count(normed) == count(plain)
+    exact, far = last.double(), last.double() + offset.double()
+    for level, moved in zip(normed([exact]), normed([far]), strict=True):
+        torch.testing.assert_close(level, moved, atol=1e-4, rtol=0)
+    # A layer norm alone lets the offset drown what tells the places apart.
+    spread, drowned = (
+        plain([x])[2][:, :, 2:-2, 2:-2].std(dim=(0, 2, 3)).mean()
+        for x in (last, last + offset)
+    )
+    assert drowned < spread / 20
+
+
 def test_simple_pyramid_gives_float32_under_autocast():
     neck = SimpleFeaturePyramid(16, 8)
     last = torch.randn(1, 16, 4, 4)

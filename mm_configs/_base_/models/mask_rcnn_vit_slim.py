@@ -1,7 +1,9 @@
 """Mask R-CNN on ViT-Ti/16 with slim heads, for a 384 x 384 canvas and a CPU.
 
 Global attention, fixed positions, 128 channels, fewer proposals and samples, and four
-points a bin of RoIAlign, whose backward pass is else a quarter of a step on a CPU.
+points a bin of RoIAlign, whose backward pass is else a quarter of a step on a CPU. The
+pyramid's input is standardised: else the offset that the tokens of a pretrained ViT
+share hides what tells them apart for longer than a short schedule lasts.
 """
 
 _base_ = './mask_rcnn_vit.py'
@@ -16,7 +18,11 @@ model = dict(
         global_blocks=(),
         drop_path_rate=0.0,
     ),
-    neck=dict(in_channels=192, out_channels=128),
+    neck=dict(
+        in_channels=192,
+        out_channels=128,
+        input_norm_cfg=dict(type='SyncBN', affine=False),
+    ),
     rpn_head=dict(in_channels=128, feat_channels=128, num_convs=1),
     roi_head=dict(
         bbox_roi_extractor=extractor,
