@@ -1,19 +1,15 @@
 """The whole chain on toy scenes: pretrain, fine-tune twice, test, compare.
 
 Started by tools/quickstart.sh. Every stage is a command of this project, printed before
-it runs; a stage that is done is not done again, an interrupted one goes on.
+it runs; a stage that is done is not done again, an interrupted one goes on. The two
+starts of a task are trained side by side.
 """
 
 import argparse
 import json
 import os
-import re
-import shlex
-import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +23,7 @@ from ccmim.checkpoints import load_file
 from ccmim.data.image import decode_image
 from ccmim.data.sources import open_source
 from ccmim.data.toy_scenes import write_toy_scenes
+from ccmim.experiments import Stage, StageError, run_stages, shown
 from ccmim.registry import MODELS
 from ccmim.report import reconstruction_sheet
 from ccmim.report.html import Figure, write_report
@@ -85,17 +82,17 @@ def main() -> None:
 
     weights, commands = pretrain(out, photos, budget)
     draw_masks(out, weights, photos)
-    results: dict[str, dict[str, float]] = {}
-    for start in STARTS:
-        metrics = {}
-        for task in TASKS:
-            checkpoint = weights if start == 'ccmim' else None
-            metrics[task], run = transfer(out, task, start, checkpoint, budget)
-            commands += run
-        results[start] = {
-            name: factor * metrics[task][key]
+    metrics = {}
+    for task in TASKS:
+        metrics[task], run = transfer(out, task, weights, photos, budget)
+        commands += run
+    results = {
+        start: {
+            name: factor * metrics[task][start][key]
             for name, (task, key, factor) in METRICS.items()
         }
+        for start in STARTS
+    }
     finish(out, results, commands, budget, photos, time.time() - started)
 
 
@@ -120,72 +117,37 @@ def pretrain(out: Path, photos: Path, budget: Budget) -> tuple[Path, list[str]]:
     ]
     command = ['tools/train.py', 'mm_configs/demo/ccmim_toy.py', '--work-dir', work]
     command += ['--resume', '--cfg-options', *options]
-    run('Pretraining with ccMIM', command, weights, str(photos))
+    run_stages([Stage('Pretraining with ccMIM', command, weights, str(photos))], ROOT)
     return weights, [shown(command)]
 
 
 def transfer(
-    out: Path, task: str, start: str, checkpoint: Path | None, budget: Budget
-) -> tuple[dict[str, float], list[str]]:
-    """Fine-tune and test one task from one start; metrics and commands."""
-    work = out / f'{task}_{start}'
-    config = f'mm_configs/demo/{TASKS[task]}.py'
+    out: Path, task: str, weights: Path, photos: Path, budget: Budget
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """Fine-tune and test one task from each start; metrics by start, and commands."""
     iters = getattr(budget, task)
-    options = [f'train_cfg.max_iters={iters}']
-    if checkpoint:
-        options.append(f'model.backbone.init_cfg.checkpoint={checkpoint}')
-    weights = work / f'iter_{iters}.pth'
-    train = ['tools/train.py', config, '--work-dir', work, '--cfg-options', *options]
-    name = f'{task.capitalize()}, {STARTS[start]}'
-    run(name, train, weights, str(checkpoint))
-    metrics = work / 'metrics.json'
-    test = ['tools/test.py', config, weights, '--work-dir', work, '--out', metrics]
-    test += ['--show-dir', work / 'pictures']
-    run(f'{name}: test', test, metrics, str(weights))
-    return json.loads(metrics.read_text()), [shown(train), shown(test)]
-
-
-def run(title: str, command: Sequence[object], result: Path, depends: str) -> None:
-    """Run a stage unless its result is there, made by the same command."""
-    line, stage = shown(command), Path(str(command[0])).stem
-    stamp, log = (result.parent / f'{stage}.{kind}' for kind in ('stamp', 'log'))
-    begun, done = (f'{word} {line} {depends}' for word in ('begun', 'done'))
-    before = stamp.read_text() if stamp.exists() else ''
-    if before == done and result.exists():
-        print(f'{title}: done before', flush=True)
-        return
-    if stage == 'train' and before not in ('', begun, done):
-        shutil.rmtree(result.parent)  # of other settings: nothing to go on from
-    print(f'{title}\n  {line}', flush=True)
-    result.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(begun)
-    started = time.time()
-    with log.open('w') as file:
-        process = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', *map(str, command)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for text in process.stdout:
-            file.write(text)
-            show_progress(text)
-    if process.wait():
-        sys.exit(f'\n{title} failed; the end of {log}:\n{tail(log)}')
-    stamp.write_text(done)
-    print(f'\r  took {time.time() - started:.0f} s{"":<50}', flush=True)
-
-
-def show_progress(text: str) -> None:
-    """Show one line of a training log as a short status."""
-    found = re.search(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)', text)
-    if not found:
-        return
-    loss = re.search(r' loss: (\S+)', text)
-    status = f'  {found[1]} {found[2]}, {found[3]} to go'
-    status += f', loss {loss[1]}' if loss else ''
-    print(f'\r{status:<60}', end='' if sys.stdout.isatty() else '\n', flush=True)
+    trainings, tests = [], []
+    for start, title in STARTS.items():
+        work, config = out / f'{task}_{start}', f'mm_configs/demo/{TASKS[task]}.py'
+        options, depends = [f'train_cfg.max_iters={iters}'], str(budget)
+        if start == 'ccmim':
+            depends += f' {photos}'
+            options.append(f'model.backbone.init_cfg.checkpoint={weights}')
+        result, metrics = work / f'iter_{iters}.pth', work / 'metrics.json'
+        train = ['tools/train.py', config, '--work-dir', work, '--resume']
+        train += ['--cfg-options', *options]
+        test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
+        test += ['--show-dir', work / 'pictures']
+        name = f'{task.capitalize()}, {title}'
+        trainings.append(Stage(name, train, result, depends))
+        tests.append(Stage(f'{name}: test', test, metrics, depends))
+    run_stages(trainings, ROOT)
+    run_stages(tests, ROOT)
+    results = {
+        start: json.loads(test.result.read_text())
+        for start, test in zip(STARTS, tests, strict=True)
+    }
+    return results, [shown(stage.command) for stage in trainings + tests]
 
 
 def draw_masks(out: Path, weights: Path, photos: Path) -> None:
@@ -254,19 +216,10 @@ def finish(
     print('  pretrain/, detection_*/, segmentation_*/   logs, weights, pictures/')
 
 
-def shown(command: Sequence[object]) -> str:
-    """Give a command as a person would type it."""
-    words = (str(word).removeprefix(f'{ROOT}/') for word in command)
-    return shlex.join(['python', *words])
-
-
-def tail(log: Path) -> str:
-    """Give the last lines of a log."""
-    return '\n'.join(log.read_text().splitlines()[-15:])
-
-
 if __name__ == '__main__':
     try:
         main()
+    except StageError as error:
+        sys.exit(f'\n{error}')
     except KeyboardInterrupt:
         sys.exit('\nInterrupted. Run it again to go on.')

@@ -1,0 +1,98 @@
+"""Stages run once, side by side; what was interrupted or changed is run again."""
+
+import re
+
+import pytest
+
+from ccmim.experiments import Stage, StageError, run_stages
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+out, seconds, code = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+begun = time.time()
+print('Iter(train) [ 3/10]  lr: 1  eta: 0:00:05  loss: 0.25', flush=True)
+time.sleep(seconds)
+if code:
+    print('it broke')
+    sys.exit(code)
+out.write_text(f'{begun} {time.time()} {os.environ["OMP_NUM_THREADS"]}')
+"""
+
+
+@pytest.fixture
+def stage(tmp_path):
+    script = tmp_path / 'train.py'
+    script.write_text(SCRIPT)
+
+    def build(name, seconds=0.0, code=0, depends=''):
+        result = tmp_path / name / 'result.txt'
+        return Stage(name, [script, result, seconds, code], result, depends)
+
+    return build
+
+
+def test_a_stage_that_is_done_is_not_run_again(stage, tmp_path, capsys):
+    run_stages([stage('a')], tmp_path)
+    first = stage('a').result.read_text()
+    assert stage('a').is_done
+    run_stages([stage('a'), stage('b')], tmp_path)
+    assert stage('a').result.read_text() == first
+    out = capsys.readouterr().out
+    assert out.count('a: done before') == 1
+    assert 'b: done before' not in out
+
+
+@pytest.mark.parametrize('change', [dict(seconds=0.01), dict(depends='other photos')])
+def test_a_training_of_other_settings_starts_in_an_empty_folder(
+    stage, tmp_path, change
+):
+    run_stages([stage('a')], tmp_path)
+    left = stage('a').result.with_name('iter_3.pth')
+    left.write_text('weights')
+    assert not stage('a', **change).is_done
+    run_stages([stage('a', **change)], tmp_path)
+    assert stage('a', **change).is_done
+    assert not left.exists()
+
+
+def test_an_interrupted_stage_finds_its_folder_as_it_was(stage, tmp_path):
+    with pytest.raises(StageError):
+        run_stages([stage('a', code=3)], tmp_path)
+    left = stage('a').result.with_name('iter_3.pth')
+    left.write_text('weights')
+    with pytest.raises(StageError):
+        run_stages([stage('a', code=3)], tmp_path)
+    assert left.exists()
+
+
+def test_a_result_that_is_gone_is_made_again(stage, tmp_path):
+    run_stages([stage('a')], tmp_path)
+    stage('a').result.unlink()
+    run_stages([stage('a')], tmp_path)
+    assert stage('a').is_done
+
+
+def test_stages_overlap_and_share_the_cores(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr('os.sched_getaffinity', lambda pid: set(range(6)))
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    stages = [stage('a', seconds=1.5), stage('b', seconds=1.5)]
+    run_stages(stages, tmp_path)
+    (begun_a, end_a, threads), (begun_b, end_b, _) = (
+        [float(word) for word in s.result.read_text().split()] for s in stages
+    )
+    assert max(begun_a, begun_b) < min(end_a, end_b)
+    assert threads == 3
+
+
+def test_a_failure_shows_the_log_and_stops_the_others(stage, tmp_path):
+    slow = stage('slow', seconds=60)
+    with pytest.raises(StageError, match=r'(?s)bad failed; the end of .*it broke'):
+        run_stages([slow, stage('bad', seconds=0.2, code=2)], tmp_path)
+    assert not slow.is_done
+
+
+def test_the_newest_progress_is_shown_short(stage, tmp_path, capsys):
+    run_stages([stage('a', seconds=1.5)], tmp_path)
+    assert stage('a').status() == 'train [ 3/10], 0:00:05 to go, loss 0.25'
+    assert re.search(r'train \[ 3/10\], 0:00:05 to go', capsys.readouterr().out)
