@@ -117,7 +117,7 @@ def pretrain(out: Path, photos: Path, budget: Budget) -> tuple[Path, list[str]]:
     ]
     command = ['tools/train.py', 'mm_configs/demo/ccmim_toy.py', '--work-dir', work]
     command += ['--resume', '--cfg-options', *options]
-    run_stages([Stage('Pretraining with ccMIM', command, weights, str(photos))], ROOT)
+    run_stages([[Stage('Pretraining', command, weights, str(photos))]], ROOT)
     return weights, [shown(command)]
 
 
@@ -126,7 +126,7 @@ def transfer(
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
     """Fine-tune and test one task from each start; metrics by start, and commands."""
     iters = getattr(budget, task)
-    trainings, tests = [], []
+    chains = []
     for start, title in STARTS.items():
         work, config = out / f'{task}_{start}', f'mm_configs/demo/{TASKS[task]}.py'
         options, depends = [f'train_cfg.max_iters={iters}'], str(budget)
@@ -139,15 +139,18 @@ def transfer(
         test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
         test += ['--show-dir', work / 'pictures']
         name = f'{task.capitalize()}, {title}'
-        trainings.append(Stage(name, train, result, depends))
-        tests.append(Stage(f'{name}: test', test, metrics, depends))
-    run_stages(trainings, ROOT)
-    run_stages(tests, ROOT)
+        chains.append(
+            [
+                Stage(name, train, result, depends),
+                Stage(f'{name}: test', test, metrics, depends),
+            ]
+        )
+    run_stages(chains, ROOT)
     results = {
         start: json.loads(test.result.read_text())
-        for start, test in zip(STARTS, tests, strict=True)
+        for start, (_, test) in zip(STARTS, chains, strict=True)
     }
-    return results, [shown(stage.command) for stage in trainings + tests]
+    return results, [shown(stage.command) for chain in chains for stage in chain]
 
 
 def draw_masks(out: Path, weights: Path, photos: Path) -> None:

@@ -1,5 +1,6 @@
 """Several runs that make one experiment."""
 
-from ccmim.experiments.stages import Stage, StageError, run_stages, shown
+from ccmim.experiments.running import StageError, run_stages
+from ccmim.experiments.stages import Stage, shown
 
 __all__ = ['Stage', 'StageError', 'run_stages', 'shown']

@@ -1,4 +1,4 @@
-"""Stages run once, side by side; what was interrupted or changed is run again."""
+"""Stages run once, in chains side by side; what was cut short is run again."""
 
 import re
 
@@ -33,10 +33,10 @@ def stage(tmp_path):
 
 
 def test_a_stage_that_is_done_is_not_run_again(stage, tmp_path, capsys):
-    run_stages([stage('a')], tmp_path)
+    run_stages([[stage('a')]], tmp_path)
     first = stage('a').result.read_text()
     assert stage('a').is_done
-    run_stages([stage('a'), stage('b')], tmp_path)
+    run_stages([[stage('a')], [stage('b')]], tmp_path)
     assert stage('a').result.read_text() == first
     out = capsys.readouterr().out
     assert out.count('a: done before') == 1
@@ -47,37 +47,45 @@ def test_a_stage_that_is_done_is_not_run_again(stage, tmp_path, capsys):
 def test_a_training_of_other_settings_starts_in_an_empty_folder(
     stage, tmp_path, change
 ):
-    run_stages([stage('a')], tmp_path)
+    run_stages([[stage('a')]], tmp_path)
     left = stage('a').result.with_name('iter_3.pth')
     left.write_text('weights')
     assert not stage('a', **change).is_done
-    run_stages([stage('a', **change)], tmp_path)
+    run_stages([[stage('a', **change)]], tmp_path)
     assert stage('a', **change).is_done
     assert not left.exists()
 
 
 def test_an_interrupted_stage_finds_its_folder_as_it_was(stage, tmp_path):
     with pytest.raises(StageError):
-        run_stages([stage('a', code=3)], tmp_path)
+        run_stages([[stage('a', code=3)]], tmp_path)
     left = stage('a').result.with_name('iter_3.pth')
     left.write_text('weights')
     with pytest.raises(StageError):
-        run_stages([stage('a', code=3)], tmp_path)
+        run_stages([[stage('a', code=3)]], tmp_path)
     assert left.exists()
 
 
 def test_a_result_that_is_gone_is_made_again(stage, tmp_path):
-    run_stages([stage('a')], tmp_path)
+    run_stages([[stage('a')]], tmp_path)
     stage('a').result.unlink()
-    run_stages([stage('a')], tmp_path)
+    run_stages([[stage('a')]], tmp_path)
     assert stage('a').is_done
+
+
+def test_what_follows_a_stage_that_is_made_again_is_made_again(stage, tmp_path):
+    run_stages([[stage('a'), stage('b')]], tmp_path)
+    before = stage('b').result.read_text()
+    stage('a').result.unlink()
+    run_stages([[stage('a'), stage('b')]], tmp_path)
+    assert stage('b').result.read_text() != before
 
 
 def test_stages_overlap_and_share_the_cores(stage, tmp_path, monkeypatch):
     monkeypatch.setattr('os.sched_getaffinity', lambda pid: set(range(6)))
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     stages = [stage('a', seconds=1.5), stage('b', seconds=1.5)]
-    run_stages(stages, tmp_path)
+    run_stages([[s] for s in stages], tmp_path)
     (begun_a, end_a, threads), (begun_b, end_b, _) = (
         [float(word) for word in s.result.read_text().split()] for s in stages
     )
@@ -85,14 +93,35 @@ def test_stages_overlap_and_share_the_cores(stage, tmp_path, monkeypatch):
     assert threads == 3
 
 
-def test_a_failure_shows_the_log_and_stops_the_others(stage, tmp_path):
-    slow = stage('slow', seconds=60)
+def test_a_chain_runs_in_order_and_no_more_chains_than_slots_at_a_time(stage, tmp_path):
+    chains = [[stage('a', 0.4), stage('b')], [stage('c')]]
+    run_stages(chains, tmp_path, slots=[{'OMP_NUM_THREADS': '7'}])
+    times = [
+        [float(word) for word in s.result.read_text().split()]
+        for chain in chains
+        for s in chain
+    ]
+    ends = [end for _, end, _ in times]
+    assert [threads for *_, threads in times] == [7, 7, 7]
+    assert ends == sorted(ends)
+    assert all(begun >= end for (begun, *_), end in zip(times[1:], ends, strict=False))
+
+
+def test_a_prefix_stands_before_every_command(stage, tmp_path):
+    run_stages([[stage('a')]], tmp_path, prefix=['env', 'OMP_NUM_THREADS=9'])
+    assert stage('a').result.read_text().endswith(' 9')
+
+
+def test_a_failure_shows_the_log_and_ends_only_its_own_chain(stage, tmp_path):
+    slow, bad, after = stage('slow', 1.0), stage('bad', code=2), stage('after')
     with pytest.raises(StageError, match=r'(?s)bad failed; the end of .*it broke'):
-        run_stages([slow, stage('bad', seconds=0.2, code=2)], tmp_path)
-    assert not slow.is_done
+        run_stages([[slow], [bad, after]], tmp_path)
+    assert slow.is_done
+    assert not bad.is_done
+    assert not after.is_done
 
 
 def test_the_newest_progress_is_shown_short(stage, tmp_path, capsys):
-    run_stages([stage('a', seconds=1.5)], tmp_path)
+    run_stages([[stage('a', seconds=1.5)]], tmp_path)
     assert stage('a').status() == 'train [ 3/10], 0:00:05 to go, loss 0.25'
     assert re.search(r'train \[ 3/10\], 0:00:05 to go', capsys.readouterr().out)
