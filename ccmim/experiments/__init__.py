@@ -1,6 +1,21 @@
 """Several runs that make one experiment."""
 
+from ccmim.experiments.comparison import Arm, Comparison
+from ccmim.experiments.plots import plot_scores
 from ccmim.experiments.running import StageError, run_stages
+from ccmim.experiments.scores import Score, markdown, read_csv, write_csv
 from ccmim.experiments.stages import Stage, shown
 
-__all__ = ['Stage', 'StageError', 'run_stages', 'shown']
+__all__ = [
+    'Arm',
+    'Comparison',
+    'Score',
+    'Stage',
+    'StageError',
+    'markdown',
+    'plot_scores',
+    'read_csv',
+    'run_stages',
+    'shown',
+    'write_csv',
+]

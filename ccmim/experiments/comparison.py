@@ -1,0 +1,166 @@
+"""Every arm on every task with every seed, as chains of stages."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ccmim.experiments.scores import METRICS, Score
+from ccmim.experiments.stages import Stage
+
+_FILES = ('.pth', '.pt', '.safetensors')
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to begin, one row of the table.
+
+    Attributes:
+        name: What the table calls it.
+        source: Nothing for random weights, a pretraining config to be run with each
+            seed, or a checkpoint that serves all seeds.
+
+    Raises:
+        ValueError: If the source is neither.
+    """
+
+    name: str
+    source: str = ''
+
+    def __post_init__(self) -> None:
+        """Check the source."""
+        path = Path(self.source)
+        known = path.suffix == '.py' or path.suffix in _FILES
+        if self.source and not (known and path.is_file()):
+            raise ValueError(
+                f'{self.name}={self.source}: give a pretraining config (.py) or a '
+                f'checkpoint ({", ".join(_FILES)}) that exists'
+            )
+
+    @property
+    def is_pretrained_here(self) -> bool:
+        """Whether the source is a config."""
+        return self.source.endswith('.py')
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    Attributes:
+        arms: The rows; differences are to the first.
+        tasks: Configs to fine-tune and test, by name.
+        seeds: Seeds; seed s of an arm's pretraining goes with seed s of each task.
+        out: Folder for everything.
+        pretrain_options: ``KEY=VALUE`` changes of all pretraining configs.
+        options: ``KEY=VALUE`` changes of all tasks.
+
+    Raises:
+        ValueError: If there is nothing to compare, a config does not exist or names
+            are not unique.
+    """
+
+    arms: Sequence[Arm]
+    tasks: dict[str, str]
+    seeds: Sequence[int]
+    out: Path
+    pretrain_options: Sequence[str] = field(default_factory=tuple)
+    options: Sequence[str] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Check that all can be run."""
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names) or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError('the names of the arms and the seeds must be unique')
+        if not (names and self.tasks and self.seeds):
+            raise ValueError('a comparison needs an arm, a task and a seed')
+        for config in self.tasks.values():
+            if not Path(config).is_file():
+                raise ValueError(f'config {config} does not exist')
+
+    def pretrainings(self) -> list[list[Stage]]:
+        """List the chains to run first."""
+        return [
+            [self._pretraining(arm, seed)]
+            for arm in self.arms
+            if arm.is_pretrained_here
+            for seed in self.seeds
+        ]
+
+    def transfers(self) -> list[list[Stage]]:
+        """List the chains to run then, of all arms whose weights are there."""
+        return [
+            self._transfer(arm, task, seed)
+            for seed in self.seeds  # so that a table with one seed is there early
+            for task in self.tasks
+            for arm in self.arms
+            if not arm.source or self._weights(arm, seed).is_file()
+        ]
+
+    def scores(self) -> list[Score]:
+        """Read the results that are there."""
+        found = []
+        for arm in self.arms:
+            for task in self.tasks:
+                for seed in self.seeds:
+                    *_, test = self._transfer(arm, task, seed)
+                    if not test.result.is_file():
+                        continue
+                    metrics = json.loads(test.result.read_text())
+                    found += [
+                        Score(arm.name, task, seed, name, factor * metrics[key])
+                        for key, (name, factor) in METRICS.items()
+                        if key in metrics
+                    ]
+        return found
+
+    def _weights(self, arm: Arm, seed: int) -> Path:
+        if arm.is_pretrained_here:
+            return self._pretraining(arm, seed).result
+        return Path(arm.source)
+
+    def _pretraining(self, arm: Arm, seed: int) -> Stage:
+        work = self.out / f'{arm.name}_seed{seed}' / 'pretraining'
+        options = [f'randomness.seed={seed}', *self.pretrain_options]
+        return Stage(
+            f'{arm.name}, seed {seed}: pretraining',
+            _train(arm.source, work, options),
+            work / _last(arm.source, self.pretrain_options),
+        )
+
+    def _transfer(self, arm: Arm, task: str, seed: int) -> list[Stage]:
+        config, work = self.tasks[task], self.out / f'{arm.name}_seed{seed}' / task
+        options = [f'randomness.seed={seed}', *self.options]
+        if arm.source:
+            weights = self._weights(arm, seed)
+            options.append(f'model.backbone.init_cfg.checkpoint={weights}')
+        name = f'{arm.name}, seed {seed}: {task}'
+        result, metrics = work / _last(config, self.options), work / 'metrics.json'
+        depends = ' '.join(self.pretrain_options) if arm.is_pretrained_here else ''
+        test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
+        if self.options:
+            test += ['--cfg-options', *self.options]
+        return [
+            Stage(name, _train(config, work, options), result, depends),
+            Stage(f'{name}: test', test, metrics, depends),
+        ]
+
+
+def _train(config: str, work: Path, options: Sequence[str]) -> list[object]:
+    command = ['tools/train.py', config, '--work-dir', work, '--resume']
+    return [*command, '--cfg-options', *options]
+
+
+def _last(config: str, options: Sequence[str]) -> str:
+    """Name the checkpoint at the end of a run."""
+    cfg = Config.fromfile(config)
+    length = cfg.train_cfg.to_dict()
+    for option in options:
+        key, _, value = option.partition('=')
+        if key.startswith('train_cfg.max_'):
+            length[key.removeprefix('train_cfg.')] = int(value)
+    if 'max_epochs' in length:
+        return f'epoch_{length["max_epochs"]}.pth'
+    return f'iter_{length["max_iters"]}.pth'

@@ -1,0 +1,159 @@
+"""Scores of a comparison: means, spreads and paired differences."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+# What tools/test.py calls a metric -> its name in a table and its factor to per cent.
+METRICS = {
+    'coco/bbox_mAP': ('box AP', 100),
+    'coco/segm_mAP': ('mask AP', 100),
+    'mIoU': ('mIoU', 1),
+    'accuracy/top1': ('top-1', 1),
+}
+
+
+class Score(NamedTuple):
+    """One figure of one run.
+
+    Attributes:
+        arm: How the run began.
+        task: On what it was tested.
+        seed: Its seed.
+        metric: What was measured.
+        value: In per cent.
+    """
+
+    arm: str
+    task: str
+    seed: int
+    metric: str
+    value: float
+
+
+class Estimate(NamedTuple):
+    """The mean of some runs.
+
+    Attributes:
+        mean: Their mean.
+        spread: Standard deviation between them; nan for one run.
+        half_width: Of the 95 % confidence interval of the mean, by Student's t, which
+            takes the runs for normal; nan for one run.
+        count: Number of runs.
+    """
+
+    mean: float
+    spread: float
+    half_width: float
+    count: int
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Estimate the mean of runs from at least one value."""
+    count, mean = len(values), float(np.mean(values))
+    if count < 2:
+        return Estimate(mean, float('nan'), float('nan'), count)
+    spread = float(np.std(values, ddof=1))
+    half = float(stats.t.ppf(0.975, count - 1)) * spread / count**0.5
+    return Estimate(mean, spread, half, count)
+
+
+def difference(
+    scores: Sequence[Score], arm: str, reference: str, task: str, metric: str
+) -> Estimate | None:
+    """Estimate how far an arm is ahead of the reference, seed by seed.
+
+    Args:
+        scores: All scores.
+        arm: Whose lead.
+        reference: Over whom.
+        task: On what.
+        metric: By what measure.
+
+    Returns:
+        The estimate over the seeds that both have; None if there is no such seed.
+    """
+    ours, theirs = (
+        {s.seed: s.value for s in scores if s[:2] == (a, task) and s.metric == metric}
+        for a in (arm, reference)
+    )
+    common = sorted(ours.keys() & theirs.keys())
+    return estimate([ours[i] - theirs[i] for i in common]) if common else None
+
+
+def columns(scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """List the pairs of task and metric, in the order in which they come."""
+    return list(dict.fromkeys((s.task, s.metric) for s in scores))
+
+
+def markdown(scores: Sequence[Score], arms: Sequence[str]) -> str:
+    """Write the table of means and that of differences to the first arm.
+
+    Args:
+        scores: All scores; what is missing is marked 'not run'.
+        arms: The rows.
+
+    Returns:
+        Markdown.
+    """
+    heads = columns(scores)
+    titles = [f'{task}: {metric}' for task, metric in heads]
+    means, leads = [], []
+    for arm in arms:
+        cells = []
+        for task, metric in heads:
+            values = [
+                s.value for s in scores if s[:2] == (arm, task) and s.metric == metric
+            ]
+            cells.append(_mean(estimate(values)) if values else 'not run')
+        means.append([arm, *cells])
+        found = [difference(scores, arm, arms[0], *head) for head in heads]
+        leads.append([arm, *(_lead(lead) if lead else 'not run' for lead in found)])
+    text = 'Mean and standard deviation over seeds (number of runs):\n\n'
+    text += _table(['', *titles], means)
+    if len(arms) > 1:
+        text += (
+            f'\nDifference to {arms[0]}, paired by seed, with the 95 % confidence '
+            "interval of its mean (Student's t):\n\n"
+        )
+        text += _table(['', *titles], leads[1:])
+    return text
+
+
+def write_csv(scores: Sequence[Score], file: Path) -> None:
+    """Write every score, one a line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(Score._fields)
+    writer.writerows((*s[:4], f'{s.value:.4f}') for s in scores)
+    file.write_text(text.getvalue())
+
+
+def read_csv(file: Path) -> list[Score]:
+    """Read what ``write_csv`` wrote."""
+    with file.open(newline='') as lines:
+        return [
+            Score(r['arm'], r['task'], int(r['seed']), r['metric'], float(r['value']))
+            for r in csv.DictReader(lines)
+        ]
+
+
+def _mean(e: Estimate) -> str:
+    spread = f' \N{PLUS-MINUS SIGN} {e.spread:.1f}' if e.count > 1 else ''
+    return f'{e.mean:.1f}{spread} ({e.count})'
+
+
+def _lead(e: Estimate) -> str:
+    if e.count < 2:
+        return f'{e.mean:+.1f} (one seed)'
+    return f'{e.mean:+.1f} [{e.mean - e.half_width:+.1f}, {e.mean + e.half_width:+.1f}]'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ['---'] * len(head), *rows]
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)

@@ -1,0 +1,140 @@
+r"""Compare ways to begin on dense tasks: arms x tasks x seeds to one table.
+
+    python tools/compare.py \
+        --arms random mae=mm_configs/small/mae_vitt.py ccmim=CHECKPOINT \
+        --tasks penn_fudan=mm_configs/small/mask_rcnn_vitt_penn_fudan.py \
+                camvid=mm_configs/small/upernet_vitt_camvid.py \
+        --seeds 0 1 2 --out work_dirs/comparison --jobs 2
+
+An arm is 'random', a pretraining config, which is then run with each seed, or a
+checkpoint. What is done is not done again; what was interrupted goes on. Writes
+table.md, scores.csv and scores.png; differences are to the first arm.
+
+On a CPU --jobs runs share the cores; with --gpus each runs on a GPU of its own; on
+Slurm give --prefix 'srun -p PARTITION --gres=gpu:1' and as many --jobs as are allowed.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from ccmim.experiments import (
+    Arm,
+    Comparison,
+    StageError,
+    markdown,
+    plot_scores,
+    run_stages,
+    write_csv,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--arms',
+        nargs='+',
+        required=True,
+        metavar='NAME[=SOURCE]',
+        help="'random', or a name and a pretraining config or a checkpoint",
+    )
+    parser.add_argument(
+        '--tasks',
+        nargs='+',
+        required=True,
+        metavar='NAME=CONFIG',
+        help='what each arm is fine-tuned and tested on',
+    )
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/comparison'))
+    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+    parser.add_argument('--gpus', nargs='+', help='GPUs to use, one for each run')
+    parser.add_argument('--prefix', default='', help='what starts a command elsewhere')
+    parser.add_argument(
+        '--pretrain-options', nargs='+', default=[], metavar='KEY=VALUE'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='changes of all tasks',
+    )
+    parser.add_argument(
+        '--table-only', action='store_true', help='run nothing, show what is there'
+    )
+    args = parser.parse_args()
+    if args.jobs < 1:
+        parser.error('--jobs must be at least 1')
+    return args
+
+
+def plan(args: argparse.Namespace) -> Comparison:
+    """Check what the command line asks for."""
+    arms = []
+    for text in args.arms:
+        name, _, source = text.partition('=')
+        if not source and name != 'random':
+            raise ValueError(f'--arms {text}: give NAME=CONFIG or NAME=CHECKPOINT')
+        arms.append(Arm(name, source))
+    pairs = [text.partition('=') for text in args.tasks]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise ValueError(f'--tasks {wrong[0]}: give NAME=CONFIG')
+    return Comparison(
+        arms=arms,
+        tasks={name: config for name, _, config in pairs},
+        seeds=args.seeds,
+        out=args.out.resolve(),
+        pretrain_options=args.pretrain_options,
+        options=args.cfg_options,
+    )
+
+
+def main() -> None:
+    """Run what is missing and write the table."""
+    args = parse_args()
+    try:
+        comparison = plan(args)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+    slots = [{'CUDA_VISIBLE_DEVICES': gpu} for gpu in args.gpus or ()]
+    failures = []
+    if not args.table_only:
+        for chains in (comparison.pretrainings, comparison.transfers):
+            try:
+                run_stages(
+                    chains(), ROOT, slots or [{}] * args.jobs, shlex.split(args.prefix)
+                )
+            except StageError as error:
+                failures.append(str(error))
+    write(comparison)
+    if failures:
+        sys.exit('\n'.join(failures))
+
+
+def write(comparison: Comparison) -> None:
+    """Write and print what the finished runs have scored."""
+    scores = comparison.scores()
+    if not scores:
+        print('nothing has been tested yet')
+        return
+    arms, out = [arm.name for arm in comparison.arms], comparison.out
+    text = markdown(scores, arms)
+    (out / 'table.md').write_text(text)
+    write_csv(scores, out / 'scores.csv')
+    plot_scores(scores, arms, out / 'scores.png')
+    print(f'\n{text}\nwritten to {out}: table.md, scores.csv, scores.png')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit('\nInterrupted. The same command goes on.')
