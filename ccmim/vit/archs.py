@@ -55,8 +55,10 @@ def check_choices(
     Raises:
         ValueError: Naming the argument that is out of range.
     """
-    if pos_embed not in ('sincos', 'learned'):
-        raise ValueError(f"pos_embed={pos_embed!r} must be 'sincos' or 'learned'")
+    if pos_embed not in ('sincos', 'learned', 'none'):
+        raise ValueError(
+            f"pos_embed={pos_embed!r} must be 'sincos', 'learned' or 'none'"
+        )
     for name, blocks in dict(
         out_indices=out_indices, global_blocks=global_blocks
     ).items():

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.vit.rel_pos import relative_bias, table_length
+
 ALL = slice(None)
 
 
@@ -17,24 +19,57 @@ class Attention(nn.Module):
         dim: Width D.
         num_heads: Number of heads H; must divide ``dim``.
         qkv_bias: Whether queries, keys and values have a bias.
+        rel_pos_grid: Rows and columns of patches for which a table of relative
+            positions is held; none without.
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``dim``.
     """
 
-    def __init__(self, dim: int, num_heads: int, qkv_bias: bool = True) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        qkv_bias: bool = True,
+        rel_pos_grid: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         if dim % num_heads:
             raise ValueError(f'num_heads={num_heads} must divide embed_dim={dim}')
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
+        self.rel_pos_grid = rel_pos_grid
+        if rel_pos_grid:
+            self.relative_position_bias_table = nn.Parameter(
+                torch.zeros(table_length(rel_pos_grid), num_heads)
+            )
 
-    def forward(self, x: Tensor, rows: slice = ALL) -> Tensor:
-        """Mix tokens: (B, N, D) to the wanted rows (B, n, D), each from all tokens."""
+    def forward(
+        self, x: Tensor, rows: slice = ALL, grid: tuple[int, int] | None = None
+    ) -> Tensor:
+        """Mix tokens: (B, N, D) to the wanted rows (B, n, D), each from all tokens.
+
+        ``grid`` is that of the patches, for relative positions.
+        """
         if rows == ALL:
-            return self.attend(*self.heads(x))
-        return self.attend(*self._project(x[:, rows], 0, 1), *self._project(x, 1, 3))
+            q, k, v = self.heads(x)
+        else:
+            (q,), (k, v) = self._project(x[:, rows], 0, 1), self._project(x, 1, 3)
+        return self.attend(q, k, v, self.bias(x.shape[1], grid, rows))
+
+    def bias(
+        self, length: int, grid: tuple[int, int] | None, rows: slice = ALL
+    ) -> Tensor | None:
+        """Look up the bias (H, n, N) of relative positions, None if there is none.
+
+        One more token than the grid has patches is a class token in front.
+        """
+        if self.rel_pos_grid is None or grid is None:
+            return None
+        table = self.relative_position_bias_table
+        with_class = length > grid[0] * grid[1]
+        return relative_bias(table, self.rel_pos_grid, grid, with_class)[:, rows]
 
     def heads(self, x: Tensor) -> tuple[Tensor, ...]:
         """Project tokens (B, N, D) to queries, keys and values, each (B, H, N, C)."""
@@ -44,9 +79,14 @@ class Attention(nn.Module):
         """Project (B, N, D) to queries of the rows, (B, H, n, C), and keys of all."""
         return *self._project(x[:, rows], 0, 1), *self._project(x, 1, 2)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None
+    ) -> Tensor:
         """Attend, join the heads and project: queries (B, H, n, C) to (B, n, D)."""
-        x = (_plain if _plain_is_faster(q) else F.scaled_dot_product_attention)(q, k, v)
+        if bias is not None:
+            bias = bias.to(q.dtype).unsqueeze(0)  # what fused kernels take
+        fused = F.scaled_dot_product_attention
+        x = (_plain if _plain_is_faster(q) else fused)(q, k, v, bias)
         return self.proj(x.transpose(1, 2).flatten(2))
 
     def _project(self, x: Tensor, first: int, stop: int) -> tuple[Tensor, ...]:
@@ -62,7 +102,9 @@ class Attention(nn.Module):
         )
 
 
-def class_to_patch_attention(q: Tensor, k: Tensor) -> Tensor:
+def class_to_patch_attention(
+    q: Tensor, k: Tensor, bias: Tensor | None = None
+) -> Tensor:
     """Compute how much the class token attends to each patch, averaged over heads.
 
     The fused kernel never forms the attention matrix; this one row of it costs N*D
@@ -71,16 +113,18 @@ def class_to_patch_attention(q: Tensor, k: Tensor) -> Tensor:
     Args:
         q: Query of the class token, of shape (B, H, 1, C).
         k: Keys of shape (B, H, N, C), the class token first.
+        bias: Of relative positions, of shape (H, 1, N).
 
     Returns:
         Probabilities of shape (B, N - 1), at least float32; each row sums to one minus
         the class token's attention to itself.
     """
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, 1, N)
-    return _softmax(logits).mean(dim=1)[:, 0, 1:]
+    return _softmax(_logits(q, k, bias)).mean(dim=1)[:, 0, 1:]
 
 
-def patch_to_class_attention(q: Tensor, k: Tensor) -> Tensor:
+def patch_to_class_attention(
+    q: Tensor, k: Tensor, bias: Tensor | None = None
+) -> Tensor:
     """Compute how much each patch attends to the class token, averaged over heads.
 
     Unlike the row, the column needs the normaliser of every row, hence the whole
@@ -90,17 +134,21 @@ def patch_to_class_attention(q: Tensor, k: Tensor) -> Tensor:
     Args:
         q: Queries of the patches, of shape (B, H, N - 1, C).
         k: Keys of shape (B, H, N, C), the class token first.
+        bias: Of relative positions, of shape (H, N - 1, N).
 
     Returns:
         Probabilities of shape (B, N - 1), at least float32, each in [0, 1].
     """
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-    return _softmax(logits).mean(dim=1)[:, :, 0]
+    return _softmax(_logits(q, k, bias)).mean(dim=1)[:, :, 0]
 
 
-def _plain(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _logits(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-    return logits.softmax(dim=-1) @ v
+    return logits if bias is None else logits + bias
+
+
+def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    return _logits(q, k, bias).softmax(dim=-1) @ v
 
 
 def _plain_is_faster(q: Tensor) -> bool:

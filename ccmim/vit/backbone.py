@@ -17,13 +17,16 @@ from torch.utils.checkpoint import checkpoint
 
 from ccmim.registry import MODELS
 from ccmim.vit.archs import check_choices, resolve_arch, resolve_grid
-from ccmim.vit.block import Block, LayerNorm, draw_linear
+from ccmim.vit.attention import ALL
+from ccmim.vit.block import Block, LayerNorm
+from ccmim.vit.initial import draw_weights, freeze_unused
 from ccmim.vit.patches import cut_patches
 from ccmim.vit.pos_embed import (
     resample_loaded_positions,
     resample_pos_embed,
     sincos_pos_embed,
 )
+from ccmim.vit.rel_pos import require_all, resample_loaded_tables
 
 
 @MODELS.register_module()
@@ -42,7 +45,7 @@ class VisionTransformer(BaseModule):
             sizes are resampled on the fly.
         patch_size: Side P of a patch in pixels.
         in_chans: Channels of an image.
-        pos_embed: 'sincos' for fixed positions, 'learned' for trained ones.
+        pos_embed: 'sincos' for fixed positions, 'learned' for trained ones, or 'none'.
         out_indices: Blocks, counted from 0, whose feature maps ``forward`` returns.
             When empty it returns one map, of the last block after the final norm.
         out_norm: Whether the final norm is applied to each returned map.
@@ -54,6 +57,12 @@ class VisionTransformer(BaseModule):
         with_cp: Whether blocks are recomputed in the backward pass to save memory.
         mlp_ratio: Width of the MLPs in units of the width D.
         qkv_bias: Whether queries, keys and values have a bias.
+        layer_scale_init: First value of factors, one a channel, that scale each branch
+            of a block (0.1 in BEiT, 1e-5 in DINOv2); no such factors when None.
+        rel_pos_bias: Whether each block holds a table of relative positions as BEiT's
+            does: for its window, else for ``img_size``. Other sizes are resampled.
+        final_norm: Whether there is a norm after the last block.
+        norm_eps: What the norms add to the variance.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE, allow_missing=[...])``
             loads a file strictly; see ``ccmim.checkpoints.load_backbone``.
 
@@ -77,6 +86,10 @@ class VisionTransformer(BaseModule):
         with_cp: bool = False,
         mlp_ratio: float = 4.0,
         qkv_bias: bool = True,
+        layer_scale_init: float | None = None,
+        rel_pos_bias: bool = False,
+        final_norm: bool = True,
+        norm_eps: float = 1e-6,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -84,35 +97,43 @@ class VisionTransformer(BaseModule):
         self.embed_dim, self.depth = arch['embed_dim'], arch['depth']
         self.patch_size = patch_size
         self.grid = resolve_grid(img_size, patch_size)
-        check_choices(
-            self.depth,
-            pos_embed=pos_embed,
-            out_indices=out_indices,
-            global_blocks=global_blocks,
-            drop_path_rate=drop_path_rate,
-            frozen_stages=frozen_stages,
-        )
+        blocks = out_indices, global_blocks
+        check_choices(self.depth, pos_embed, *blocks, drop_path_rate, frozen_stages)
         self.out_indices, self.out_norm = tuple(out_indices), out_norm
         self.window_size, self.global_blocks = window_size, frozenset(global_blocks)
         self.frozen_stages, self.with_cp = frozen_stages, with_cp
+        self.rel_pos_bias = rel_pos_bias
 
         self.patch_embed = PatchEmbed(
             None, patch_size, in_chans, self.embed_dim, dynamic_img_pad=True
         )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dim))
-        self.pos_embed = nn.Parameter(
-            sincos_pos_embed(self.embed_dim, self.grid),
-            requires_grad=pos_embed == 'learned',
-        )
+        learned = pos_embed == 'learned'
+        table = sincos_pos_embed(self.embed_dim, self.grid)
+        if pos_embed == 'none':
+            self.register_buffer('pos_embed', torch.zeros_like(table), persistent=False)
+        else:
+            self.pos_embed = nn.Parameter(table, requires_grad=learned)
         rates = np.linspace(0, drop_path_rate, self.depth).tolist()
         self.blocks = nn.ModuleList(
-            Block(self.embed_dim, arch['num_heads'], mlp_ratio, qkv_bias, rate)
-            for rate in rates
+            Block(
+                self.embed_dim,
+                arch['num_heads'],
+                mlp_ratio,
+                qkv_bias,
+                rate,
+                layer_scale_init,
+                (self._window(i) or self.grid) if rel_pos_bias else None,
+                norm_eps,
+            )
+            for i, rate in enumerate(rates)
         )
-        self.norm = LayerNorm(self.embed_dim)
-        self._draw_weights(learned=pos_embed == 'learned')
-        self._freeze()
+        norm = LayerNorm(self.embed_dim, eps=norm_eps)
+        self.norm = norm if final_norm else nn.Identity()
+        draw_weights(self, learned)
+        freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
         self.register_load_state_dict_pre_hook(resample_loaded_positions)
+        self.register_load_state_dict_pre_hook(resample_loaded_tables)
 
     @property
     def num_layers(self) -> int:
@@ -157,18 +178,21 @@ class VisionTransformer(BaseModule):
         """Encode any subset of an image's tokens together with a class token.
 
         Args:
-            tokens: Tokens of ``embed``, of shape (B, n, D), in any order.
+            tokens: Tokens of ``embed``, of shape (B, n, D), in any order; with
+                relative positions all of an image of ``img_size``, row by row.
             class_only: Whether only the class token is wanted: the last block then
                 computes nothing else.
 
         Returns:
             Normed tokens of shape (B, 1 + n, D), the class token first; or (B, 1, D).
         """
+        if self.rel_pos_bias:
+            require_all(tokens, self.grid)
         x = self._with_class_token(tokens)
         for block in self.blocks[:-1]:
-            x = self._run(block, x)
-        rows = slice(1) if class_only else slice(None)
-        return self.norm(self._run(self.blocks[-1], x, rows))
+            x = self._run(block, x, ALL, self.grid)
+        rows = slice(1) if class_only else ALL
+        return self.norm(self._run(self.blocks[-1], x, rows, self.grid))
 
     @torch.no_grad()
     def class_attention(
@@ -189,13 +213,15 @@ class VisionTransformer(BaseModule):
             Attention averaged over heads, of shape (B, len(blocks), N), in [0, 1], in
             ascending order of the blocks.
         """
+        if self.rel_pos_bias:
+            require_all(tokens, self.grid)
         x = self._with_class_token(tokens)
         rows: list[Tensor] = []
         for i in range(max(blocks)):
-            x, scores = self.blocks[i].forward_scored(x, direction)
+            x, scores = self.blocks[i].forward_scored(x, direction, self.grid)
             if i in blocks:
                 rows.append(scores)
-        rows.append(self.blocks[max(blocks)].score(x, direction))
+        rows.append(self.blocks[max(blocks)].score(x, direction, self.grid))
         return torch.stack(rows, dim=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -208,7 +234,7 @@ class VisionTransformer(BaseModule):
             One map of shape (B, D, ceil(H / P), ceil(W / P)) for each of
             ``out_indices``, before the final norm unless ``out_norm``.
         """
-        rows, columns = self.grid_of(images)
+        rows, columns = grid = self.grid_of(images)
         wanted = self.out_indices or (self.depth - 1,)
         normed = self.out_norm or not self.out_indices
         x = self.embed(images)
@@ -216,11 +242,11 @@ class VisionTransformer(BaseModule):
             x = self._with_class_token(x)
         maps: dict[int, Tensor] = {}
         for i in range(max(wanted) + 1):
-            if self.window_size and i not in self.global_blocks:
+            if self._window(i):
                 run = self.blocks[i].forward_windows
-                x = self._run(run, x, (rows, columns), self.window_size)
+                x = self._run(run, x, grid, self.window_size)
             else:
-                x = self._run(self.blocks[i], x)
+                x = self._run(self.blocks[i], x, ALL, grid)
             if i in wanted:
                 patches = self.norm(x) if normed else x
                 patches = patches[:, -rows * columns :].transpose(1, 2)
@@ -254,38 +280,19 @@ class VisionTransformer(BaseModule):
             block.eval()
         return self
 
+    def _window(self, block: int) -> tuple[int, int] | None:
+        windowed = self.window_size and block not in self.global_blocks
+        return (self.window_size, self.window_size) if windowed else None
+
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resample_pos_embed(self.pos_embed, self.grid, grid)
 
     def _with_class_token(self, tokens: Tensor) -> Tensor:
         token = self.cls_token + self.pos_embed[:, :1]
-        token = token.to(tokens.dtype).expand(len(tokens), -1, -1)
+        token = token.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
         return torch.cat([token, tokens], dim=1)
 
     def _run(self, function: Any, *args: Any) -> Tensor:
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(function, *args, use_reentrant=False)
         return function(*args)
-
-    def _draw_weights(self, learned: bool) -> None:
-        # MAE's initialisation; a patch is embedded as if by a linear layer.
-        self.apply(draw_linear)
-        nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
-        nn.init.zeros_(self.patch_embed.proj.bias)
-        nn.init.normal_(self.cls_token, std=0.02)
-        if learned:
-            nn.init.trunc_normal_(self.pos_embed, std=0.02)
-
-    def _freeze(self) -> None:
-        unused: list[nn.Module | nn.Parameter] = []
-        if self.out_indices:
-            unused += self.blocks[max(self.out_indices) + 1 :]
-            if not self.out_norm:
-                unused.append(self.norm)
-        if self.window_size:
-            unused.append(self.cls_token)
-        if self.frozen_stages >= 0:
-            unused += [self.patch_embed, self.cls_token, self.pos_embed]
-            unused += self.blocks[: self.frozen_stages]
-        for part in unused:
-            part.requires_grad_(False)

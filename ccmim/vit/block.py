@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from timm.layers import DropPath, Mlp
+from timm.layers import DropPath, LayerScale, Mlp
 from torch import Tensor, nn
 
 from ccmim.vit.attention import (
@@ -27,6 +27,11 @@ class Block(nn.Module):
         mlp_ratio: Width of the MLP's hidden layer in units of ``dim``.
         qkv_bias: Whether queries, keys and values have a bias.
         drop_path: Probability, in [0, 1), that a sample skips a branch in training.
+        layer_scale_init: First value of the factors, one a channel, that scale each
+            branch; no such factors when None.
+        rel_pos_grid: Rows and columns of patches for which relative positions are
+            held; none when None.
+        norm_eps: What the norms add to the variance.
     """
 
     def __init__(
@@ -36,49 +41,69 @@ class Block(nn.Module):
         mlp_ratio: float = 4.0,
         qkv_bias: bool = True,
         drop_path: float = 0.0,
+        layer_scale_init: float | None = None,
+        rel_pos_grid: tuple[int, int] | None = None,
+        norm_eps: float = 1e-6,
     ) -> None:
         super().__init__()
-        self.norm1 = LayerNorm(dim)
-        self.attn = Attention(dim, num_heads, qkv_bias)
+        self.norm1 = LayerNorm(dim, eps=norm_eps)
+        self.attn = Attention(dim, num_heads, qkv_bias, rel_pos_grid)
+        self.ls1 = _layer_scale(dim, layer_scale_init)
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
-        self.norm2 = LayerNorm(dim)
+        self.norm2 = LayerNorm(dim, eps=norm_eps)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.ls2 = _layer_scale(dim, layer_scale_init)
 
-    def forward(self, x: Tensor, rows: slice = ALL) -> Tensor:
+    def forward(
+        self, x: Tensor, rows: slice = ALL, grid: tuple[int, int] | None = None
+    ) -> Tensor:
         """Transform tokens with attention among all of them.
 
         Args:
             x: Tokens of shape (B, N, D).
             rows: The tokens wanted; of the others only keys and values are formed.
+            grid: Rows and columns of the patches, for relative positions.
 
         Returns:
             The wanted tokens, of shape (B, n, D).
         """
-        return self.finish(x[:, rows], self.attn(self.norm1(x), rows))
+        return self.finish(x[:, rows], self.attn(self.norm1(x), rows, grid))
 
     def forward_windows(self, x: Tensor, grid: tuple[int, int], window: int) -> Tensor:
         """Transform patch tokens (B, N, D) of a grid with attention inside windows."""
-        return self.finish(x, attend_in_windows(self.attn, self.norm1(x), grid, window))
+        attention = partial(self.attn, grid=(window, window))
+        return self.finish(x, attend_in_windows(attention, self.norm1(x), grid, window))
 
-    def forward_scored(self, x: Tensor, direction: str) -> tuple[Tensor, Tensor]:
+    def forward_scored(
+        self, x: Tensor, direction: str, grid: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Transform tokens, the class token first, and score the patches (B, N - 1).
 
         ``direction`` is 'row' for how much the class token attends to a patch, 'column'
         for how much a patch attends to the class token, averaged over heads.
         """
         q, k, v = self.attn.heads(self.norm1(x))
-        scores = SCORES[direction](q[:, :, QUERIES[direction]], k)
-        return self.finish(x, self.attn.attend(q, k, v)), scores
+        rows, bias = QUERIES[direction], self.attn.bias(x.shape[1], grid)
+        row_bias = None if bias is None else bias[:, rows]
+        scores = SCORES[direction](q[:, :, rows], k, row_bias)
+        return self.finish(x, self.attn.attend(q, k, v, bias)), scores
 
-    def score(self, x: Tensor, direction: str) -> Tensor:
+    def score(
+        self, x: Tensor, direction: str, grid: tuple[int, int] | None = None
+    ) -> Tensor:
         """Score the patches (B, N - 1) as ``forward_scored`` does, and no more."""
-        q, k = self.attn.queries_keys(self.norm1(x), QUERIES[direction])
-        return SCORES[direction](q, k)
+        rows = QUERIES[direction]
+        q, k = self.attn.queries_keys(self.norm1(x), rows)
+        return SCORES[direction](q, k, self.attn.bias(x.shape[1], grid, rows))
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """Add the attention branch, then the MLP branch: (B, N, D) to (B, N, D)."""
-        x = x + self.drop_path(attended)
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        x = x + self.drop_path(self.ls1(attended))
+        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+
+
+def _layer_scale(dim: int, init: float | None) -> nn.Module:
+    return nn.Identity() if init is None else LayerScale(dim, init)
 
 
 def draw_linear(module: nn.Module) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from timm.layers import resample_abs_pos_embed
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:
@@ -63,7 +63,7 @@ def resample_pos_embed(
 
 
 def resample_loaded_positions(
-    module: nn.Module, state: dict[str, Any], prefix: str, *_: Any
+    module: Any, state: dict[str, Any], prefix: str, *_: Any
 ) -> None:
     """Fit a checkpoint's positions, of a square grid, to a module's grid on loading.
 

@@ -3,12 +3,14 @@
 B batch, N patches, D width; tokens here come without a class token.
 """
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def attend_in_windows(
-    attention: nn.Module, x: Tensor, grid: tuple[int, int], window: int
+    attention: Callable[[Tensor], Tensor], x: Tensor, grid: tuple[int, int], window: int
 ) -> Tensor:
     """Apply attention to each window of the grid on its own.
 
@@ -16,7 +18,7 @@ def attend_in_windows(
     take part in the attention, as in ViTDet (https://arxiv.org/abs/2203.16527).
 
     Args:
-        attention: Module that maps (B, N, D) to (B, N, D).
+        attention: What maps (B, N, D) to (B, N, D).
         x: Patch tokens of shape (B, rows * columns, D).
         grid: Rows and columns of patches.
         window: Side of a window in patches.

@@ -1,0 +1,145 @@
+"""Relative positions as BEiT adds them to the attention: one table for each block.
+
+A table for R x C patches has (2R - 1)(2C - 1) rows, one for each offset between two
+patches, then three for class token to patch, patch to class token and class token to
+itself; one column for each head H.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import brentq
+from torch import Tensor
+
+TABLE = 'relative_position_bias_table'
+
+
+def table_length(grid: tuple[int, int]) -> int:
+    """Count the rows of a table for a grid of patches."""
+    return (2 * grid[0] - 1) * (2 * grid[1] - 1) + 3
+
+
+def square_grid(length: int) -> tuple[int, int] | None:
+    """Tell the grid of a table of so many rows, None if it is of no square grid."""
+    side = (round((length - 3) ** 0.5) + 1) // 2 if length > 3 else 0
+    return (side, side) if side and table_length((side, side)) == length else None
+
+
+def relative_bias(
+    table: Tensor, held: tuple[int, int], grid: tuple[int, int], class_token: bool
+) -> Tensor:
+    """Look up what is added to the logit of each pair of tokens.
+
+    Args:
+        table: Of shape (``table_length(held)``, H).
+        held: Grid that the table is for.
+        grid: Rows and columns of the patches at hand; N of them.
+        class_token: Whether a class token precedes them.
+
+    Returns:
+        Bias of shape (H, N, N) or (H, 1 + N, 1 + N), queries before keys.
+    """
+    offsets = resample_table(table, held, grid)[:-3].T
+    (rows, columns), heads = grid, table.shape[1]
+    offsets = offsets.unflatten(1, (2 * rows - 1, 2 * columns - 1))
+    # The pair (a, b) reads offset a - b: a view, so that no index of N * N is kept.
+    pairs = offsets.unfold(1, rows, 1).unfold(2, columns, 1).flip(3, 4)
+    pairs = pairs.flatten(3).flatten(1, 2)  # (H, N, N)
+    if not class_token:
+        return pairs
+    count = rows * columns
+    from_class, to_class, itself = table[-3:].unsqueeze(-1).unsqueeze(-1)
+    pairs = torch.cat([to_class.expand(heads, count, 1), pairs], dim=2)
+    top = torch.cat([itself, from_class.expand(heads, 1, count)], dim=2)
+    return torch.cat([top, pairs], dim=1)
+
+
+def resample_table(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Fit a table to another grid.
+
+    A smaller grid takes the near offsets as they are. A larger one keeps the nearest
+    and draws the far ones apart in a geometric progression, linearly interpolated, as
+    BEiT's published fine-tuning does (https://arxiv.org/abs/2106.08254).
+
+    Args:
+        table: Of shape (``table_length(old)``, H).
+        old: Grid of ``table``.
+        new: Wanted grid.
+
+    Returns:
+        Table of shape (``table_length(new)``, H); ``table`` itself when the grids
+        agree.
+    """
+    if old == new:
+        return table
+    offsets = table[:-3].unflatten(0, (2 * old[0] - 1, 2 * old[1] - 1))
+    down, across = (
+        _interpolation(a, b).to(table) for a, b in zip(old, new, strict=True)
+    )
+    offsets = torch.einsum('ar,bc,rch->abh', down, across, offsets)
+    return torch.cat([offsets.flatten(0, 1), table[-3:]])
+
+
+def require_all(tokens: Tensor, grid: tuple[int, int]) -> None:
+    """Refuse tokens (B, n, D) that are not all patches of a grid.
+
+    Raises:
+        ValueError: If their number is another.
+    """
+    if tokens.shape[1] != grid[0] * grid[1]:
+        raise ValueError(
+            f'rel_pos_bias=True needs all {grid[0]} x {grid[1]} patches of img_size, '
+            f'got {tokens.shape[1]} tokens: hide patches by mask tokens (SimMIM, '
+            'ConMIM) and set img_size to that of the images'
+        )
+
+
+def resample_loaded_tables(
+    module: Any, state: dict[str, Any], prefix: str, *_: Any
+) -> None:
+    """Fit a checkpoint's tables, of square grids, to a module's grids on loading.
+
+    A hook for ``register_load_state_dict_pre_hook``.
+
+    Args:
+        module: Network with ``blocks``.
+        state: What is being loaded; its tables are replaced.
+        prefix: Of the module's names in ``state``.
+
+    Raises:
+        ValueError: If a table is to be resampled and is of no square grid.
+    """
+    for i, block in enumerate(module.blocks):
+        name = f'{prefix}blocks.{i}.attn.{TABLE}'
+        table, own = state.get(name), getattr(block.attn, TABLE, None)
+        if table is None or own is None or table.shape == own.shape:
+            continue
+        if table.shape[1:] != own.shape[1:]:
+            continue  # another number of heads: refused as any other shape
+        held = square_grid(len(table))
+        if held is None:
+            raise ValueError(
+                f'{name} has shape {tuple(table.shape)}, of no square grid: set '
+                'img_size to the size it was trained with'
+            )
+        state[name] = resample_table(table, held, block.attn.rel_pos_grid)
+
+
+@torch.compiler.disable  # the compiler reads neither SciPy nor a cache
+@lru_cache
+def _interpolation(old: int, new: int) -> Tensor:
+    """Compute weights (2 new - 1, 2 old - 1) from offsets of one side to another's."""
+    steps = np.arange(old)
+    if new > old > 2:
+        # Distances 1, 1 + q, 1 + q + q^2, ... of which the last is new - 1.
+        def excess(q: float) -> float:
+            return float((q ** np.arange(old - 1)).sum() - (new - 1))
+
+        ratio = brentq(excess, 1, new, xtol=1e-12)
+        steps = np.concatenate([[0], (ratio ** np.arange(old - 1)).cumsum()])
+    places = np.concatenate([-steps[:0:-1], steps])
+    wanted = np.arange(1 - new, new)
+    weights = [np.interp(wanted, places, row) for row in np.eye(2 * old - 1)]
+    return torch.from_numpy(np.stack(weights, axis=1))

@@ -1,0 +1,289 @@
+"""Weights of any project become ours with no key lost, and go back as they came."""
+
+import argparse
+
+import pytest
+import timm
+import torch
+from timm.models.beit import Beit
+
+from ccmim.checkpoints import load_backbone, load_file
+from ccmim.checkpoints.layouts import LAYOUTS, WRITABLE, read_weights, write_weights
+from ccmim.vit import VisionTransformer
+
+PARTS = {
+    'layer scale': dict(layer_scale_init=0.1),
+    'relative position bias': dict(rel_pos_bias=True),
+    'no position table': dict(pos_embed='none'),
+    'no final norm': dict(final_norm=False),
+    'no bias of queries, keys and values': dict(qkv_bias=False),
+}
+SIZES = dict(embed_dim=32, depth=2, num_heads=2)
+
+
+def draw(model):
+    """Draw all parameters, so that none hides what another does."""
+    for parameter in model.parameters():
+        spread = 0.5 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
+        torch.nn.init.normal_(parameter, std=spread)
+    return model.eval()
+
+
+def difference(weights, theirs, images):
+    """How far our features are from those of another network's function."""
+    ours = VisionTransformer(**weights.architecture.options()).eval()
+    ours.load_state_dict(weights.state, strict=True)
+    with torch.no_grad():
+        features = ours.encode(ours.embed(images)) - theirs(images)
+    return features.abs().max().item()
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a checkpoint; gives its path."""
+
+    def save(content, name='in.pth'):
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def ours(save, tiny_vit):
+    """Read the weights of a tiny backbone of ours, with the options given."""
+
+    def ours(**options):
+        vit = draw(tiny_vit(**options))
+        return read_weights(save(dict(state_dict=vit.state_dict())), num_heads=2)
+
+    return ours
+
+
+def test_timm(save, images):
+    vit = draw(timm.models.VisionTransformer(64, init_values=0.1, **SIZES))
+    weights = read_weights(save(vit.state_dict()), num_heads=2)
+    assert len(weights.state) == len(vit.state_dict()) - 2 == 34
+    assert '36 tensors, layout timm (as its keys say)' in weights.report[0]
+    assert '  left out, of the classifier: head.* (2)' in weights.report
+    assert difference(weights, vit.forward_features, images) < 1e-5
+
+
+@pytest.mark.parametrize('scale', [None, 0.1])
+@pytest.mark.parametrize('shared', [False, True])
+def test_beit(save, images, shared, scale):
+    """A pretrained one: factors, a table for each block or for all, a mask token."""
+    beit = Beit(
+        64,
+        use_abs_pos_emb=False,
+        use_rel_pos_bias=not shared,
+        use_shared_rel_pos_bias=shared,
+        init_values=scale,
+        global_pool='token',
+        **SIZES,
+    )
+    state = draw(beit).state_dict()
+    state['mask_token'] = torch.zeros(1, 1, 32)
+    state['blocks.0.attn.relative_position_index'] = torch.zeros(17, 17)
+    weights = read_weights(save(dict(module=state)))
+    assert 'layout beit' in weights.report[0]
+    assert '  left out, of pretraining only: mask_token' in weights.report
+    assert weights.architecture.num_heads == 2  # as the tables have columns
+    assert weights.architecture.pos_embed == 'none'
+    assert difference(weights, beit.forward_features, images) < 1e-5
+
+
+def test_beit_finetuned_with_a_norm_after_pooling(save, images):
+    """Its tokens have no norm, and neither have ours."""
+    beit = draw(Beit(64, use_rel_pos_bias=True, init_values=0.1, **SIZES))
+    weights = read_weights(save(beit.state_dict()))
+    assert not weights.architecture.final_norm
+    assert any('fc_norm.* (2)' in line for line in weights.report)
+    assert difference(weights, beit.forward_features, images) < 1e-5
+
+
+def test_both_kinds_of_tables_add_up(save):
+    beit = draw(Beit(64, use_rel_pos_bias=True, use_shared_rel_pos_bias=True, **SIZES))
+    weights, name = (
+        read_weights(save(beit.state_dict())),
+        'relative_position_bias_table',
+    )
+    state = beit.state_dict()
+    expected = state[f'blocks.1.attn.{name}'] + state[f'rel_pos_bias.{name}']
+    assert torch.equal(weights.state[f'blocks.1.attn.{name}'], expected)
+
+
+@pytest.mark.parametrize('blocks', ['blocks.', 'blocks.0.'])
+def test_dinov2(save, blocks):
+    """With its mask token, positions of 37 x 37, and blocks in chunks when sharded."""
+    vit = draw(timm.models.VisionTransformer(518, 14, init_values=0.1, **SIZES))
+    state = {
+        k.replace('blocks.', blocks): v
+        for k, v in vit.state_dict().items()
+        if not k.startswith('head')
+    }
+    state['mask_token'] = torch.zeros(1, 32)
+    assert state['pos_embed'].shape == (1, 1 + 37 * 37, 32)
+    weights = read_weights(save(dict(teacher=state)), num_heads=2)
+    assert 'layout dinov2' in weights.report[0]
+    assert weights.architecture.img_size == 518
+    assert weights.architecture.patch_size == 14
+    images = torch.randn(1, 3, 518, 518)
+    assert difference(weights, vit.forward_features, images) < 1e-5
+
+
+@pytest.mark.parametrize('projector', [False, True])
+def test_files_of_mae_and_of_the_published_ccmim(save, tiny_vit, projector):
+    """Encoder at top level, decoder beside it, the command line pickled with it."""
+    state = tiny_vit().state_dict()
+    extra = ['mask_token', 'decoder_embed.weight', 'decoder_blocks.0.norm1.bias']
+    extra += ['projector.0.weight'] * projector
+    model = state | dict.fromkeys(extra, torch.zeros(3))
+    args = argparse.Namespace(lr=0.1, output_dir='runs')
+    path = save(dict(model=model, optimizer=dict(state={}), epoch=7, args=args))
+    weights = read_weights(path, num_heads=2)
+    name = 'ccmim-official' if projector else 'mae'
+    assert f'layout {name} ' in weights.report[0]
+    assert weights.report[1] == '  left out, of the run: optimizer, epoch, args'
+    assert weights.report[2].startswith('  left out, of pretraining only: mask_token')
+    assert weights.architecture.pos_embed == 'sincos'
+    assert weights.state.keys() == state.keys()
+    assert all(torch.equal(weights.state[k], v) for k, v in state.items())
+
+
+def test_a_run_of_this_library(save, tiny_ccmim):
+    model = tiny_ccmim()
+    state = dict(state_dict=model.state_dict(), meta=dict(epoch=1), optimizer={})
+    weights = read_weights(save(state), num_heads=2)
+    assert 'layout ccmim ' in weights.report[0]
+    assert 'decoder.* (' in weights.report[2]
+    assert 'contrast.* (' in weights.report[2]
+    assert weights.state.keys() == model.backbone.state_dict().keys()
+
+
+def test_the_usual_heads_of_a_width_are_taken_and_said(save):
+    vit = timm.models.VisionTransformer(32, embed_dim=192, depth=1, num_heads=3)
+    weights = read_weights(save(vit.state_dict()))
+    assert weights.architecture.num_heads == 3
+    assert '  3 heads, as usual for a width of 192' in weights.report
+
+
+@pytest.mark.parametrize('ending', ['pth', 'safetensors'])
+@pytest.mark.parametrize('layout', sorted(set(WRITABLE) - {'hf', 'safetensors'}))
+def test_there_and_back_is_the_identity(ours, tmp_path, layout, ending):
+    """Also with all parts that the layout can hold beside a plain network."""
+    for held in ((), LAYOUTS[layout].holds):
+        options = {k: v for part in held for k, v in PARTS[part].items()}
+        weights = ours(**dict(dict(pos_embed='learned'), **options))
+        _there_and_back(weights, tmp_path / f'out{len(held)}.{ending}', layout)
+
+
+def _there_and_back(weights, out, layout):
+    lines = write_weights(weights, out, layout)
+    assert f' {len(weights.state)} tensors' in lines[0]
+    assert '0 missing, 0 unexpected, 0 changed' in lines[0]
+    back = read_weights(out)  # the number of heads stands in the file
+    assert back.architecture == weights.architecture
+    assert back.state.keys() == weights.state.keys()
+    assert all(torch.equal(back.state[k], v) for k, v in weights.state.items())
+    assert len(lines[1].split()[-1]) == 64
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
+def test_types_stay_as_they_are(tiny_vit, save, tmp_path, dtype):
+    weights = read_weights(save(tiny_vit().to(dtype).state_dict()), num_heads=2)
+    write_weights(weights, tmp_path / 'out.safetensors', 'safetensors')
+    back = read_weights(tmp_path / 'out.safetensors').state
+    assert all(back[k].dtype == dtype for k in back)
+    assert all(torch.equal(back[k], v) for k, v in weights.state.items())
+
+
+def test_timm_loads_what_is_written_for_it_strictly(ours, images, tmp_path):
+    weights = ours(pos_embed='learned', layer_scale_init=0.1, norm_eps=1e-6)
+    write_weights(weights, tmp_path / 'out.pth', 'timm')
+    vit = timm.models.VisionTransformer(**LAYOUTS['timm'].build(weights.architecture))
+    timm.models.load_checkpoint(vit, str(tmp_path / 'out.pth'), strict=True)
+    assert difference(weights, vit.eval().forward_features, images) < 1e-5
+
+
+def test_timms_own_sizes_load_strictly(save, tmp_path):
+    weights = read_weights(save(VisionTransformer('tiny').state_dict()))
+    write_weights(weights, tmp_path / 'out.safetensors', 'timm')
+    vit = timm.create_model('vit_tiny_patch16_224', num_classes=0)
+    result = vit.load_state_dict(load_file(tmp_path / 'out.safetensors'), strict=True)
+    assert not result.missing_keys
+    assert not result.unexpected_keys
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(pos_embed='none', rel_pos_bias=True, layer_scale_init=0.1),
+        dict(final_norm=False, qkv_bias=False),
+        dict(mlp_ratio=3.7, in_chans=4, patch_size=8),
+        dict(img_size=(64, 96)),
+    ],
+)
+def test_a_converted_file_loads_into_the_backbone_of_a_dense_task(
+    save, tiny_vit, tmp_path, options
+):
+    """As ``init_cfg`` of a detection or segmentation config names it."""
+    vit, out = draw(tiny_vit(**options)), tmp_path / 'out.safetensors'
+    size = list(options.get('img_size', ())) or None
+    weights = read_weights(save(vit.state_dict()), num_heads=2, img_size=size)
+    write_weights(weights, out, 'ccmim')
+    built = VisionTransformer(
+        **read_weights(out).architecture.options(),
+        out_indices=(0, 1),
+        init_cfg=dict(type='Pretrained', checkpoint=str(out)),
+    )
+    built.init_weights()
+    for name, value in built.state_dict().items():
+        assert torch.equal(value, vit.state_dict()[name]), name
+
+
+def test_a_converted_file_loads_into_a_detection_backbone(ours, tiny_vit, tmp_path):
+    """With windows and global blocks, at another image size."""
+    weights, out = ours(pos_embed='learned'), tmp_path / 'out.pth'
+    write_weights(weights, out, 'ccmim')
+    vit = tiny_vit(
+        img_size=128, out_indices=(1,), window_size=3, global_blocks=(1,),
+        pos_embed='learned', init_cfg=dict(type='Pretrained', checkpoint=str(out)),
+    )  # fmt: skip
+    vit.init_weights()
+    assert torch.equal(
+        vit.blocks[1].mlp.fc2.weight, weights.state['blocks.1.mlp.fc2.weight']
+    )
+    load_backbone(tiny_vit(pos_embed='learned'), out)
+
+
+def test_metadata_says_what_is_inside(ours, tmp_path):
+    import json
+
+    from safetensors import safe_open
+
+    weights, out = (
+        ours(pos_embed='learned', layer_scale_init=0.1),
+        tmp_path / 'o.safetensors',
+    )
+    lines = write_weights(weights, out, 'safetensors')
+    with safe_open(out, 'pt') as file:
+        said = json.loads(file.metadata()['ccmim'])
+    assert said['layout'] == 'safetensors'
+    assert lines[1].endswith(said['sha256'])
+    assert said['architecture']['embed_dim'] == 32
+    assert said['architecture']['layer_scale'] is True
+
+
+def test_the_checksum_is_of_names_types_shapes_and_values():
+    from ccmim.checkpoints.layouts.digest import digest
+
+    state = {'a': torch.arange(6.0), 'b': torch.zeros(2, dtype=torch.bfloat16)}
+    assert digest(dict(reversed(state.items()))) == digest(state)
+    for other in (
+        state | {'a': torch.arange(6.0).reshape(2, 3)},
+        state | {'a': torch.arange(6.0) + 1e-6},
+        state | {'b': torch.zeros(2, dtype=torch.float16)},
+        {'c' if k == 'b' else k: v for k, v in state.items()},
+    ):
+        assert digest(other) != digest(state)

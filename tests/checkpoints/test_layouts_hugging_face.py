@@ -1,0 +1,107 @@
+"""Models of transformers become ours and back, with equal features."""
+
+import pytest
+import torch
+
+from ccmim.checkpoints.layouts import read_weights, write_weights
+from ccmim.vit import VisionTransformer, sincos_pos_embed
+
+transformers = pytest.importorskip('transformers')
+SIZES = dict(
+    hidden_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=96,
+    image_size=64,
+)
+
+
+def draw(model):
+    for parameter in model.parameters():
+        spread = 0.5 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
+        torch.nn.init.normal_(parameter.data, std=spread)
+    return model.eval()
+
+
+def difference(weights, model, images):
+    vit = VisionTransformer(**weights.architecture.options()).eval()
+    vit.load_state_dict(weights.state, strict=True)
+    with torch.no_grad():
+        theirs = model(images).last_hidden_state
+        return (vit.encode(vit.embed(images)) - theirs).abs().max().item()
+
+
+@pytest.mark.parametrize('options', [dict(), dict(qkv_bias=False, layer_norm_eps=1e-3)])
+def test_a_folder_of_a_vit(tmp_path, images, options):
+    model = draw(transformers.ViTModel(transformers.ViTConfig(**SIZES, **options)))
+    model.save_pretrained(tmp_path / 'vit')
+    weights = read_weights(tmp_path / 'vit')
+    assert 'layout hf (as it says itself)' in weights.report[0]
+    assert weights.report[1:] == ['  left out, of the classifier: pooler.* (2)']
+    assert weights.architecture.norm_eps == options.get('layer_norm_eps', 1e-12)
+    assert weights.architecture.hidden_dim == 96
+    assert difference(weights, model, images) < 1e-5
+
+
+def test_a_folder_of_a_classifier_with_shards(tmp_path, images):
+    model = draw(
+        transformers.ViTForImageClassification(transformers.ViTConfig(**SIZES))
+    )
+    model.save_pretrained(tmp_path / 'vit', max_shard_size='20KB')
+    assert len(list((tmp_path / 'vit').glob('*.safetensors'))) > 1
+    weights = read_weights(tmp_path / 'vit')
+    assert weights.report[1:] == ['  left out, of the classifier: classifier.* (2)']
+    assert difference(weights, model.vit, images) < 1e-5
+
+
+def test_a_folder_of_a_pretrained_mae(tmp_path, images):
+    sizes = {f'decoder_{k}': 16 for k in ('hidden_size', 'intermediate_size')}
+    counts = {f'decoder_num_{k}': 1 for k in ('hidden_layers', 'attention_heads')}
+    config = transformers.ViTMAEConfig(**SIZES, **sizes, **counts, mask_ratio=0.0)
+    model = transformers.ViTMAEForPreTraining(config).eval()
+    # As in the published files; what the class starts with depends on its version.
+    model.vit.embeddings.position_embeddings.data = sincos_pos_embed(32, (4, 4))
+    model.save_pretrained(tmp_path / 'mae')
+    weights = read_weights(tmp_path / 'mae')
+    assert weights.architecture.pos_embed == 'sincos'
+    (line,) = weights.report[1:]
+    assert line.startswith('  left out, of pretraining only: decoder.* (')
+    vit = VisionTransformer(**weights.architecture.options()).eval()
+    vit.load_state_dict(weights.state, strict=True)
+    with torch.no_grad():
+        # With no patch hidden, in the order in which noise puts them.
+        noise = torch.arange(16.0).expand(4, 16)
+        theirs = model.vit(images, noise=noise).last_hidden_state
+        ours = vit.encode(vit.embed(images))
+    assert (ours - theirs).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize('name', ['pytorch_model.bin', 'weights.safetensors'])
+def test_a_single_file(tmp_path, images, name):
+    """Also with the names that transformers 5 has in memory."""
+    from safetensors.torch import save_file
+
+    model = draw(transformers.ViTModel(transformers.ViTConfig(**SIZES)))
+    write = torch.save if name.endswith('.bin') else save_file
+    write(model.state_dict(), tmp_path / name)
+    weights = read_weights(tmp_path / name, num_heads=2)
+    assert 'layout hf (as its keys say)' in weights.report[0]
+    assert difference(weights, model, images) < 1e-5
+
+
+def test_from_pretrained_loads_what_is_written(tmp_path, tiny_vit, images):
+    vit = draw(tiny_vit(pos_embed='learned', norm_eps=1e-5))
+    torch.save(vit.state_dict(), tmp_path / 'in.pth')
+    weights = read_weights(tmp_path / 'in.pth', num_heads=2)
+    lines = write_weights(weights, tmp_path / 'vit', 'hf')
+    assert '38 tensors, layout hf' in lines[0]  # three for each joined weight and bias
+    model, info = transformers.ViTModel.from_pretrained(
+        tmp_path / 'vit', output_loading_info=True
+    )
+    assert set(info['missing_keys']) == {'pooler.dense.weight', 'pooler.dense.bias'}
+    assert not info['unexpected_keys']
+    assert not info['mismatched_keys']
+    assert difference(weights, model.eval(), images) < 1e-5
+    back = read_weights(tmp_path / 'vit')
+    assert back.architecture == weights.architecture
+    assert all(torch.equal(back.state[k], v) for k, v in weights.state.items())

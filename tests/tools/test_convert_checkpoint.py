@@ -1,0 +1,99 @@
+"""The command converts, reports, and answers a user's mistakes with one line."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def checkpoint(tiny_vit, tmp_path):
+    state = tiny_vit().state_dict() | {'head.weight': torch.zeros(2, 32)}
+    torch.save(dict(model=state, epoch=3), tmp_path / 'in.pth')
+    return tmp_path / 'in.pth'
+
+
+@pytest.fixture
+def convert(request, monkeypatch, capsys):
+    """Run the command in this process; gives exit code, output and errors."""
+    import runpy
+
+    def convert(*arguments):
+        path = str(request.config.rootpath / 'tools/convert_checkpoint.py')
+        monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
+        try:
+            runpy.run_path(path, run_name='__main__')
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return convert
+
+
+@pytest.mark.parametrize(
+    'layout', ['ccmim', 'timm', 'mmpretrain', 'mmseg', 'safetensors', 'hf']
+)
+def test_every_layout_there_and_back(convert, checkpoint, tmp_path, layout):
+    out = tmp_path / ('out' if layout == 'hf' else 'out.safetensors')
+    code, text, _ = convert(checkpoint, out, '--to', layout, '--num-heads', 2)
+    assert code == 0
+    lines = text.splitlines()
+    assert lines[0] == f'Read {checkpoint}: 31 tensors, layout timm (as its keys say)'
+    assert lines[1:3] == [
+        '  left out, of the run: epoch',
+        '  left out, of the classifier: head.weight',
+    ]
+    count = 38 if layout == 'hf' else 30
+    assert lines[3].startswith(f'Wrote {out}: {count} tensors, layout {layout}; ')
+    assert lines[5].startswith('Build it there: ')
+
+    code, text, _ = convert(out, tmp_path / 'back.pth')
+    assert code == 0
+    before = torch.load(checkpoint)['model']
+    after = torch.load(tmp_path / 'back.pth')['state_dict']
+    assert after.keys() == before.keys() - {'head.weight'}
+    assert all(torch.equal(after[name], before[name]) for name in after)
+
+
+def test_users_mistakes_end_with_one_line_and_code_2(convert, checkpoint, tmp_path):
+    out = tmp_path / 'out.pth'
+    for arguments, message in (
+        ((checkpoint, out), 'a width of 32 has no usual number of heads: give it'),
+        ((tmp_path / 'none.pth', out), 'none.pth does not exist'),
+        ((checkpoint, out, '--from', 'mmseg'), 'of another layout than mmseg'),
+        ((checkpoint, out, '--num-heads', 5), 'num_heads=5 must divide embed_dim=32'),
+        ((checkpoint, checkpoint, '--num-heads', 2), 'there already: give --overwrite'),
+        ((checkpoint, out, '--img-size', 1, 2, 3), 'takes a side, or height and width'),
+    ):
+        code, text, errors = convert(*arguments)
+        assert code == 2, arguments
+        assert text == ''
+        assert errors.splitlines()[-1].startswith('convert_checkpoint.py: error: ')
+        assert message in errors.splitlines()[-1]
+        assert 'Traceback' not in errors
+    assert not out.exists()
+
+
+def test_overwrite_replaces(convert, checkpoint, tmp_path):
+    out = tmp_path / 'out.pth'
+    out.write_text('old')
+    arguments = (checkpoint, out, '--num-heads', 2)
+    assert convert(*arguments)[0] == 2
+    assert out.read_text() == 'old'
+    assert convert(*arguments, '--overwrite')[0] == 0
+    assert torch.load(out)['meta']['ccmim']['layout'] == 'ccmim'
+
+
+@pytest.mark.slow
+def test_the_command_runs_by_itself(request, checkpoint, tmp_path):
+    root = request.config.rootpath
+    done = subprocess.run(
+        [sys.executable, 'tools/convert_checkpoint.py', checkpoint,
+         tmp_path / 'o.pth', '--num-heads', '2'],
+        cwd=root, env={'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'Wrote' in done.stdout

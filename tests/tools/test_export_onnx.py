@@ -1,0 +1,133 @@
+"""The exported graph gives the backbone's features, and the check would see others."""
+
+import runpy
+import sys
+
+import pytest
+import torch
+
+from ccmim.checkpoints.layouts import read_weights
+from ccmim.export import onnx
+
+
+@pytest.fixture
+def checkpoint(tiny_vit, tmp_path):
+    """A network with every part, at 64 px."""
+    vit = tiny_vit(pos_embed='learned', rel_pos_bias=True, layer_scale_init=0.5)
+    for block in vit.blocks:
+        torch.nn.init.normal_(block.attn.relative_position_bias_table)
+    torch.save(vit.state_dict(), tmp_path / 'in.pth')
+    return tmp_path / 'in.pth'
+
+
+@pytest.fixture
+def export(request, monkeypatch, capsys):
+    """Run the command in this process; gives exit code, output and errors."""
+
+    def export(*arguments):
+        path = str(request.config.rootpath / 'tools/export_onnx.py')
+        monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(path, run_name='__main__')
+        return end.value.code, *capsys.readouterr()
+
+    return export
+
+
+@pytest.fixture
+def libraries():
+    for name in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(name)
+
+
+def test_features_are_those_of_the_backbone_in_batches_of_any(
+    libraries, export, checkpoint, tmp_path
+):
+    import onnxruntime
+
+    out = tmp_path / 'out.onnx'
+    code, text, _ = export(checkpoint, out, '--size', 96, 64, '--check')
+    assert code == 0, text
+    assert 'images (batch, 3, 96, 64) -> class_token, feature_map' in text
+    assert float(text.split('onnxruntime: ')[1].split()[0]) < 1e-4
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['in.pth', 'out.onnx']
+
+    from ccmim.vit import VisionTransformer
+
+    weights = read_weights(checkpoint)
+    vit = VisionTransformer(**weights.architecture.options() | {'img_size': (96, 64)})
+    vit.load_state_dict(weights.state)
+    session = onnxruntime.InferenceSession(out)
+    for batch in (1, 5):
+        images = torch.randn(batch, 3, 96, 64)
+        token, maps = session.run(None, {'images': images.numpy()})
+        with torch.no_grad():
+            expected = vit.eval().encode(vit.embed(images))
+            map_ = vit(images)[0]
+        assert (torch.from_numpy(token) - expected[:, 0]).abs().max() < 1e-4
+        assert maps.shape == (batch, 32, 6, 4)
+        assert (torch.from_numpy(maps) - map_).abs().max() < 1e-4
+
+
+def test_the_comparison_sees_other_weights(libraries, checkpoint, tmp_path):
+    features = onnx.Features(read_weights(checkpoint))
+    onnx.export_onnx(features, tmp_path / 'out.onnx')
+    assert onnx.compare_with_onnx(features, tmp_path / 'out.onnx') < 1e-4
+    features.vit.norm.bias.data += 0.01
+    difference = onnx.compare_with_onnx(features, tmp_path / 'out.onnx')
+    assert difference == pytest.approx(0.01, abs=1e-4)
+
+
+@pytest.mark.parametrize(('difference', 'code'), [(9e-5, 0), (2e-4, 1)])
+def test_a_difference_above_the_tolerance_ends_with_code_1(
+    export, checkpoint, tmp_path, monkeypatch, difference, code
+):
+    monkeypatch.setattr('ccmim.export.export_onnx', lambda *_: 1000)
+    monkeypatch.setattr('ccmim.export.compare_with_onnx', lambda *_: difference)
+    ended, text, _ = export(checkpoint, tmp_path / 'other.onnx', '--check')
+    assert ended == code
+    assert f'onnxruntime: {difference:.1e} ' in text
+    assert ('ABOVE 1e-04' in text) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('none.pth', 'out.onnx'), 'none.pth does not exist'),
+        (('in.pth', 'out.pt'), 'out.pt must end in .onnx'),
+        (('in.pth', 'old.onnx'), 'old.onnx is there already: give --overwrite'),
+        (('in.pth', 'out.onnx', '--size', '60', '64'), 'img_size=[60, 64] must be'),
+    ],
+)
+def test_users_mistakes_end_with_one_line_and_code_2(
+    export, checkpoint, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'old.onnx').write_text('old')
+    code, _, errors = export(*arguments)
+    assert code == 2
+    assert message in errors.splitlines()[-1]
+    assert (tmp_path / 'old.onnx').read_text() == 'old'
+
+
+@pytest.mark.parametrize('missing', ['onnx', 'onnxscript'])
+def test_missing_libraries_are_named(
+    export, checkpoint, tmp_path, monkeypatch, missing
+):
+    monkeypatch.setitem(sys.modules, 'onnx', torch)  # so that only one is missing
+    monkeypatch.setitem(sys.modules, missing, None)
+    code, _, errors = export(checkpoint, tmp_path / 'out.onnx')
+    assert code == 2
+    last = errors.splitlines()[-1]
+    assert f'{missing} is not installed' in last
+    assert 'pip install onnx onnxscript onnxruntime' in last
+    assert not (tmp_path / 'out.onnx').exists()
+
+
+def test_weights_too_large_for_one_file_are_refused(
+    libraries, export, checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setattr('ccmim.export.onnx.LIMIT', 1000)
+    code, _, errors = export(checkpoint, tmp_path / 'out.onnx')
+    assert code == 2
+    assert 'GB of weights: an ONNX file holds' in errors.splitlines()[-1]

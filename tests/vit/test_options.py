@@ -1,0 +1,80 @@
+"""Parts that a plain ViT does not have are there when asked for, and only then."""
+
+import pytest
+import timm
+import torch
+
+from ccmim.vit import VisionTransformer
+
+
+def test_without_options_no_parameter_is_added(tiny_vit):
+    names = set(tiny_vit().state_dict())
+    per_block = {n.split('.', 2)[2] for n in names if n.startswith('blocks.')}
+    assert per_block == {
+        f'{module}.{kind}'
+        for module in ('norm1', 'attn.qkv', 'attn.proj', 'norm2', 'mlp.fc1', 'mlp.fc2')
+        for kind in ('weight', 'bias')
+    }
+
+
+def test_layer_scale_is_timms(tiny_vit, images):
+    torch.manual_seed(3)
+    theirs = timm.models.VisionTransformer(
+        64, embed_dim=32, depth=2, num_heads=2, init_values=1e-5, num_classes=0
+    ).eval()
+    ours = tiny_vit(pos_embed='learned', layer_scale_init=1e-5).eval()
+    assert ours.blocks[1].ls2.gamma.allclose(torch.tensor(1e-5))
+    for block in theirs.blocks:  # the initial value would hide the branches
+        torch.nn.init.uniform_(block.ls1.gamma, 0.5, 2)
+        torch.nn.init.uniform_(block.ls2.gamma, 0.5, 2)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    with torch.no_grad():
+        difference = ours.encode(ours.embed(images)) - theirs.forward_features(images)
+    assert difference.abs().max() < 1e-5
+
+
+@pytest.mark.slow
+def test_features_of_dinov2_equal_timms():
+    """ViT-S/14 at 98 px: the same weights, the same features within 1e-5."""
+    theirs = timm.create_model('vit_small_patch14_dinov2', img_size=98).eval()
+    ours = VisionTransformer(
+        'small', 98, patch_size=14, pos_embed='learned', layer_scale_init=1e-5
+    ).eval()
+    for block in theirs.blocks:
+        torch.nn.init.uniform_(block.ls1.gamma, 0.5, 2)
+        torch.nn.init.uniform_(block.ls2.gamma, 0.5, 2)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    images = torch.randn(2, 3, 98, 98)
+    with torch.no_grad():
+        difference = ours.encode(ours.embed(images)) - theirs.forward_features(images)
+    assert difference.abs().max() < 1e-5
+
+
+def test_without_a_final_norm_tokens_are_those_of_the_last_block(tiny_vit, images):
+    vit, plain = tiny_vit(final_norm=False).eval(), tiny_vit().eval()
+    assert not [name for name in vit.state_dict() if name.startswith('norm.')]
+    vit.load_state_dict(
+        {k: v for k, v in plain.state_dict().items() if not k.startswith('norm.')}
+    )
+    ours = vit.encode(vit.embed(images))
+    assert torch.equal(plain.norm(ours), plain.encode(plain.embed(images)))
+
+
+def test_without_positions_shuffled_patches_give_shuffled_tokens(tiny_vit, images):
+    vit = tiny_vit(pos_embed='none').double()
+    assert 'pos_embed' not in vit.state_dict()
+    patches = images.double().unfold(2, 16, 16).unfold(3, 16, 16)
+    turned = patches.flip(2, 3).permute(0, 1, 2, 4, 3, 5).reshape(4, 3, 64, 64)
+    straight, turned = (
+        vit.encode(vit.embed(images.double())),
+        vit.encode(vit.embed(turned)),
+    )
+    torch.testing.assert_close(turned[:, 1:].flip(1), straight[:, 1:])
+    assert vit(torch.randn(1, 3, 96, 80).double())[0].shape == (1, 32, 6, 5)
+
+
+def test_the_eps_of_all_norms_is_set(tiny_vit):
+    vit = tiny_vit(norm_eps=1e-3)
+    norms = [m.eps for m in vit.modules() if isinstance(m, torch.nn.LayerNorm)]
+    assert norms == [1e-3] * 5
+    assert tiny_vit().blocks[1].norm2.eps == 1e-6

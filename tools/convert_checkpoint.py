@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Read the weights of a ViT from any project and write them for another."""
+
+import argparse
+
+from ccmim.checkpoints.layouts import (
+    READABLE,
+    WRITABLE,
+    read_weights,
+    write_weights,
+)
+
+
+def main() -> None:
+    """Parse the command line, convert and report every key."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('file', metavar='FILE', help='or a folder of Hugging Face')
+    parser.add_argument('out', metavar='OUT', help='file; a folder for --to hf')
+    parser.add_argument(
+        '--from', dest='layout', choices=READABLE, default='auto', help='its layout'
+    )
+    parser.add_argument('--to', choices=WRITABLE, default='ccmim')
+    parser.add_argument(
+        '--num-heads', type=int, metavar='H', help='if the file does not tell'
+    )
+    parser.add_argument(
+        '--img-size', type=int, nargs='+', metavar='S', help='side, or height and width'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT')
+    args = parser.parse_args()
+    size = args.img_size
+    if size and len(size) > 2:
+        parser.error('--img-size takes a side, or height and width')
+    try:
+        weights = read_weights(
+            args.file,
+            args.layout,
+            args.num_heads,
+            size[0] if size and len(size) == 1 else size,
+        )
+        written = write_weights(weights, args.out, args.to, args.overwrite)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    print(*weights.report, *written, sep='\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Write the features of a ViT as an ONNX graph: the class token and the last map."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ccmim.checkpoints.layouts import READABLE, read_weights
+from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
+from ccmim.export.onnx import Features
+
+TOLERANCE = 1e-4
+
+
+def main() -> int:
+    """Parse the command line and export; 1 when the check fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='of any known layout')
+    parser.add_argument('out', metavar='OUT.onnx', type=Path)
+    parser.add_argument('--from', dest='layout', choices=READABLE, default='auto')
+    parser.add_argument('--num-heads', type=int, metavar='H', help='if not in the file')
+    parser.add_argument(
+        '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images in pixels'
+    )
+    parser.add_argument('--check', action='store_true', help='compare with onnxruntime')
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT.onnx')
+    args = parser.parse_args()
+    try:
+        if args.out.suffix != '.onnx':
+            raise ValueError(f'{args.out} must end in .onnx')
+        if args.out.exists() and not args.overwrite:
+            raise ValueError(f'{args.out} is there already: give --overwrite')
+        weights = read_weights(args.checkpoint, args.layout, args.num_heads)
+        features = Features(weights, args.size)
+        print(*weights.report, sep='\n')
+        size = export_onnx(features, args.out)
+        print(
+            f'Wrote {args.out}: {size / 1e6:.1f} MB, images (batch, 3, '
+            f'{features.size[0]}, {features.size[1]}) -> class_token, feature_map'
+        )
+        if not args.check:
+            return 0
+        difference = compare_with_onnx(features, args.out)
+    except (ValueError, OSError, MissingLibrary) as error:
+        parser.error(str(error))
+    good = difference <= TOLERANCE
+    print(
+        f'Largest difference from PyTorch in onnxruntime: {difference:.1e} '
+        f'({"at most" if good else "ABOVE"} {TOLERANCE:.0e})'
+    )
+    return int(not good)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
