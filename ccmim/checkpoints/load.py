@@ -12,6 +12,8 @@ from ccmim.checkpoints.safe_load import load_file
 
 # Parts of pretraining and classification files that a backbone has no use for.
 NOT_BACKBONE = ('decoder.', 'contrast.', 'head.', 'fc_norm.', 'data_preprocessor.')
+# Positions of another grid are resampled while loading.
+RESAMPLED = ('pos_embed', 'relative_position_bias_table')
 
 
 def load_backbone(
@@ -48,6 +50,11 @@ def load_backbone(
         raise ValueError(
             f'{report}. Is it a ViT of this depth and with these options? A key that '
             'may be absent must be named in init_cfg.allow_missing'
+        )
+    if deeper := [name for name in unexpected if name.startswith('blocks.')]:
+        raise ValueError(
+            f'{report}. The backbone has no place for {deeper[0]}: set arch to the '
+            'depth of the checkpoint, and the options to its own'
         )
     _check_shapes(own, state, file)
     backbone.load_state_dict(
@@ -91,8 +98,8 @@ def _check_shapes(
     for name, value in own.items():
         if name not in state or state[name].shape == value.shape:
             continue
-        if name == 'pos_embed' and state[name].shape[-1] == value.shape[-1]:
-            continue  # another grid: resampled while loading
+        if name.endswith(RESAMPLED) and state[name].shape[-1] == value.shape[-1]:
+            continue
         raise ValueError(
             f'{file}: {name} has shape {tuple(state[name].shape)}, the backbone wants '
             f'{tuple(value.shape)}: set arch and patch_size to those of the checkpoint'

@@ -12,7 +12,7 @@ from ccmim.registry import OPTIM_WRAPPER_CONSTRUCTORS
 DEFAULTS = dict(
     layer_decay=1.0,
     no_decay_by_shape=True,
-    no_decay_names=('cls_token', 'pos_embed'),
+    no_decay_names=('cls_token', 'pos_embed', 'relative_position_bias_table'),
     lr_mult={},
 )
 

@@ -88,6 +88,24 @@ def test_another_image_size_resamples_positions(saved, tiny_vit):
     assert torch.equal(vit.pos_embed[:, 0], model.backbone.pos_embed[:, 0])
 
 
+def test_tables_of_relative_positions_are_resampled(tiny_vit, tmp_path):
+    trained = tiny_vit(pos_embed='none', rel_pos_bias=True)
+    torch.save(dict(state_dict=trained.state_dict()), tmp_path / 'relative.pth')
+    vit = tiny_vit(pos_embed='none', rel_pos_bias=True, img_size=96)
+    load_backbone(vit, tmp_path / 'relative.pth')
+    tables = [
+        b.attn.relative_position_bias_table for b in (*trained.blocks, *vit.blocks)
+    ]
+    assert [len(table) for table in tables] == [7 * 7 + 3] * 2 + [11 * 11 + 3] * 2
+
+
+def test_a_deeper_network_is_refused(saved, tiny_vit):
+    file, _ = saved
+    flat = tiny_vit(arch=dict(embed_dim=32, depth=1, num_heads=2))
+    with pytest.raises(ValueError, match='no place for blocks.1.attn.proj.bias'):
+        load_backbone(flat, file)
+
+
 @pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])
 @pytest.mark.parametrize('prefix', ['', 'module.', 'backbone.', 'module.backbone.'])
 def test_usual_layouts(tiny_vit, wrapper, prefix):
