@@ -48,7 +48,14 @@ class PixelReconstruction(nn.Module):
         Returns:
             Scalar, at least float32.
         """
+        return self._errors(pred, images, split).mean()
+
+    def of_each(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
+        """Compute the error of each masked patch (B, M), whose mean is the loss."""
+        return self._errors(pred, images, split).mean(dim=2)
+
+    def _errors(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
         target = take(patchify(images, self.patch_size), split.ids_masked)
         if self.norm_pix:
             target = normalise_patches(target)
-        return self.error(pred.to(target.dtype) - target).mean()
+        return self.error(pred.to(target.dtype) - target)

@@ -97,10 +97,26 @@ class MultinomialSampler(nn.Module):
 
 
 @MODELS.register_module()
+class KeepSampler(nn.Module):
+    """Show patches drawn without replacement in proportion to the scores.
+
+    MILAN's choice (https://arxiv.org/abs/2208.06049), the opposite of the others: what
+    is attended stays, and ``mask_importance_gap`` is negative.
+    """
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        order = gumbel_order(scores, torch.rand_like(scores), temperature=1.0)
+        return split_tokens(order.flip(1), mask_ratio)
+
+
+@MODELS.register_module()
 class TopKSampler(nn.Module):
     """Mask the patches of highest score, with a few of them shown as hints.
 
-    AttMask (https://arxiv.org/abs/2203.12719): without hints its "high" strategy.
+    AttMask (https://arxiv.org/abs/2203.12719): without hints its "high" strategy, with
+    them "hints". There a hint leaves one masked patch fewer; here the next in the order
+    takes its place, as the number of masked patches is that of ``mask_ratio``.
 
     Args:
         hint_ratio: Share of the masked patches, drawn at random among the highest

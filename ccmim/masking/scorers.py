@@ -21,7 +21,8 @@ class ClassAttentionScorer(nn.Module):
     the published ccMIM (``models_ccmim.py``, ``get_mask_idx``).
 
     Args:
-        blocks: Blocks to sum over: 'all', a number k for the first k, or their indices.
+        blocks: Blocks to sum over: 'all', a number k for the first k, or their indices,
+            from the end where negative: ``[-1]`` is AttMask's choice.
         direction: 'row' for class token to patch (published), 'column' for patch to
             class token (an early version of the published code).
 
@@ -44,7 +45,8 @@ class ClassAttentionScorer(nn.Module):
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """Score the patches of normalised images (B, 3, H, W): (B, N), at least 0."""
         tokens = backbone.embed(images)
-        blocks = _indices(backbone.depth if self.blocks == 'all' else self.blocks)
+        wanted = _indices(backbone.depth if self.blocks == 'all' else self.blocks)
+        blocks = sorted(i % backbone.depth for i in wanted)
         return backbone.class_attention(tokens, blocks, self.direction).sum(dim=1)
 
 

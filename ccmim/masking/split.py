@@ -14,7 +14,8 @@ class TokenSplit(NamedTuple):
 
     Attributes:
         ids_visible: Ids of the visible patches, of shape (B, V), in [0, N).
-        ids_masked: Ids of the masked patches, of shape (B, M), with V + M = N.
+        ids_masked: Ids of the masked patches, of shape (B, M), with V + M = N, or less
+            where a sampler throws patches away.
         mask: True where a patch is masked, of shape (B, N).
     """
 
@@ -24,7 +25,7 @@ class TokenSplit(NamedTuple):
 
     @property
     def ids_restore(self) -> Tensor:
-        """Where each patch stands in [visible | masked], of shape (B, N)."""
+        """Where each patch stands in [visible | masked], of shape (B, N), V + M = N."""
         return torch.cat([self.ids_visible, self.ids_masked], dim=1).argsort(dim=1)
 
 

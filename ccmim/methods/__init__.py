@@ -2,8 +2,20 @@
 
 from ccmim.methods.ccmim import CCMIM
 from ccmim.methods.conmim import ConMIM
+from ccmim.methods.densecl import DenseCL
+from ccmim.methods.hpm import HPM
 from ccmim.methods.mae import MAE
 from ccmim.methods.maskdistill import MaskDistill
+from ccmim.methods.simclr import SimCLR
 from ccmim.methods.simmim import SimMIM
 
-__all__ = ['CCMIM', 'MAE', 'ConMIM', 'MaskDistill', 'SimMIM']
+__all__ = [
+    'CCMIM',
+    'HPM',
+    'MAE',
+    'ConMIM',
+    'DenseCL',
+    'MaskDistill',
+    'SimCLR',
+    'SimMIM',
+]

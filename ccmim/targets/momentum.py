@@ -15,15 +15,16 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class SlowNetwork(nn.Module):
     """A copy of backbone and projector that follows their weights slowly.
 
-    slow = m * slow + (1 - m) * fast, where m goes from ``momentum`` to 1 as a half
-    cosine over the run. It depends on mmengine's iteration alone, and the copy is part
-    of the checkpoint, so that a resumed run goes on as it would have. In training it
-    keeps batch statistics of its own.
+    slow = m * slow + (1 - m) * fast, where m goes from ``momentum`` to
+    ``last_momentum`` as a half cosine over the run. It depends on mmengine's iteration
+    alone, and the copy is part of the checkpoint, so that a resumed run goes on as it
+    would have. In training it keeps batch statistics of its own.
 
     Args:
         backbone: The Vision Transformer to follow.
         projector: What maps its tokens (n, D) to (n, C).
         momentum: m at the first step, in [0, 1].
+        last_momentum: m at the last step, in [0, 1].
         interval: Iterations between two updates: as many as gradients are accumulated.
 
     Raises:
@@ -35,16 +36,19 @@ class SlowNetwork(nn.Module):
         backbone: nn.Module,
         projector: nn.Module,
         momentum: float = 0.996,
+        last_momentum: float = 1.0,
         interval: int = 1,
     ) -> None:
         super().__init__()
-        if not 0 <= momentum <= 1:
-            raise ValueError(f'momentum={momentum} must lie in [0, 1]')
+        for name, m in (('momentum', momentum), ('last_momentum', last_momentum)):
+            if not 0 <= m <= 1:
+                raise ValueError(f'{name}={m} must lie in [0, 1]')
         if interval < 1:
             raise ValueError(f'interval={interval} must be positive')
         self.backbone = copy.deepcopy(backbone).requires_grad_(False)
         self.projector = copy.deepcopy(projector).requires_grad_(False)
         self.momentum = momentum
+        self.last_momentum = last_momentum
         self.interval = interval
 
     def start(self, backbone: nn.Module, projector: nn.Module) -> None:
@@ -62,7 +66,8 @@ class SlowNetwork(nn.Module):
         if not self.training or iteration % self.interval:
             return
         done = max(iteration - 1, 0) / last
-        momentum = 1 - (1 - self.momentum) * (math.cos(math.pi * done) + 1) / 2
+        way = self.last_momentum - self.momentum
+        momentum = self.last_momentum - way * (math.cos(math.pi * done) + 1) / 2
         slow = [*self.backbone.parameters(), *self.projector.parameters()]
         fast = [*backbone.parameters(), *projector.parameters()]
         get_ema_multi_avg_fn(momentum)(slow, fast, None)

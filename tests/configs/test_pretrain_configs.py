@@ -18,15 +18,26 @@ METHODS = dict(
     simmim='SimMIM',
     maskdistill='MaskDistill',
     conmim='ConMIM',
+    amt_mae='MAE',
+    amt_simmim='SimMIM',
+    hpm='HPM',
+    simclr='SimCLR',
+    densecl='DenseCL',
 )
 NAME = re.compile(rf'({"|".join(METHODS)})_(vit[tsblh]|toy)')
 # Published recipes: batch, lr, betas, epochs of warm-up, masked, smallest crop, clip.
+# Those of the contrastive methods are for ResNets; here is MoCo v3's for ViTs.
 RECIPES = dict(
     ccmim=(4096, 2.4e-3, (0.9, 0.95), 40, 0.75, 0.2, None),
     mae=(4096, 2.4e-3, (0.9, 0.95), 40, 0.75, 0.2, None),
     conmim=(2048, 7.5e-4, (0.9, 0.98), 10, 0.75, 0.08, 1.0),
     maskdistill=(2048, 1.5e-3, (0.9, 0.999), 10, 0.4, 0.2, 3.0),
     simmim=(2048, 4e-4, (0.9, 0.999), 10, 0.6, 0.67, 5.0),
+    amt_mae=(4096, 2.4e-3, (0.9, 0.95), 40, 0.45, 0.2, None),
+    amt_simmim=(2048, 4e-4, (0.9, 0.999), 10, 0.44, 0.67, 5.0),
+    hpm=(4096, 2.4e-3, (0.9, 0.95), 40, 0.75, 0.2, None),
+    simclr=(4096, 2.4e-3, (0.9, 0.999), 40, None, 0.08, None),
+    densecl=(1024, 6e-4, (0.9, 0.999), 40, None, 0.2, None),
 )
 ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
 
@@ -52,6 +63,12 @@ def cfg(leaf):
     return Config.fromfile(leaf)
 
 
+def _crop(cfg):
+    """The transforms of one view."""
+    steps = cfg.train_dataloader.dataset.transform
+    return steps[0].transform if steps[0].type == 'TwoViews' else steps
+
+
 def _build(cfg):
     with torch.device('meta'), DefaultScope.overwrite_default_scope('ccmim'):
         return MODELS.build(cfg.model)
@@ -65,7 +82,8 @@ def test_name_is_content(leaf, cfg):
     assert cfg.model.type in names
     if size != 'toy':
         assert cfg.model.backbone.arch == ARCH_OF[size[-1]]
-    assert cfg.model.backbone.patch_size == (14 if size == 'vith' else 16)
+    patch = 4 if 'cifar10' in leaf.stem else 14 if size == 'vith' else 16
+    assert cfg.model.backbone.patch_size == patch
     epochs = re.search(r'_(\d+)e$', leaf.stem)
     if epochs:
         assert cfg.train_cfg.max_epochs == int(epochs[1])
@@ -85,16 +103,24 @@ def test_parts_fit_together(cfg):
         assert model.mask_token.token.shape[-1] == backbone.embed_dim
     elif hasattr(model, 'decoder'):
         assert decoder.pos_embed.shape[1] == 1 + math.prod(backbone.grid)
-    if hasattr(model, 'projector'):
-        assert model.projector.layers[0].in_features == backbone.embed_dim
+    if hasattr(model, 'slow'):
         accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
         assert cfg.model.slow.interval == accumulated
+    if hasattr(model, 'predictor'):
+        foretold = model.predictor.decoder
+        assert foretold.pos_embed.shape[1] == 1 + math.prod(backbone.grid)
+        assert foretold.embed.in_features == backbone.embed_dim
+    if hasattr(model, 'projector'):
+        first = next(m for m in model.projector.modules() if hasattr(m, 'in_features'))
+        assert first.in_features == backbone.embed_dim
     elif hasattr(model, 'contrast'):
         assert model.contrast.projector[0].in_features == backbone.embed_dim
     normalised = cfg.model.data_preprocessor  # what teachers and perturbations undo
     assert (tuple(normalised.mean), tuple(normalised.std)) == (MEAN, STD)
-    crop = cfg.train_dataloader.dataset.transform[0].size
+    crop = _crop(cfg)[0].size
     assert (crop // backbone.patch_size,) * 2 == backbone.grid
+    if not hasattr(model, 'mask_ratio'):
+        return
     scores = torch.ones(1, math.prod(backbone.grid), device='meta')
     assert model.to('meta').sampler(scores, model.mask_ratio).ids_visible.numel() > 0
 
@@ -122,18 +148,40 @@ def test_recipe(leaf, cfg):
     optimizer = cfg.optim_wrapper.optimizer
     assert cfg.auto_scale_lr.base_batch_size == batch
     assert optimizer.lr == pytest.approx(lr)
-    assert (optimizer.betas, optimizer.weight_decay) == (betas, 0.05)
-    assert cfg.model.mask_ratio == mask_ratio
+    decay = 0.05 if mask_ratio else 0.1
+    assert (optimizer.betas, optimizer.weight_decay) == (betas, decay)
+    assert cfg.model.get('mask_ratio') == mask_ratio
     assert cfg.param_scheduler[0].end == warm_up
     assert cfg.optim_wrapper.get('clip_grad') == (clip and dict(max_norm=clip))
-    crop, flip, _ = cfg.train_dataloader.dataset.transform
-    assert (crop.type, crop.scale) == ('RandomResizedCrop', (least_crop, 1.0))
-    assert flip.type == 'RandomHorizontalFlip'
+    crop, *others = _crop(cfg)
+    assert crop.scale == (least_crop, 1.0)
+    kinds = [crop.type, *(step.type for step in others)]
+    plain = ['RandomResizedCrop', 'RandomHorizontalFlip', 'ToUint8Tensor']
+    assert kinds in (plain, ['PlacedCrop'])  # which does all three
     if leaf.stem.startswith('ccmim_vitb') and cfg.model.type == 'CCMIM':
         assert 8 * cfg.train_dataloader.batch_size == 1024  # keys a step
         contrast = cfg.model.contrast
         assert (contrast.temperature, contrast.out_dim) == (0.5, 256)
         assert (contrast.grad, cfg.model.contrast_weight) == ('visible', 0.1)
+
+
+def test_scores_are_there_when_masks_need_them(leaf, cfg):
+    """AMT: the sampler changes when the maps come, which are cropped as the images."""
+    hooks = [hook for hook in cfg.custom_hooks if 'ScoreRefresh' in hook.type]
+    assert bool(hooks) == leaf.stem.startswith('amt')
+    if hooks:
+        sampler = cfg.model.sampler.get('sampler', cfg.model.sampler)
+        assert sampler.begin == hooks[0].begin
+        assert cfg.model.scorer.type == 'StoredScorer'
+        assert cfg.model.scorer.img_size == cfg.model.backbone.img_size
+        assert cfg.train_dataloader.dataset.type == 'PlacedImages'
+        assert _crop(cfg)[0].type == 'PlacedCrop'
+
+
+def test_contrastive_methods_see_two_views(leaf, cfg):
+    steps = cfg.train_dataloader.dataset.transform
+    contrastive = cfg.model.type in ('SimCLR', 'DenseCL')
+    assert ([step.type for step in steps] == ['TwoViews']) == contrastive
 
 
 def test_every_size_is_there(request):

@@ -8,7 +8,29 @@ from ccmim.checkpoints import load_file
 from ccmim.training.launch import build_runner
 
 TINY = dict(embed_dim=32, depth=2, num_heads=2)
-METHODS = ['simmim', 'maskdistill', 'conmim']
+DECODER = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)
+MASKED = {'sampler.img_size': 64, 'mask_token.dim': 32}
+# What makes the small config of each method tiny, below `model`.
+METHODS = {
+    'simmim': {**MASKED, 'decoder.in_dim': 32},
+    'maskdistill': {**MASKED, 'decoder.in_dim': 32, 'sampler.min_area': 2},
+    'conmim': {**MASKED, 'projector.in_dim': 32},
+    'amt_mae': {'decoder': DECODER, 'scorer.img_size': 64, 'sampler.begin': 1},
+    'amt_simmim': {
+        **MASKED,
+        'decoder.in_dim': 32,
+        'scorer.img_size': 64,
+        'sampler.sampler.begin': 1,
+    },
+    'hpm': {'decoder': DECODER, 'predictor': DECODER},
+    'simclr': {'projector.in_dim': 32},
+    'densecl': {
+        'projector.in_dim': 32,
+        'contrast.length': 6,
+        'dense_contrast.length': 6,
+        'dense_begin': 3,
+    },
+}
 
 
 @pytest.fixture
@@ -29,23 +51,22 @@ def config(request, image_folder, teacher):
             'work_dir': str(work_dir),
             'model.backbone.arch': TINY,
             'model.backbone.img_size': 64,
-            'model.sampler.img_size': 64,
-            'model.mask_token.dim': 32,
             'train_dataloader.batch_size': 4,
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
             'train_dataloader.pin_memory': False,
-            'train_dataloader.dataset.transform.0.size': 64,
             'train_cfg.max_epochs': 3,
             'default_hooks.checkpoint.interval': 1,
             'default_hooks.logger.interval': 1,
         }
-        part = 'projector' if method == 'conmim' else 'decoder'
-        changes[f'model.{part}.in_dim'] = 32
+        changes.update({f'model.{k}': v for k, v in METHODS[method].items()})
+        first = cfg.train_dataloader.dataset.transform[0]
+        (first.transform[0] if first.type == 'TwoViews' else first).size = 64
         if method == 'maskdistill':
-            changes['model.sampler.min_area'] = 2
             changes['model.teacher.backbone.arch'] = TINY
             changes['model.teacher.checkpoint'] = teacher
+        if method.startswith('amt'):
+            cfg.custom_hooks[-1].update(begin=1, interval=1)
         cfg.train_dataloader.dataset.data = str(image_folder)
         cfg.model.backbone.pop('arch')
         if 'teacher' in cfg.model:
@@ -70,7 +91,7 @@ def _record(runner):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_resumed_run_equals_straight_run(method, config, tmp_path):
-    """Losses and weights bit for bit, from a checkpoint after the first epoch."""
+    """Losses, weights, queues, slow networks and stored scores, bit for bit."""
     runner = build_runner(config(method, tmp_path / 'straight'))
     straight = _record(runner)
     runner.train()

@@ -1,4 +1,4 @@
-"""Tiny models of the methods with mask tokens, and a slow encoder as their oracle."""
+"""Tiny models of the methods, and a slow encoder as the oracle of theirs."""
 
 import math
 
@@ -51,6 +51,58 @@ TINY_CONMIM = dict(
     mask_ratio=0.5,
 )
 
+DECODER = dict(in_dim=32, embed_dim=16, depth=2, num_heads=2, img_size=64)
+STORED = dict(
+    type='ccmim.StoredScorer',
+    scorer=dict(type='ccmim.NormalisedAttentionScorer'),
+    img_size=64,
+)
+THROW = dict(type='ccmim.ThrowSampler', throw_ratio=0.25)
+TINY_AMT_MAE = dict(
+    type='ccmim.MAE',
+    backbone=BACKBONE,
+    scorer=STORED,
+    sampler=THROW,
+    decoder=dict(DECODER, type='ccmim.MAEDecoder'),
+    reconstruction=dict(type='ccmim.PixelReconstruction'),
+    mask_ratio=0.5,
+)
+TINY_AMT_SIMMIM = dict(
+    TINY_SIMMIM,
+    scorer=STORED,
+    sampler=dict(type='ccmim.UnitSampler', sampler=THROW, img_size=64),
+)
+TINY_HPM = dict(
+    type='ccmim.HPM',
+    backbone=BACKBONE,
+    predictor=dict(DECODER, type='ccmim.HardnessPredictor'),
+    slow=dict(momentum=0.99),
+    sampler=dict(type='ccmim.EasyToHardSampler', first=0.5, last=0.5),
+    decoder=dict(DECODER, type='ccmim.MAEDecoder'),
+    reconstruction=dict(type='ccmim.PixelReconstruction'),
+    ranking=dict(type='ccmim.HardnessRanking'),
+)
+TINY_SIMCLR = dict(
+    type='ccmim.SimCLR',
+    backbone=BACKBONE,
+    perturbation=dict(type='ccmim.ColourPerturbation'),
+    projector=dict(
+        type='ccmim.ProjectionHead', in_dim=32, hidden_dim=48, out_dim=8, num_layers=2
+    ),
+    contrast=dict(type='ccmim.TwoViewContrast', temperature=0.5),
+)
+QUEUE = dict(type='ccmim.QueueContrast', dim=8, length=12, temperature=0.5)
+TINY_DENSECL = dict(
+    TINY_SIMCLR,
+    type='ccmim.DenseCL',
+    projector=dict(type='ccmim.DenseProjection', in_dim=32, hidden_dim=48, out_dim=8),
+    contrast=QUEUE,
+    dense_contrast=QUEUE,
+    slow=dict(momentum=0.9),
+    cells=2,
+    dense_begin=0,
+)
+
 
 @pytest.fixture
 def tiny_simmim(builder):
@@ -68,6 +120,59 @@ def tiny_maskdistill(builder):
 def tiny_conmim(builder):
     """Build a tiny ConMIM, with changed arguments if any are given."""
     return builder(TINY_CONMIM)
+
+
+@pytest.fixture
+def tiny_amt_mae(builder):
+    """Build a tiny AMT on MAE that was shown four images, with changes if any."""
+    return lambda **changes: _shown(builder(TINY_AMT_MAE)(**changes))
+
+
+@pytest.fixture
+def tiny_amt_simmim(builder):
+    """Build a tiny AMT on SimMIM that was shown four images, with changes if any."""
+    return lambda **changes: _shown(builder(TINY_AMT_SIMMIM)(**changes))
+
+
+@pytest.fixture
+def tiny_hpm(builder):
+    """Build a tiny HPM, with changed arguments if any are given."""
+    return builder(TINY_HPM)
+
+
+@pytest.fixture
+def tiny_simclr(builder):
+    """Build a tiny SimCLR, with changed arguments if any are given."""
+    return builder(TINY_SIMCLR)
+
+
+@pytest.fixture
+def tiny_densecl(builder):
+    """Build a tiny DenseCL, with changed arguments if any are given."""
+    return builder(TINY_DENSECL)
+
+
+@pytest.fixture
+def views():
+    """Four pairs of views, one above the other, of shape (3, 128, 64)."""
+    return torch.randn(4, 3, 128, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def slow_block():
+    """Transform tokens by a block in plain operations."""
+    return _slow_block
+
+
+def _shown(model):
+    # Maps of five pictures, of which every step shows four, as ScoreRefreshHook would.
+    scorer = model.scorer
+    scorer.hold(5)
+    maps = (torch.arange(5 * 16) * 7919 % 256).reshape(5, 16).to(torch.uint8)
+    scorer.store(maps, torch.ones(5))
+    shown = torch.tensor([4, 0, 3, 1]), torch.tensor([[0.0, 1.0, 0.0, 1.0]] * 4)
+    scorer.register_forward_pre_hook(lambda module, _: module.show(*shown))
+    return model
 
 
 @pytest.fixture

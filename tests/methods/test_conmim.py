@@ -64,10 +64,11 @@ def _go_to(iteration, last):
     hub.update_info('max_iters', last)
 
 
+@pytest.mark.parametrize('last', [1.0, 0.95, 0.9])
 @pytest.mark.parametrize('iteration', [0, 1, 50, 100])
-def test_momentum_is_a_function_of_the_step(tiny_conmim, images, iteration):
-    """slow = m slow + (1 - m) fast; m from 0.9 to 1 as a half cosine of 100 steps."""
-    model = tiny_conmim(slow=dict(momentum=0.9))
+def test_momentum_is_a_function_of_the_step(tiny_conmim, images, iteration, last):
+    """slow = m slow + (1 - m) fast; m from 0.9 to its last as a half cosine."""
+    model = tiny_conmim(slow=dict(momentum=0.9, last_momentum=last))
     with torch.no_grad():
         for parameter in [*model.backbone.parameters(), *model.projector.parameters()]:
             parameter.add_(1.0)
@@ -76,7 +77,7 @@ def test_momentum_is_a_function_of_the_step(tiny_conmim, images, iteration):
     model.loss(images)
     # Step t was updated with the momentum of the step before it.
     done = max(iteration - 1, 0) / 100
-    share = 0.1 * (math.cos(math.pi * done) + 1) / 2
+    share = 1 - last + (last - 0.9) * (math.cos(math.pi * done) + 1) / 2
     for old, new in zip(before, model.slow.parameters(), strict=True):
         torch.testing.assert_close(new - old, torch.full_like(old, share))
 

@@ -1,0 +1,128 @@
+"""Images that know which part of which picture they show."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torchvision.transforms as T
+import torchvision.transforms.functional as F
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ccmim.data.randomness import SampleKey
+from ccmim.data.transforms import ToUint8Tensor
+from ccmim.data.unlabelled import UnlabelledImages
+from ccmim.registry import DATASETS, TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class PlacedCrop:
+    """Cut out a random part, resize it, mirror it sometimes, and tell which part it is.
+
+    The picture is that of ``RandomResizedCrop``, ``RandomHorizontalFlip`` and
+    ``ToUint8Tensor`` after the same draws.
+
+    Args:
+        size: Side of the result, or (height, width).
+        scale: Smallest and largest share of the picture's area.
+        flip_prob: How often the part is mirrored, from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        scale: Sequence[float] = (0.2, 1.0),
+        flip_prob: float = 0.5,
+    ) -> None:
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise ValueError(f'scale must be 0 < min <= max <= 1, got {scale}')
+        if not 0 <= flip_prob <= 1:
+            raise ValueError(f'flip_prob must lie in [0, 1], got {flip_prob}')
+        bicubic = T.InterpolationMode.BICUBIC
+        self._crop = T.RandomResizedCrop(size, scale, interpolation=bicubic)
+        self._flip_prob = flip_prob
+        self._to_tensor = ToUint8Tensor()
+
+    def __call__(self, image: Image.Image) -> tuple[Tensor, Tensor]:
+        """Return uint8 (3, H, W) and its place (4,), as ``crop_maps`` takes it."""
+        crop = self._crop
+        top, left, height, width = crop.get_params(image, crop.scale, crop.ratio)
+        box = top, left, height, width
+        part = F.resized_crop(image, *box, crop.size, crop.interpolation)
+        ends = [left / image.width, (left + width) / image.width]
+        if torch.rand(1) < self._flip_prob:
+            part, ends = F.hflip(part), ends[::-1]
+        place = [top / image.height, (top + height) / image.height, *ends]
+        return self._to_tensor(part), torch.tensor(place)
+
+
+@TRANSFORMS.register_module()
+class Squash:
+    """Resize (bicubic) without regard to the shape, so that all of a picture stays.
+
+    Args:
+        size: Height and width of the result.
+    """
+
+    def __init__(self, size: Sequence[int]) -> None:
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f'size must be a positive height and width, got {size}')
+        self._size = list(size)
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """Return a picture of the set size."""
+        return F.resize(image, self._size, T.InterpolationMode.BICUBIC)
+
+
+@DATASETS.register_module()
+class PlacedImages(Dataset):
+    """Unlabelled images with the place of each in its picture.
+
+    Args:
+        transform: Configs of transforms; the last is a ``PlacedCrop``.
+        kwargs: Other arguments of ``UnlabelledImages``.
+    """
+
+    def __init__(self, transform: dict | Sequence[dict], **kwargs: Any) -> None:
+        self._images = UnlabelledImages(transform=transform, **kwargs)
+        self._kwargs = kwargs
+
+    def __len__(self) -> int:
+        """Count the images, damaged ones too."""
+        return len(self._images)
+
+    @property
+    def metainfo(self) -> dict:
+        """What mmengine compares on resume, to warn when the data changed."""
+        return self._images.metainfo
+
+    def __getitem__(self, key: SampleKey | int) -> dict:
+        """Load one sample.
+
+        Args:
+            key: Key of the sample; a plain index stands for seed 0, visit 0.
+
+        Returns:
+            ``inputs``: uint8 (3, H, W) RGB. ``data_samples``: the number of its
+            picture. ``place``: (4,), see ``PlacedCrop``; methods do not take it, so
+            ``ScoreRefreshHook`` takes it out of the batches.
+        """
+        sample = self._images[key]
+        image, place = sample['inputs']
+        return dict(inputs=image, data_samples=sample['data_samples'], place=place)
+
+    def whole(self, size: Sequence[int]) -> UnlabelledImages:
+        """Give the same pictures, in the same order, whole and of one size.
+
+        Args:
+            size: Height and width of the images.
+
+        Returns:
+            Samples as ``UnlabelledImages`` gives them.
+        """
+        steps = [
+            dict(type='ccmim.Squash', size=size),
+            dict(type='ccmim.ToUint8Tensor'),
+        ]
+        return UnlabelledImages(transform=steps, **self._kwargs)

@@ -1,0 +1,34 @@
+"""Two views of each picture, for methods that contrast them."""
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ccmim.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class TwoViews:
+    """Transform a picture twice, by draws of their own.
+
+    Colours are changed on the device (``ColourPerturbation``), for all at once.
+
+    Args:
+        transform: One config or a list of configs of transforms, applied in order; the
+            last must return a tensor (``ccmim.ToUint8Tensor``).
+    """
+
+    def __init__(self, transform: dict | Sequence[dict]) -> None:
+        transforms = [transform] if isinstance(transform, dict) else transform
+        self._transforms = [TRANSFORMS.build(config) for config in transforms]
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return the views one above the other, uint8 (3, 2H, W)."""
+        return torch.cat([self._view(image) for _ in range(2)], dim=1)
+
+    def _view(self, image: Image.Image) -> Tensor:
+        for transform in self._transforms:
+            image = transform(image)
+        return image

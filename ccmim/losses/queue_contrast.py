@@ -1,0 +1,73 @@
+"""Contrast of pairs against a queue of earlier keys.
+
+n pairs, m new keys of a process, K keys in the queue, C channels of the projection.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ccmim.losses.gather import gather_constant
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class QueueContrast(nn.Module):
+    """Tell a query's key from those of earlier images.
+
+    InfoNCE of MoCo (https://arxiv.org/abs/1911.05722, eq. 1): -log(exp(q.k / T) /
+    (exp(q.k / T) + sum over the queue of exp(q.k' / T))), of unit vectors. The queue
+    holds the newest keys of all processes, is the same on each and in checkpoints.
+
+    Args:
+        dim: Channels C.
+        length: Keys K in the queue; random ones at first.
+        temperature: Divisor T of the cosine similarities.
+
+    Raises:
+        ValueError: If ``length`` or ``temperature`` is not positive.
+    """
+
+    queue: Tensor  # of shape (K, C), newest first
+
+    def __init__(
+        self, dim: int = 128, length: int = 65536, temperature: float = 0.2
+    ) -> None:
+        super().__init__()
+        if length < 1:
+            raise ValueError(f'length={length} must be positive')
+        if temperature <= 0:
+            raise ValueError(f'temperature={temperature} must be positive')
+        self.temperature = temperature
+        self.register_buffer('queue', F.normalize(torch.randn(length, dim), dim=1))
+
+    def forward(self, queries: Tensor, keys: Tensor, new: Tensor) -> Tensor:
+        """Compute the loss; in training, queue the new keys afterwards.
+
+        Args:
+            queries: Of shape (n, C).
+            keys: The positive of each query, of shape (n, C), without gradient.
+            new: What later queries are told from, of shape (m, C).
+
+        Returns:
+            Scalar, at least float32; log(1 + K) when all keys are alike.
+        """
+        queries, keys, new = (_unit(x) for x in (queries, keys, new))
+        positive = (queries * keys).sum(dim=1, keepdim=True)
+        negative = (queries @ self.queue.T).to(positive.dtype)  # (n, K)
+        logits = torch.cat([positive, negative], dim=1) / self.temperature
+        if self.training:
+            self._append(gather_constant(new))
+        target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+        return F.cross_entropy(logits, target)
+
+    def _append(self, new: Tensor) -> None:
+        # A new tensor: the backward pass still needs the old one.
+        length = len(self.queue)
+        new = new[:length].to(self.queue.dtype)
+        self.queue = torch.cat([new, self.queue[: length - len(new)]])
+
+
+def _unit(x: Tensor) -> Tensor:
+    # Exponentials of similarities lose too much in half precision.
+    return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

@@ -1,0 +1,40 @@
+"""The attention of one block of the backbone, as a matrix.
+
+B batch, N patches, H heads, n rows.
+"""
+
+import torch
+from torch import Tensor, nn
+
+ALL = slice(None)
+
+
+@torch.no_grad()
+def block_attention(
+    backbone: nn.Module, images: Tensor, block: int, rows: slice = ALL
+) -> Tensor:
+    """Compute who attends to whom in a block; no gradient.
+
+    Args:
+        backbone: The Vision Transformer.
+        images: Normalised images of shape (B, 3, H, W).
+        block: Which block, from the end where negative.
+        rows: The tokens, the class token first, whose attention is wanted.
+
+    Returns:
+        Probabilities of shape (B, H, n, 1 + N), at least float32; rows sum to one.
+    """
+    tokens, grid = backbone.embed(images), backbone.grid_of(images)
+    first = backbone.cls_token + backbone.pos_embed[:, :1]
+    first = first.to(tokens.dtype).expand(len(tokens), -1, -1)
+    x = torch.cat([first, tokens], dim=1)
+    for earlier in backbone.blocks[: block % backbone.depth]:
+        x = earlier(x, ALL, grid)
+    chosen = backbone.blocks[block]
+    q, k = chosen.attn.queries_keys(chosen.norm1(x), rows)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    bias = chosen.attn.bias(x.shape[1], grid, rows)  # of relative positions, if any
+    if bias is not None:
+        logits = logits + bias
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return logits.softmax(dim=-1, dtype=wide)

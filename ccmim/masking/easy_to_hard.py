@@ -1,0 +1,49 @@
+"""Masks that grow harder in the course of a run.
+
+B batch, N patches, M masked.
+"""
+
+import torch
+from mmengine.logging import MessageHub
+from torch import Tensor, nn
+
+from ccmim.masking.split import TokenSplit, count_visible, split_tokens
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class EasyToHardSampler(nn.Module):
+    """Mask a growing share of the highest scores, and the rest at random.
+
+    HPM (https://arxiv.org/abs/2304.05919) with predicted errors as scores.
+    The share goes linearly over the run; it depends on mmengine's iteration alone, so
+    that a resumed run goes on as it would have.
+
+    Args:
+        first: Share of the masked patches that are the highest, at the first step.
+        last: The same at the last step.
+
+    Raises:
+        ValueError: If a share lies outside [0, 1].
+    """
+
+    def __init__(self, first: float = 0.0, last: float = 0.5) -> None:
+        super().__init__()
+        for name, value in (('first', first), ('last', last)):
+            if not 0 <= value <= 1:
+                raise ValueError(f'{name}={value} must lie in [0, 1]')
+        self.first = first
+        self.last = last
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        hub = MessageHub.get_current_instance()
+        done = hub.get_info('iter', 0) / hub.get_info('max_iters', 1)
+        share = self.first + (self.last - self.first) * done
+        num_patches = scores.shape[1]
+        num_masked = num_patches - count_visible(num_patches, mask_ratio)
+        rank = scores.argsort(dim=1).argsort(dim=1)  # (B, N), N - 1 = highest
+        is_hard = rank >= num_patches - int(num_masked * share)
+        lottery = torch.rand(scores.shape, device=scores.device)  # below 1
+        order = lottery.masked_fill(is_hard, 1.0).argsort(dim=1)
+        return split_tokens(order, mask_ratio)

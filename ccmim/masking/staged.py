@@ -1,0 +1,54 @@
+"""Another way of masking at the beginning of a run.
+
+B batch, N patches.
+"""
+
+from typing import Any
+
+from mmengine.logging import MessageHub
+from torch import Tensor, nn
+
+from ccmim.masking.split import TokenSplit
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class StagedSampler(nn.Module):
+    """Use one sampler in the first epochs and another one from then on.
+
+    AMT masks at random until its scores are worth something. Which stage it is depends
+    on mmengine's epoch alone, so that a resumed run goes on as it would have.
+
+    Args:
+        first: Config of the sampler of the first epochs.
+        then: Config of the sampler of the others.
+        begin: Number of first epochs.
+        first_ratio: Share of masked patches in the first epochs; afterwards it is the
+            method's ``mask_ratio``.
+
+    Raises:
+        ValueError: If ``begin`` is negative or ``first_ratio`` not in (0, 1).
+    """
+
+    def __init__(
+        self,
+        first: dict[str, Any],
+        then: dict[str, Any],
+        begin: int,
+        first_ratio: float = 0.75,
+    ) -> None:
+        super().__init__()
+        if begin < 0:
+            raise ValueError(f'begin={begin} must not be negative')
+        if not 0 < first_ratio < 1:
+            raise ValueError(f'first_ratio={first_ratio} must lie in (0, 1)')
+        self.first = MODELS.build(first)
+        self.then = MODELS.build(then)
+        self.begin = begin
+        self.first_ratio = first_ratio
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        if MessageHub.get_current_instance().get_info('epoch', 0) < self.begin:
+            return self.first(scores, self.first_ratio)
+        return self.then(scores, mask_ratio)

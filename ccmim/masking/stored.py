@@ -1,0 +1,113 @@
+"""Scores that are computed now and then for whole pictures, and kept.
+
+B batch, I pictures of the training set, N patches.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ccmim.masking.map_crop import crop_maps
+from ccmim.registry import MODELS
+from ccmim.vit.archs import resolve_grid
+
+
+@MODELS.register_module()
+class StoredScorer(nn.Module):
+    """Score patches by maps of the whole pictures, cut out as the images were.
+
+    AMT scores its training set every 40 epochs (https://arxiv.org/abs/2211.15362); any
+    scorer can be spared its work at each step in this way. A picture costs one byte a
+    patch and four for their scale: 256 MB for ImageNet-1K at 14 x 14 patches, on the
+    device and in each checkpoint, so that a resumed run has the same maps.
+
+    ``ccmim.ScoreRefreshHook`` fills it and tells it at each step which parts of which
+    pictures come; ``ccmim.PlacedImages`` is where that is known. Until it is filled all
+    patches score alike. In evaluation mode it scores the images as they are.
+
+    Args:
+        scorer: Config of what scores the whole pictures.
+        img_size: Side or (height, width) to which whole pictures are brought.
+        patch_size: Side of a patch in pixels.
+    """
+
+    maps: Tensor  # uint8, of shape (I, N); 255 is the highest score of a picture
+    scales: Tensor  # the highest score of each picture, of shape (I,); 0 if unknown
+
+    def __init__(
+        self,
+        scorer: dict[str, Any],
+        img_size: int | Sequence[int] = 224,
+        patch_size: int = 16,
+    ) -> None:
+        super().__init__()
+        self.scorer = MODELS.build(scorer)
+        self.grid = resolve_grid(img_size, patch_size)
+        self.img_size = tuple(side * patch_size for side in self.grid)
+        num_patches = self.grid[0] * self.grid[1]
+        self.register_buffer('maps', torch.zeros(0, num_patches, dtype=torch.uint8))
+        self.register_buffer('scales', torch.zeros(0))
+        self._filled = False
+        self._shown: tuple[Tensor, Tensor] | None = None
+        self.register_load_state_dict_pre_hook(_expect)
+
+    def hold(self, num_pictures: int) -> None:
+        """Make room for so many pictures; forget all unless it is for just as many."""
+        if len(self.maps) != num_pictures:
+            self.maps = self.maps.new_zeros(num_pictures, self.maps.shape[1])
+            self.scales = self.scales.new_zeros(num_pictures)
+            self._filled = False
+
+    def measure(self, backbone: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Score whole pictures: rows for ``maps`` (B, N) and ``scales`` (B,)."""
+        scores = self.scorer(backbone, images)
+        scales = scores.amax(dim=1).clamp(min=torch.finfo(scores.dtype).tiny)
+        return (scores / scales[:, None] * 255).round().to(torch.uint8), scales
+
+    def store(self, maps: Tensor, scales: Tensor) -> None:
+        """Take up maps (I, N) and scales (I,), except where the scale is 0."""
+        scored = scales > 0
+        self.maps.copy_(torch.where(scored[:, None], maps, self.maps))
+        self.scales.copy_(torch.where(scored, scales, self.scales))
+        self._filled = True
+
+    def show(self, index: Tensor, places: Tensor) -> None:
+        """Tell what the images of the next call are.
+
+        Args:
+            index: The number of each image's picture, of shape (B,).
+            places: Of each image in its picture, as ``crop_maps`` takes them, (B, 4).
+        """
+        device = self.maps.device
+        self._shown = tuple(x.to(device, non_blocking=True) for x in (index, places))
+
+    def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """Score the patches of normalised images (B, 3, H, W): (B, N), at least 0.
+
+        Raises:
+            RuntimeError: If in training it was not told what the images are.
+        """
+        shown, self._shown = self._shown, None
+        if shown is None and not self.training:
+            return self.scorer(backbone, images)
+        if shown is None:
+            raise RuntimeError(
+                'StoredScorer does not know which images it is given: add '
+                "dict(type='ccmim.ScoreRefreshHook') to custom_hooks"
+            )
+        index, places = shown
+        grid = backbone.grid_of(images)
+        if not self._filled:
+            return self.scales.new_ones(len(index), grid[0] * grid[1])
+        maps = self.maps[index] * (self.scales[index] / 255)[:, None]
+        with torch.autocast(images.device.type, enabled=False):
+            return crop_maps(maps.unflatten(1, self.grid), places, grid)
+
+
+def _expect(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+    # How many pictures there are is known from the data, or from a checkpoint.
+    if prefix + 'scales' in state:
+        module.hold(len(state[prefix + 'scales']))
+        module._filled = bool(state[prefix + 'scales'].any())

@@ -1,0 +1,125 @@
+"""DenseCL: two views of an image recognise each other, place by place."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from ccmim.masking import take
+from ccmim.registry import MODELS
+from ccmim.targets import SlowNetwork
+
+
+@MODELS.register_module()
+class DenseCL(BaseModel):
+    """Contrast whole views and their cells (https://arxiv.org/abs/2011.09157).
+
+    Keys come from a slow copy of the network on the second view. A cell's key is that
+    of the cell with the most similar features. The published network is a ResNet with
+    7 x 7 cells; of the ViT the class token stands for the view, and squares of patches
+    are averaged to cells. It has no batch norm, so that nothing needs shuffling.
+
+    Args:
+        backbone: Config of the Vision Transformer.
+        perturbation: Config of what changes the colours of the views.
+        projector: Config of what maps the class token and cells to where they are
+            compared.
+        contrast: Config of the loss of the views, with a queue.
+        dense_contrast: Config of the loss of the cells, with a queue.
+        slow: Arguments of ``SlowNetwork``.
+        cells: Cells on a side.
+        dense_weight: Share of the loss of the cells, in [0, 1].
+        dense_begin: Steps in which that share is 0, until features tell cells apart.
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: If patches do not fill the cells or a weight is out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        perturbation: dict[str, Any],
+        projector: dict[str, Any],
+        contrast: dict[str, Any],
+        dense_contrast: dict[str, Any],
+        slow: dict[str, Any],
+        cells: int = 7,
+        dense_weight: float = 0.5,
+        dense_begin: int = 1000,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        if cells < 1 or any(side % cells for side in self.backbone.grid):
+            raise ValueError(
+                f'cells={cells} must divide the patches on a side, {self.backbone.grid}'
+            )
+        if not 0 <= dense_weight <= 1:
+            raise ValueError(f'dense_weight={dense_weight} must lie in [0, 1]')
+        self.perturbation = MODELS.build(perturbation)
+        self.projector = MODELS.build(projector)
+        self.slow = SlowNetwork(self.backbone, self.projector, **slow)
+        self.contrast = MODELS.build(contrast)
+        self.dense_contrast = MODELS.build(dense_contrast)
+        self.cells = cells
+        self.dense_weight = dense_weight
+        self.dense_begin = dense_begin
+
+    def init_weights(self) -> None:
+        """Load what ``init_cfg`` of the parts names; the slow network starts alike."""
+        super().init_weights()
+        self.slow.start(self.backbone, self.projector)
+
+    def loss(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the losses of normalised views (B, 3, 2H, W), one above the other.
+
+        B batch, S cells, D width, C channels of the projection.
+        """
+        first, second = (self.perturbation(view) for view in images.chunk(2, dim=2))
+        self.slow.follow(self.backbone, self.projector)
+        tokens = self._encode(self.backbone, first)  # (B, 1+S, D), class token first
+        queries = self.projector(tokens)  # (B, 1+S, C)
+        with torch.no_grad():
+            slow_tokens = self._encode(self.slow.backbone, second)
+            keys = self.slow.projector(slow_tokens)
+            match = take(keys[:, 1:], most_similar(tokens[:, 1:], slow_tokens[:, 1:]))
+        whole = self.contrast(queries[:, 0], keys[:, 0], keys[:, 0])
+        cells = queries[:, 1:].flatten(0, 1), match.flatten(0, 1)  # (B * S, C)
+        dense = self.dense_contrast(*cells, keys[:, 1:].mean(dim=1))
+        iteration = MessageHub.get_current_instance().get_info('iter', 0)
+        weight = self.dense_weight if iteration >= self.dense_begin else 0.0
+        return dict(loss_contrast=(1 - weight) * whole, loss_dense=weight * dense)
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        return self.backbone.encode(self.backbone.embed(inputs))
+
+    def _encode(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        tokens = backbone.encode(backbone.embed(images))  # (B, 1+N, D)
+        rows, columns = (side // self.cells for side in backbone.grid_of(images))
+        cells = tokens[:, 1:].unflatten(1, (self.cells, rows, self.cells, columns))
+        return torch.cat([tokens[:, :1], cells.mean(dim=(2, 4)).flatten(1, 2)], dim=1)
+
+
+def most_similar(queries: Tensor, keys: Tensor) -> Tensor:
+    """Find for each query the key of its image with the greatest cosine similarity.
+
+    Args:
+        queries: Features of shape (B, S, D).
+        keys: Features of shape (B, K, D).
+
+    Returns:
+        Ids of shape (B, S), in [0, K).
+    """
+    similarity = F.normalize(queries, dim=2) @ F.normalize(keys, dim=2).transpose(1, 2)
+    return similarity.argmax(dim=2)

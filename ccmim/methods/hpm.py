@@ -1,0 +1,100 @@
+"""HPM: masked autoencoding that hides what it foretells to be hard."""
+
+import math
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ccmim.masking import count_visible, importance_gap
+from ccmim.registry import MODELS
+from ccmim.targets import SlowNetwork
+
+
+@MODELS.register_module()
+class HPM(BaseModel):
+    """Mine hard patches for MAE (https://arxiv.org/abs/2304.05919).
+
+    Beside the decoder a predictor foretells the error of each patch. It learns their
+    order on the masked patches, and a slow copy of it, with the backbone, scores all
+    patches of the full image for the next mask.
+
+    Args:
+        backbone: Config of the Vision Transformer.
+        predictor: Config of what foretells errors.
+        slow: Arguments of ``SlowNetwork``.
+        sampler: Config of what draws a mask from the scores.
+        decoder: Config of what predicts the masked patches.
+        reconstruction: Config of the reconstruction loss.
+        ranking: Config of the predictor's loss.
+        mask_ratio: Share of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: If ``mask_ratio`` is out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        predictor: dict[str, Any],
+        slow: dict[str, Any],
+        sampler: dict[str, Any],
+        decoder: dict[str, Any],
+        reconstruction: dict[str, Any],
+        ranking: dict[str, Any],
+        mask_ratio: float = 0.75,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
+        self.predictor = MODELS.build(predictor)
+        self.slow = SlowNetwork(self.backbone, self.predictor, **slow)
+        self.sampler = MODELS.build(sampler)
+        self.decoder = MODELS.build(decoder)
+        self.reconstruction = MODELS.build(reconstruction)
+        self.ranking = MODELS.build(ranking)
+        self.mask_ratio = mask_ratio
+
+    def init_weights(self) -> None:
+        """Load what ``init_cfg`` of the parts names; the slow network starts alike."""
+        super().init_weights()
+        self.slow.start(self.backbone, self.predictor)
+
+    def loss(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the losses of normalised images (B, 3, H, W).
+
+        B batch, N patches, V visible, M masked, D width, P patch side.
+        """
+        self.slow.follow(self.backbone, self.predictor)
+        scores = self._score(images)  # (B, N), no gradient
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
+        visible = self.backbone.encode(visible)  # (B, 1+V, D), the class token first
+        pred = self.decoder(visible, split)  # (B, M, 3*P*P)
+        errors = self.reconstruction.of_each(pred, images, split)  # (B, M)
+        hardness = self.predictor.of_masked(visible, split)  # (B, M)
+        return dict(
+            loss_reconstruction=errors.mean(),
+            loss_hardness=self.ranking(hardness, errors),
+            mask_importance_gap=importance_gap(scores, split),
+        )
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        return self.backbone.encode(self.backbone.embed(inputs))
+
+    @torch.no_grad()
+    def _score(self, images: Tensor) -> Tensor:
+        slow = self.slow.backbone
+        foretold = self.slow.projector(slow.encode(slow.embed(images)))
+        wide = torch.promote_types(foretold.dtype, torch.float32)
+        return foretold.softmax(dim=1, dtype=wide)  # how likely each is the hardest

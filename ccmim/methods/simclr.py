@@ -1,0 +1,64 @@
+"""SimCLR: two views of an image recognise each other."""
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ccmim.losses import gather_with_grad
+from ccmim.losses.gather import rank
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class SimCLR(BaseModel):
+    """Contrast the class tokens of two views (https://arxiv.org/abs/2002.05709).
+
+    The other views of all processes are the negatives, with gradient, and batch norm
+    sees them all, so that many processes compute what one would. The published network
+    is a ResNet; of the ViT the class token is projected.
+
+    Args:
+        backbone: Config of the Vision Transformer.
+        perturbation: Config of what changes the colours of the views.
+        projector: Config of what maps class tokens to where they are compared.
+        contrast: Config of the loss.
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        perturbation: dict[str, Any],
+        projector: dict[str, Any],
+        contrast: dict[str, Any],
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.perturbation = MODELS.build(perturbation)
+        self.projector = MODELS.build(projector)
+        self.contrast = MODELS.build(contrast)
+
+    def loss(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the loss of normalised views (B, 3, 2H, W), one above the other.
+
+        B batch, D width, C channels of the projection, R processes.
+        """
+        views = [self.perturbation(view) for view in images.chunk(2, dim=2)]
+        tokens = self.backbone.embed(torch.cat(views))  # (2B, N, D)
+        tokens = self.backbone.encode(tokens, class_only=True)  # (2B, 1, D)
+        keys = self.projector(gather_with_grad(tokens))[:, 0]  # (R * 2B, C)
+        queries = keys.split(len(tokens))[rank()]  # (2B, C)
+        return dict(loss_contrast=self.contrast(queries, keys))
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss':
+            return self.loss(inputs)
+        return self.backbone.encode(self.backbone.embed(inputs))

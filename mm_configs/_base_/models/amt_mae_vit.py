@@ -1,0 +1,23 @@
+"""AMT on MAE with ViT-B/16 at 224 px: 45 % masked, 40 % thrown away, 15 % shown.
+
+At random and without throwing in the first epochs. Goes with PlacedImages as the data
+set and with ScoreRefreshHook.
+"""
+
+_base_ = 'mae_vit.py'
+model = dict(
+    scorer=dict(
+        type='StoredScorer',
+        scorer=dict(type='NormalisedAttentionScorer'),
+        img_size=224,
+        patch_size=16,
+    ),
+    sampler=dict(
+        type='StagedSampler',
+        begin=40,
+        first=dict(type='RandomSampler'),
+        first_ratio=0.75,
+        then=dict(type='ThrowSampler', throw_ratio=0.4),
+    ),
+    mask_ratio=0.45,
+)

@@ -1,0 +1,25 @@
+"""AMT on SimMIM with ViT-B/16 at 224 px: of 49 squares 22 masked, 13 thrown away.
+
+At random and without throwing in the first epochs. Goes with PlacedImages as the data
+set and with ScoreRefreshHook.
+"""
+
+_base_ = 'simmim_vit.py'
+model = dict(
+    scorer=dict(
+        type='StoredScorer',
+        scorer=dict(type='NormalisedAttentionScorer'),
+        img_size=224,
+        patch_size=16,
+    ),
+    sampler=dict(
+        sampler=dict(
+            type='StagedSampler',
+            begin=40,
+            first=dict(type='RandomSampler'),
+            first_ratio=0.6,
+            then=dict(type='ThrowSampler', throw_ratio=0.26),
+        )
+    ),
+    mask_ratio=0.44,
+)

@@ -1,0 +1,30 @@
+"""DenseCL, ViT-B/16, 300 epochs on ImageNet-1K.
+
+    tools/dist_train.sh mm_configs/pretrain/densecl_vitb.py 8
+
+DenseCL's views, queues and losses with the schedule that MoCo v3 trains Vision
+Transformers by (facebookresearch/moco-v3, CONFIG.md): DenseCL's own is for ResNets.
+Expected figure: none is known to us. Not run at full length. Effective batch 1024 =
+8 GPUs x 128 images, so 6,272 cells a GPU, each compared with 65,536 keys.
+"""
+
+_base_ = [
+    '../_base_/models/densecl_vit.py',
+    '../_base_/datasets/imagenet_unlabelled.py',
+    '../_base_/pretraining.py',
+    '../_base_/schedules/pretrain_800e.py',
+]
+train_dataloader = dict(
+    dataset=dict(
+        transform=[
+            dict(type='TwoViews', transform=_base_.train_dataloader.dataset.transform)
+        ]
+    ),
+)
+train_cfg = dict(max_epochs=300)
+optim_wrapper = dict(
+    accumulative_counts=1,
+    optimizer=dict(lr=1.5e-4 * 1024 / 256, betas=(0.9, 0.999), weight_decay=0.1),
+)
+_base_.param_scheduler[1].update(T_max=260, end=300)
+auto_scale_lr = dict(base_batch_size=1024)

@@ -1,0 +1,9 @@
+"""DenseCL, ViT-S/16, 300 epochs on ImageNet-1K: see densecl_vitb.py.
+
+    tools/dist_train.sh mm_configs/pretrain/densecl_vits.py 8
+
+Not run at full length.
+"""
+
+_base_ = 'densecl_vitb.py'
+model = dict(backbone=dict(arch='small'), projector=dict(in_dim=384))

@@ -1,0 +1,13 @@
+"""HPM on MAE, ViT-S/16, 200 epochs on ImageNet-1K: see hpm_vitb.py.
+
+    tools/dist_train.sh mm_configs/pretrain/hpm_vits.py 8
+
+Not run at full length.
+"""
+
+_base_ = 'hpm_vitb.py'
+model = dict(
+    backbone=dict(arch='small'),
+    predictor=dict(in_dim=384),
+    decoder=dict(in_dim=384),
+)

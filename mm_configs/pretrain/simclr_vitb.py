@@ -1,0 +1,30 @@
+"""SimCLR, ViT-B/16, 300 epochs on ImageNet-1K.
+
+    tools/dist_train.sh mm_configs/pretrain/simclr_vitb.py 8
+
+SimCLR's views, projection and loss with the schedule that MoCo v3 trains Vision
+Transformers by (facebookresearch/moco-v3, CONFIG.md): SimCLR's own is for ResNets.
+Expected figure: none is known to us. Not run at full length. Effective batch 4096 =
+8 GPUs x 512 images, of which every view is a negative of every other.
+"""
+
+_base_ = [
+    '../_base_/models/simclr_vit.py',
+    '../_base_/datasets/imagenet_unlabelled.py',
+    '../_base_/pretraining.py',
+    '../_base_/schedules/pretrain_800e.py',
+]
+_base_.train_dataloader.dataset.transform[0].scale = (0.08, 1.0)
+train_dataloader = dict(
+    batch_size=512,
+    dataset=dict(
+        transform=[
+            dict(type='TwoViews', transform=_base_.train_dataloader.dataset.transform)
+        ]
+    ),
+)
+train_cfg = dict(max_epochs=300)
+optim_wrapper = dict(
+    accumulative_counts=1, optimizer=dict(betas=(0.9, 0.999), weight_decay=0.1)
+)
+_base_.param_scheduler[1].update(T_max=260, end=300)

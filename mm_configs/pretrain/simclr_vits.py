@@ -1,0 +1,9 @@
+"""SimCLR, ViT-S/16, 300 epochs on ImageNet-1K: see simclr_vitb.py.
+
+    tools/dist_train.sh mm_configs/pretrain/simclr_vits.py 8
+
+Not run at full length.
+"""
+
+_base_ = 'simclr_vitb.py'
+model = dict(backbone=dict(arch='small'), projector=dict(in_dim=384))

@@ -1,0 +1,29 @@
+"""AMT on MAE with ViT-Ti/16 at 128 px on the training photos of all small sets.
+
+    CCMIM_DATA=data tools/dist_train.sh mm_configs/small/amt_mae_vitt.py 1
+
+The same data, schedule and sizes as mae_vitt.py; scores from epoch 10 on.
+"""
+
+_base_ = [
+    '../_base_/models/amt_mae_vit.py',
+    '../_base_/datasets/small_photos.py',
+    '../_base_/pretraining.py',
+    '../_base_/schedules/pretrain_short.py',
+]
+model = dict(
+    backbone=dict(arch='tiny', img_size=128),
+    scorer=dict(img_size=128),
+    sampler=dict(begin=10),
+    decoder=dict(in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=128),
+)
+train_dataloader = dict(
+    dataset=dict(
+        type='PlacedImages',
+        transform=[dict(type='PlacedCrop', size=128, scale=(0.2, 1.0))],
+    )
+)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10),
+]

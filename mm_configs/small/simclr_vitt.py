@@ -1,0 +1,24 @@
+"""SimCLR with ViT-Ti/16 at 128 px on the training photos of all small sets.
+
+    CCMIM_DATA=data tools/dist_train.sh mm_configs/small/simclr_vitt.py 1
+
+The same data and schedule as ccmim_vitt.py, with a narrower projection.
+"""
+
+_base_ = [
+    '../_base_/models/simclr_vit.py',
+    '../_base_/datasets/small_photos.py',
+    '../_base_/pretraining.py',
+    '../_base_/schedules/pretrain_short.py',
+]
+model = dict(
+    backbone=dict(arch='tiny', img_size=128),
+    projector=dict(in_dim=192, hidden_dim=512),
+)
+train_dataloader = dict(
+    dataset=dict(
+        transform=[
+            dict(type='TwoViews', transform=_base_.train_dataloader.dataset.transform)
+        ]
+    )
+)

@@ -1,0 +1,88 @@
+"""Placed images are the ordinary ones, and say where in the picture they are."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import default_collate
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from ccmim.data import PlacedImages, SampleKey, UnlabelledImages
+from ccmim.registry import TRANSFORMS
+
+PLACED = [dict(type='ccmim.PlacedCrop', size=(48, 64), scale=(0.3, 1.0))]
+PLAIN = [
+    dict(type='ccmim.RandomResizedCrop', size=(48, 64), scale=(0.3, 1.0)),
+    dict(type='ccmim.RandomHorizontalFlip'),
+    dict(type='ccmim.ToUint8Tensor'),
+]
+
+
+def test_pictures_are_those_of_the_plain_transforms(image_folder):
+    """Bit for bit, sample by sample."""
+    placed = PlacedImages(PLACED, data=str(image_folder))
+    plain = UnlabelledImages(str(image_folder), PLAIN)
+    assert len(placed) == len(plain) == 8
+    assert placed.metainfo == plain.metainfo
+    for key in (SampleKey(1, 2, 3), SampleKey(5, 0, 7), 4):
+        ours, theirs = placed[key], plain[key]
+        assert torch.equal(ours['inputs'], theirs['inputs'])
+        assert ours['data_samples'] == theirs['data_samples']
+
+
+def test_place_is_the_part_that_was_cut_out():
+    """Pixels tell their own row and column, so a crop shows what it took."""
+    rows, columns = np.mgrid[0:200, 0:250].astype(np.uint8)
+    picture = Image.fromarray(np.stack([rows, columns, rows], -1))
+    crop = TRANSFORMS.build(dict(PLACED[0], flip_prob=0.5))
+    torch.manual_seed(0)
+    mirrored = 0
+    for _ in range(40):
+        image, place = crop(picture)
+        top, bottom, left, right = (
+            place * torch.tensor([200.0, 200.0, 250.0, 250.0])
+        ).tolist()
+        row, column = image[0].float().mean(1), image[1].float().mean(0)
+        # The mean of a pixel's neighbours is its centre, half a pixel from its edge.
+        step = (bottom - top) / 48
+        assert row[4].item() == pytest.approx(top + 4.5 * step - 0.5, abs=1)
+        assert row[43].item() == pytest.approx(top + 43.5 * step - 0.5, abs=1)
+        step = (right - left) / 64
+        assert column[4].item() == pytest.approx(left + 4.5 * step - 0.5, abs=1)
+        assert column[59].item() == pytest.approx(left + 59.5 * step - 0.5, abs=1)
+        assert (column[59] < column[4]) == (right < left)
+        mirrored += right < left
+    assert 10 < mirrored < 30
+
+
+def test_batches(image_folder):
+    placed = PlacedImages(PLACED, data=str(image_folder))
+    batch = next(iter(DataLoader(placed, 3, collate_fn=default_collate)))
+    assert batch['inputs'].shape == (3, 3, 48, 64)
+    assert batch['data_samples'].tolist() == [0, 1, 2]
+    assert batch['place'].shape == (3, 4)
+
+
+def test_whole_pictures_keep_their_numbers(image_folder):
+    """All of the picture, of one size, whatever its shape."""
+    whole = PlacedImages(PLACED, data=str(image_folder)).whole((32, 32))
+    first = sorted(image_folder.rglob('*.jpg'))[0]
+    expected = Image.open(first).convert('RGB').resize((32, 32), Image.BICUBIC)
+    sample = whole[0]
+    assert sample['data_samples'] == 0
+    assert np.array_equal(sample['inputs'].permute(1, 2, 0), np.asarray(expected))
+    assert len(whole) == 8
+
+
+@pytest.mark.parametrize(
+    ('config', 'name'),
+    [
+        (dict(type='PlacedCrop', size=8, scale=(0.5, 0.2)), 'scale'),
+        (dict(type='PlacedCrop', size=8, flip_prob=2.0), 'flip_prob'),
+        (dict(type='Squash', size=(0, 8)), 'size'),
+        (dict(type='Squash', size=(8,)), 'size'),
+    ],
+)
+def test_impossible_settings_name_the_argument(config, name):
+    with pytest.raises(ValueError, match=f'^{name} '):
+        TRANSFORMS.build(dict(config, type=f'ccmim.{config["type"]}'))

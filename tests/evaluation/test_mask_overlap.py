@@ -1,0 +1,61 @@
+"""The overlap of masks and objects is its formula, on toy scenes as well."""
+
+import numpy as np
+import pytest
+import torch
+
+from ccmim.data.toy_scenes import toy_scene
+from ccmim.evaluation import mask_overlap
+
+
+def _toy_objects(count, size=64):
+    scenes = [toy_scene(0, 'training', i, size) for i in range(count)]
+    unions = [np.any([mask for _, mask in s.objects], axis=0) for s in scenes]
+    return torch.from_numpy(np.stack(unions))
+
+
+def _slow_overlap(mask, objects, side, least):
+    """Count patch by patch."""
+    columns = objects.shape[2] // side
+    on_objects, hidden, both, patches = 0, 0, 0, 0
+    for b in range(len(mask)):
+        for i in range(mask.shape[1]):
+            top, left = side * (i // columns), side * (i % columns)
+            pixels = objects[b, top : top + side, left : left + side].sum().item()
+            inside = pixels >= least * side**2
+            patches += 1
+            on_objects += inside
+            hidden += mask[b, i].item()
+            both += inside and mask[b, i].item()
+    return both / hidden - on_objects / patches
+
+
+@pytest.mark.parametrize('least', [0.25, 0.5, 1.0])
+def test_against_a_slow_oracle_on_toy_scenes(least):
+    objects = _toy_objects(6)
+    assert objects.any(dim=(1, 2)).all()
+    mask = torch.rand(6, 64, generator=torch.Generator().manual_seed(0)) < 0.6
+    ours = mask_overlap(mask, objects, 8, least).item()
+    assert ours == pytest.approx(_slow_overlap(mask, objects, 8, least), abs=1e-6)
+
+
+def test_extremes():
+    """A mask of the objects alone, of all else, and of everything."""
+    objects = torch.zeros(1, 32, 48, dtype=torch.bool)
+    objects[:, :16, 16:] = True  # two of six patches
+    on_objects = torch.tensor([[False, True, True, False, False, False]])
+    assert mask_overlap(on_objects, objects, 16).item() == pytest.approx(1 - 1 / 3)
+    assert mask_overlap(~on_objects, objects, 16).item() == pytest.approx(-1 / 3)
+    everything = torch.ones_like(on_objects)
+    assert mask_overlap(everything, objects, 16).item() == pytest.approx(0)
+
+
+def test_random_masks_overlap_by_chance():
+    objects = _toy_objects(8).repeat(50, 1, 1)
+    mask = torch.rand(400, 64).argsort(1) < 48
+    assert abs(mask_overlap(mask, objects, 8).item()) < 0.02
+
+
+def test_another_grid_is_named():
+    with pytest.raises(ValueError, match='have 4 patches of side 16'):
+        mask_overlap(torch.ones(1, 9).bool(), torch.ones(1, 32, 32).bool(), 16)

@@ -1,0 +1,114 @@
+"""Samplers that throw patches away, and those that change in the course of a run."""
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+
+from ccmim.masking import (
+    EasyToHardSampler,
+    KeepSampler,
+    MultinomialSampler,
+    StagedSampler,
+    ThrowSampler,
+    TopKSampler,
+)
+
+RANDOM = dict(type='ccmim.RandomSampler')
+THROW = dict(type='ccmim.ThrowSampler', throw_ratio=0.4)
+
+
+def _scores(batch=64, patches=16):
+    """Attention-like scores: positive, most of the mass on few patches."""
+    generator = torch.Generator().manual_seed(5)  # not the stream of the samplers
+    return torch.randn(batch, patches, generator=generator).mul(2).softmax(1)
+
+
+def _go_to(**info):
+    for name, value in info.items():
+        MessageHub.get_current_instance().update_info(name, value)
+
+
+def test_published_shares_of_a_full_image():
+    """0.45 / 0.40 / 0.15 of 196, and 0.44 / 0.26 / 0.30 of 49 units."""
+    split = ThrowSampler(0.4)(torch.ones(2, 196), 0.45)
+    assert (split.ids_masked.shape[1], split.ids_visible.shape[1]) == (89, 29)
+    units = ThrowSampler(0.26)(torch.ones(2, 49), 0.44)
+    assert (units.ids_masked.shape[1], units.ids_visible.shape[1]) == (22, 14)
+    assert (split.mask.sum(1) == 89).all()
+    assert not split.mask.gather(1, split.ids_visible).any()
+
+
+def test_masks_are_a_multinomial_draw():
+    """As often as `torch.multinomial` would mask each patch, and show it."""
+    scores = _scores(1).expand(40000, -1)
+    split = ThrowSampler(0.25)(scores, 0.5)
+    drawn = torch.multinomial(scores, 16)
+    shown = torch.zeros(40000, 16).scatter_(1, split.ids_visible, 1.0)
+    published = torch.zeros(40000, 16).scatter_(1, drawn[:, 12:], 1.0)
+    multinomial = MultinomialSampler()(scores, 0.5).mask
+    share = split.mask.float().mean(0)
+    torch.testing.assert_close(share, multinomial.float().mean(0), atol=0.015, rtol=0)
+    torch.testing.assert_close(shown.mean(0), published.mean(0), atol=0.015, rtol=0)
+    assert share.max() - share.min() > 0.5
+
+
+def test_kept_is_a_multinomial_draw_of_the_visible():
+    scores = _scores(1).expand(40000, -1)
+    kept = ~KeepSampler()(scores, 0.75).mask
+    drawn = torch.multinomial(scores, 4)
+    expected = torch.zeros(40000, 16).scatter_(1, drawn, 1.0).mean(0)
+    torch.testing.assert_close(kept.float().mean(0), expected, atol=0.015, rtol=0)
+    assert kept.float().mean(0)[scores[0].argmax()] > 0.9
+
+
+@pytest.mark.parametrize(('done', 'hard'), [(0, 0), (30, 1), (50, 3), (100, 6)])
+def test_easy_to_hard(done, hard):
+    """Of 12 masked patches, the int(12 * 0.5 * done) hardest always are."""
+    _go_to(iter=done, max_iters=100)
+    scores = _scores(4000)
+    split = EasyToHardSampler(0.0, 0.5)(scores, 0.75)
+    assert (split.mask.sum(1) == 12).all()
+    order = scores.argsort(1, descending=True)
+    sorted_mask = split.mask.gather(1, order)
+    assert sorted_mask[:, :hard].all()
+    rest = sorted_mask[:, hard:].float().mean(0)
+    expected = torch.full_like(rest, (12 - hard) / (16 - hard))
+    torch.testing.assert_close(rest, expected, atol=0.03, rtol=0)
+
+
+def test_stages_change_with_the_epoch():
+    sampler = StagedSampler(RANDOM, THROW, begin=2, first_ratio=0.75)
+    counts = []
+    for epoch in range(4):
+        _go_to(epoch=epoch)
+        split = sampler(torch.ones(3, 20), 0.45)
+        counts.append((split.ids_masked.shape[1], split.ids_visible.shape[1]))
+    assert counts == [(15, 5), (15, 5), (9, 3), (9, 3)]
+
+
+def test_attmask_is_the_published_formula():
+    """High: the top M. Hints: of the top M + h, all but h from the top pool."""
+    scores = _scores(256, 20)
+    order = scores.argsort(1, descending=True)
+    high = TopKSampler()(scores, 0.5).mask
+    assert torch.equal(high, torch.zeros_like(high).scatter_(1, order[:, :10], True))
+    hints, pool = 2, 5
+    mask = TopKSampler(hint_ratio=0.2, hint_pool=0.25)(scores, 0.5).mask
+    by_rank = mask.gather(1, order)
+    assert (by_rank[:, :pool].sum(1) == pool - hints).all()
+    assert by_rank[:, pool : 10 + hints].all()
+    assert not by_rank[:, 10 + hints :].any()
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lambda: ThrowSampler(-0.1), 'throw_ratio=-0.1 must lie in'),
+        (lambda: EasyToHardSampler(last=1.5), 'last=1.5 must lie in'),
+        (lambda: StagedSampler(RANDOM, RANDOM, begin=-1), 'begin=-1'),
+        (lambda: StagedSampler(RANDOM, RANDOM, 0, first_ratio=1.0), 'first_ratio=1.0'),
+    ],
+)
+def test_bad_settings_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

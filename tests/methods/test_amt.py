@@ -1,0 +1,178 @@
+"""AMT on MAE and SimMIM: slow oracles, and thrown patches in no pass."""
+
+import pytest
+import torch
+
+
+def _slow_tokens(vit, image):
+    """Embed the patches of one image (3, H, W) one by one: (N, D)."""
+    proj, rows = vit.patch_embed.proj, []
+    for i in range(16):
+        top, left = 16 * (i // 4), 16 * (i % 4)
+        patch = image[:, top : top + 16, left : left + 16]
+        rows.append((proj.weight * patch).sum((1, 2, 3)) + proj.bias)
+    return torch.stack(rows)
+
+
+def _slow_patch(image, i):
+    top, left = 16 * (i // 4), 16 * (i % 4)
+    return image[:, top : top + 16, left : left + 16].permute(1, 2, 0).flatten()
+
+
+def _slow_mae_loss(model, slow_block, images, split):
+    """Published: all places filled, thrown ones deleted, error of the masked."""
+    vit, decoder, errors = model.backbone, model.decoder, []
+    for b, image in enumerate(images):
+        shown = split.ids_visible[b].sort().values
+        hidden = split.ids_masked[b].sort().values
+        token = vit.cls_token[0] + vit.pos_embed[0, :1]
+        x = (_slow_tokens(vit, image) + vit.pos_embed[0, 1:])[shown]
+        x = torch.cat([token, x])[None]
+        for block in vit.blocks:
+            x = slow_block(block, x)
+        x = decoder.embed(vit.norm(x))[0]
+        full = decoder.mask_token[0].repeat(16, 1)
+        full = full.index_put((shown,), x[1:])
+        full = torch.cat([x[:1], full]) + decoder.pos_embed[0]
+        used = torch.cat([shown, hidden]).sort().values
+        y = torch.cat([full[:1], full[1:][used]])[None]
+        for block in decoder.blocks:
+            y = slow_block(block, y)
+        pred = decoder.pred(decoder.norm(y))[0, 1:]
+        for place, i in enumerate(used.tolist()):
+            if i in hidden:
+                target = _slow_patch(image, i)
+                target = (target - target.mean()) / (target.var() + 1e-6).sqrt()
+                errors.append((pred[place] - target).square())
+    return torch.stack(errors).mean()
+
+
+def _slow_simmim_loss(model, slow_block, images, split):
+    """Published: mask tokens in place, thrown ones deleted before the first block."""
+    vit, errors = model.backbone, []
+    for b, image in enumerate(images):
+        x = _slow_tokens(vit, image).clone()
+        hidden = split.ids_masked[b].tolist()
+        x[hidden] = model.mask_token.token[0, 0]
+        x = torch.cat([vit.cls_token[0], x]) + vit.pos_embed[0]
+        used = sorted(hidden + split.ids_visible[b].tolist())
+        x = torch.cat([x[:1], x[1:][used]])[None]
+        for block in vit.blocks:
+            x = slow_block(block, x)
+        pred = model.decoder.pred(vit.norm(x))[0, 1:]
+        for place, i in enumerate(used):
+            if i in hidden:
+                errors.append((pred[place] - _slow_patch(image, i)).abs())
+    return torch.stack(errors).mean()
+
+
+SLOW = dict(amt_mae=_slow_mae_loss, amt_simmim=_slow_simmim_loss)
+
+
+@pytest.fixture(params=SLOW)
+def case(request):
+    """A tiny model of each in float64, and its oracle."""
+    model = request.getfixturevalue(f'tiny_{request.param}')().double()
+    return model, SLOW[request.param]
+
+
+def _drawn(model):
+    """Keep the split that the model draws."""
+    seen = {}
+    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    return seen
+
+
+def test_against_a_slow_oracle(case, slow_block, images):
+    """float64: the loss within 1e-12, gradients within 1e-10."""
+    (model, slow_loss), images = case, images.double()
+    seen = _drawn(model)
+    loss = model.loss(images)['loss_reconstruction']
+    slow = slow_loss(model, slow_block, images, seen['split'])
+    assert loss.item() == pytest.approx(slow.item(), abs=1e-12)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    ours = torch.autograd.grad(loss, parameters)
+    theirs = torch.autograd.grad(slow, parameters)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def test_counts(case, images):
+    """Half masked, a quarter thrown, a quarter shown: no patch in two of them."""
+    model, _ = case
+    seen = _drawn(model)
+    model.loss(images.double())
+    split = seen['split']
+    assert (split.ids_masked.shape, split.ids_visible.shape) == ((4, 8), (4, 4))
+    both = torch.cat([split.ids_masked, split.ids_visible], dim=1)
+    assert all(len(set(row)) == 12 for row in both.tolist())
+
+
+def test_thrown_patches_are_in_no_pass(case, images):
+    """Their pixels change nothing, to the last bit; those of any other patch do."""
+    (model, _), images = case, images.double()
+    seen = _drawn(model)
+
+    def loss(images):
+        torch.manual_seed(3)
+        return model.loss(images)['loss_reconstruction'].item()
+
+    before, split = loss(images), seen['split']
+    used = torch.zeros(4, 16, dtype=torch.bool)
+    used.scatter_(1, torch.cat([split.ids_masked, split.ids_visible], dim=1), True)
+    for ids, changes in ((~used, False), (split.mask, True), (used ^ split.mask, True)):
+        area = ids.reshape(4, 1, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3)
+        after = loss(images + area * torch.randn_like(images))
+        assert (after != before) == changes
+
+
+def test_important_patches_are_masked(tiny_amt_mae, images):
+    """Most masks, then most thrown, then shown: by the stored scores."""
+    model, seen, totals = tiny_amt_mae(), {}, torch.zeros(3)
+    model.sampler.register_forward_hook(
+        lambda module, args, split: seen.update(scores=args[0], split=split)
+    )
+    for _ in range(200):
+        model.loss(images)
+        scores, split = seen['scores'], seen['split']
+        thrown = torch.ones_like(scores).bool()
+        thrown.scatter_(1, torch.cat([split.ids_masked, split.ids_visible], 1), False)
+        parts = (
+            split.ids_masked,
+            thrown.nonzero()[:, 1].reshape(4, 4),
+            split.ids_visible,
+        )
+        totals += torch.stack([scores.gather(1, ids).mean() for ids in parts])
+    masked, thrown, shown = totals / 200
+    assert masked > thrown + 0.05
+    assert thrown > shown + 0.05
+
+
+def test_which_images_come_must_be_told(tiny_amt_mae, images):
+    """In training; in evaluation the images themselves are scored."""
+    model = tiny_amt_mae()
+    model.scorer._forward_pre_hooks.clear()
+    with pytest.raises(RuntimeError, match='ScoreRefreshHook'):
+        model.loss(images)
+    live = model.scorer.scorer(model.backbone, images)
+    assert torch.equal(model.eval().scorer(model.backbone, images), live)
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(sampler=dict(throw_ratio=1.0)), 'throw_ratio=1.0 must lie in'),
+        (dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+    ],
+)
+def test_impossible_settings_are_named(tiny_amt_mae, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_amt_mae(**wrong)
+
+
+def test_too_much_thrown_is_named(tiny_amt_mae, images):
+    model = tiny_amt_mae(sampler=dict(throw_ratio=0.5))
+    with pytest.raises(
+        ValueError, match='throw_ratio=0.5 beside mask_ratio=0.5 leaves'
+    ):
+        model.loss(images)

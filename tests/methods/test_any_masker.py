@@ -1,0 +1,97 @@
+"""Any method of masked images takes any scorer and any sampler."""
+
+import pytest
+import torch
+
+LAST = dict(type='ccmim.ClassAttentionScorer', blocks=[-1])
+NORMALISED = dict(type='ccmim.NormalisedAttentionScorer')
+SCORERS = dict(
+    constant=dict(type='ccmim.ConstantScorer'),
+    attention=dict(type='ccmim.ClassAttentionScorer'),
+    last_attention=LAST,
+    normalised_attention=NORMALISED,
+    degree=dict(type='ccmim.CentralityScorer', centrality='degree'),
+    eigenvector=dict(type='ccmim.CentralityScorer', centrality='eigenvector'),
+    pagerank=dict(type='ccmim.CentralityScorer', centrality='pagerank'),
+    stored=dict(type='ccmim.StoredScorer', scorer=NORMALISED, img_size=64),
+)
+RANDOM = dict(type='ccmim.RandomSampler')
+SAMPLERS = dict(
+    random=RANDOM,
+    published=dict(type='ccmim.PublishedSampler'),
+    gumbel=dict(type='ccmim.GumbelSampler', temperature=0.5),
+    multinomial=dict(type='ccmim.MultinomialSampler'),
+    attmask_high=dict(type='ccmim.TopKSampler'),
+    attmask_hints=dict(type='ccmim.TopKSampler', hint_ratio=0.25, hint_pool=0.25),
+    kept=dict(type='ccmim.KeepSampler'),
+    easy_to_hard=dict(type='ccmim.EasyToHardSampler', first=0.5),
+    blocks=dict(type='ccmim.BlockSampler', img_size=64, min_area=2),
+    units=dict(type='ccmim.UnitSampler', sampler=RANDOM, img_size=64),
+    staged=dict(type='ccmim.StagedSampler', first=RANDOM, then=RANDOM, begin=0),
+    thrown=dict(type='ccmim.ThrowSampler', throw_ratio=0.25),
+)
+METHODS = ['mae', 'simmim', 'ccmim', 'maskdistill', 'conmim']
+
+
+def _build(request, method, scorer, sampler):
+    """A tiny method that masks half of its 16 patches by these parts."""
+    build = request.getfixturevalue(f'tiny_{method}')
+    parts = dict(scorer=scorer, sampler=sampler)
+    parts = {name: dict(part, _delete_=True) for name, part in parts.items()}
+    return build(mask_ratio=0.5, **parts)
+
+
+def _step(model, images):
+    """One training step; what was drawn and what was logged."""
+    if hasattr(model.scorer, 'show'):
+        model.scorer.hold(4)
+        maps = torch.randint(256, (4, 16)).to(torch.uint8)
+        model.scorer.store(maps, torch.ones(4))
+        mirrored = torch.tensor([0.0, 1.0, 1.0, 0.0]).repeat(4, 1)
+        model.scorer.show(torch.arange(4), mirrored)
+    seen = {}
+    handle = model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = model.loss(images)
+    sum(v for k, v in losses.items() if k.startswith('loss_')).backward()
+    optimizer.step()
+    handle.remove()
+    return seen['split'], losses
+
+
+@pytest.mark.parametrize('scorer', SCORERS)
+@pytest.mark.parametrize('method', METHODS)
+def test_a_step_with_each_sampler(request, method, scorer, images):
+    """Finite losses, a gap that is a number, and exact counts of masked patches."""
+    for name, sampler in SAMPLERS.items():
+        model = _build(request, method, SCORERS[scorer], sampler)
+        split, losses = _step(model, images)
+        assert all(v.isfinite() for v in losses.values()), name
+        assert split.mask.sum(dim=1).tolist() == [8] * 4, name
+        shown = 4 if name == 'thrown' else 8
+        assert split.ids_visible.shape == (4, shown), name
+        assert not split.mask.gather(1, split.ids_visible).any(), name
+        assert all(p.isfinite().all() for p in model.parameters()), name
+
+
+@pytest.mark.parametrize(
+    ('sampler', 'sign'),
+    [
+        ('multinomial', 1),
+        ('attmask_high', 1),
+        ('easy_to_hard', 1),
+        ('thrown', 1),
+        ('random', 0),
+        ('blocks', 0),
+        ('kept', -1),
+    ],
+)
+def test_the_gap_says_what_is_masked(request, sampler, sign, images):
+    """Positive where important patches are masked, negative where they are kept."""
+    stored = SCORERS['stored']
+    model, gaps = _build(request, 'mae', stored, SAMPLERS[sampler]), []
+    for _ in range(100):
+        torch.manual_seed(len(gaps))
+        gaps.append(_step(model, images)[1]['mask_importance_gap'].item())
+    mean = sum(gaps) / len(gaps)
+    assert abs(mean) < 0.05 if sign == 0 else mean * sign > 0.1

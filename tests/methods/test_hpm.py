@@ -1,0 +1,128 @@
+"""HPM against a slow oracle; what it foretells comes to order the errors."""
+
+import pytest
+import torch
+
+
+def _slow_decode(decoder, slow_block, tokens, mask):
+    """Tokens (N + 1, D) in the order of the grid, hidden ones as a token; (N, out)."""
+    x = decoder.embed(tokens)
+    token = decoder.mask_token[0, 0]
+    rows = [token if hidden else row for hidden, row in zip(mask, x[1:], strict=True)]
+    x = (torch.stack([x[0], *rows]) + decoder.pos_embed[0])[None]
+    for block in decoder.blocks:
+        x = slow_block(block, x)
+    return decoder.pred(decoder.norm(x))[0, 1:]
+
+
+def _slow_losses(model, slow_encode, slow_block, images, split):
+    """Published: MAE's loss, and cross-entropy over the pairs of masked patches."""
+    errors, ranking, pairs = [], 0.0, 0
+    patches = images.unfold(2, 16, 16).unfold(3, 16, 16).permute(0, 2, 3, 4, 5, 1)
+    for b, patches_of_image in enumerate(patches.flatten(1, 2).flatten(2)):
+        shown = split.ids_visible[b]
+        encoded = model.backbone.encode(
+            model.backbone.embed(images[b : b + 1], shown[None])
+        )[0]
+        full = torch.zeros(17, 32, dtype=images.dtype)
+        full = full.index_put((torch.cat([torch.tensor([0]), 1 + shown]),), encoded)
+        mask = split.mask[b].tolist()
+        pred = _slow_decode(model.decoder, slow_block, full, mask)
+        foretold = _slow_decode(model.predictor.decoder, slow_block, full, mask)[:, 0]
+        hidden = [i for i in range(16) if mask[i]]
+        mine = []
+        for i in hidden:
+            target = patches_of_image[i]
+            target = (target - target.mean()) / (target.var() + 1e-6).sqrt()
+            mine.append((pred[i] - target).square().mean())
+        errors += mine
+        for i, error in zip(hidden, mine, strict=True):
+            for j, other in zip(hidden, mine, strict=True):
+                if error > other:
+                    ranking = ranking - (foretold[i] - foretold[j]).sigmoid().log()
+                    pairs += 1
+    return torch.stack(errors).mean(), ranking / pairs
+
+
+def test_against_a_slow_oracle(tiny_hpm, slow_encode, slow_block, images):
+    """float64: losses within 1e-12, gradients within 1e-10."""
+    model, images, seen = tiny_hpm().double(), images[:2].double(), {}
+    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    losses = model.loss(images)
+    slow = _slow_losses(model, slow_encode, slow_block, images, seen['split'])
+    for name, value in zip(('reconstruction', 'hardness'), slow, strict=True):
+        assert losses[f'loss_{name}'].item() == pytest.approx(value.item(), abs=1e-12)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    ours = torch.autograd.grad(
+        losses['loss_reconstruction'] + losses['loss_hardness'], parameters
+    )
+    theirs = torch.autograd.grad(sum(slow), parameters)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def test_scores_are_the_slow_networks_of_the_full_image(
+    tiny_hpm, slow_encode, slow_block, images
+):
+    """No patch hidden; softmax of what the slow predictor foretells."""
+    model, seen = tiny_hpm().double(), {}
+    with torch.no_grad():
+        for parameter in model.slow.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    model.slow.momentum = 1.0
+    model.sampler.register_forward_hook(lambda *a: seen.update(scores=a[1][0]))
+    model.loss(images.double())
+    tokens = slow_encode(model.slow.backbone, images.double())
+    decoder = model.slow.projector.decoder
+    for mine, row in zip(seen['scores'], tokens, strict=True):
+        foretold = _slow_decode(decoder, slow_block, row, [False] * 16)[:, 0]
+        torch.testing.assert_close(
+            mine.double(), foretold.softmax(0), atol=1e-6, rtol=0
+        )
+    assert not seen['scores'].requires_grad
+
+
+def test_the_slow_network_follows(tiny_hpm, images):
+    """slow = 0.99 slow + 0.01 fast, backbone and predictor, before the first step."""
+    model = tiny_hpm()
+    with torch.no_grad():
+        for parameter in [*model.backbone.parameters(), *model.predictor.parameters()]:
+            parameter.add_(1.0)
+    before = [p.clone() for p in model.slow.parameters()]
+    model.loss(images)
+    for old, new in zip(before, model.slow.parameters(), strict=True):
+        moved = torch.full_like(old, 0.01)
+        torch.testing.assert_close(new - old, moved, atol=1e-6, rtol=0)
+
+
+def test_only_the_fast_network_is_trained(tiny_hpm, images):
+    """The ranking reaches the backbone, not the decoder of pixels."""
+    model, reached = tiny_hpm(), {}
+    for key in ('loss_reconstruction', 'loss_hardness'):
+        model.zero_grad(set_to_none=True)
+        model.loss(images)[key].backward()
+        reached[key] = {
+            n.split('.')[0] for n, p in model.named_parameters() if p.grad is not None
+        }
+    assert reached['loss_reconstruction'] == {'backbone', 'decoder'}
+    assert reached['loss_hardness'] == {'backbone', 'predictor'}
+
+
+def test_it_learns_which_patches_are_hard(tiny_hpm):
+    """Half of the patches are noise, the others flat: log 2 = 0.69 by chance."""
+    model, values = tiny_hpm(reconstruction=dict(norm_pix=False)), []
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    noisy = (torch.arange(16) % 2).reshape(4, 4)
+    area = noisy.repeat_interleave(16, 0).repeat_interleave(16, 1)
+    for _ in range(60):
+        losses = model.loss(torch.randn(8, 3, 64, 64) * area)
+        optimizer.zero_grad()
+        (losses['loss_reconstruction'] + losses['loss_hardness']).backward()
+        optimizer.step()
+        values.append(losses['loss_hardness'].item())
+    assert sum(values[-10:]) / 10 < 0.45
+
+
+def test_impossible_ratio_is_named(tiny_hpm):
+    with pytest.raises(ValueError, match='mask_ratio=0.99 leaves 0 of 16'):
+        tiny_hpm(mask_ratio=0.99)
