@@ -1,0 +1,66 @@
+"""How often the right class is among the first k."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+
+from ccmim.registry import METRICS
+
+
+@METRICS.register_module()
+class TopAccuracy(BaseMetric):
+    """Top-k accuracy in percent, over all processes.
+
+    Equal scores count in the order of the classes, so a network that scores all alike
+    gets no more than chance.
+
+    Args:
+        topk: The k.
+        collect_device: 'cpu' or 'gpu', over which processes exchange results.
+        prefix: What stands before the name of the metric in the log.
+
+    Raises:
+        ValueError: If a k is not positive.
+    """
+
+    default_prefix = 'accuracy'
+
+    def __init__(
+        self,
+        topk: Sequence[int] = (1, 5),
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix)
+        if not topk or min(topk) < 1:
+            raise ValueError(f'topk={topk} must be positive numbers')
+        self.topk = tuple(topk)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Note the rank of the right class among the scores, from 0, of each sample.
+
+        Args:
+            data_batch: Not looked at.
+            data_samples: ``scores`` (C,) and ``label`` of each image.
+
+        Raises:
+            ValueError: If there are scores of more or fewer classes than the data has.
+        """
+        scores = torch.stack([sample['scores'] for sample in data_samples])
+        labels = torch.tensor([sample['label'] for sample in data_samples])
+        classes = (self.dataset_meta or {}).get('classes')
+        if classes is not None and len(classes) != scores.shape[1]:
+            raise ValueError(
+                f'the model tells {scores.shape[1]} classes apart, the data set has '
+                f'{len(classes)}: set model.head.num_classes or dataset.classes'
+            )
+        order = scores.argsort(dim=1, descending=True, stable=True)
+        ranks = (order == labels.to(order.device)[:, None]).int().argmax(1)
+        self.results.extend(ranks.tolist())
+
+    def compute_metrics(self, results: list[int]) -> dict[str, float]:
+        """Compute the accuracies, in [0, 100], from the ranks of all samples."""
+        ranks = torch.tensor(results)
+        return {f'top{k}': 100 * (ranks < k).double().mean().item() for k in self.topk}

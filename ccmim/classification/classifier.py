@@ -1,0 +1,103 @@
+"""A classifier: fine-tuned as a whole, or a linear probe of a frozen backbone."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class Classifier(BaseModel):
+    """Classify images by one feature of each.
+
+    Args:
+        backbone: Config of the Vision Transformer; ``final_norm=False`` where the head
+            has a norm of its own, as in MAE's fine-tuning.
+        head: Config of what scores the classes.
+        pool: 'average' of the patches, or the 'class' token.
+        mixing: Config of what a batch goes through in training, without its
+            ``num_classes``; nothing when None.
+        frozen: Whether the backbone stays as it is: a probe.
+        data_preprocessor: Config of what normalises the images on the device.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: If ``pool`` is another one.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        head: dict[str, Any],
+        pool: str = 'average',
+        mixing: dict[str, Any] | None = None,
+        frozen: bool = False,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if pool not in ('average', 'class'):
+            raise ValueError(f"pool={pool!r} must be 'average' or 'class'")
+        self.backbone = MODELS.build(backbone)
+        if frozen:
+            self.backbone.requires_grad_(False)
+        self.head = MODELS.build(head)
+        mixing = mixing or dict(type='ccmim.BatchMixing')
+        self.mixing = MODELS.build({**mixing, 'num_classes': self.head.num_classes})
+        self.pool = pool
+        self.frozen = frozen
+
+    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Compute the cross entropy of normalised images (B, 3, H, W), labels (B,)."""
+        images, shares = self.mixing(images, labels)  # (B, C), how much of each class
+        scores = self.head(self.features(images))  # (B, C)
+        return dict(loss_classification=F.cross_entropy(scores, shares))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute the feature (B, D) of each normalised image (B, 3, H, W)."""
+        with torch.no_grad() if self.frozen else nullcontext():
+            tokens = self.backbone.embed(images)
+            if self.pool == 'class':
+                return self.backbone.encode(tokens, class_only=True)[:, 0]
+            return self.backbone.encode(tokens)[:, 1:].mean(1)
+
+    def predict(self, images: Tensor, ids: Tensor, labels: Tensor) -> list[dict]:
+        """Score normalised images (B, 3, H, W).
+
+        Returns:
+            For each, on the host: ``scores`` (C,), probabilities; ``image``, its number
+            in the data set; and ``label``, its class.
+        """
+        scores = self.head(self.features(images)).softmax(1).cpu()
+        return [
+            dict(image=image, label=label, scores=row)
+            for image, label, row in zip(
+                ids.tolist(), labels.tolist(), scores, strict=True
+            )
+        ]
+
+    def forward(
+        self,
+        inputs: Tensor,
+        data_samples: Any = None,
+        labels: Tensor | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """Answer mmengine: losses in mode 'loss', predictions, or scores (B, C)."""
+        if mode == 'loss':
+            return self.loss(inputs, labels)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples, labels)
+        return self.head(self.features(inputs))
+
+    def train(self, mode: bool = True) -> 'Classifier':
+        """Switch training mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self

@@ -1,0 +1,37 @@
+"""LARS as linear probes use it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from timm.optim import Lars
+from torch import Tensor
+
+from ccmim.registry import OPTIMIZERS
+
+
+@OPTIMIZERS.register_module()
+class LARS(Lars):
+    """timm's LARS, by the rule of MoCo v3 and MAE for who is adapted.
+
+    Weights get steps in proportion to their norm, without weight decay too, where
+    timm's would be plain SGD; 1-D parameters (biases) are updated by plain SGD.
+
+    Args:
+        params: Parameters or groups of them.
+        kwargs: Arguments of ``timm.optim.Lars``.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor] | Iterable[dict[str, Any]], **kwargs: Any
+    ) -> None:
+        params = list(params)
+        groups = [g if isinstance(g, dict) else dict(params=[g]) for g in params]
+        parts = []
+        for group in groups:
+            members = list(group['params'])
+            flat = [p for p in members if p.ndim <= 1]
+            full = [p for p in members if p.ndim > 1]
+            for part, adapted in ((full, True), (flat, False)):
+                if part:
+                    parts.append({**group, 'params': part, 'always_adapt': adapted})
+        super().__init__(parts, **kwargs)

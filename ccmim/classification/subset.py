@@ -1,0 +1,66 @@
+"""Part of a labelled collection: a share of each class, or what a list names."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from ccmim.data.paths import printable
+
+_SHARE = 4  # keeps these numbers apart from those of augmentation and order
+
+
+def share_of_each_class(labels: Sequence[int], share: float, seed: int) -> list[int]:
+    """Choose a share of the images of each class, at least one.
+
+    A smaller share of the same seed is part of a larger one.
+
+    Args:
+        labels: Class of each image.
+        share: From above 0 to 1.
+        seed: Another one gives another choice.
+
+    Returns:
+        Numbers of the chosen images, ascending.
+    """
+    labels = np.asarray(labels)
+    chosen = []
+    for label in np.unique(labels).tolist():
+        members = np.flatnonzero(labels == label)
+        generator = np.random.default_rng((seed, label, _SHARE))
+        count = max(1, int(share * len(members) + 0.5))
+        chosen += generator.permutation(members)[:count].tolist()
+    return sorted(chosen)
+
+
+def listed_in(paths: Sequence[str], file: str | os.PathLike) -> list[int]:
+    """Find the images that a list names, as for the usual parts of ImageNet.
+
+    Args:
+        paths: The images.
+        file: A text file with one name a line: ``NAME.JPEG`` or ``CLASS/NAME.JPEG``.
+
+    Returns:
+        Numbers of the images, ascending.
+
+    Raises:
+        ValueError: A name fits no image, or several.
+    """
+    with open(file, 'rb') as lines:
+        names = {os.fsdecode(line.strip()) for line in lines if line.strip()}
+    found: dict[str, int] = {}
+    for i, path in enumerate(paths):
+        folder, base = os.path.split(path)
+        for name in {base, f'{os.path.basename(folder)}/{base}'} & names:
+            if name in found:
+                raise ValueError(
+                    f'{file} names {printable(name)}, of which there are several: '
+                    'write CLASS/NAME'
+                )
+            found[name] = i
+    if missing := sorted(names - found.keys()):
+        raise ValueError(
+            f'{len(missing)} of the {len(names)} images that {file} names are not '
+            f'there, such as {printable(missing[0])}'
+        )
+    return sorted(set(found.values()))

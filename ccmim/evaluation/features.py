@@ -1,0 +1,59 @@
+"""Features of a data set, for probes of a backbone that stays as it is.
+
+n images, B batch, N patches, D width.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+# Tokens (B, 1 + N, D), the class token first, to features.
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    'class': lambda tokens: tokens[:, 0],
+    'average': lambda tokens: tokens[:, 1:].mean(1),
+    'both': lambda tokens: torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], dim=1),
+}
+
+
+@torch.no_grad()
+def extract_features(
+    backbone: nn.Module,
+    loader: Iterable[dict[str, Any]],
+    preprocess: Callable[..., dict[str, Any]] | None = None,
+    pool: str = 'class',
+    normalise: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Compute the feature of each image, in float32.
+
+    Args:
+        backbone: Vision Transformer; its mode is as before afterwards.
+        loader: Batches of ``LabelledImages``: ``inputs`` and ``labels``.
+        preprocess: A data preprocessor that normalises a batch on the device of the
+            backbone; none if the loader's images are normalised already.
+        pool: The 'class' token, the 'average' of the patches, or 'both' in a row.
+        normalise: Whether each feature is scaled to length 1.
+
+    Returns:
+        Features (n, D), or (n, 2 D) for 'both', and labels (n,), on the host.
+
+    Raises:
+        ValueError: If ``pool`` is another one.
+    """
+    if pool not in POOLS:
+        raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
+    was_training = backbone.training
+    backbone.eval()
+    features, labels = [], []
+    for batch in tqdm(loader, desc='features', unit=' batches', disable=None):
+        labels.append(batch['labels'])
+        if preprocess is not None:
+            batch = preprocess(batch, False)
+        tokens = backbone.encode(backbone.embed(batch['inputs']))
+        feature = POOLS[pool](tokens).float()
+        features.append((F.normalize(feature) if normalise else feature).cpu())
+    backbone.train(was_training)
+    return torch.cat(features), torch.cat(labels)

@@ -1,0 +1,8 @@
+"""ImageNet-1K without augmentation, each image once: for k-NN."""
+
+_base_ = './imagenet_labelled.py'
+train_dataloader = dict(
+    drop_last=False,
+    sampler=dict(shuffle=False),
+    dataset=dict(transform=_base_.val_dataloader.dataset.transform),
+)

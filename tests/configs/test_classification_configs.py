@@ -1,0 +1,223 @@
+"""Classification configs hold what their names say and the published recipes."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from ccmim.registry import MODELS
+from ccmim.vit import ARCHS
+
+ROOT = Path(__file__).parents[2] / 'mm_configs'
+LEAVES = sorted(
+    str(path.relative_to(ROOT))
+    for folder in ('classification', 'small')
+    for path in (ROOT / folder).glob('*.py')
+    if re.match('finetune|linear|knn', path.name)
+)
+TRAINED = [leaf for leaf in LEAVES if 'knn' not in leaf]
+FULL = [leaf for leaf in TRAINED if leaf.startswith('classification')]
+ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
+# Of MAE's paper and repository: epochs, rate for 256 images, layer decay, drop path.
+FINETUNING = dict(
+    s=(100, 5e-4, 0.65, 0.1),
+    b=(100, 5e-4, 0.65, 0.1),
+    l=(50, 1e-3, 0.75, 0.2),
+    h=(50, 1e-3, 0.75, 0.3),
+)
+
+
+def load(leaf):
+    return Config.fromfile(ROOT / leaf)
+
+
+def parts(leaf):
+    """Task, letter of the size, data set, per cent of the labels."""
+    name = re.fullmatch(
+        r'(finetune|linear|knn)_vit([tsblh])_(imagenet|cifar10)(?:_(\d+)pct)?',
+        Path(leaf).stem,
+    )
+    return name.groups()
+
+
+def _types(dataset):
+    return [step.type for step in dataset.transform]
+
+
+def test_the_promised_leaves_exist():
+    tasks = {f'finetune_vit{size}' for size in 'sblh'}
+    tasks |= {f'{task}_vit{size}' for task in ('linear', 'knn') for size in 'sbl'}
+    full = {f'classification/{task}_imagenet.py' for task in tasks}
+    full |= {f'classification/finetune_vitb_imagenet_{p}pct.py' for p in (1, 10)}
+    small = {f'small/{task}_vitt_cifar10.py' for task in ('finetune', 'linear', 'knn')}
+    assert full | small <= set(LEAVES)
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_the_docstring_gives_the_command_of_this_file(leaf):
+    doc = ast.get_docstring(ast.parse((ROOT / leaf).read_text()))
+    if leaf in TRAINED:
+        assert f'tools/dist_train.sh mm_configs/{leaf}' in doc
+        assert '--cfg-options model.backbone.init_cfg.checkpoint=FILE' in doc
+    else:
+        assert f'--config mm_configs/{leaf}' in doc
+        assert 'python tools/knn.py CHECKPOINT' in doc
+    if leaf.startswith('classification'):
+        assert 'Expected: ' in doc
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_the_name_says_what_is_inside(leaf):
+    cfg = load(leaf)
+    task, size, data, percent = parts(leaf)
+    patch = {'cifar10': 4}.get(data, 14 if size == 'h' else 16)
+    side = 32 if data == 'cifar10' else 224
+    backbone = cfg.model.backbone
+    assert (backbone.arch, backbone.patch_size) == (ARCH_OF[size], patch)
+    assert backbone.img_size == side
+    assert cfg.model.head.num_classes == (10 if data == 'cifar10' else 1000)
+    assert cfg.model.get('frozen', False) == (task != 'finetune')
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    assert train.get('label_share', 1) == pytest.approx(float(percent or 100) / 100)
+    assert train.data == val.data.rsplit('/', 1)[0] + '/train'
+    assert data == 'imagenet' or train.data.endswith(f'{data}/train')
+    for step in (*train.transform, *val.transform):
+        assert step.get('size', side) == side
+    assert backbone.init_cfg == dict(type='Pretrained', checkpoint=None)
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_evaluation_sees_each_image_once_as_it_is(leaf):
+    cfg = load(leaf)
+    assert cfg.test_dataloader == cfg.val_dataloader
+    assert (
+        cfg.test_evaluator == cfg.val_evaluator == dict(type='TopAccuracy', topk=(1, 5))
+    )
+    loaders = [cfg.val_dataloader]
+    if 'knn' in leaf:
+        loaders.append(cfg.train_dataloader)
+    for loader in loaders:
+        assert loader.sampler == dict(type='VisitSampler', shuffle=False)
+        assert not loader.get('drop_last', False)
+        assert _types(loader.dataset) == ['ResizeCenterCrop', 'ToUint8Tensor']
+        share = 1.0 if 'cifar10' in leaf else 224 / 256
+        assert loader.dataset.transform[0].crop_share == share
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_the_model_builds_with_matching_widths(leaf):
+    cfg = load(leaf)
+    init_default_scope(cfg.default_scope)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.head.fc.in_features == model.backbone.embed_dim
+    assert model.backbone.embed_dim == ARCHS[cfg.model.backbone.arch]['embed_dim']
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    if model.frozen:
+        assert trained == {'head.fc.weight', 'head.fc.bias'}
+        assert isinstance(model.head.norm, torch.nn.BatchNorm1d)
+        assert not model.head.norm.affine
+        assert model.pool == 'class'
+    else:
+        assert trained == {n for n, _ in model.named_parameters()}
+        assert isinstance(model.head.norm, torch.nn.LayerNorm)
+        assert isinstance(model.backbone.norm, torch.nn.Identity)
+        assert model.pool == 'average'
+
+
+@pytest.mark.parametrize('leaf', TRAINED)
+def test_the_schedule_ends_with_the_training(leaf):
+    cfg = load(leaf)
+    warmup, decay = cfg.param_scheduler
+    assert decay.end == cfg.train_cfg.max_epochs
+    assert warmup.end == decay.begin == decay.end - decay.T_max
+    assert warmup.convert_to_iter_based
+    assert decay.convert_to_iter_based
+    assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
+    names = [hook.type for hook in cfg.custom_hooks]
+    assert 'ccmim.StepSeedHook' in names
+    assert names[-2:] == ['SyncBuffersHook', 'ClassesHook']
+
+
+@pytest.mark.parametrize('leaf', [leaf for leaf in FULL if 'finetune' in leaf])
+def test_fine_tuning_follows_the_recipe_of_mae(leaf):
+    cfg = load(leaf)
+    epochs, blr, layer_decay, drop_path = FINETUNING[parts(leaf)[1]]
+    wrapper, optimizer = cfg.optim_wrapper, cfg.optim_wrapper.optimizer
+    warmup, decay = cfg.param_scheduler
+    assert 8 * cfg.train_dataloader.batch_size == 1024
+    assert cfg.auto_scale_lr.base_batch_size == 1024
+    assert (cfg.train_cfg.max_epochs, warmup.end) == (epochs, 5)
+    assert (optimizer.type, optimizer.betas) == ('AdamW', (0.9, 0.999))
+    assert optimizer.lr == pytest.approx(blr * 1024 / 256)
+    assert optimizer.weight_decay == 0.05
+    assert wrapper.paramwise_cfg == dict(layer_decay=layer_decay)
+    assert wrapper.constructor == 'LayerDecayOptimWrapperConstructor'
+    assert (wrapper.type, wrapper.dtype) == ('AutocastOptimWrapper', 'bfloat16')
+    assert decay.eta_min_ratio * optimizer.lr == pytest.approx(1e-6)
+    assert cfg.model.backbone.drop_path_rate == drop_path
+    assert cfg.model.backbone.pos_embed == 'learned'
+    assert cfg.model.mixing == dict(
+        type='BatchMixing', mixup=0.8, cutmix=1.0, label_smoothing=0.1, erase_prob=0.25
+    )
+    assert cfg.model.head.init_std == 2e-5
+    crop, flip, augment, _ = cfg.train_dataloader.dataset.transform
+    assert (crop.type, crop.scale) == ('RandomResizedCrop', (0.08, 1.0))
+    assert flip.type == 'RandomHorizontalFlip'
+    assert augment.policy == 'rand-m9-mstd0.5-inc1'
+    assert cfg.train_dataloader.drop_last  # batches are even, as mixup wants them
+
+
+@pytest.mark.parametrize('leaf', [leaf for leaf in FULL if 'linear' in leaf])
+def test_linear_probes_follow_the_recipe_of_mae(leaf):
+    cfg = load(leaf)
+    wrapper, optimizer = cfg.optim_wrapper, cfg.optim_wrapper.optimizer
+    warmup, decay = cfg.param_scheduler
+    batch = 8 * cfg.train_dataloader.batch_size * wrapper.accumulative_counts
+    assert batch == cfg.auto_scale_lr.base_batch_size == 16384
+    assert optimizer == dict(
+        type='LARS',
+        lr=pytest.approx(0.1 * 16384 / 256),
+        momentum=0.9,
+        trust_coeff=0.001,
+        weight_decay=0.0,
+    )
+    assert (cfg.train_cfg.max_epochs, warmup.end, decay.eta_min) == (90, 10, 0.0)
+    assert (cfg.model.head.norm, cfg.model.head.init_std) == ('batch', 0.01)
+    assert 'mixing' not in cfg.model
+    crop, *others = cfg.train_dataloader.dataset.transform
+    assert (crop.type, crop.scale) == ('RandomResizedCrop', (0.08, 1.0))
+    assert [o.type for o in others] == ['RandomHorizontalFlip', 'ToUint8Tensor']
+
+
+@pytest.mark.parametrize(
+    ('variable', 'leaf', 'expected'),
+    [
+        ('CCMIM_IMAGENET', 'classification/finetune_vitb_imagenet.py', '/there/'),
+        ('CCMIM_DATA', 'small/finetune_vitt_cifar10.py', '/there/cifar10/'),
+    ],
+)
+def test_data_is_found_where_the_variable_points(monkeypatch, variable, leaf, expected):
+    monkeypatch.delenv(variable, raising=False)
+    assert not load(leaf).train_dataloader.dataset.data.startswith('/')
+    monkeypatch.setenv(variable, '/there')
+    assert load(leaf).train_dataloader.dataset.data == expected + 'train'
+
+
+@pytest.mark.parametrize('method', ['ccmim', 'mae'])
+def test_cifar_is_pretrained_at_the_size_at_which_it_is_classified(method):
+    cfg = load(f'small/{method}_vitt_cifar10.py')
+    probe = load('small/linear_vitt_cifar10.py').model.backbone
+    ours = cfg.model.backbone
+    for key in ('arch', 'img_size', 'patch_size'):
+        assert ours[key] == probe[key]
+    assert cfg.model.decoder.patch_size == cfg.model.reconstruction.patch_size == 4
+    assert cfg.model.decoder.img_size == 32
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.type == 'UnlabelledImages'
+    assert dataset.data.endswith('cifar10/train')
+    assert dataset.transform[0].size == 32

@@ -1,0 +1,75 @@
+"""tools/knn.py measures a checkpoint, and its mistakes are one line."""
+
+import re
+import runpy
+import sys
+
+import pytest
+import torch
+
+from ccmim.vit import VisionTransformer
+
+CONFIG = 'mm_configs/small/knn_vitt_cifar10.py'
+OPTIONS = [
+    f'{loader}_dataloader.{key}={value}'
+    for loader in ('train', 'val')
+    for key, value in dict(num_workers=0, persistent_workers=False).items()
+]
+
+
+@pytest.fixture
+def knn(request, monkeypatch, capsys, image_folder, tmp_path):
+    """Make a function that runs the command on eight photos; what it says."""
+    torch.manual_seed(5)
+    vit = VisionTransformer('tiny', img_size=32, patch_size=4)
+    state = {f'backbone.{name}': value for name, value in vit.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'epoch_1.pth')
+
+    def knn(*words, config=CONFIG, checkpoint=tmp_path / 'epoch_1.pth'):
+        monkeypatch.chdir(request.config.rootpath)
+        words = [
+            'tools/knn.py', checkpoint, '--config', config, '--train', image_folder,
+            '--test', image_folder, *words, '--cfg-options', *OPTIONS,
+        ]  # fmt: skip
+        monkeypatch.setattr(sys, 'argv', list(map(str, words)))
+        try:
+            runpy.run_path(words[0], run_name='__main__')
+        except SystemExit as error:
+            return str(error)
+        return capsys.readouterr().out
+
+    return knn
+
+
+def test_it_prints_a_line_for_the_checkpoint_and_one_for_chance(knn):
+    """Each photo is its own nearest neighbour, so k=1 is right with any weights."""
+    text = knn('--k', '1', '8', '--random', '--linear', '--pool', 'both')
+    assert 'top-1 in percent, 8 and 8 images, both features' in text
+    rows = re.findall(
+        r'^(random|checkpoint) +k=1 (\S+) +k=8 +(\S+) +linear (\S+)$', text, re.M
+    )
+    assert [row[0] for row in rows] == ['random', 'checkpoint']
+    assert all(float(row[1]) == float(row[3]) == 100 for row in rows)
+    assert all(float(row[2]) < 100 for row in rows)
+    alone = knn('--k', '8')
+    assert 'random' not in alone
+    assert 'linear' not in alone
+
+
+@pytest.mark.parametrize(
+    ('words', 'changes', 'message'),
+    [
+        ((), dict(checkpoint='no.pth'), 'error: checkpoint no.pth does not exist'),
+        (('--k', '9'), {}, 'error: k=9 must lie in [1, 8], the training images'),
+        ((), dict(config='no.py'), 'error: config no.py does not exist'),
+        (
+            (),
+            dict(config='mm_configs/small/mae_vitt_cifar10.py'),
+            'has no classes to learn: use a knn_* one',
+        ),
+    ],
+)
+def test_mistakes_are_one_line(knn, words, changes, message):
+    text = knn(*words, **changes)
+    assert message in text
+    assert '\n' not in text

@@ -1,0 +1,70 @@
+"""The linear probe is at its optimum, whatever the scale of the features."""
+
+import pytest
+import torch
+
+from ccmim.evaluation import fit_linear, linear_accuracy
+
+
+def _clouds(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(3, (count,), generator=generator)
+    centres = torch.eye(3, 5)
+    noise = 0.6 * torch.randn(count, 5, generator=generator)
+    return (centres[labels] + noise).double(), labels
+
+
+def test_the_gradient_is_zero_at_the_end():
+    """Written out by hand: the mean error of each class, plus the regularisation."""
+    features, labels = _clouds(300, 0)
+    weights = fit_linear(features, labels, l2=0.01)
+    inputs = torch.cat([features, torch.ones(300, 1)], 1)
+    shares = torch.exp(inputs @ weights)
+    shares = shares / shares.sum(1, keepdim=True)
+    errors = shares - torch.eye(3)[labels]
+    gradient = inputs.T @ errors / 300
+    gradient[:-1] += 0.01 * weights[:-1]
+    assert gradient.abs().max() < 1e-6
+    assert weights.abs().max() > 0.5
+
+
+def test_it_classifies_and_draws_no_random_number():
+    train, test = _clouds(300, 0), _clouds(200, 1)
+    found = linear_accuracy(*train, *test)
+    torch.manual_seed(123)
+    assert linear_accuracy(*train, *test) == found
+    assert 75 < found < 100
+    shuffled = train[1][torch.randperm(300)]
+    assert linear_accuracy(train[0], shuffled, *test) < 50
+
+
+def test_the_scale_of_a_channel_does_not_matter():
+    (train, labels), (test, expected) = _clouds(300, 0), _clouds(200, 1)
+    scale = torch.tensor([1e-3, 1.0, 1e4, 1.0, 7.0])
+    plain = linear_accuracy(train, labels, test, expected)
+    moved = linear_accuracy(train * scale + 5, labels, test * scale + 5, expected)
+    assert moved == plain
+
+
+def test_a_dead_channel_does_no_harm():
+    (train, labels), (test, expected) = _clouds(300, 0), _clouds(200, 1)
+    dead = [torch.cat([x, torch.ones(len(x), 1)], 1) for x in (train, test)]
+    found = linear_accuracy(dead[0], labels, dead[1], expected)
+    assert found == linear_accuracy(train, labels, test, expected)
+
+
+def test_it_agrees_with_scikit_learn():
+    linear_model = pytest.importorskip('sklearn.linear_model')
+    features, labels = _clouds(300, 0)
+    theirs = linear_model.LogisticRegression(C=1 / (0.01 * 300), tol=1e-8)
+    theirs.fit(features.numpy(), labels.numpy())
+    ours = fit_linear(features, labels, l2=0.01)
+    # Only differences between classes are determined for the bias.
+    ours = ours - ours.mean(1, keepdim=True)
+    coefficients = torch.from_numpy(theirs.coef_.T)
+    torch.testing.assert_close(ours[:-1], coefficients, rtol=0, atol=1e-4)
+
+
+def test_no_regularisation_is_refused():
+    with pytest.raises(ValueError, match='l2'):
+        fit_linear(*_clouds(10, 0), l2=0.0)
