@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from ccmim.data.toy_scenes import CATEGORIES, PALETTE, SEG_CLASSES
-from ccmim.vit import ARCHS
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -20,12 +20,27 @@ LEAVES = sorted(
     str(path.relative_to(ROOT))
     for folder in ('detection', 'segmentation', 'small', 'demo')
     for path in (ROOT / folder).glob('*.py')
-    if re.match('mask_rcnn|upernet', path.name)
+    if folder == 'segmentation' or re.match('(cascade_)?mask_rcnn|upernet', path.name)
 )
 FULL = [leaf for leaf in LEAVES if leaf.startswith(('detection', 'segmentation'))]
-ARCH_OF = {'vitt': 'tiny', 'vits': 'small', 'vitb': 'base', 'vitl': 'large'}
+ARCH_OF = {
+    'vitt': 'tiny',
+    'vits': 'small',
+    'vitb': 'base',
+    'vitl': 'large',
+    'vith': 'huge',
+}
+MODEL_OF = {
+    'mask_rcnn': 'MaskRCNN',
+    'cascade_mask_rcnn': 'CascadeRCNN',
+    'upernet': 'EncoderDecoder',
+    'linear': 'EncoderDecoder',
+}
 CLASSES_OF = {
     'coco': 80,
+    'lvis': 1203,
+    'cityscapes': 19,
+    'voc12aug': 21,
     'coco_mini': 80,
     'penn_fudan': 1,
     'ade20k': 150,
@@ -42,18 +57,47 @@ def _largest_side(pipeline):
     return max(next(step for step in pipeline if step.type == 'Resize').scale)
 
 
+def _listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def _datasets(dataset):
+    """The data sets that a wrapper holds, or the only one."""
+    if 'datasets' in dataset:
+        return list(dataset.datasets)
+    return [dataset.get('dataset', dataset)]
+
+
 def heads(model):
     if 'decode_head' in model:
-        return [model.decode_head, model.auxiliary_head]
-    return [model.roi_head.bbox_head, model.roi_head.mask_head]
+        return [model[k] for k in ('decode_head', 'auxiliary_head') if k in model]
+    return [*_listed(model.roi_head.bbox_head), model.roi_head.mask_head]
+
+
+def modules(part):
+    """The modules of a list of stages, or the only one."""
+    return list(part) if isinstance(part, torch.nn.ModuleList) else [part]
 
 
 def test_the_promised_leaves_exist():
     assert {
         'detection/mask_rcnn_vitb_coco.py',
         'detection/mask_rcnn_vits_coco.py',
+        'detection/mask_rcnn_vitl_coco.py',
+        'detection/mask_rcnn_vith_coco.py',
+        'detection/mask_rcnn_vitb_coco_1x.py',
+        'detection/mask_rcnn_vitb_coco_25e.py',
+        'detection/mask_rcnn_vitb_lvis.py',
+        'detection/cascade_mask_rcnn_vitb_coco.py',
+        'detection/cascade_mask_rcnn_vitl_coco.py',
+        'detection/cascade_mask_rcnn_vith_coco.py',
+        'detection/cascade_mask_rcnn_vitb_coco_1x.py',
         'segmentation/upernet_vitb_ade20k.py',
         'segmentation/upernet_vits_ade20k.py',
+        'segmentation/upernet_vitl_ade20k.py',
+        'segmentation/upernet_vitb_cityscapes.py',
+        'segmentation/upernet_vitb_voc12aug.py',
+        'segmentation/linear_vitb_ade20k.py',
         'small/mask_rcnn_vitt_coco_mini.py',
         'small/mask_rcnn_vitt_penn_fudan.py',
         'small/upernet_vitt_camvid.py',
@@ -72,17 +116,22 @@ def test_the_docstring_gives_the_command_of_this_file(leaf):
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
-    family, arch, data = re.fullmatch(
-        r'(mask_rcnn|upernet)_(?:(vit.)_)?(\w+)', Path(leaf).stem
+    family, arch, data, length = re.fullmatch(
+        r'((?:cascade_)?mask_rcnn|upernet|linear)_(?:(vit.)_)?(\w+?)(?:_(1x|25e))?',
+        Path(leaf).stem,
     ).groups()
-    detection = family == 'mask_rcnn'
-    assert cfg.model.type == ('MaskRCNN' if detection else 'EncoderDecoder')
+    detection = 'rcnn' in family
+    assert cfg.model.type == MODEL_OF[family]
     assert cfg.default_scope == ('mmdet' if detection else 'mmseg')
+    assert (cfg.model.backbone.get('frozen_stages', -1) >= 0) == (family == 'linear')
     if arch:
         assert cfg.model.backbone.arch == ARCH_OF[arch]
+    if length:
+        epochs = cfg.train_cfg.max_iters * cfg.auto_scale_lr.base_batch_size / 118e3
+        assert epochs == pytest.approx({'1x': 12, '25e': 25}[length], rel=0.01)
     classes = CLASSES_OF[data]
     classes = classes if isinstance(classes, int) else classes[family]
-    assert [head.num_classes for head in heads(cfg.model)] == [classes, classes]
+    assert {head.num_classes for head in heads(cfg.model)} == {classes}
     metainfo = cfg.val_dataloader.dataset.get('metainfo')
     if metainfo:
         assert len(metainfo.classes) == len(metainfo.palette) == classes
@@ -104,10 +153,12 @@ def test_the_schedule_ends_with_the_training(leaf):
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_training_and_evaluation_read_different_files_of_one_data_set(leaf):
     cfg = load(leaf)
-    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
-    assert train.data_root == val.data_root
-    assert train.data_prefix != val.data_prefix
-    assert train.get('metainfo') == val.get('metainfo')
+    val = cfg.val_dataloader.dataset
+    for train in _datasets(cfg.train_dataloader.dataset):
+        assert train.data_root == val.data_root
+        files = [(d.data_prefix, d.get('ann_file')) for d in (train, val)]
+        assert files[0] != files[1]
+        assert train.get('metainfo') == val.get('metainfo')
     assert cfg.test_dataloader == cfg.val_dataloader
     assert cfg.test_evaluator == cfg.val_evaluator
     if cfg.default_scope == 'mmdet':
@@ -129,26 +180,37 @@ def test_a_checkpoint_is_one_option_away(leaf):
 def test_the_model_builds_with_matching_widths_and_strides(leaf):
     cfg = load(leaf)
     init_default_scope(cfg.default_scope)
-    model, neck = MODELS.build(cfg.model), cfg.model.neck
-    backbone = model.backbone
-    assert neck.in_channels == backbone.embed_dim
+    with torch.device('meta'):  # no memory, no time for weights
+        model = MODELS.build(cfg.model)
+    backbone, neck = model.backbone, cfg.model.get('neck')
+    assert backbone.out_indices[-1] == backbone.depth - 1
+    if neck:
+        assert neck.in_channels == backbone.embed_dim
     if cfg.default_scope == 'mmdet':
         roi, canvas = model.roi_head, cfg.model.data_preprocessor.pad_size_divisor
-        assert _largest_side(cfg.val_dataloader.dataset.pipeline) == canvas
         strides = [backbone.patch_size * s for s in (0.25, 0.5, 1, 2, 4)]
-        assert backbone.out_indices == (backbone.depth - 1,)
+        if neck.type == 'ccmim.SimpleFeaturePyramid':
+            assert _largest_side(cfg.val_dataloader.dataset.pipeline) == canvas
+            assert len(backbone.out_indices) == 1
+        else:
+            assert canvas == strides[3]  # each map but the last is cut evenly
+            assert len(backbone.out_indices) == 4
         found = model.rpn_head.prior_generator.strides
         assert [stride[0] for stride in found] == strides
-        for extractor in (roi.bbox_roi_extractor, roi.mask_roi_extractor):
-            assert list(extractor.featmap_strides) == strides[:4]
-            assert extractor.out_channels == neck.out_channels
-        for head in (model.rpn_head, roi.bbox_head, roi.mask_head):
-            assert head.in_channels == neck.out_channels
-    else:
+        for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
+            for extractor in modules(getattr(roi, name)):
+                assert list(extractor.featmap_strides) == strides[:4]
+                assert extractor.out_channels == neck.out_channels
+        for name in ('bbox_head', 'mask_head'):
+            for head in modules(getattr(roi, name)):
+                assert head.in_channels == neck.out_channels
+        assert model.rpn_head.in_channels == neck.out_channels
+    elif neck:
         assert len(backbone.out_indices) == 4
-        assert backbone.out_indices[-1] == backbone.depth - 1
         assert model.decode_head.in_channels == [backbone.embed_dim] * 4
         assert model.auxiliary_head.in_channels == backbone.embed_dim
+    else:
+        assert model.decode_head.in_channels == backbone.embed_dim
 
 
 @pytest.mark.parametrize('leaf', FULL)
@@ -156,9 +218,31 @@ def test_full_size_runs_use_bf16_and_eight_gpus_make_the_base_batch(leaf):
     cfg = load(leaf)
     assert cfg.optim_wrapper.type == 'ccmim.AutocastOptimWrapper'
     assert cfg.optim_wrapper.dtype == 'bfloat16'
-    assert 8 * cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size
-    size = ARCHS[cfg.model.backbone.arch]
-    assert size['depth'] == 12
+    batch = cfg.train_dataloader.batch_size
+    assert 8 * batch == cfg.auto_scale_lr.base_batch_size
+    doc = ' '.join(ast.get_docstring(ast.parse((ROOT / leaf).read_text())).split())
+    assert f'Eight GPUs at batch {batch} each' in doc
+
+
+@pytest.mark.parametrize('leaf', FULL)
+def test_full_size_runs_can_be_tested_with_augmentation(leaf):
+    cfg = load(leaf)
+    loading, views = cfg.tta_pipeline
+    assert (loading.type, views.type) == ('LoadImageFromFile', 'TestTimeAug')
+    sizes, flips, *_, (packing,) = views.transforms
+    assert len(sizes) >= 3
+    assert [flip.prob for flip in flips] == [0.0, 1.0]
+    if cfg.default_scope == 'mmdet':
+        assert cfg.tta_model.type == 'ccmim.InstanceTTAModel'
+        assert cfg.tta_model.max_per_img == cfg.model.test_cfg.rcnn.max_per_img
+        assert {'flip', 'flip_direction'} < set(packing.meta_keys)
+        if cfg.model.neck.type == 'ccmim.SimpleFeaturePyramid':
+            canvas = cfg.model.data_preprocessor.pad_size_divisor
+            assert max(max(size.scale) for size in sizes) == canvas
+    else:
+        assert cfg.tta_model.type == 'SegTTAModel'
+        assert cfg.model.test_cfg.mode == 'slide'
+        assert cfg.model.test_cfg.crop_size == cfg.model.data_preprocessor.size
 
 
 def test_detection_follows_the_recipe_of_vitdet():
@@ -211,6 +295,10 @@ def test_toy_classes_are_those_of_the_generator():
         ('CCMIM_DATA', 'small/mask_rcnn_vitt_coco_mini.py', '/there/coco_mini/'),
         ('CCMIM_DATA', 'small/upernet_vitt_camvid.py', '/there/camvid'),
         ('CCMIM_COCO', 'detection/mask_rcnn_vitb_coco.py', '/there/'),
+        ('CCMIM_COCO', 'detection/mask_rcnn_vitb_coco_1x.py', '/there/'),
+        ('CCMIM_LVIS', 'detection/mask_rcnn_vitb_lvis.py', '/there/'),
+        ('CCMIM_CITYSCAPES', 'segmentation/upernet_vitb_cityscapes.py', '/there'),
+        ('CCMIM_VOC', 'segmentation/upernet_vitb_voc12aug.py', '/there'),
         ('CCMIM_ADE20K', 'segmentation/upernet_vitb_ade20k.py', '/there'),
         ('CCMIM_TOY', 'demo/mask_rcnn_toy.py', '/there/'),
         ('CCMIM_TOY', 'demo/upernet_toy.py', '/there'),
@@ -218,6 +306,8 @@ def test_toy_classes_are_those_of_the_generator():
 )
 def test_data_is_found_where_the_variable_points(monkeypatch, variable, leaf, expected):
     monkeypatch.delenv(variable, raising=False)
-    assert not load(leaf).train_dataloader.dataset.data_root.startswith('/')
+    for part in _datasets(load(leaf).train_dataloader.dataset):
+        assert not part.data_root.startswith('/')
     monkeypatch.setenv(variable, '/there')
-    assert load(leaf).train_dataloader.dataset.data_root == expected
+    for part in _datasets(load(leaf).train_dataloader.dataset):
+        assert part.data_root == expected

@@ -3,7 +3,7 @@
 Departs from ViTDet in one thing: no relative positions in the attention.
 """
 
-custom_imports = dict(imports=['ccmim.transfer.mask_head', 'ccmim.transfer.rpn_head'])
+custom_imports = dict(imports=['ccmim.transfer.detection'])
 norm_cfg = dict(type='ccmim.LN2d', eps=1e-6)
 model = dict(
     type='MaskRCNN',

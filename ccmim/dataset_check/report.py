@@ -1,0 +1,84 @@
+"""What was found in the data of one split."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from PIL import Image
+
+Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
+
+_SHOWN = 4  # names of a long list
+_INDENT = '  '
+
+
+class Picture(NamedTuple):
+    """A picture for the contact sheet.
+
+    Attributes:
+        title: What stands below it.
+        draw: Makes it, when the sheet is drawn.
+    """
+
+    title: str
+    draw: Callable[[], Image.Image]
+
+
+@dataclass
+class Report:
+    """What was found in one data set.
+
+    Attributes:
+        title: Split and type of the data set.
+        unit: What is counted for each class.
+        images: Number of images.
+        problems: What is wrong, one line each.
+        notes: What is worth knowing, one line each.
+        counts: Number of ``unit`` by class, in the order of the classes.
+        pictures: The first images with their annotations.
+        legend: Colours in the pictures that nothing else explains.
+    """
+
+    title: str
+    unit: str = 'objects'
+    images: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
+    legend: dict[str, Colour] = field(default_factory=dict)
+
+    def problem(self, what: str, names: Sequence[object] | None = None) -> None:
+        """Add something wrong; with a list, how often and the first names, if any."""
+        _add(self.problems, what, names)
+
+    def note(self, what: str, names: Sequence[object] | None = None) -> None:
+        """Add something worth knowing, as ``problem`` does."""
+        _add(self.notes, what, names)
+
+    def text(self) -> str:
+        """Write all down in a few lines."""
+        lines = [f'{self.title}: {self.images:,} images']
+        if self.counts:
+            total = sum(self.counts.values())
+            lines[0] += f', {total:,} {self.unit} of {len(self.counts)} classes'
+            lines += [
+                f'{_INDENT}{name:<24} {count:>12,}  {count / max(1, total):6.1%}'
+                for name, count in self.counts.items()
+            ]
+        lines += [f'{_INDENT}note: {note}' for note in self.notes]
+        lines += [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]
+        return '\n'.join(lines)
+
+
+def some(names: Sequence[object]) -> str:
+    """List the first of many names."""
+    more = ', ...' if len(names) > _SHOWN else ''
+    return ', '.join(map(str, names[:_SHOWN])) + more
+
+
+def _add(lines: list[str], what: str, names: Sequence[object] | None) -> None:
+    if names is None:
+        lines.append(what)
+    elif names:
+        lines.append(f'{what}: {len(names):,} ({some(names)})')

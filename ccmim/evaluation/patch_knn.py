@@ -1,0 +1,103 @@
+"""Segmentation by the nearest patches: a dense probe without any training.
+
+B batch, H W image, P patch side, N patches, D width, C classes; n patches that are
+known, m patches that are asked for.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ccmim.evaluation.knn import nearest, vote
+
+_NONE = -1  # class of a patch in which no pixel has one
+
+
+def patch_classes(maps: Tensor, patch_size: int, num_classes: int) -> Tensor:
+    """Find the commonest class in each patch.
+
+    Args:
+        maps: Class of each pixel, (B, H, W); other values than 0 to C - 1 are ignored.
+            What is missing on the right and bottom to whole patches is ignored too.
+        patch_size: Side P of a patch.
+        num_classes: Number C of classes.
+
+    Returns:
+        Classes (B, N), row by row, the lowest of equally common ones; -1 where all
+        pixels are ignored.
+    """
+    side = patch_size
+    height, width = maps.shape[1:]
+    maps = F.pad(maps.long(), (0, -width % side, 0, -height % side), value=_NONE)
+    patches = maps.unfold(1, side, side).unfold(2, side, side).flatten(3).flatten(1, 2)
+    known = (patches >= 0) & (patches < num_classes)
+    counts = patches.new_zeros(*patches.shape[:2], num_classes)
+    counts.scatter_add_(2, patches.where(known, 0), known.long())
+    return counts.argmax(2).where(known.any(2), _NONE)
+
+
+@torch.no_grad()
+def extract_patches(
+    backbone: Any, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int
+) -> tuple[Tensor, Tensor]:
+    """Compute the features of all patches that have a class.
+
+    Args:
+        backbone: Vision Transformer; its mode is as before afterwards.
+        batches: Normalised images (B, 3, H, W) with the class of each pixel (B, H, W).
+        num_classes: Number C of classes.
+
+    Returns:
+        Normed tokens (n, D), float32, and classes (n,), on the host.
+    """
+    was_training = backbone.training
+    backbone.eval()
+    features, classes = [], []
+    for images, maps in batches:
+        tokens = backbone.encode(backbone.embed(images))[:, 1:].float().cpu()
+        found = patch_classes(maps.cpu(), backbone.patch_size, num_classes)
+        features.append(tokens[found != _NONE])
+        classes.append(found[found != _NONE])
+    backbone.train(was_training)
+    return torch.cat(features), torch.cat(classes)
+
+
+def patch_knn_iou(
+    train: Tensor,
+    train_classes: Tensor,
+    test: Tensor,
+    test_classes: Tensor,
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.07,
+) -> Tensor:
+    """Compute the IoU of each class when patches take that of their neighbours.
+
+    Neighbours are found by the cosine of the features and vote as in ``knn_accuracy``.
+    The mean over classes, ``iou.nanmean()``, is coarser than mIoU over pixels, and
+    comparable among backbones with the same patches only.
+
+    Args:
+        train: Features (n, D).
+        train_classes: Their classes (n,), in [0, C).
+        test: Features (m, D).
+        test_classes: Their classes (m,), in [0, C).
+        num_classes: Number C of classes.
+        k: Number of neighbours.
+        temperature: See ``vote``.
+
+    Returns:
+        Percent in [0, 100], (C,); NaN for a class that is neither there nor predicted.
+
+    Raises:
+        ValueError: If ``k`` or ``temperature`` is out of range.
+    """
+    similarities, ids = nearest(train, test, k)
+    predicted = vote(similarities, train_classes[ids], temperature)
+    pairs = test_classes * num_classes + predicted
+    confusion = pairs.bincount(minlength=num_classes**2).view(num_classes, num_classes)
+    right = confusion.diagonal().double()
+    return 100 * right / (confusion.sum(0) + confusion.sum(1) - right)

@@ -1,0 +1,74 @@
+"""Boxes and masks found in several views of an image, merged into one result."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmcv.ops import batched_nms
+from mmdet.structures.bbox import bbox_flip
+from mmengine.model import BaseTTAModel
+from mmengine.structures import InstanceData
+
+from ccmim.registry import MODELS
+
+_SIDES = dict(horizontal=(2,), vertical=(1,), diagonal=(1, 2))  # of masks (n, H, W)
+
+
+@MODELS.register_module()
+class InstanceTTAModel(BaseTTAModel):
+    """Detector that looks at resized and flipped views of each image.
+
+    The boxes of all views compete in one non-maximum suppression, and the winners keep
+    the masks of their views. mmdet's own model refuses masks.
+
+    Args:
+        nms: Config of the suppression among the views, as in a detector's ``test_cfg``.
+        max_per_img: Most objects of an image.
+        **kwargs: ``module``, the detector or its config, and ``data_preprocessor``.
+
+    Raises:
+        ValueError: If ``max_per_img`` is not positive.
+    """
+
+    def __init__(
+        self, nms: Mapping[str, Any], max_per_img: int = 100, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if max_per_img < 1:
+            raise ValueError(f'max_per_img={max_per_img} must be positive')
+        self.nms, self.max_per_img = dict(nms), max_per_img
+
+    def merge_preds(self, data_samples_list: Sequence[Sequence[Any]]) -> list[Any]:
+        """Merge the results of the views of each image.
+
+        Args:
+            data_samples_list: For each image the results of its views, at the size of
+                the original image and flipped where the view is.
+
+        Returns:
+            A result for each image.
+        """
+        return [self._merge(views) for views in data_samples_list]
+
+    def _merge(self, views: Sequence[Any]) -> Any:
+        found = InstanceData.cat([_unflipped(view) for view in views])
+        if len(found):
+            boxes, keep = batched_nms(
+                found.bboxes, found.scores, found.labels, self.nms
+            )
+            found = found[keep[: self.max_per_img]]
+            # Of the suppression, which may lower scores (soft NMS).
+            found.scores = boxes[: self.max_per_img, 4]
+        merged = views[0]
+        merged.pred_instances = found
+        return merged
+
+
+def _unflipped(view: Any) -> InstanceData:
+    found = view.pred_instances
+    if view.get('flip'):
+        side = view.flip_direction
+        found.bboxes = bbox_flip(found.bboxes, view.ori_shape, side)
+        if 'masks' in found:
+            found.masks = torch.flip(found.masks, _SIDES[side])
+    return found

@@ -1,0 +1,26 @@
+"""CAE's schedule: 12 epochs of COCO at batch 32, in iterations."""
+
+epoch = 3665  # 117,266 annotated images / 32
+max_iters = 12 * epoch
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=epoch)
+optim_wrapper = dict(
+    type='ccmim.AutocastOptimWrapper',
+    dtype='bfloat16',
+    optimizer=dict(
+        type='AdamW', fused=True, lr=3e-4, betas=(0.9, 0.999), weight_decay=0.05
+    ),
+    constructor='ccmim.LayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay=0.75),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
+    dict(
+        type='MultiStepLR',
+        by_epoch=False,
+        begin=0,
+        end=max_iters,
+        milestones=[9 * epoch, 11 * epoch],
+        gamma=0.1,
+    ),
+]
+auto_scale_lr = dict(base_batch_size=32)

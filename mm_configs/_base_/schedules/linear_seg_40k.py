@@ -1,0 +1,26 @@
+"""The schedule of DINOv2's linear segmentation: 40k iterations at batch 16."""
+
+max_iters = 40000
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=8000)
+optim_wrapper = dict(
+    type='ccmim.AutocastOptimWrapper',
+    dtype='bfloat16',
+    optimizer=dict(
+        type='AdamW', fused=True, lr=1e-3, betas=(0.9, 0.999), weight_decay=1e-4
+    ),
+    constructor='ccmim.LayerDecayOptimWrapperConstructor',
+    # `frozen_stages` leaves the final norm; the rest of the backbone is frozen.
+    paramwise_cfg=dict(no_decay_by_shape=False, lr_mult={'backbone.norm': 0.0}),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+    dict(
+        type='PolyLR',
+        power=1.0,
+        eta_min=0.0,
+        by_epoch=False,
+        begin=1500,
+        end=max_iters,
+    ),
+]
+auto_scale_lr = dict(base_batch_size=16)

@@ -1,0 +1,16 @@
+r"""Cascade Mask R-CNN with ViT-B/16 on COCO, ViTDet's recipe: 100 epochs, batch 64.
+
+    tools/dist_train.sh mm_configs/detection/cascade_mask_rcnn_vitb_coco.py 8 \
+        --cfg-options model.backbone.init_cfg.checkpoint=FILE
+
+Expected: with MAE's weights ViTDet publishes 54.0 box AP and 46.7 mask AP (detectron2
+projects/ViTDet), with relative positions, which are left out here. Not run. Eight GPUs
+at batch 8 each; ViTDet reports 0.362 s an image and 12.3 GB at one image a GPU (A100).
+"""
+
+_base_ = [
+    '../_base_/models/cascade_mask_rcnn_vit.py',
+    '../_base_/datasets/coco_instance_lsj.py',
+    '../_base_/schedules/vitdet_100e.py',
+    '../_base_/detection.py',
+]

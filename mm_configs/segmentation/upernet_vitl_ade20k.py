@@ -1,0 +1,18 @@
+r"""UperNet with ViT-L/16 on ADE20K, CAE's recipe: 160k iterations, 512, batch 16.
+
+    tools/dist_train.sh mm_configs/segmentation/upernet_vitl_ade20k.py 8 \
+        --cfg-options model.backbone.init_cfg.checkpoint=FILE
+
+Expected: CAE publishes 54.6 mIoU with its own weights, with relative positions and
+layer scale, which are left out here. With ccMIM's weights: not known. Not run. Eight
+GPUs at batch 2 each. `--tta` tests at six scales, flipped and not.
+"""
+
+_base_ = './upernet_vitb_ade20k.py'
+model = dict(
+    backbone=dict(arch='large', out_indices=(7, 11, 15, 23), drop_path_rate=0.15),
+    neck=dict(in_channels=1024),
+    decode_head=dict(in_channels=[1024, 1024, 1024, 1024], channels=1024),
+    auxiliary_head=dict(in_channels=1024),
+)
+optim_wrapper = dict(optimizer=dict(lr=5e-5), paramwise_cfg=dict(layer_decay=0.95))

@@ -1,0 +1,184 @@
+"""The first training step of every full-size recipe, on a narrow copy of its model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.structures import InstanceData, PixelData
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+pytestmark = pytest.mark.downstream
+
+ROOT = Path(__file__).parents[2] / 'mm_configs'
+DETECTION = sorted(p.stem for p in (ROOT / 'detection').glob('*.py'))
+SEGMENTATION = sorted(p.stem for p in (ROOT / 'segmentation').glob('*.py'))
+DEPTHS = dict(small=12, base=12, large=24, huge=32)
+WIDTHS = ('in_channels', 'out_channels', 'feat_channels', 'conv_out_channels')
+SIZE = 64
+
+
+def narrow(part):
+    """Cut every width of the heads to 16; lists and stages as well."""
+    if isinstance(part, list):
+        for one in part:
+            narrow(one)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key in WIDTHS:
+                part[key] = [16] * 4 if isinstance(value, list) else 16
+            elif key == 'channels':
+                part[key] = 16
+            elif key == 'fc_out_channels':
+                part[key] = 32
+            else:
+                narrow(value)
+
+
+def build(leaf):
+    """Build a leaf's model with all its blocks, 16 channels wide, on 64 px."""
+    cfg = Config.fromfile(ROOT / f'{leaf}.py')
+    model = cfg.model
+    depth = DEPTHS[model.backbone.pop('arch')]
+    model.backbone.update(
+        arch=dict(embed_dim=16, depth=depth, num_heads=2), img_size=SIZE, init_cfg=None
+    )
+    for key in ('neck', 'rpn_head', 'roi_head', 'decode_head', 'auxiliary_head'):
+        narrow(model.get(key))
+    if cfg.default_scope == 'mmdet':
+        model.data_preprocessor.pad_size_divisor = SIZE
+        for head in _listed(model.roi_head.bbox_head):
+            if 'frequencies' in head.loss_cls:
+                head.loss_cls.frequencies = list(range(1, 1204))
+    else:
+        model.data_preprocessor.size = (SIZE, SIZE)
+        model.test_cfg.update(crop_size=(SIZE, SIZE), stride=(40, 40))
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    built = MODELS.build(model)
+    built.init_weights()
+    return built
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def detection_batch(**meta):
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+
+    boxes = torch.tensor([[4.0, 6.0, 30.0, 40.0], [28.0, 20.0, 62.0, 58.0]])
+    masks = np.zeros((2, SIZE, SIZE), dtype=np.uint8)
+    image = torch.randint(0, 60, (3, SIZE, SIZE), dtype=torch.uint8)
+    for mask, (left, top, right, bottom) in zip(masks, boxes.int(), strict=True):
+        mask[top:bottom, left:right] = 1
+        image[:, top:bottom, left:right] += 150
+    sample = DetDataSample(
+        metainfo=dict(
+            img_shape=(SIZE, SIZE),
+            ori_shape=(SIZE, SIZE),
+            scale_factor=(1.0, 1.0),
+            img_id=0,
+            **meta,
+        ),
+        gt_instances=InstanceData(
+            bboxes=boxes,
+            labels=torch.tensor([0, 7]),
+            masks=BitmapMasks(masks, SIZE, SIZE),
+        ),
+    )
+    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
+
+
+def segmentation_batch():
+    from mmseg.structures import SegDataSample
+
+    classes = torch.zeros(1, SIZE, SIZE, dtype=torch.long)
+    classes[:, :, SIZE // 2 :] = 1
+    image = (60 + 120 * classes.expand(3, -1, -1)).to(torch.uint8)
+    sample = SegDataSample(
+        metainfo=dict(img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE)),
+        gt_sem_seg=PixelData(data=classes),
+    )
+    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
+
+
+def step(model, batch):
+    """Losses by name after a backward pass under bfloat16, as the leaves train."""
+    with torch.autocast('cpu', torch.bfloat16):
+        data = model.data_preprocessor(batch, training=True)
+        total, values = model.parse_losses(model(**data, mode='loss'))
+    total.backward()
+    return {k: v.item() for k, v in values.items() if 'loss' in k and k != 'loss'}
+
+
+def assert_all_reached(model):
+    for name, param in model.named_parameters():
+        if param.requires_grad:
+            assert param.grad is not None, name
+            assert torch.isfinite(param.grad).all(), name
+
+
+@pytest.mark.parametrize('leaf', DETECTION)
+def test_a_detector_takes_its_first_step(leaf):
+    model = build(f'detection/{leaf}').train()
+    losses = step(model, detection_batch())
+    stages = 3 if leaf.startswith('cascade') else 1
+    masks = 3 if leaf.startswith('cascade') and leaf.endswith('1x') else 1
+    assert len(losses) == 2 + 2 * stages + masks
+    assert all(np.isfinite(v) and v > 0 for v in losses.values()), losses
+    classes = 1203 if leaf.endswith('lvis') else 80
+    first = next(
+        v for k, v in losses.items() if k.endswith('loss_cls') and 'rpn' not in k
+    )
+    # A guess: softmax over all classes, or a bit for each judged class.
+    guess = 50 * np.log(2) if classes == 1203 else np.log(classes + 1)
+    assert first == pytest.approx(guess, rel=0.1)
+    assert_all_reached(model)
+
+
+@pytest.mark.parametrize('leaf', SEGMENTATION)
+def test_a_segmentor_takes_its_first_step(leaf):
+    model = build(f'segmentation/{leaf}').train()
+    losses = step(model, segmentation_batch())
+    assert len(losses) == (1 if leaf.startswith('linear') else 2)
+    classes = model.decode_head.num_classes
+    assert losses['decode.loss_ce'] == pytest.approx(np.log(classes), rel=0.3)
+    assert_all_reached(model)
+
+
+def test_a_frozen_backbone_gets_no_gradient_and_stays_in_evaluation():
+    model = build('segmentation/linear_vitb_ade20k').train()
+    step(model, segmentation_batch())
+    assert all(p.grad is None for p in model.backbone.blocks.parameters())
+    assert not any(block.training for block in model.backbone.blocks)
+    assert model.decode_head.norm.training
+
+
+def test_large_images_are_segmented_by_sliding():
+    model = build('segmentation/linear_vitb_ade20k').eval()
+    images = torch.randn(1, 3, 100, 120)
+    meta = [dict(ori_shape=(100, 120), img_shape=(100, 120))]
+    with torch.no_grad():
+        logits = model.inference(images, meta)
+        whole = model.encode_decode(images[:, :, :SIZE, :SIZE], meta)
+    assert logits.shape == (1, 150, 100, 120)
+    # The first 36 px see the first crop alone.
+    torch.testing.assert_close(logits[..., :36, :36], whole[..., :36, :36])
+
+
+@pytest.mark.parametrize('leaf', ['mask_rcnn_vitb_lvis', 'cascade_mask_rcnn_vitl_coco'])
+def test_a_detector_finds_boxes_with_masks(leaf):
+    model = build(f'detection/{leaf}').eval()
+    model.rpn_head.test_cfg.max_per_img = 20
+    model.roi_head.test_cfg.update(score_thr=0.0, max_per_img=20)
+    with torch.no_grad():
+        found = model.test_step(detection_batch())[0].pred_instances
+    assert len(found) == 20
+    assert found.masks.shape == (len(found), SIZE, SIZE)
+    assert found.masks.dtype == torch.bool
+    assert 0 <= found.bboxes.min() <= found.bboxes.max() <= SIZE
