@@ -6,14 +6,20 @@ from collections import Counter
 
 from mmengine.logging import print_log
 
-from ccmim.data.paths import LOOKED_FOR, is_image_name, printable
+from ccmim.data.paths import (
+    LOOKED_FOR,
+    PICTURES_NOT_READ,
+    is_image_name,
+    printable,
+)
 
 
 def walk_images(root: str) -> list[str]:
     """List the images below ``root``, sorted by the bytes of their names.
 
     Linked folders are followed; a folder that is reachable by several ways (a link
-    loop, for one) is searched once. Hidden files and folders are left out.
+    loop, for one) is searched once. Hidden files and folders are left out, and so are
+    pictures of kinds that are not read (HEIC, SVG), with a warning that counts them.
 
     Args:
         root: Folder to search.
@@ -28,7 +34,7 @@ def walk_images(root: str) -> list[str]:
     paths: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(root, onerror=_warn, followlinks=True):
+    for folder, subfolders, names in os.walk(root, onerror=_left_out, followlinks=True):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
             subfolders.clear()
@@ -44,6 +50,9 @@ def walk_images(root: str) -> list[str]:
                 others[os.path.splitext(name)[1].lower() or 'without suffix'] += 1
     if not paths:
         raise ValueError(f'No images in {printable(root)} ({_what_else(others)})')
+    unread = [f'{others[kind]} {kind}' for kind in PICTURES_NOT_READ if others[kind]]
+    if unread:
+        _warn(f'Left out in {printable(root)}: {", ".join(unread)} ({LOOKED_FOR})')
     return paths
 
 
@@ -53,9 +62,9 @@ def _what_else(others: Counter[str]) -> str:
     return f'{LOOKED_FOR}; found {found or "no files"}{shards}'
 
 
-def _warn(error: OSError) -> None:
-    print_log(
-        f'Folder left out: {printable(error.filename)} ({error.strerror})',
-        logger='current',
-        level=logging.WARNING,
-    )
+def _left_out(error: OSError) -> None:
+    _warn(f'Folder left out: {printable(error.filename)} ({error.strerror})')
+
+
+def _warn(text: str) -> None:
+    print_log(text, logger='current', level=logging.WARNING)

@@ -2,9 +2,23 @@
 
 import io
 import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import ExifTags, Image
+
+from ccmim.data.sniff import what_instead
+
+# 512 MiB hold an uncompressed 8-bit RGB picture of as many pixels as are allowed.
+MAX_BYTES = 2**29
+MAX_PIXELS = 178_956_970  # where PIL stops too, unless somebody changed its limit
+
+# No reader that would start a program (EPS) or that takes anything for an image (TGA).
+_READ = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'JPEG2000', 'PPM', 'AVIF')
+Image.init()
+_KINDS = [kind for kind in _READ if kind in Image.OPEN]
 
 # EXIF orientation -> what turns the stored picture upright.
 _UPRIGHT = {
@@ -19,7 +33,54 @@ _UPRIGHT = {
 
 
 class BadImageError(Exception):
-    """The bytes hold no picture that can be used; the text says why."""
+    """The bytes hold no picture that can be used; the text says why.
+
+    It begins with one of a few kinds, and goes on after a colon: ``empty``, ``cut
+    short``, ``damaged``, ``not an image``, ``unknown kind``, ``refused``.
+    """
+
+
+def refuse_large(num_bytes: int) -> None:
+    """Refuse a file by its size, before it is read.
+
+    Args:
+        num_bytes: Its size.
+
+    Raises:
+        BadImageError: It is larger than 512 MiB (``MAX_BYTES``).
+    """
+    if num_bytes > MAX_BYTES:
+        raise BadImageError(
+            f'refused: {num_bytes / 1e6:,.0f} MB file (limit {MAX_BYTES / 1e6:.0f})'
+        )
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Read the header of an image.
+
+    Args:
+        data: A whole encoded file.
+
+    Returns:
+        A picture that is not decoded yet: its kind (``format``), mode, stored size.
+
+    Raises:
+        BadImageError: Empty, no image of a kind that is read, or of more than 179
+            million pixels, which could exhaust the memory (``MAX_PIXELS``).
+    """
+    if not data:
+        raise BadImageError('empty')
+    with _bad_images():
+        try:
+            image = Image.open(io.BytesIO(data), formats=_KINDS)
+        except Image.UnidentifiedImageError:
+            raise BadImageError(what_instead(data)) from None
+        except Image.DecompressionBombError as error:
+            pixels = int(re.findall(r'\d+', str(error))[0])
+            raise _too_many(pixels) from None
+        if math.prod(image.size) > MAX_PIXELS:
+            raise _too_many(math.prod(image.size))
+    return image
 
 
 def decode_image(data: bytes, least_side: int = 0) -> Image.Image:
@@ -39,25 +100,37 @@ def decode_image(data: bytes, least_side: int = 0) -> Image.Image:
         The picture, mode ``RGB``.
 
     Raises:
-        BadImageError: Empty, not an image, cut short, or so large that decoding it
-            could exhaust the memory (PIL's limit, about 179 million pixels).
+        BadImageError: What ``open_image`` refuses, and what is damaged or cut short.
     """
-    if not data:
-        raise BadImageError('empty file')
-    try:
-        image = Image.open(io.BytesIO(data))
+    image = open_image(data)
+    with _bad_images():
         if least_side > 0:
             scale = least_side / min(image.size)
             # Decodes at the smallest size that is not below; other kinds ignore it.
             image.draft(None, tuple(math.ceil(side * scale) for side in image.size))
         image.load()
         return _rgb(_upright(image))
-    except Image.UnidentifiedImageError:
-        raise BadImageError('not an image, or of an unknown kind') from None
+
+
+@contextmanager
+def _bad_images() -> Iterator[None]:
+    try:
+        yield
+    except BadImageError:
+        raise
     # On damaged bytes PIL's readers raise nearly anything, from SyntaxError to
     # struct.error; all of it means that this picture cannot be used.
     except Exception as error:
-        raise BadImageError(str(error) or type(error).__name__) from error
+        text = str(error) or type(error).__name__
+        cut = isinstance(error, EOFError) or 'truncated' in text.lower()
+        kind = 'cut short' if cut else 'damaged'
+        raise BadImageError(f'{kind}: {text}') from error
+
+
+def _too_many(pixels: int) -> BadImageError:
+    return BadImageError(
+        f'refused: {pixels / 1e6:,.0f} MP picture (limit {MAX_PIXELS / 1e6:.0f})'
+    )
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -86,9 +159,18 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
     Floats: the first of 1, 255 and 65535 that holds them all. Values outside these
     ranges are stretched from their minimum to their maximum.
     """
-    whites = (1, 255, 65535) if values.dtype.kind == 'f' else (65535,)
-    values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+    floats = values.dtype.kind == 'f'
+    if floats:
+        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    whites = (1, 255, 65535) if floats else (65535,)
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= whites[-1]:
         low, high = 0, next(white for white in whites if high <= white)
-    return np.round((values - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+    scale = 255 / ((high - low) or 1)
+    scaled = np.empty(values.shape, np.uint8)
+    # In blocks of rows: float64 would take eight times the memory of the result.
+    rows = max(1, 2**20 // values.shape[1])
+    for start in range(0, len(values), rows):
+        block = values[start : start + rows].astype(np.float64)
+        scaled[start : start + rows] = np.round((block - low) * scale)
+    return scaled

@@ -5,7 +5,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+IMAGE_SUFFIXES = (
+    '.jpg', '.jpeg', '.jfif', '.png', '.webp', '.gif', '.bmp', '.tif', '.tiff',
+)  # fmt: skip
+PICTURES_NOT_READ = ('.heic', '.heif', '.avif', '.jp2', '.svg', '.psd', '.dng')
 LOOKED_FOR = 'looked for ' + ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)
 
 
@@ -28,10 +31,18 @@ def printable(path: str) -> str:
         path: A path as the file system gives it.
 
     Returns:
-        One line of valid UTF-8, odd bytes as escapes.
+        One line of valid UTF-8, odd bytes as escapes and a backslash as two: no two
+        paths look alike.
     """
-    text = os.fsencode(path).decode('utf-8', 'backslashreplace')
-    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    if path.isascii() and path.isprintable() and '\\' not in path:
+        return path  # nearly all are
+    text = os.fsencode(path.replace('\\', '\\\\')).decode('utf-8', 'backslashreplace')
+    return ''.join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    # \x80 to \xff stand for bytes that are no UTF-8.
+    return f'\\u{ord(char):04x}' if '\x7f' < char < '\u0100' else ascii(char)[1:-1]
 
 
 class PathTable:

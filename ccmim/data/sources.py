@@ -14,8 +14,10 @@ from typing import Protocol
 import numpy as np
 
 from ccmim.data.folders import walk_images
+from ccmim.data.image import refuse_large
 from ccmim.data.paths import IMAGE_SUFFIXES, LOOKED_FOR, PathTable, printable
-from ccmim.data.tar_shards import TarShards, compressed_text
+from ccmim.data.tar_index import compressed_text
+from ccmim.data.tar_shards import TarShards
 
 _ARCHIVES = ('.gz', '.tgz', '.bz2', '.tbz2', '.xz', '.txz', '.zst', '.zip', '.7z')
 _KINDS = ('.tar', '.txt', *IMAGE_SUFFIXES)
@@ -28,10 +30,13 @@ class ImageSource(Protocol):
         """Count the images."""
 
     def name(self, index: int) -> str:
-        """Name image ``index`` for a person: printable, one line, valid UTF-8."""
+        """Name image ``index``: its absolute path, one printable line of UTF-8."""
 
     def read(self, index: int) -> bytes:
-        """Read the encoded bytes of image ``index``; OSError when that fails."""
+        """Read the encoded bytes of image ``index``.
+
+        OSError when that fails, BadImageError when there are too many of them.
+        """
 
 
 class ImageFiles:
@@ -49,17 +54,22 @@ class ImageFiles:
         return len(self._paths)
 
     def name(self, index: int) -> str:
-        """Name image ``index``: its path, made printable."""
-        return printable(self._paths[index])
+        """Name image ``index``: its absolute path, made printable."""
+        return printable(os.path.abspath(self._paths[index]))
 
     def read(self, index: int) -> bytes:
-        """Read file ``index``; OSError when it is gone, closed to us or no file."""
+        """Read file ``index``, at most as many bytes as it says that it has.
+
+        OSError when it is gone, closed to us or no file; BadImageError when large.
+        """
         path = self._paths[index]
+        status = os.stat(path)
         # Opening a named pipe would wait for ever for somebody to write into it.
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise OSError('not a regular file')
-        with open(path, 'rb', buffering=0) as file:
-            return file.read()
+        refuse_large(status.st_size)
+        with open(path, 'rb') as file:
+            return file.read(status.st_size)
 
 
 class JoinedSource:

@@ -1,20 +1,18 @@
 """A data set of images without labels."""
 
-import logging
 import os
 from collections.abc import Sequence
 
-import torch
-from mmengine.logging import print_log
 from PIL import Image
 from torch.utils.data import Dataset
 
+from ccmim.data.bad_images import BadImages
+from ccmim.data.exclude import leave_out
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.randomness import SampleKey, replacements, seeded
+from ccmim.data.reading import Reading
 from ccmim.data.sources import open_source
 from ccmim.registry import DATASETS, TRANSFORMS
-
-_ALWAYS_ALLOWED = 3
 
 
 @DATASETS.register_module()
@@ -27,7 +25,7 @@ class UnlabelledImages(Dataset):
     A damaged image is named once in the log and from then on replaced by another
     one, chosen by the key. When more than ``max_bad_share`` of the images turn out
     damaged the run stops; three are always allowed, as long as a good one is left.
-    Loader workers share what they know of this, ranks do not.
+    With ``ccmim.BadFilesHook`` they are listed in a file, which all ranks share.
 
     Args:
         data: What ``open_source`` takes: folder, list file, tar shards, glob, list.
@@ -38,6 +36,13 @@ class UnlabelledImages(Dataset):
         max_bad_share: Share of damaged images above which to stop, from 0 to 1.
         least_side: When positive, large JPEGs are decoded at a fraction of their size
             with at least so many pixels on the short side (see ``decode_image``).
+        exclude: A list of images to leave out, as ``tools/check_images.py`` and
+            pretraining write it (``bad_files.txt``); the rest is numbered anew.
+
+    Attributes:
+        bad: What is known of the images that cannot be used.
+        reading: Which image each loader worker is at.
+        excluded: The reason of each image that was left out, by name.
     """
 
     def __init__(
@@ -47,17 +52,17 @@ class UnlabelledImages(Dataset):
         root: str | os.PathLike | None = None,
         max_bad_share: float = 0.01,
         least_side: int = 0,
+        exclude: str | os.PathLike | None = None,
     ) -> None:
-        if not 0 <= max_bad_share <= 1:
-            raise ValueError(f'max_bad_share must lie in [0, 1], got {max_bad_share}')
         transforms = [transform] if isinstance(transform, dict) else transform
         self._transforms = [TRANSFORMS.build(config) for config in transforms]
         self._source = open_source(data, root)
+        self.excluded: dict[str, str] = {}
+        if exclude is not None:
+            self._source, self.excluded = leave_out(self._source, exclude)
         self._least_side = least_side
-        allowed = max(_ALWAYS_ALLOWED, int(max_bad_share * len(self)))
-        self._max_bad = min(allowed, len(self) - 1)
-        # Shared memory: what one worker finds, all workers and the parent know.
-        self._bad = torch.zeros(len(self), dtype=torch.bool).share_memory_()
+        self.bad = BadImages(self._source, max_bad_share)
+        self.reading = Reading()
 
     def __len__(self) -> int:
         """Count the images, damaged ones too."""
@@ -67,6 +72,10 @@ class UnlabelledImages(Dataset):
     def metainfo(self) -> dict:
         """What mmengine compares on resume, to warn when the data changed."""
         return dict(num_images=len(self))
+
+    def name(self, index: int) -> str:
+        """Name image ``index``: one printable line."""
+        return self._source.name(index)
 
     def __getitem__(self, key: SampleKey | int) -> dict:
         """Load one sample.
@@ -79,7 +88,7 @@ class UnlabelledImages(Dataset):
             the index of the image that is in ``inputs``.
 
         Raises:
-            RuntimeError: Too many images are damaged.
+            TooManyBadImagesError: Too many images are damaged.
         """
         key = SampleKey(*key) if isinstance(key, tuple) else SampleKey(0, 0, int(key))
         index, image = self._load(key)
@@ -92,27 +101,25 @@ class UnlabelledImages(Dataset):
         """Decode the image of a key, or the first good one of its replacements."""
         index, others = key.index, replacements(key, len(self))
         while True:
-            if not self._bad[index]:
+            if index not in self.bad:
                 try:
-                    return index, decode_image(
-                        self._source.read(index), self._least_side
-                    )
+                    with self.reading.of(index):
+                        data = self._source.read(index)
+                        return index, decode_image(data, self._least_side)
                 except (BadImageError, OSError) as error:
-                    self._report(index, error)
+                    self.bad.add(index, error)
             index = next(others)
 
-    def _report(self, index: int, error: Exception) -> None:
-        self._bad[index] = True
-        name, reason = self._source.name(index), getattr(error, 'strerror', None)
-        print_log(
-            f'Damaged image, replaced by others: {name} ({reason or error})',
-            logger='current',
-            level=logging.WARNING,
-        )
-        bad = self._bad.nonzero().flatten().tolist()
-        if len(bad) > self._max_bad:
-            names = ', '.join(self._source.name(i) for i in bad[:5])
-            raise RuntimeError(
-                f'{len(bad)} of {len(self)} images are damaged, {self._max_bad} are '
-                f'allowed (max_bad_share): {names}{", ..." if len(bad) > 5 else ""}'
-            )
+
+def unlabelled_in(dataset: Dataset | None) -> UnlabelledImages | None:
+    """Find the unlabelled images that a data set is, or wraps.
+
+    Args:
+        dataset: Any data set.
+
+    Returns:
+        The images, None if there are none.
+    """
+    while dataset is not None and not isinstance(dataset, UnlabelledImages):
+        dataset = getattr(dataset, 'dataset', getattr(dataset, '_images', None))
+    return dataset

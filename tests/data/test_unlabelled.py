@@ -1,11 +1,9 @@
-import logging
 import pickle
 
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import default_collate
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from PIL import Image
@@ -24,31 +22,6 @@ _TRANSFORM = [
     dict(type='ccmim.RandomHorizontalFlip'),
     dict(type='ccmim.ToUint8Tensor'),
 ]
-
-
-def _write_images(root, count):
-    generator = np.random.default_rng(0)
-    for i in range(count):
-        pixels = generator.integers(0, 255, (20, 30, 3), np.uint8)
-        Image.fromarray(pixels).save(root / f'{i:03d}.png')
-
-
-@pytest.fixture
-def folder(tmp_path):
-    _write_images(tmp_path, 12)
-    return tmp_path
-
-
-@pytest.fixture
-def messages():
-    """Collect what is logged, in this process."""
-    records = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: records.append(record.getMessage())
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    yield records
-    logger.removeHandler(handler)
 
 
 def _dataset(data, **kwargs):
@@ -139,7 +112,7 @@ def test_spawned_workers_give_the_same_and_share_what_they_found(folder):
     dataset = _dataset(folder)
     options = dict(num_workers=1, multiprocessing_context='spawn')
     assert _equal(_batches(dataset, **options), alone)
-    assert dataset._bad.nonzero().tolist() == [[3]]
+    assert dataset.bad.indices == [3]
 
 
 def test_loading_in_the_main_process_does_not_disturb_its_generator(folder):
@@ -178,14 +151,14 @@ def test_a_damaged_image_is_named_once_and_replaced_by_the_key(folder, messages)
     stand_ins = {dataset[SampleKey(1, v, 3)]['data_samples'] for v in range(20)}
     assert len(stand_ins) > 3
     assert len(messages) == 1
-    assert '003.png (image file is truncated' in messages[0]
+    assert '003.png (cut short: image file is truncated' in messages[0]
 
 
 def test_missing_and_unreadable_files_count_as_damaged(folder, messages):
     dataset = _dataset(folder)
     (folder / '001.png').unlink()
     assert dataset[1]['data_samples'] != 1
-    assert messages[0].endswith('001.png (No such file or directory)')
+    assert messages[0].endswith('001.png (missing)')
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
@@ -204,7 +177,7 @@ def test_the_share_is_counted_over_all_workers(folder):
         (folder / f'{i:03d}.png').write_bytes(b'')
     dataset = _dataset(folder, max_bad_share=0.5)
     _batches(dataset, num_workers=2)
-    assert dataset._bad.nonzero().flatten().tolist() == [0, 3, 6, 9]
+    assert dataset.bad.indices == [0, 3, 6, 9]
 
 
 def test_a_larger_share_may_be_set_but_one_good_image_is_needed(folder):
@@ -220,7 +193,7 @@ def test_a_larger_share_may_be_set_but_one_good_image_is_needed(folder):
 
 
 def test_two_images_may_not_all_be_damaged(tmp_path):
-    _write_images(tmp_path, 1)
+    Image.new('RGB', (20, 30)).save(tmp_path / '000.png')
     (tmp_path / 'bad.png').write_bytes(b'no')
     assert _dataset(tmp_path)[1]['data_samples'] == 0
     (tmp_path / '000.png').write_bytes(b'no')

@@ -1,0 +1,105 @@
+"""Decode every image of a source ahead of a run, and say what is wrong with which."""
+
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from ccmim.data.bad_files import by_kind, reason_of
+from ccmim.data.image import BadImageError, decode_image, open_image
+from ccmim.data.sources import ImageSource
+
+
+class Checked(NamedTuple):
+    """What was found out about an image.
+
+    Attributes:
+        name: Its printable name.
+        reason: Why it cannot be used, None if it can.
+        kind: Kind of the file, such as JPEG; empty if it could not be decoded.
+        mode: Stored pixels in PIL's words: RGB, L (grey), P (palette), I;16, CMYK.
+        short_side: Pixels of the upright picture, 0 if it could not be decoded.
+    """
+
+    name: str
+    reason: str | None
+    kind: str = ''
+    mode: str = ''
+    short_side: int = 0
+
+
+def check_images(
+    source: ImageSource, num_workers: int | None = None, least_side: int = 0
+) -> Iterator[Checked]:
+    """Decode all images of a source fully, in parallel.
+
+    Args:
+        source: The source.
+        num_workers: Processes; as many as there are cores when None.
+        least_side: Images with a shorter side of fewer pixels cannot be used either.
+
+    Yields:
+        For each image, in order, what was found out.
+
+    Raises:
+        ValueError: A value is out of range.
+        BrokenProcessPool: A worker was killed, often as the memory is full.
+    """
+    if least_side < 0:
+        raise ValueError(f'least_side={least_side} must not be negative')
+    # A task holds some images, so that there are thousands of tasks, not millions.
+    share = min(256, max(1, len(source) // 1000))
+    indices = range(len(source))
+    with ProcessPoolExecutor(
+        num_workers, initializer=_prepare, initargs=(source, least_side)
+    ) as pool:
+        yield from pool.map(_check, indices, chunksize=share)
+
+
+def summarise(results: Iterable[Checked]) -> str:
+    """Count images by kind and size, and bad ones by reason.
+
+    Args:
+        results: What ``check_images`` found out.
+
+    Returns:
+        A few lines of text.
+    """
+    results = list(results)
+    decoded = [result for result in results if result.short_side]
+    reasons = [result.reason for result in results if result.reason]
+    good = len(results) - len(reasons)
+    lines = [f'{len(results):,} images: {good:,} good, {len(reasons):,} bad']
+    if decoded:
+        sides = [result.short_side for result in decoded]
+        shares = np.quantile(sides, [0.05, 0.5, 0.95]).round().astype(int).tolist()
+        low, median, high = shares
+        lines += [
+            f'Short side in px: min {min(sides):,}, 5% {low:,}, median {median:,}, '
+            f'95% {high:,}, max {max(sides):,}',
+            f'Kinds: {by_kind(result.kind for result in decoded)}',
+            f'Modes: {by_kind(result.mode for result in decoded)}',
+        ]
+    if reasons:
+        lines.append(f'Bad: {by_kind(reasons)}')
+    return '\n'.join(lines)
+
+
+def _prepare(source: ImageSource, least_side: int) -> None:
+    global _source, _least_side
+    _source, _least_side = source, least_side
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
+
+
+def _check(index: int) -> Checked:
+    name = _source.name(index)
+    try:
+        data = _source.read(index)
+        kind, mode = (stored := open_image(data)).format, stored.mode
+        side = min(decode_image(data).size)
+    except (BadImageError, OSError) as error:
+        return Checked(name, reason_of(error))
+    small = f'too small: {side} px (at least {_least_side})'
+    return Checked(name, small if side < _least_side else None, str(kind), mode, side)

@@ -1,0 +1,63 @@
+"""A source without the images that a list names."""
+
+import logging
+import os
+
+import numpy as np
+from mmengine.logging import print_log
+
+from ccmim.data.bad_files import read_bad_files
+from ccmim.data.paths import printable
+from ccmim.data.sources import ImageSource
+
+
+class PartOfSource:
+    """Some images of a source.
+
+    Args:
+        source: The source.
+        indices: Which of its images, shape (N,).
+    """
+
+    def __init__(self, source: ImageSource, indices: np.ndarray) -> None:
+        self._source = source
+        self._indices = indices
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self._indices)
+
+    def name(self, index: int) -> str:
+        """Name image ``index``."""
+        return self._source.name(self._indices[index])
+
+    def read(self, index: int) -> bytes:
+        """Read the encoded bytes of image ``index``."""
+        return self._source.read(self._indices[index])
+
+
+def leave_out(
+    source: ImageSource, path: str | os.PathLike
+) -> tuple[ImageSource, dict[str, str]]:
+    """Leave out of a source what a list of bad images names.
+
+    Args:
+        source: The source.
+        path: The list, as ``tools/check_images.py`` and pretraining write it.
+
+    Returns:
+        The other images, and the reasons of those that were left out, by name.
+
+    Raises:
+        ValueError: It is no such list, or names all the images.
+        OSError: It cannot be read.
+    """
+    listed = read_bad_files(path)
+    bad = np.array([source.name(i) in listed for i in range(len(source))])
+    if bad.all():
+        raise ValueError(f'{printable(os.fspath(path))} names all the images')
+    found = {name: listed[name] for name in map(source.name, np.flatnonzero(bad))}
+    text = f'{len(found)} of the {len(listed)} images that {path} lists are left out'
+    level = logging.INFO if len(found) == len(listed) else logging.WARNING
+    print_log(text, logger='current', level=level)
+    return PartOfSource(source, np.flatnonzero(~bad)), found

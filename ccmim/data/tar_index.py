@@ -1,0 +1,131 @@
+"""Where the images are inside a plain tar file, whatever its headers claim."""
+
+import io
+import logging
+import os
+import tarfile
+from collections.abc import Iterator
+
+from mmengine.logging import print_log
+
+from ccmim.data.paths import LOOKED_FOR, is_image_name, printable
+
+_COMPRESSED = {b'\x1f\x8b', b'BZ', b'\xfd7', b'\x28\xb5'}  # gzip, bzip2, xz, zstd
+_LONGEST_HEADER = 2**20  # of a long name, or of extended attributes
+_PADDING = 2**20  # zeros at the end: 10 kB as a rule
+
+
+def image_members(path: str) -> Iterator[tuple[str, int, int]]:
+    """Find the images in a plain tar, by its headers.
+
+    Members with absolute or parent paths and those that are no regular files are left
+    out, with one warning that counts them. Whatever a header claims, no more than it
+    is read into memory, and never backwards.
+
+    Args:
+        path: The tar file.
+
+    Yields:
+        Name, offset and size in bytes of each image; it lies within the file.
+
+    Raises:
+        ValueError: It is compressed, damaged, cut short, no tar, or without images.
+    """
+    found = 0
+    left_out: dict[str, list[str]] = {}
+    with _Headers(path) as headers:
+        try:
+            with tarfile.open(fileobj=headers, mode='r:') as shard:
+                for member in shard:
+                    shard.members.clear()  # type: ignore[attr-defined]  # not needed
+                    if not is_image_name(member.name.rpartition('/')[2]):
+                        continue
+                    why = _why_not(member)
+                    if why:
+                        left_out.setdefault(why, []).append(printable(member.name))
+                        continue
+                    found += 1
+                    yield member.name, member.offset_data, member.size
+                end = shard.offset  # type: ignore[attr-defined]
+        # On damaged headers tarfile raises nearly anything, RecursionError too.
+        except OSError:
+            raise
+        except Exception as error:
+            raise ValueError(_damaged(path, headers, str(error))) from None
+        _check_end(path, headers, end)
+    if left_out:
+        _warn(f'{printable(path)}: left out are {_counted(left_out)}')
+    if not found:
+        raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR})')
+
+
+def compressed_text(path: str) -> str:
+    """Say why a compressed archive is refused and what to do instead.
+
+    Args:
+        path: The archive.
+
+    Returns:
+        One line of text.
+    """
+    return (
+        f'{printable(path)} is compressed, so its images cannot be read at random: '
+        'unpack it into a folder, or into a plain .tar (gunzip, unxz, zstd -d)'
+    )
+
+
+class _Headers(io.FileIO):
+    """A file that is passed once, in small pieces.
+
+    A damaged header may claim to be longer than the memory, or that the next one lies
+    before it, which older versions of tarfile follow for ever, or beyond the end.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f'a header of {size} bytes')
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if whence or not self.tell() <= offset <= os.fstat(self.fileno()).st_size:
+            raise tarfile.ReadError('a member that ends outside of the file')
+        return super().seek(offset)
+
+
+def _why_not(member: tarfile.TarInfo) -> str:
+    if member.name.startswith('/') or '..' in member.name.split('/'):
+        return 'with an absolute or parent path'
+    # A sparse member is not stored in one piece.
+    whole = member.isreg() and not member.issparse()
+    return '' if whole else 'that is no regular file'
+
+
+def _check_end(path: str, headers: _Headers, end: int) -> None:
+    """Tell the end of a tar from a header that tarfile takes for it."""
+    io.FileIO.seek(headers, end)
+    rest = headers.read(_PADDING)
+    if rest.strip(b'\0'):
+        raise ValueError(_damaged(path, headers, f'no header at byte {end}'))
+    if not rest:
+        _warn(f'{printable(path)} has no end mark: it may have been cut short')
+
+
+def _damaged(path: str, headers: _Headers, why: str) -> str:
+    io.FileIO.seek(headers, 0)
+    if headers.read(2) in _COMPRESSED:
+        return compressed_text(path)
+    return (
+        f'{printable(path)} is damaged, cut short or no tar: {printable(why)}; '
+        'pack it again'
+    )
+
+
+def _counted(left_out: dict[str, list[str]]) -> str:
+    return '; '.join(
+        f'{len(names)} {why} ({", ".join(names[:3])}{", ..." if names[3:] else ""})'
+        for why, names in left_out.items()
+    )
+
+
+def _warn(text: str) -> None:
+    print_log(text, logger='current', level=logging.WARNING)

@@ -1,0 +1,53 @@
+"""What the tests of the images share."""
+
+import gc
+import logging
+import multiprocessing
+import signal
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
+from mmengine.logging import MMLogger
+from PIL import Image
+
+from ccmim.data.loader_errors import end_workers
+
+# Hypothesis keeps notes of what it reads in the code: not in the checkout.
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / 'hypothesis')
+
+
+@pytest.fixture
+def messages():
+    """Collect what is logged, in this process."""
+    records = []
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of twelve photos of noise, 000.png to 011.png."""
+    generator = np.random.default_rng(0)
+    root = tmp_path / 'photos'
+    root.mkdir()
+    for i in range(12):
+        pixels = generator.integers(0, 255, (20, 30, 3), np.uint8)
+        Image.fromarray(pixels).save(root / f'{i:03d}.png')
+    return root
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item):
+    """End workers that a failed iteration left: it waits seconds for each of them."""
+    if multiprocessing.active_children():
+        handler = signal.getsignal(signal.SIGCHLD)  # PyTorch's, which it sets only once
+        end_workers()
+        gc.collect()
+        signal.signal(signal.SIGCHLD, handler)

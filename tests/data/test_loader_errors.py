@@ -1,0 +1,187 @@
+"""A worker that dies or hangs ends the run soon, with one line that names the image."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from ccmim.data import UnlabelledImages
+from ccmim.data.bad_images import TooManyBadImagesError
+from ccmim.data.loader_errors import explain, require_batch
+from ccmim.data.placed import PlacedImages
+from ccmim.data.unlabelled import unlabelled_in
+
+TRANSFORM = [
+    dict(type='ccmim.RandomResizedCrop', size=16),
+    dict(type='ccmim.ToUint8Tensor'),
+]
+
+
+class Trouble:
+    """A decoder that kills its worker, or never ends."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __call__(self, data, least_side):
+        if self.kind == 'killed':
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kind == 'bus error':
+            os.kill(os.getpid(), signal.SIGBUS)
+        if self.kind == 'exit':
+            os._exit(3)
+        if self.kind == 'sleeps':
+            time.sleep(1000)
+        re.match(r'(a+)+$', 'a' * 60 + 'b')  # computes for years, holding the lock
+
+
+@pytest.fixture
+def error_of(folder, monkeypatch):
+    """Meet a kind of trouble at image 5; the line that explains it, and the seconds."""
+
+    def error_of(kind, timeout=0):
+        trouble, real = Trouble(kind), (folder / '005.png').read_bytes()
+        decode = UnlabelledImages.__init__.__globals__['decode_image']
+
+        def decode_image(data, least_side=0):
+            return (trouble if data == real else decode)(data, least_side)
+
+        monkeypatch.setattr('ccmim.data.unlabelled.decode_image', decode_image)
+        images = UnlabelledImages(folder, TRANSFORM)
+        loader = DataLoader(images, 3, num_workers=2, timeout=timeout)
+        start = time.monotonic()
+        with pytest.raises(RuntimeError) as error:
+            list(loader)
+        return explain(error.value, loader), time.monotonic() - start
+
+    return error_of
+
+
+@pytest.mark.parametrize(
+    ('kind', 'why'),
+    [('killed', ''), ('bus error', 'signal: Bus error; '), ('exit', 'exit code 3; ')],
+)
+def test_a_killed_worker_is_explained_at_once(error_of, folder, kind, why):
+    line, seconds = error_of(kind, timeout=300)  # as in a run
+    # Which of two messages PyTorch gives is a matter of timing; one lacks the signal.
+    assert re.fullmatch(
+        rf'A loader worker was killed \(({why})?often out of memory\) while reading '
+        rf'{folder}/005.png. Try train_dataloader.num_workers=2 and --resume; '
+        r'/dev/shm free: [\d.]+ GB',
+        line,
+    )
+    assert seconds < 5
+
+
+@pytest.mark.parametrize('kind', ['sleeps', 'computes'])
+def test_a_stuck_worker_is_named_when_the_time_is_over(error_of, folder, kind):
+    line, seconds = error_of(kind, timeout=1)
+    assert line == (
+        'No batch came for 1 s, the limit of LoaderTimeoutHook while reading '
+        f'{folder}/005.png. Is the disk gone? Go on with --resume'
+    )
+    assert seconds < 5
+
+
+_SCRIPT = """
+import re, signal, sys
+from torch.utils.data import DataLoader
+from ccmim.data import unlabelled
+from ccmim.data.loader_errors import end_workers, explain
+
+def never(data, least_side):
+    re.match(r'(a+)+$', 'a' * 60 + 'b')
+
+unlabelled.decode_image = never
+def deaf(worker):  # as those of StopHook
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+images = unlabelled.UnlabelledImages(sys.argv[1], [])
+loader = DataLoader(images, 4, num_workers=2, timeout=1, worker_init_fn=deaf)
+try:
+    list(loader)
+except RuntimeError as error:
+    line = explain(error, loader)
+    end_workers()
+    sys.exit(f'error: {line}')
+"""
+
+
+def test_a_process_whose_workers_hang_can_exit(request, folder):
+    """Without ``end_workers`` it would wait for them; and nothing is said after it."""
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', _SCRIPT, str(folder)],
+        env={**os.environ, 'PYTHONPATH': str(request.config.rootpath)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith('error: No batch came for 1 s')
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_too_many_bad_images_are_one_line(folder, num_workers):
+    for i in range(5):
+        (folder / f'{i:03d}.png').write_bytes(b'')
+    loader = DataLoader(
+        UnlabelledImages(folder, TRANSFORM), 12, num_workers=num_workers
+    )
+    with pytest.raises(TooManyBadImagesError) as error:
+        list(loader)
+    line = explain(error.value)
+    assert line.startswith(
+        '4 of 12 images are damaged, 3 are allowed (max_bad_share): '
+    )
+    assert '\n' not in line
+
+
+class Broken(torch.utils.data.Dataset):
+    """A data set with a bug."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        raise RuntimeError('a bug')
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(RuntimeError) as error:
+        list(DataLoader(Broken(), num_workers=1))
+    assert explain(error.value, DataLoader(Broken())) is None
+    assert explain(ValueError('x')) is None
+
+
+def test_idle_workers_read_nothing(folder):
+    images = UnlabelledImages(folder, TRANSFORM)
+    loader = DataLoader(images, 3, num_workers=2, persistent_workers=True)
+    list(loader)
+    assert images.reading.now() == {}
+
+
+def test_the_images_inside_other_data_sets_are_found(folder):
+    images = UnlabelledImages(folder, TRANSFORM)
+    placed = PlacedImages([dict(type='ccmim.PlacedCrop', size=16)], data=folder)
+    assert unlabelled_in(torch.utils.data.Subset(images, [0])) is images
+    assert unlabelled_in(placed) is placed._images
+    assert unlabelled_in(Broken()) is unlabelled_in(None) is None
+
+
+def test_fewer_images_than_a_batch_are_refused(folder):
+    images = UnlabelledImages(folder, TRANSFORM)
+    require_batch(DataLoader(images, 12, drop_last=True))
+    require_batch(DataLoader(images, 128))
+    text = (
+        r'^12 images are too few for a batch of 13 in 1 process: set '
+        r'train_dataloader.batch_size=12 or less$'
+    )
+    with pytest.raises(ValueError, match=text):
+        require_batch(DataLoader(images, 13, drop_last=True))

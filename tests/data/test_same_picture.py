@@ -1,0 +1,51 @@
+"""Pretraining sees the pictures that detection and segmentation see."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccmim.data.image import decode_image
+
+mmcv = pytest.importorskip('mmcv')
+pytestmark = pytest.mark.downstream
+
+
+@pytest.fixture
+def photo():
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((90, 60), Image.BICUBIC)
+
+
+def _both(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    ours = np.asarray(decode_image(buffer.getvalue()), float)
+    theirs = mmcv.imfrombytes(buffer.getvalue(), channel_order='rgb')
+    return ours, theirs.astype(float)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('kind', ['jpeg', 'png'])
+def test_exif_turns_the_picture_in_both(photo, kind, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    options = dict(quality=95) if kind == 'jpeg' else {}
+    ours, theirs = _both(photo, kind, exif=exif, **options)
+    assert ours.shape == theirs.shape
+    assert ours.shape == ((90, 60, 3) if orientation > 4 else (60, 90, 3))
+    assert abs(ours - theirs).mean() < 2
+
+
+@pytest.mark.parametrize('mode', ['L', 'P', 'RGBA', '1'])
+def test_pixels_become_the_same_colours(photo, mode):
+    ours, theirs = _both(photo.convert(mode), 'png')
+    assert abs(ours - theirs).max() <= 1
+
+
+def test_16_bit_grey_has_the_same_mean():
+    values = np.linspace(0, 65535, 10_000).astype(np.uint16).reshape(100, 100)
+    ours, theirs = _both(Image.fromarray(values), 'png')
+    assert ours.mean() == pytest.approx(theirs.mean(), rel=0.01)
