@@ -24,6 +24,15 @@ ccmim_port() {
   fi
 }
 
+# Tells whether the processes can meet at a port of this machine: ccmim_port_is_free PORT.
+ccmim_port_is_free() {
+  "$(ccmim_python)" -c 'if True:
+    import socket, sys
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("", int(sys.argv[1])))' "$1" 2>/dev/null
+}
+
 # Runs a script of the checkout in one process for each GPU, or on CPU cores when
 # there is no GPU: ccmim_launch GPUS SCRIPT [ARGUMENTS].
 ccmim_launch() {
@@ -34,7 +43,7 @@ ccmim_launch() {
     return 2
   fi
   python=$(ccmim_python)
-  gpus=$("$python" -c 'import torch; print(torch.cuda.device_count())') || {
+  gpus=$("$python" -c 'import torch; print(torch.cuda.device_count())' 2>/dev/null) || {
     echo "$python has no working torch; run: bash tools/install.sh" >&2
     return 2
   }
@@ -50,8 +59,13 @@ ccmim_launch() {
   fi
   # Several machines have to agree on the port, so there it cannot be any free one.
   if ((nodes > 1)); then port=${PORT:-29500}; else port=$(ccmim_port); fi
+  # They meet on the first machine.
+  if ((${NODE_RANK:-0} == 0)) && ! ccmim_port_is_free "$port"; then
+    echo "port $port of this machine is in use or no port: set PORT to another one" >&2
+    return 2
+  fi
   PYTHONPATH="$ccmim_root${PYTHONPATH:+:$PYTHONPATH}" exec "$python" \
-    -m torch.distributed.run \
+    "$ccmim_root/tools/torchrun.py" \
     --nnodes="$nodes" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -1,45 +1,43 @@
 """Test a checkpoint: box and mask AP of a detector, mIoU of a segmentor.
 
     python tools/test.py CONFIG CHECKPOINT [--work-dir DIR] [--out FILE]
-        [--show-dir DIR] [--tta] [--cfg-options KEY=VALUE ...]
+        [--show-dir DIR] [--tta] [--debug] [--cfg-options KEY=VALUE ...]
 
-For several processes use tools/dist_test.sh or tools/slurm_test.sh.
+For several processes use tools/dist_test.sh or tools/slurm_test.sh. A mistake in what
+was asked for ends with exit code 2.
 """
 
 import argparse
 import os
-import sys
 from typing import Any
 
 import mmengine
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
-from ccmim.training.launch import build_runner, read_config
+from ccmim.settings import (
+    StartHook,
+    check_classes,
+    clear_errors,
+    config_parser,
+    parse,
+)
+from ccmim.training.launch import build_runner, read_config, start_processes
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config', help='path of the config')
-    parser.add_argument('checkpoint', help='file written by tools/train.py')
-    parser.add_argument('--work-dir', help='where logs and metrics go')
+    parser = config_parser(
+        __doc__.split('\n')[0], ('checkpoint', 'file written by tools/train.py')
+    )
     parser.add_argument(
         '--out', help='FILE.json for the metrics, FILE.pkl for all predictions'
     )
     parser.add_argument('--show-dir', help='where pictures of predictions go')
     parser.add_argument('--tta', action='store_true', help='augment at test time')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
-    )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    args = parse(parser)
     if args.out and not args.out.endswith(('.json', '.pkl', '.pickle')):
         parser.error('--out must end in .json (metrics) or .pkl (predictions)')
     return args
@@ -58,6 +56,8 @@ def prepare(args: argparse.Namespace) -> Runner:
         _draw(cfg, args.show_dir)
     if args.tta:
         _augment(cfg, args.config)
+    start_processes(cfg, args.launcher)
+    check_classes(cfg, 'test')
     runner = build_runner(cfg, args.launcher)
     if args.out and not args.out.endswith('.json'):
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
@@ -94,10 +94,15 @@ def _augment(cfg: Config, name: str) -> None:
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
 
 
-if __name__ == '__main__':
+def main() -> None:
+    """Check all that can be checked, then test."""
     args = parse_args()
-    try:
+    start = StartHook()
+    with clear_errors(start, args.debug):
         runner = prepare(args)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
-    report(runner.test(), args.out)
+        runner.register_hook(start)
+        report(runner.test(), args.out)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,41 +1,54 @@
 """Train what a config describes: pretraining, detection or segmentation.
 
-    python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE]] [--amp]
-        [--auto-scale-lr] [--cfg-options KEY=VALUE ...]
+    python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE] | --overwrite]
+        [--amp] [--auto-scale-lr] [--debug] [--cfg-options KEY=VALUE ...]
 
-For several processes use tools/dist_train.sh or tools/slurm_train.sh. A run that gets
-SIGTERM, SIGUSR1 or Ctrl-C saves a checkpoint first; exit codes: 143, 0 and 130, else 1
-for a mistake in what was asked for, and 3 when the disk is full or read-only.
+For several processes use tools/dist_train.sh or tools/slurm_train.sh.
+
+Exit codes: 0, also for a run that was finished before; 2 for a mistake in what was
+asked for, found before training; 3 for a full or read-only disk, or too little GPU
+memory; 1 for numbers out of range and for bugs. A run that gets SIGTERM, SIGUSR1 or
+Ctrl-C saves a checkpoint first and ends with 143, 0 or 130.
 """
 
 import argparse
-import os
-import sys
 
-from mmengine.config import DictAction
+from mmengine.config import Config
 from mmengine.dist import get_world_size
-from mmengine.runner import Runner
 
-from ccmim.checkpoints import WriteError
+from ccmim.settings import (
+    StartHook,
+    check_classes,
+    check_space,
+    claim_work_dir,
+    clear_errors,
+    config_parser,
+    parse,
+)
 from ccmim.training.launch import (
     build_runner,
     read_config,
     report_batch,
     scale_learning_rate,
+    start_processes,
     use_mixed_precision,
 )
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config', help='path of the config')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go')
-    parser.add_argument(
+    parser = config_parser(__doc__.split('\n')[0])
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         help='go on from FILE, or from the newest good checkpoint of the work dir',
+    )
+    group.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='start again; what the work dir holds is deleted after the first step',
     )
     parser.add_argument('--amp', action='store_true', help='train in bf16 autocast')
     parser.add_argument(
@@ -43,20 +56,11 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate to batch x processes x accumulation',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
-    )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse(parser)
 
 
-def prepare(args: argparse.Namespace) -> Runner:
-    """Build the run that the command line asks for."""
+def configure(args: argparse.Namespace) -> Config:
+    """Read the config that the command line asks for."""
     cfg = read_config(args.config, args.work_dir, args.cfg_options)
     if args.amp:
         use_mixed_precision(cfg)
@@ -65,24 +69,23 @@ def prepare(args: argparse.Namespace) -> Runner:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    runner = build_runner(cfg, args.launcher)
-    report_batch(cfg, get_world_size())
-    return runner
+    return cfg
 
 
 def main() -> None:
-    """Train; mistakes, a full disk and numbers out of range end in one line."""
-    try:
-        runner = prepare(parse_args())
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
-    try:
-        runner.train()
-    except FloatingPointError as error:
-        sys.exit(f'error: {error}')
-    except WriteError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(3)
+    """Check all that can be checked, then train."""
+    args = parse_args()
+    start = StartHook()
+    with clear_errors(start, args.debug):
+        cfg = configure(args)
+        start_processes(cfg, args.launcher)
+        with claim_work_dir(cfg, start, args.overwrite):
+            check_classes(cfg, 'train', 'val')
+            runner = build_runner(cfg, args.launcher)
+            check_space(runner)
+            report_batch(cfg, get_world_size())
+            runner.register_hook(start)
+            runner.train()
 
 
 if __name__ == '__main__':

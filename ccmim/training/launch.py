@@ -2,17 +2,28 @@
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmengine.utils.dl_utils import set_multi_processing
 
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
+from ccmim.settings import check_arguments, check_options, check_sizes, check_values
 from ccmim.training.compile import compile_blocks
+
+# Where each launcher tells a process its number.
+_RANK_OF = {
+    'pytorch': 'RANK',
+    'slurm': 'SLURM_PROCID',
+    'mpi': 'OMPI_COMM_WORLD_RANK',
+}
 
 
 def read_config(
@@ -31,18 +42,51 @@ def read_config(
 
     Raises:
         FileNotFoundError: If the file does not exist.
+        ValueError: If it cannot be read, or has no place for an option.
     """
     if not Path(file).is_file():
         raise FileNotFoundError(f'config {file} does not exist')
-    cfg = Config.fromfile(file)
+    try:
+        cfg = Config.fromfile(file)
+    except Exception as error:  # a config is code: it may raise anything
+        raise ValueError(
+            f'config {file} cannot be read: {type(error).__name__}: {error}'
+        ) from error
     if options:
+        check_options(cfg, options)
         cfg.merge_from_dict(dict(options))
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
     return cfg
 
 
+def start_processes(cfg: Config, launcher: str) -> None:
+    """Connect the processes of a launcher, and fit the config to them.
+
+    Args:
+        cfg: The config; changed in place.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        ValueError: If the launcher cannot work on this machine.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none':
+        return
+    if not cfg.get('model_wrapper_cfg'):
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+            gradient_as_bucket_view=True,
+        )
+    if not torch.cuda.is_available():
+        cfg.model_wrapper_cfg.device_ids = None
+    if not is_distributed():
+        _connect(cfg.get('env_cfg') or {}, launcher)
+
+
 def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
-    """Fit a config to the machine and build its Runner.
+    """Check a config, fit it to the machine and build its Runner.
 
     From here on checkpoints are read without running code in them, and written so that
     an interruption leaves the old file. A run to resume is told from which checkpoint.
@@ -55,14 +99,14 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
         A Runner, ready to train or test.
 
     Raises:
-        ValueError: If the launcher cannot work on this machine, ``compile_blocks``
-            has another value, or there is nothing good to resume from.
+        ValueError: If a setting cannot work, or there is nothing good to resume from.
     """
     guard_mmengine()
     write_atomically()
-    cfg.launcher = launcher
-    if launcher != 'none':
-        _start_processes(cfg, launcher)
+    check_arguments(cfg)
+    check_values(cfg)
+    check_sizes(cfg)
+    start_processes(cfg, launcher)
     if not torch.cuda.is_available():
         _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU
     if torch.cuda.is_available():
@@ -132,29 +176,31 @@ def _wants_compilation(cfg: Config) -> bool:
     return torch.cuda.is_available() if wanted == 'auto' else wanted
 
 
-def _start_processes(cfg: Config, launcher: str) -> None:
-    if not cfg.get('model_wrapper_cfg'):
-        cfg.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False),
-            gradient_as_bucket_view=True,
+def _connect(settings: Mapping[str, Any], launcher: str) -> None:
+    if _RANK_OF[launcher] not in os.environ:
+        raise ValueError(
+            f'--launcher {launcher} is for processes that were started together: use '
+            'tools/dist_train.sh or tools/slurm_train.sh, or leave it out'
         )
+    group = settings.get('dist_cfg') or {}
     if torch.cuda.is_available():
-        local = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-        if local > torch.cuda.device_count():
+        processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+        if processes > torch.cuda.device_count():
             raise ValueError(
-                f'{local} processes were started for {torch.cuda.device_count()} '
+                f'{processes} processes were started for {torch.cuda.device_count()} '
                 'GPUs: start one for each GPU'
             )
-        return
-    if launcher != 'pytorch':
+        # As mmengine's Runner would, which comes too late for the checks.
+        set_multi_processing(**settings.get('mp_cfg', {}), distributed=True)
+        init_dist(launcher, **group)
+    elif launcher == 'pytorch':
+        # mmengine would select a GPU.
+        timeout = timedelta(seconds=group['timeout']) if 'timeout' in group else None
+        torch.distributed.init_process_group('gloo', timeout=timeout)
+    else:
         raise ValueError(
             f'launcher {launcher} needs GPUs; without one use tools/dist_train.sh'
         )
-    # mmengine would select a GPU here; a group that stands already is left alone.
-    torch.distributed.init_process_group('gloo')
-    cfg.model_wrapper_cfg.device_ids = None
 
 
 def _replace(node: Any, old: str, new: str) -> None:

@@ -83,7 +83,7 @@ def test_two_processes_pretrain_on_a_folder(request, image_folder, tmp_path):
 )  # fmt: skip
 def test_mistakes_are_one_line(request, tmp_path, command, message):
     command = [word.format(tmp=tmp_path) for word in command]
-    text = _python(request, *command, code=1)
+    text = _python(request, *command, code=2)
     assert message in text
     assert 'Traceback' not in text
 

@@ -79,7 +79,7 @@ def test_dist_train_starts_torchrun_with_the_config_and_the_launcher(shell):
     assert done.returncode == 0, done.stderr
     call = shell.called()
     assert call[0] == str(shell.bin / 'python')
-    assert call[1:3] == ['-m', 'torch.distributed.run']
+    assert call[1] == str(shell.checkout / 'tools/torchrun.py')
     script = str(shell.checkout / 'tools/train.py')
     assert call[call.index(script) :] == [
         *(script, 'a b.py', '--launcher', 'pytorch', '--cfg-options', 'x=1 2')
@@ -119,6 +119,33 @@ def test_several_machines_agree_on_the_port_and_know_their_rank(shell):
     assert value(call, '--master_addr') == '10.0.0.1'
     shell.run('dist_train.sh', 'c.py', '2', PORT='4321', **nodes)
     assert value(shell.called(), '--master_port') == '4321'
+
+
+@pytest.mark.parametrize('nodes', [{}, {'NNODES': '2', 'NODE_RANK': '0'}])
+def test_a_port_in_use_is_one_line_and_exit_2(shell, nodes):
+    with socket.socket() as taken:
+        taken.bind(('', 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = shell.run('dist_train.sh', 'c.py', '2', PORT=port, **nodes)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f'port {port} of this machine is in use or no port: set PORT to another '
+            'one\n'
+        )
+        assert not shell.record.exists()
+        # They meet on the first machine: on the others it may well be in use.
+        later = {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': '10.0.0.1'}
+        assert (
+            shell.run('dist_train.sh', 'c.py', '2', PORT=port, **later).returncode == 0
+        )
+
+
+@pytest.mark.parametrize('port', ['70000', 'first'])
+def test_what_is_no_port_is_one_line_and_exit_2(shell, port):
+    done = shell.run('dist_train.sh', 'c.py', '2', PORT=port)
+    assert (done.returncode, done.stderr.count('\n')) == (2, 1)
+    assert f'port {port} of this machine is in use or no port' in done.stderr
 
 
 @pytest.mark.parametrize(

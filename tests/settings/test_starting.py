@@ -1,0 +1,191 @@
+"""tools/train.py finds a mistake before it trains, and changes nothing then."""
+
+import json
+
+import pytest
+import torch
+
+from ccmim.checkpoints import load_file
+
+
+def _files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def train(tool, config_file, tmp_path):
+    """Run tools/train.py on the tiny config with changes; code and last line."""
+
+    def train(*words, **changes):
+        options = [f'{k.replace("__", ".")}={v}' for k, v in changes.items()]
+        options = ['--cfg-options', *options] if options else []
+        folder = [] if '--work-dir' in words else ['--work-dir', tmp_path / 'run']
+        return tool('train.py', config_file, *folder, *words, *options)
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ('changes', 'line'),
+    [
+        (
+            dict(optim_wrapper__optimizer__lrr=1),
+            'unknown key optim_wrapper.optimizer.lrr: did you mean optim_wrapper.optim'
+            'izer.lr? (AdamW has no argument lrr)',
+        ),
+        (dict(train_cfg__max_epochs='ten'), 'train_cfg.max_epochs=ten does not fit'),
+        (dict(model__mask_ratio=0.999), 'mask_ratio=0.999 leaves 0 of 16 patches'),
+        (dict(train_dataloader__batch_size=0), 'train_dataloader.batch_size=0 must'),
+        (dict(model__backbone__img_size=65), 'model.decoder.img_size=64 does not fit'),
+        (dict(optim_wrapper__dtype='float17'), "optim_wrapper.dtype='float17' must be"),
+        (dict(model__type='CCMINN'), 'unknown type CCMINN: did you mean CCMIM?'),
+        (dict(custom_hooks__0__type='ccmim.StopHok'), 'did you mean ccmim.StopHook?'),
+        (dict(param_scheduler__0__endd=3), "'endd': did you mean end? (--debug"),
+        (dict(load_from='no.pth'), 'checkpoint no.pth does not exist'),
+        (dict(train_dataloader__dataset__data='no'), 'no'),
+        (dict(compile_blocks='perhaps'), "compile_blocks='perhaps' must be"),
+    ],
+)
+def test_a_mistake_is_one_line_with_code_2(train, tmp_path, changes, line):
+    before = _files(tmp_path)
+    code, text = train(**changes)
+    assert code == 2
+    assert text.startswith('error: ')
+    assert line in text
+    assert _files(tmp_path) == before
+
+
+def test_no_config_and_a_broken_one_are_mistakes(tool, tmp_path):
+    assert tool('train.py', tmp_path / 'x.py') == (
+        *(2, f'error: config {tmp_path}/x.py does not exist'),
+    )
+    (tmp_path / 'x.py').write_text('a = dict(\n')
+    code, text = tool('train.py', tmp_path / 'x.py')
+    assert code == 2
+    assert text.startswith(f'error: config {tmp_path}/x.py cannot be read: SyntaxError')
+
+
+def test_a_launcher_that_started_nothing_is_a_mistake(train, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    code, text = train('--launcher', 'pytorch')
+    assert code == 2
+    assert '--launcher pytorch is for processes that were started together' in text
+
+
+def test_a_checkpoint_of_another_network_is_a_mistake(train, tmp_path):
+    """A ResNet: how many keys match, and the first that do not."""
+    torch.save({'layer1.0.conv1.weight': torch.zeros(1)}, tmp_path / 'resnet.pth')
+    init = 'model__backbone__init_cfg__'
+    changes = {
+        f'{init}type': 'Pretrained',
+        f'{init}checkpoint': tmp_path / 'resnet.pth',
+    }
+    code, text = train(**changes)
+    assert code == 2
+    assert f'{tmp_path}/resnet.pth: 0 of 30 backbone keys matched, 30 missing (' in text
+    assert 'blocks.0.attn.proj.bias, ' in text
+    assert '1 unexpected (layer1.0.conv1.weight)' in text
+
+
+def test_a_checkpoint_of_another_patch_size_is_a_mistake(train, tiny_vit, tmp_path):
+    torch.save(tiny_vit(patch_size=8).state_dict(), tmp_path / 'p8.pth')
+    init = 'model__backbone__init_cfg__'
+    code, text = train(
+        **{f'{init}type': 'Pretrained', f'{init}checkpoint': tmp_path / 'p8.pth'}
+    )
+    assert code == 2
+    assert 'patch_embed.proj.weight has shape (32, 3, 8, 8), the backbone wants' in text
+
+
+def test_a_work_dir_goes_through_all_its_states(train, tmp_path):
+    """Trained, refused, finished, refused for a mistake, overwritten, prolonged."""
+    run = tmp_path / 'run'
+    assert train() == (0, '')
+    assert not list(run.glob('run.lock'))
+    first = _files(run)
+    code, text = train()
+    assert (code, _files(run)) == (2, first)
+    assert text == (
+        f'error: {run} holds a run (epoch_1.pth): give --resume to go on, --overwrite '
+        'to start again, or another --work-dir'
+    )
+
+    assert train('--resume')[0] == 0
+    # One log or two, as the second may be the same.
+    logs = ''.join(path.read_text() for path in run.glob('*/*.log'))
+    assert f'{run} is already finished (1 of 1 epochs)' in logs
+    assert logs.count('Epoch(train)') == 2
+    assert (run / 'epoch_1.pth').read_bytes() == first['epoch_1.pth']
+
+    assert train('--overwrite', train_dataloader__dataset__data='no')[0] == 2
+    assert (run / 'epoch_1.pth').read_bytes() == first['epoch_1.pth']
+
+    (run / 'epoch_7.pth').write_bytes(first['epoch_1.pth'])
+    assert train('--overwrite', randomness__seed=3) == (0, '')
+    assert not (run / 'epoch_7.pth').exists()
+    assert load_file(run / 'epoch_1.pth')['meta']['seed'] == 3
+
+
+def test_no_room_for_a_checkpoint_is_a_mistake(train, monkeypatch):
+    monkeypatch.setattr('shutil.disk_usage', lambda _: type('', (), dict(free=999)))
+    code, text = train()
+    assert code == 2
+    assert text.startswith('error: a checkpoint needs 0.00')
+    assert ', and 1e-06 GB are free at ' in text
+
+
+def test_too_little_memory_ends_with_code_3(train, monkeypatch):
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB.')
+
+    monkeypatch.setattr('ccmim.methods.CCMIM.loss', fail)
+    code, text = train()
+    assert code == 3
+    assert text == (
+        'error: the GPU memory does not suffice at step 1, 2.00 GiB more were needed: '
+        'train_dataloader.batch_size=2 with optim_wrapper.accumulative_counts=4 keeps '
+        'the same effective batch (with fewer keys for the contrast)'
+    )
+
+
+def test_a_bug_in_a_step_keeps_its_traceback(train, monkeypatch, tmp_path):
+    def fail(*_, **__):
+        raise ValueError('a bug')
+
+    monkeypatch.setattr('ccmim.methods.CCMIM.loss', fail)
+    with pytest.raises(ValueError, match='a bug'):
+        train()
+    assert list((tmp_path / 'run').glob('*/*.log'))  # the step was begun
+
+
+@pytest.mark.downstream
+def test_classes_that_do_not_fit_are_found_before_the_model_is_built(
+    tool, request, tmp_path, monkeypatch
+):
+    """In a run of the detector on the toy scenes, whose file has other categories."""
+    monkeypatch.setenv('CCMIM_TOY', str(tmp_path))
+    (tmp_path / 'annotations').mkdir()
+    content = dict(images=[{}], annotations=[{}], categories=[dict(id=1, name='leaf')])
+    for stage in ('training', 'validation'):
+        file = tmp_path / f'annotations/instances_{stage}.json'
+        file.write_text(json.dumps(content))
+    monkeypatch.setattr('mmdet.models.MaskRCNN.__init__', None)
+    config = request.config.rootpath / 'mm_configs/demo/mask_rcnn_toy.py'
+    code, text = tool('train.py', config, '--work-dir', tmp_path / 'run')
+    assert code == 2
+    assert text.startswith('error: classes in config: striped_blob, dotted_star, ')
+    assert f'; in {tmp_path}/annotations/instances_training.json: leaf. stri' in text
+    assert not (tmp_path / 'run').exists()
+
+
+def test_testing_ends_in_the_same_way(tool, request, tmp_path):
+    config = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
+    code, text = tool('test.py', config, tmp_path / 'x.pth', '--cfg-options', 'modl=3')
+    assert (code, text) == (2, 'error: unknown key modl: did you mean model?')
+    code, text = tool('test.py', config, tmp_path / 'x.pth')
+    assert code == 2
+    assert 'has nothing to test' in text
