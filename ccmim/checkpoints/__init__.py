@@ -3,11 +3,12 @@
 from ccmim.checkpoints.atomic import WriteError, write_atomically
 from ccmim.checkpoints.load import backbone_state, load_backbone
 from ccmim.checkpoints.names import to_ccmim
-from ccmim.checkpoints.resume import choose_resume
+from ccmim.checkpoints.resume import ResumeError, choose_resume
 from ccmim.checkpoints.safe_load import guard_mmengine, load_file
 from ccmim.checkpoints.verify import verify_archive, verify_checkpoint
 
 __all__ = [
+    'ResumeError',
     'WriteError',
     'backbone_state',
     'choose_resume',

@@ -15,6 +15,10 @@ DAMAGED = '.corrupt'  # appended to the names of damaged files
 _OF_A_RUN = re.compile(r'(epoch|iter)_\d+(_iter_\d+)?\.pth')
 
 
+class ResumeError(ValueError):
+    """A run cannot go on from a checkpoint as it is asked to."""
+
+
 def choose_resume(work_dir: str | Path, file: str | Path | None = None) -> str | None:
     """Find the checkpoint to go on from, verify it, and say so.
 

@@ -4,10 +4,12 @@ import os
 import pickle
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from numpy._core import multiarray
 
@@ -18,7 +20,8 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a checkpoint: tensors, plain values and mmengine's own history, no code.
 
     mmengine's loader falls back to unrestricted unpickling when the safe one fails,
-    and its ``resume`` executes a config text found in ``meta``; neither happens here.
+    and its ``resume`` and its inferencers execute config texts found in ``meta``; here
+    nothing is unpickled into code, and those texts are dropped.
     Setting the environment variable ``CCMIM_TRUST_CHECKPOINT=1`` unpickles anything:
     only for files that you made yourself.
 
@@ -58,13 +61,28 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise ValueError(f'checkpoint {path} holds a {type(checkpoint).__name__}')
     if isinstance(checkpoint.get('meta'), dict):
-        checkpoint['meta'].pop('config', None)
+        for text in ('config', 'cfg'):
+            checkpoint['meta'].pop(text, None)
     return checkpoint
 
 
 def guard_mmengine() -> None:
-    """Make mmengine read local files, also on resume, through ``load_file``."""
+    """Make mmengine read all files, also on resume, through ``load_file``."""
     CheckpointLoader.register_scheme(prefixes='', loader=load_file, force=True)
+    # Its loaders of other addresses end in one of these.
+    mmengine_checkpoint._safe_torch_load = load_file
+    mmengine_checkpoint.load_url = _load_url
+
+
+def _load_url(
+    url: str, model_dir: str | None = None, map_location: Any = 'cpu', **_: Any
+) -> dict[str, Any]:
+    folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
+    file = folder / Path(urlparse(url).path).name
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(file))
+    return load_file(file, map_location)
 
 
 def _allowed() -> list[Any]:

@@ -12,6 +12,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from ccmim.registry import OPTIM_WRAPPERS
+from ccmim.training.update_guard import UpdateGuard, total_norm
 
 DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
 
@@ -21,8 +22,8 @@ class AutocastOptimWrapper(OptimWrapper):
     """Run the forward pass under autocast; weights stay in float32.
 
     Differs from mmengine's ``AmpOptimWrapper``: it works without a GPU, and only fp16
-    has a gradient scaler, as bf16 has the range of float32 and needs no check for
-    infinite gradients.
+    has a gradient scaler, as bf16 has the range of float32. Updates with a loss or
+    gradients that are no numbers are left out, on all processes alike.
 
     Args:
         dtype: 'float32', 'bfloat16', 'float16', or 'auto' for bf16 where it is fast on
@@ -41,6 +42,7 @@ class AutocastOptimWrapper(OptimWrapper):
         if dtype == 'auto':
             dtype = 'bfloat16' if computes_in_bf16(self.device_type) else 'float32'
         self.dtype = getattr(torch, dtype)
+        self.guard = UpdateGuard()
         self._grad_norm: Tensor | None = None
         self.scaler = torch.amp.GradScaler(
             self.device_type, enabled=self.dtype == torch.float16
@@ -58,16 +60,23 @@ class AutocastOptimWrapper(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Compute gradients, of the scaled loss in fp16."""
-        super().backward(self.scaler.scale(loss), **kwargs)
+        """Compute gradients, of the scaled loss in fp16; NaN if the loss is bad."""
+        # 1, or NaN, which reaches all gradients and with them all processes.
+        seed = 1 + 0 * loss.detach()
+        super().backward(self.scaler.scale(loss), gradient=seed, **kwargs)
 
     def step(self, **kwargs: Any) -> None:
-        """Clip gradients if asked to and update; fp16 skips steps that overflowed."""
-        if self.clip_grad_kwargs:
-            self.scaler.unscale_(self.optimizer)
-            self._clip_grad()
-        self.scaler.step(self.optimizer, **kwargs)
-        self.scaler.update()
+        """Clip gradients if asked to and update, unless they are no numbers."""
+        self.scaler.unscale_(self.optimizer)
+        norm = self._grad_norm = self._clip_grad()
+        if norm is None:
+            return
+        if self.scaler.is_enabled():
+            self.guard.bad = (~torch.isfinite(norm)).float()
+            self.scaler.step(self.optimizer, **kwargs)
+            self.scaler.update()
+        else:
+            self.guard.step(self.optimizer, norm, **kwargs)
 
     def take_grad_norm(self) -> Tensor | None:
         """Hand over the norm of the last step's gradients before clipping, once."""
@@ -85,12 +94,20 @@ class AutocastOptimWrapper(OptimWrapper):
             self.scaler.load_state_dict(scaler)
         super().load_state_dict(state_dict)
 
-    def _clip_grad(self) -> None:
+    def _clip_grad(self) -> Tensor | None:
+        """Clip; the norm before it, None where there are no gradients."""
         # mmengine reads the norm here, and the host would wait for the device.
         groups = self.optimizer.param_groups
         params = [p for g in groups for p in g['params'] if p.grad is not None]
-        if params:
-            self._grad_norm = self.clip_func(params, **self.clip_grad_kwargs)
+        if not params:
+            return None
+        if not self.clip_grad_kwargs:
+            return total_norm(params)
+        if self.grad_name == 'grad_norm':
+            return self.clip_func(params, **self.clip_grad_kwargs)
+        norm = total_norm(params)  # clipping by value makes infinite ones finite
+        self.clip_func(params, **self.clip_grad_kwargs)
+        return norm
 
 
 @cache

@@ -1,5 +1,7 @@
 """Checkpoints that replace older ones only when they are known to be good."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ccmim.checkpoints.atomic import PART
+from ccmim.checkpoints.atomic import PART, WriteError
 from ccmim.checkpoints.resume import POINTER
 from ccmim.checkpoints.verify import verify_archive
 from ccmim.registry import HOOKS
@@ -18,8 +20,8 @@ from ccmim.registry import HOOKS
 class SafeCheckpointHook(CheckpointHook):
     """Save, verify, point ``last_checkpoint`` to it, and only then delete.
 
-    mmengine deletes the oldest checkpoint first, and with ``max_keep_ckpts=1`` a full
-    disk leaves none. Gradients that wait for an update are in no checkpoint, so one
+    mmengine deletes the oldest checkpoint, or the old best one, first: a full disk or a
+    kill may leave none. Gradients that wait for an update are in no checkpoint, so one
     that is due in the middle of an accumulation cycle is written at the cycle's end.
 
     Args:
@@ -33,6 +35,7 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder; delete what a killed writer left there."""
         super().before_train(runner)
+        self._set_best({key: self._here(old) for key, old in self._best().items()})
         if is_main_process():
             for part in Path(self.out_dir).glob(f'.*{PART}'):
                 part.unlink()
@@ -83,11 +86,29 @@ class SafeCheckpointHook(CheckpointHook):
     def _save(self, runner: Runner, step: int | str, meta: dict[str, int]) -> None:
         self._due = False
         runner.logger.info(f'Saving checkpoint {self.filename_tmpl.format(step)}')
-        self._save_checkpoint_with_step(runner, step, meta)
+        with self._naming_the_last(runner):
+            self._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        if not self.save_best:
+            return
+        before = self._best()
+        self._set_best(dict.fromkeys(before))  # mmengine shall delete nothing
+        with self._naming_the_last(runner):
+            super()._save_best_checkpoint(runner, metrics)
+        now = self._best()
+        self._set_best({key: now[key] or before[key] for key in before})
+        for key, old in before.items():
+            if is_main_process() and old and now[key] and old != now[key]:
+                self._verify(now[key])
+                self._remove(old)
 
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int | str, meta: dict[str, int]
     ) -> None:
+        if in_cycle(runner):  # a new best one
+            self._due = True
+            return
         kept = [s for s in getattr(self, 'keep_ckpt_ids', ()) if s != step]
         kept.append(step)
         outdated = kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
@@ -111,18 +132,51 @@ class SafeCheckpointHook(CheckpointHook):
         )
         self._finish(runner, outdated)
 
+    @contextmanager
+    def _naming_the_last(self, runner: Runner) -> Iterator[None]:
+        last = self.last_ckpt or (runner._resume and runner._load_from)
+        try:
+            yield
+        except WriteError as error:
+            last = (
+                f'the last good checkpoint is {last}' if last else 'there is none yet'
+            )
+            raise WriteError(f'{error}; {last}') from None
+
     @master_only
     def _finish(self, runner: Runner, outdated: list[int | str]) -> None:
-        if isinstance(self.file_backend, LocalBackend):
-            verify_archive(self.last_ckpt)
+        self._verify(self.last_ckpt)
         pointer = self.file_backend.join_path(runner.work_dir, POINTER)
         self.file_backend.put_text(self.last_ckpt, pointer)
         for step in outdated:
-            path = self.file_backend.join_path(
-                self.out_dir, self.filename_tmpl.format(step)
-            )
-            if self.file_backend.isfile(path):
-                self.file_backend.remove(path)
+            name = self.filename_tmpl.format(step)
+            self._remove(self.file_backend.join_path(self.out_dir, name))
+
+    def _verify(self, path: str) -> None:
+        if isinstance(self.file_backend, LocalBackend):
+            verify_archive(path)
+
+    def _remove(self, path: str) -> None:
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+
+    def _best(self) -> dict[str, str | None]:
+        """Path of the best checkpoint by each indicator, None before the first."""
+        if not self.save_best:
+            return {}
+        if len(self.key_indicators) == 1:
+            return {'': self.best_ckpt_path}
+        return dict(self.best_ckpt_path_dict)
+
+    def _set_best(self, paths: dict[str, str | None]) -> None:
+        if len(paths) == 1:
+            (self.best_ckpt_path,) = paths.values()
+        elif paths:
+            self.best_ckpt_path_dict = paths
+
+    def _here(self, path: str | None) -> str | None:
+        """The same file in this folder: the run may have moved since."""
+        return path and self.file_backend.join_path(self.out_dir, Path(path).name)
 
 
 def in_cycle(runner: Runner) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader
 
+from ccmim.checkpoints import ResumeError
 from ccmim.registry import LOOPS
+from ccmim.training.lost_processes import LostProcessError, name_lost
 
 
 @LOOPS.register_module()
@@ -36,12 +38,13 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         """Train the rest of the current epoch.
 
         Raises:
-            ValueError: If the checkpoint is of epochs with another number of steps.
+            ResumeError: If the checkpoint is of epochs with another number of steps.
+            LostProcessError: If another process is gone or silent.
         """
         length = len(self.dataloader)
         done = self._iter - self._epoch * length
         if not 0 <= done <= length:
-            raise ValueError(
+            raise ResumeError(
                 f'the checkpoint is at step {self._iter} in epoch {self._epoch + 1}, '
                 f'but an epoch has {length} steps: resume with the images, batch size '
                 'and number of processes that the run began with'
@@ -49,8 +52,13 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         self._batches.skip = done
-        for idx, data_batch in enumerate(self.dataloader, done):
-            self.run_iter(idx, data_batch)
+        try:
+            for idx, data_batch in enumerate(self.dataloader, done):
+                self.run_iter(idx, data_batch)
+        except RuntimeError as error:
+            if text := name_lost(error, self._iter + 1):
+                raise LostProcessError(text) from error
+            raise
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
@@ -64,6 +72,9 @@ class _LaterBatches:
 
     def __iter__(self) -> Iterator[list]:
         return islice(self._all, self.skip, None)
+
+    def whole(self) -> Iterator[list]:
+        return iter(self._all)
 
     def __len__(self) -> int:
         return len(self._all)

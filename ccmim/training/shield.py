@@ -8,6 +8,8 @@ from functools import partial
 
 from torch.utils.data import DataLoader
 
+_LOOK = 0.5  # seconds from one look for the parent to the next
+
 
 def shield_workers(loader: DataLoader) -> None:
     """Let the workers of a loader outlive the signals that ask a run to stop.
@@ -34,6 +36,11 @@ def _shield(then: Callable[[int], None] | None, worker: int) -> None:
 
 def _end_when_the_parent_says() -> None:
     parent = os.getppid()
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
-        pass
-    os._exit(0)
+    while True:
+        told = signal.sigtimedwait([signal.SIGTERM], _LOOK)
+        if told and told.si_pid == parent:
+            os._exit(0)
+        if os.getppid() != parent:
+            # A worker has copies of its parent's connections: while it lives, the other
+            # processes of the run do not see that the parent is gone.
+            os._exit(1)

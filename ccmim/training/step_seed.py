@@ -28,10 +28,21 @@ class StepSeedHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Seed Python, numpy and torch on this process's devices."""
-        key = (runner.seed, runner.iter, get_rank(), _STEP)
-        words = np.random.SeedSequence(key).generate_state(3).tolist()
-        random.seed(words[0])
-        np.random.seed(words[1])
-        torch.default_generator.manual_seed(words[2])
-        if torch.cuda.is_available():
-            torch.cuda.manual_seed(words[2])
+        seed_step(runner.seed, runner.iter, get_rank())
+
+
+def seed_step(seed: int, iteration: int, rank: int) -> None:
+    """Seed every generator for a step of a process.
+
+    Args:
+        seed: Seed of the run.
+        iteration: Number of the step, from 0.
+        rank: Of the process.
+    """
+    key = (seed, iteration, rank, _STEP)
+    words = np.random.SeedSequence(key).generate_state(3).tolist()
+    random.seed(words[0])
+    np.random.seed(words[1])
+    torch.default_generator.manual_seed(words[2])
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed(words[2])

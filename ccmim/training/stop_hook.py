@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ from ccmim.training.shield import shield_workers
 
 # Slurm warns with SIGUSR1: the job is over in order, and may be started again.
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGUSR1: 0, signal.SIGTERM: 143}
+_TIMEOUT = 600  # seconds, where the config gives none
 _IMPATIENT = 1.0  # launchers repeat a signal of the terminal at once
 
 
@@ -60,7 +62,9 @@ class StopHook(Hook):
                 'StopHook needs default_hooks.checkpoint.type=ccmim.SafeCheckpointHook'
             )
         if get_world_size() > 1:
-            self._group = distributed.new_group(backend='gloo')
+            settings = (runner.cfg.get('env_cfg') or {}).get('dist_cfg') or {}
+            seconds = timedelta(seconds=settings.get('timeout', _TIMEOUT))
+            self._group = distributed.new_group(backend='gloo', timeout=seconds)
         shield_workers(runner.train_dataloader)
         if threading.current_thread() is threading.main_thread():
             self._before = {n: signal.signal(n, self._note) for n in EXIT_CODES}

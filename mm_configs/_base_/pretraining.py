@@ -3,3 +3,8 @@
 _base_ = 'runtime.py'
 default_scope = 'ccmim'
 default_hooks = dict(checkpoint=dict(interval=10))
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ccmim.BadFilesHook'),
+    dict(type='ccmim.LoaderTimeoutHook', seconds=300),
+]

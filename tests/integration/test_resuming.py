@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,11 @@ import time
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 
-from ccmim.checkpoints import choose_resume, verify_checkpoint
+from ccmim.checkpoints import WriteError, choose_resume, verify_checkpoint
 from ccmim.registry import HOOKS
+from ccmim.training import StepSeedHook
 from ccmim.training.launch import build_runner
 
 OPTIONS = {
@@ -134,7 +136,10 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(
     ) in log.read_text()
     torch.manual_seed(99)
     resumed = start(
-        'stopped', resume=True, train_dataloader__num_workers=2 * (code > 0)
+        'stopped',
+        resume=True,
+        train_dataloader__num_workers=2 * (code > 0),
+        train_dataloader__persistent_workers=code == 143,
     )
     resumed.train()
     assert _same(resumed, straight)
@@ -167,6 +172,51 @@ def test_the_loop_of_mmengine_does_not(start, monkeypatch):
     resumed.train()
     assert not _same(resumed, straight)
     assert resumed.iter == 14
+
+
+def test_without_seeded_steps_the_masks_repeat(start):
+    """The control for the seeds: the losses after the resume are others."""
+
+    def begin(*args, **kwargs):
+        runner = start(*args, **kwargs)
+        runner._hooks = [h for h in runner.hooks if not isinstance(h, StepSeedHook)]
+        return runner
+
+    straight = begin('straight')
+    straight.train()
+    hook = dict(type='SignalAtStepHook', step=6, number=signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        begin('stopped', hook).train()
+    torch.manual_seed(99)
+    resumed = begin('stopped', resume=True)
+    resumed.train()
+    ours, theirs = (_history(r)['train/loss'] for r in (resumed, straight))
+    assert len(ours) == len(theirs) == 12
+    assert all(a != b for a, b in zip(ours[6:], theirs[6:], strict=True))
+
+
+def test_the_average_of_the_weights_goes_on(start):
+    """In the middle of an epoch, and not where it would be without the checkpoint."""
+
+    def average(runner):
+        hook = next(h for h in runner.hooks if isinstance(h, EMAHook))
+        return hook.ema_model.state_dict()
+
+    average_hook = dict(type='EMAHook', momentum=0.1)
+    options = {'optim_wrapper__optimizer__lr': 1.0}
+    straight = start('straight', average_hook, **options)
+    straight.train()
+    hook = dict(type='SignalAtStepHook', step=6, number=signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        start('stopped', average_hook, hook, **options).train()
+    resumed = start('stopped', average_hook, resume=True, **options)
+    resumed.train()
+    assert _same(resumed, straight)
+    ours, theirs = average(resumed), average(straight)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert ours['steps'] == 12
+    weight = 'module.backbone.patch_embed.proj.weight'
+    assert not torch.equal(theirs[weight], straight.model.state_dict()[weight[7:]])
 
 
 def test_nothing_there_starts_at_0(start, tmp_path):
@@ -242,22 +292,24 @@ def run_here(request, monkeypatch):
     def run_here(words):
         monkeypatch.chdir(request.config.rootpath)
         monkeypatch.setattr(sys, 'argv', words)
-        with pytest.raises(SystemExit) as caught:
+        try:
             runpy.run_path(words[0], run_name='__main__')
-        return caught.value.code
+        except SystemExit as error:
+            return error.code
+        return 0
 
     return run_here
 
 
-def test_a_damaged_file_is_one_line(run_here, image_folder, tmp_path):
+def test_a_damaged_file_is_one_line(run_here, image_folder, tmp_path, capsys):
     torch.save(dict(state_dict=torch.zeros(9)), tmp_path / 'epoch_1.pth')
     with open(tmp_path / 'epoch_1.pth', 'r+b') as file:
         file.truncate(500)
     for words in (['--resume', tmp_path / 'epoch_1.pth'], ['--resume']):
-        code = run_here(_words(image_folder, tmp_path, *words))
-        assert code.startswith('error: ')
-        assert f'checkpoint {tmp_path}/epoch_1.pth is damaged' in code
-        assert '\n' not in code
+        assert run_here(_words(image_folder, tmp_path, *words)) == 2
+        (error,) = capsys.readouterr().err.splitlines()[-1:]
+        assert error.startswith('error: ')
+        assert f'checkpoint {tmp_path}/epoch_1.pth is damaged' in error
     assert not list(tmp_path.glob('epoch_2.pth'))
 
 
@@ -279,8 +331,75 @@ def test_a_full_disk_is_one_line(run_here, image_folder, tmp_path, monkeypatch, 
     assert choose_resume(tmp_path) == f'{tmp_path}/epoch_1.pth'
 
 
-def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path):
+@HOOKS.register_module(force=True)
+class FillDiskHook(Hook):
+    """Leaves no room for a second checkpoint, as other programs do."""
+
+    priority = 100
+
+    def after_train_epoch(self, runner):
+        free = shutil.disk_usage(runner.work_dir).free
+        with open(f'{runner.work_dir}/filler', 'wb') as file:
+            file.write(bytes(free - 200_000))
+
+
+def test_a_really_full_disk(start, tmp_path):
+    """A file system of its own, and room for one checkpoint: it stays good."""
+    folder = tmp_path / 'small'
+    folder.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=20m', 'none', folder]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip('mounting is not permitted here')
+    try:
+        straight = start('straight')
+        straight.train()
+        options = dict(default_hooks__checkpoint__max_keep_ckpts=1)
+        with pytest.raises(WriteError) as caught:
+            start('small', dict(type='FillDiskHook'), **options).train()
+        text = str(caught.value)
+        assert re.fullmatch(
+            rf'cannot write {folder}/epoch_2.pth: No space left on device '
+            r'\([\d.]+ MB needed, 0\.\d MB free\); the files written before it are '
+            rf'intact; the last good checkpoint is {folder}/epoch_1.pth',
+            text,
+        )
+        assert [p.name for p in folder.glob('*.pth')] == ['epoch_1.pth']
+        (folder / 'filler').unlink()
+        resumed = start('small', resume=True, **options)
+        resumed.train()
+        assert _same(resumed, straight)
+    finally:
+        subprocess.run(['umount', '-l', folder], check=True)
+
+
+def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path, capsys):
     options = {'optim_wrapper.optimizer.lr': 1e35}
-    code = run_here(_words(image_folder, tmp_path, **options))
-    assert re.match(r'error: loss_\w+ is not finite at step [23];', code)
+    assert run_here(_words(image_folder, tmp_path, **options)) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    found = re.match(
+        r'error: [\w, ]+ (is|are) not finite at step ([23]) '
+        rf'\(images {image_folder}/\S+.jpg, {image_folder}/\S+.jpg\); what it was '
+        rf'computed from is in ({tmp_path}/debug/nan_\d.pt)\. The weights are',
+        error,
+    )
+    assert found, error
+    saved = torch.load(found[3], weights_only=True)
+    assert saved['step'] == int(found[2])
+    assert all(v.isfinite().all() for v in saved['state_dict'].values())
     assert not list(tmp_path.glob('*.pth'))
+
+
+def test_a_changed_data_set_is_one_line(run_here, image_folder, tmp_path, capsys):
+    folder = tmp_path / 'run'
+    assert run_here(_words(image_folder, folder, train_cfg__max_epochs=1)) == 0
+    (image_folder / 'part0' / '0.jpg').unlink()
+    assert run_here(_words(image_folder, folder, '--resume')) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    text = 'The data set has changed since step 4: 1 files gone (part0/0.jpg), 0 new'
+    assert error.startswith(f'error: {text}')
+    assert sorted(p.name for p in folder.glob('*.pth')) == ['epoch_1.pth']
+    options = dict(resume_changed_data=True, train_cfg__max_epochs=2)
+    assert run_here(_words(image_folder, folder, '--resume', **options)) == 0
+    assert (folder / 'epoch_2.pth').is_file()

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend, WriteError, write_atomically
+from ccmim.training.autocast import AutocastOptimWrapper
 from ccmim.training.checkpoint_hook import SafeCheckpointHook
 from ccmim.training.epoch_loop import ResumableEpochLoop
 
@@ -153,6 +154,30 @@ def test_any_step_goes_on_exactly(start, interval, accumulated):
         )
         assert ours == theirs
         assert len(ours) == 15
+
+
+def test_the_scale_of_fp16_goes_on(start):
+    """Lowered by an overflow before, it is not the first one again."""
+
+    def begin():
+        hook = dict(type=SafeCheckpointHook, interval=7, by_epoch=False)
+        runner = start(hook)
+        sgd = dict(type='SGD', lr=0.1)
+        runner.optim_wrapper = dict(
+            type=AutocastOptimWrapper, dtype='float16', optimizer=sgd
+        )
+        runner.model.weight.register_hook(lambda g: g / 0 if runner.iter == 3 else g)
+        return runner
+
+    straight = begin()
+    straight.train()
+    again = begin()
+    again._resume, again._load_from = True, str(Path(again.work_dir, 'iter_7.pth'))
+    again.train()
+    scaler = again.optim_wrapper.scaler
+    assert scaler.get_scale() == 2**15
+    assert scaler.state_dict() == straight.optim_wrapper.scaler.state_dict()
+    assert torch.equal(again.model.weight, straight.model.weight)
 
 
 def test_epochs_of_another_length_are_refused(start):

@@ -12,6 +12,20 @@ from torch.utils.data import DataLoader, Dataset
 from ccmim.training.shield import shield_workers
 
 
+@pytest.fixture(autouse=True)
+def _usual_signals():
+    """Workers inherit handlers, which a run that failed has not given back."""
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGUSR1: signal.SIG_DFL,
+    }
+    before = {n: signal.signal(n, handler) for n, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class Pids(Dataset):
     """Gives the process that loads."""
 
@@ -60,3 +74,29 @@ def test_the_parent_can_end_a_worker():
     for process in batches._workers:
         process.join(5)
         assert process.exitcode == 0
+
+
+def test_a_worker_ends_with_its_parent(tmp_path):
+    """Soon: it has copies of the connections that others watch the parent through."""
+    child = os.fork()
+    if child == 0:
+        loader = DataLoader(Pids(), num_workers=1)
+        shield_workers(loader)
+        batches = iter(loader)
+        worker = int(next(batches))
+        (tmp_path / 'pid').write_text(str(worker))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    worker = int((tmp_path / 'pid').read_text())
+    deadline = time.monotonic() + 3
+    while _lives(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _lives(pid):
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False

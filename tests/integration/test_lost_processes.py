@@ -1,0 +1,125 @@
+"""One of two processes dies, fails or hangs: the other ends soon and names it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.dist, pytest.mark.slow]
+TIMEOUT = 6  # seconds that a process waits for another
+KILLED_AFTER = 45  # seconds after that, in which torchrun ends a process that hangs
+
+CONFIG = """
+_base_ = '{base}'
+custom_imports = dict(imports=['trouble'])
+model = dict(
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
+    ),
+    decoder=dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64),
+    contrast=dict(in_dim=32),
+)
+train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(data='{data}'))
+_base_.train_dataloader.dataset.transform[0].size = 64
+_base_.custom_hooks.append(dict(type='TroubleHook'))
+train_cfg = dict(max_epochs=10000)
+optim_wrapper = dict(accumulative_counts=1)
+default_hooks = dict(logger=dict(interval=1))
+env_cfg = dict(dist_cfg=dict(timeout={timeout}))
+"""
+TROUBLE = """
+import os, pathlib
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from ccmim.registry import HOOKS
+
+@HOOKS.register_module()
+class TroubleHook(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 6 and get_rank() == 1:
+            pathlib.Path('{folder}/pid').write_text(str(os.getpid()))
+            if os.environ['TROUBLE'] == 'raise':
+                raise KeyError('the sky is falling')
+"""
+
+
+@pytest.fixture
+def start(request, image_folder, tmp_path):
+    """Start two processes under torchrun; the launcher, and the second one's number."""
+    base = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
+    text = CONFIG.format(base=base, data=image_folder, timeout=TIMEOUT)
+    (tmp_path / 'config.py').write_text(text)
+    (tmp_path / 'trouble.py').write_text(TROUBLE.format(folder=tmp_path))
+    launchers = []
+
+    def start(trouble):
+        launcher = subprocess.Popen(
+            [
+                'bash', 'tools/dist_train.sh', str(tmp_path / 'config.py'), '2',
+                '--work-dir', str(tmp_path / 'run'),
+            ],
+            cwd=request.config.rootpath,
+            env={
+                **os.environ,
+                'CCMIM_PYTHON': sys.executable,
+                'PYTHONPATH': str(tmp_path),
+                'OMP_NUM_THREADS': '1',
+                'TROUBLE': trouble,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+        launchers.append(launcher)
+        pid = tmp_path / 'pid'
+        deadline = time.monotonic() + 120
+        while not (pid.is_file() and pid.read_text()):
+            assert launcher.poll() is None, launcher.communicate()[0][-3000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return launcher, int(pid.read_text())
+
+    yield start
+    for launcher in launchers:
+        launcher.kill()
+
+
+def _end(launcher, limit):
+    started = time.monotonic()
+    text, _ = launcher.communicate(timeout=limit)
+    assert launcher.returncode != 0
+    print(f'ended after {time.monotonic() - started:.1f} s')
+    return text
+
+
+LOST = r'process 0 on \S+ cannot go on at step \d+: of 2 processes, 1 is '
+
+
+@pytest.mark.parametrize('trouble', ['kill', 'raise'])
+def test_a_process_that_ends(start, trouble):
+    """Within seconds where nothing else runs; the limit is for a busy machine."""
+    launcher, pid = start(trouble)
+    if trouble == 'kill':
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGKILL)
+    text = _end(launcher, 30)
+    assert re.search(f'{LOST}gone. Look for its own error', text)
+    if trouble == 'kill':
+        assert 'error: process 1 was ended by SIGKILL' in text
+    else:  # where it happened, and in which process
+        assert re.search(r"rank1\]: +raise KeyError\('the sky is falling'\)", text)
+        assert "rank1]: KeyError: 'the sky is falling'" in text
+
+
+def test_a_process_that_hangs(start):
+    launcher, pid = start('stop')
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGSTOP)
+    text = _end(launcher, TIMEOUT + KILLED_AFTER)
+    assert re.search(f'{LOST}silent. Look for its own error', text)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
