@@ -8,8 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from ccmim.data.bad_files import reason_of
 from ccmim.data.folders import walk_images
 from ccmim.data.image import BadImageError, decode_image
+from ccmim.data.sources import read_file
 
 
 def shrink_images(
@@ -62,7 +64,7 @@ def _shrink(
     if copy.exists():
         return None
     try:
-        image = decode_image(Path(path).read_bytes(), least_side=2 * short_side)
+        image = decode_image(read_file(path), least_side=2 * short_side)
         scale = short_side / min(image.size)
         if scale < 1:
             size = tuple(max(1, round(side * scale)) for side in image.size)
@@ -72,5 +74,5 @@ def _shrink(
         image.save(part, 'JPEG', quality=quality)
         part.rename(copy)
     except (BadImageError, OSError) as error:
-        return getattr(error, 'strerror', None) or str(error)
+        return reason_of(error)
     return None

@@ -58,18 +58,30 @@ class ImageFiles:
         return printable(os.path.abspath(self._paths[index]))
 
     def read(self, index: int) -> bytes:
-        """Read file ``index``, at most as many bytes as it says that it has.
+        """Read file ``index``, see ``read_file``."""
+        return read_file(self._paths[index])
 
-        OSError when it is gone, closed to us or no file; BadImageError when large.
-        """
-        path = self._paths[index]
-        status = os.stat(path)
-        # Opening a named pipe would wait for ever for somebody to write into it.
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError('not a regular file')
-        refuse_large(status.st_size)
-        with open(path, 'rb') as file:
-            return file.read(status.st_size)
+
+def read_file(path: str) -> bytes:
+    """Read a file of reasonable size, at most as many bytes as it says that it has.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        OSError: It is gone, closed to us, or no regular file.
+        BadImageError: It is larger than 512 MiB.
+    """
+    status = os.stat(path)
+    # Opening a named pipe would wait for ever for somebody to write into it.
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError('not a regular file')
+    refuse_large(status.st_size)
+    with open(path, 'rb') as file:
+        return file.read(status.st_size)
 
 
 class JoinedSource:

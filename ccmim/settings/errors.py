@@ -19,7 +19,7 @@ from ccmim.data.loader_errors import end_workers, explain
 from ccmim.settings.memory import less_memory
 from ccmim.settings.names import arguments_of, did_you_mean, registered_names
 from ccmim.settings.start_hook import StartHook
-from ccmim.training.lost_processes import LostProcessError
+from ccmim.training.lost_processes import LostProcessError, name_lost
 
 # Exit codes; 143 and 0 are those of a run that was asked to stop.
 STOPPED, MISTAKE, NO_ROOM, INTERRUPTED = 1, 2, 3, 130
@@ -73,7 +73,11 @@ def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:
     if line := explain(error, start.runner and start.runner.train_dataloader):
         end_workers()
         return line, STOPPED
-    return None if start.started else mistake(error), MISTAKE
+    if not start.started:
+        return mistake(error), MISTAKE
+    # Loops of mmengine do not look for lost processes themselves.
+    step = start.runner.iter + 1 if start.runner else 1
+    return name_lost(error, step), STOPPED
 
 
 def mistake(error: Exception) -> str | None:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from ccmim.checkpoints.resume import POINTER
+from ccmim.data.bad_files import BAD_FILES
 from ccmim.settings.processes import on_main
 from ccmim.settings.run_lock import RunLock
 from ccmim.settings.start_hook import StartHook
@@ -46,7 +47,8 @@ def claim_work_dir(
         yield
     finally:
         lock.release()
-        if made and not start.started and is_main_process():
+        kept = (folder / BAD_FILES).exists()  # the reason why the run was given up
+        if made and not start.started and not kept and is_main_process():
             shutil.rmtree(made, ignore_errors=True)
 
 

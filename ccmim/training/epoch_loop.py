@@ -8,6 +8,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader
 
 from ccmim.checkpoints import ResumeError
+from ccmim.data.loader_errors import require_batch
 from ccmim.registry import LOOPS
 from ccmim.training.lost_processes import LostProcessError, name_lost
 
@@ -24,12 +25,16 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         runner: The run.
         dataloader: A data loader or its config.
         kwargs: Arguments of mmengine's ``EpochBasedTrainLoop``.
+
+    Raises:
+        ValueError: If the images are too few for a batch.
     """
 
     def __init__(
         self, runner: Runner, dataloader: DataLoader | dict, **kwargs: Any
     ) -> None:
         super().__init__(runner, dataloader, **kwargs)
+        require_batch(self.dataloader)
         self._batches = _LaterBatches(self.dataloader.batch_sampler)
         # A loader refuses this through its own __setattr__. Nothing has started yet.
         object.__setattr__(self.dataloader, 'batch_sampler', self._batches)

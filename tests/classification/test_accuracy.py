@@ -69,6 +69,7 @@ def _worker(rank, folder):
 
 
 @pytest.mark.dist
+@pytest.mark.slow
 def test_two_processes_count_the_padded_image_once(tmp_path):
     """23 images: each process gets 12, the first image comes twice."""
     mp.spawn(_worker, (str(tmp_path),), nprocs=2)

@@ -90,6 +90,7 @@ def test_fine_tuning_learns_the_colours(start):
 
 
 @pytest.mark.parametrize('config', ['finetune', 'linear'])
+@pytest.mark.slow
 def test_a_run_goes_on_bit_for_bit(start, config, tmp_path):
     """From the middle of an epoch: weights, running statistics, losses."""
     changes = dict(

@@ -113,6 +113,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_process_whose_workers_hang_can_exit(request, folder):
     """Without ``end_workers`` it would wait for them; and nothing is said after it."""
     done = subprocess.run(

@@ -1,6 +1,7 @@
 """Shrunk copies are the same pictures, smaller, and a broken run goes on."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -25,16 +26,18 @@ def folder(tmp_path, photo):
     photo.transpose(Image.Transpose.ROTATE_90).save(source / 'deep' / 'tall.png')
     photo.resize((50, 40)).save(source / 'deep' / 'tall.jpg', quality=95)
     (source / 'bad.jpg').write_bytes(b'no image')
+    os.mkfifo(source / 'pipe.jpg')
     return source
 
 
 def test_copies_keep_the_tree_and_the_picture(folder, tmp_path, photo):
     done = dict(shrink_images(folder, tmp_path / 'small', 120, num_workers=1))
-    assert {path: why is None for path, why in done.items()} == {
-        str(folder / 'bad.jpg'): False,
-        str(folder / 'wide.jpg'): True,
-        str(folder / 'deep' / 'tall.jpg'): True,
-        str(folder / 'deep' / 'tall.png'): True,
+    assert done == {
+        str(folder / 'bad.jpg'): 'not an image',
+        str(folder / 'pipe.jpg'): 'not readable: not a regular file',
+        str(folder / 'wide.jpg'): None,
+        str(folder / 'deep' / 'tall.jpg'): None,
+        str(folder / 'deep' / 'tall.png'): None,
     }
     sizes = {
         str(p.relative_to(tmp_path / 'small')): Image.open(p).size

@@ -100,3 +100,9 @@ def test_checkpoint_serves_downstream_unchanged(config, tmp_path, tiny_vit):
     torch.testing.assert_close(
         vit.eval()(images)[0], backbone(images)[0], atol=1e-6, rtol=0
     )
+
+
+def test_too_few_images_for_a_batch_are_named(tiny_run):
+    cfg = tiny_run('ccmim_vitb', 'a', {'train_dataloader.batch_size': 9})
+    with pytest.raises(ValueError, match='8 images are too few for a batch of 9'):
+        build_runner(cfg).train()

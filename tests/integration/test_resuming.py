@@ -195,6 +195,7 @@ def test_without_seeded_steps_the_masks_repeat(start):
     assert all(a != b for a, b in zip(ours[6:], theirs[6:], strict=True))
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_goes_on(start):
     """In the middle of an epoch, and not where it would be without the checkpoint."""
 
@@ -249,6 +250,7 @@ def _words(image_folder, work_dir, *words, **options):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_is_stopped_from_outside(request, image_folder, tmp_path):
     """As Slurm does it: SIGTERM to every process of the job, loader workers too."""
     words = _words(

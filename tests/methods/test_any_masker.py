@@ -86,6 +86,7 @@ def test_a_step_with_each_sampler(request, method, scorer, images):
         ('kept', -1),
     ],
 )
+@pytest.mark.slow
 def test_the_gap_says_what_is_masked(request, sampler, sign, images):
     """Positive where important patches are masked, negative where they are kept."""
     stored = SCORERS['stored']

@@ -47,6 +47,13 @@ def test_it_is_removed_again_when_nothing_was_trained(tmp_path):
     assert _names(tmp_path) == []
 
 
+def test_the_list_of_what_stopped_the_run_is_kept(tmp_path):
+    with suppress(KeyError), _claim(tmp_path / 'a'):
+        (tmp_path / 'a/bad_files.txt').write_text('')
+        raise KeyError
+    assert _names(tmp_path / 'a') == ['bad_files.txt']
+
+
 def test_one_that_was_there_is_left_alone(tmp_path):
     (tmp_path / 'notes.txt').write_text('')
     with pytest.raises(KeyError), _claim(tmp_path):

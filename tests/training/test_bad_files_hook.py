@@ -204,6 +204,7 @@ def _rank(rank, folder):
 
 
 @pytest.mark.dist
+@pytest.mark.slow
 def test_two_ranks_share_one_list(tmp_path):
     """Four loader workers in two processes: forty lines, none twice."""
     photos = tmp_path / 'photos'

@@ -107,6 +107,7 @@ def test_refreshing_leaves_the_training_alone(config):
 
 
 @pytest.mark.parametrize('step', [4, 6, 8, 12])
+@pytest.mark.slow
 def test_resumed_run_equals_straight_run(config, tmp_path, step):
     """Bit for bit, though the random states are others.
 
@@ -201,6 +202,7 @@ def _worker(rank, cfg, folder):
 
 
 @pytest.mark.dist
+@pytest.mark.slow
 def test_two_processes_store_what_one_does(config, tmp_path):
     """Each scores every other picture, and both hold the maps of all."""
     mp.spawn(_worker, (config('two', begin=0), str(tmp_path)), nprocs=2)

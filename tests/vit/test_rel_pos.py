@@ -212,6 +212,7 @@ def test_some_patches_alone_are_refused(drawn_vit, images):
             run(tokens[:, :7])
 
 
+@pytest.mark.slow
 def test_compiled_blocks_compute_the_same(drawn_vit):
     """In one graph each at their own size, and also where a table is resampled."""
     from torch._dynamo.utils import counters

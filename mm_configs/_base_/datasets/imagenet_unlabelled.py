@@ -1,7 +1,8 @@
 """Images without labels: ImageNet-1K's training set, or any other.
 
 ``train_dataloader.dataset.data`` takes a folder (searched recursively), a list file,
-tar shards, or a list of those.
+tar shards, or a list of those. ``tools/check_images.py DATA --out bad_files.txt`` finds
+bad images ahead, and ``train_dataloader.dataset.exclude`` leaves out what it lists.
 """
 
 train_dataloader = dict(
