@@ -21,7 +21,8 @@ out.write_text(f'{begun} {time.time()} {os.environ["OMP_NUM_THREADS"]}')
 
 
 @pytest.fixture
-def stage(tmp_path):
+def stage(tmp_path, monkeypatch):
+    monkeypatch.setattr('ccmim.experiments.running._LOOK', 0.05)
     script = tmp_path / 'train.py'
     script.write_text(SCRIPT)
 

@@ -113,7 +113,9 @@ def _same(ours, theirs):
     ('number', 'code', 'step', 'file'),
     [
         (signal.SIGTERM, 143, 6, 'epoch_1_iter_6.pth'),
-        (signal.SIGINT, 130, 1, 'epoch_0_iter_1.pth'),
+        pytest.param(
+            signal.SIGINT, 130, 1, 'epoch_0_iter_1.pth', marks=pytest.mark.slow
+        ),
         (signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth'),  # the end of an epoch
     ],
 )

@@ -31,6 +31,8 @@ SAMPLERS = dict(
     thrown=dict(type='ccmim.ThrowSampler', throw_ratio=0.25),
 )
 METHODS = ['mae', 'simmim', 'ccmim', 'maskdistill', 'conmim']
+# One method with all of them is quick; the others repeat the contract.
+ALL = [METHODS[0], *(pytest.param(m, marks=pytest.mark.slow) for m in METHODS[1:])]
 
 
 def _build(request, method, scorer, sampler):
@@ -60,7 +62,7 @@ def _step(model, images):
 
 
 @pytest.mark.parametrize('scorer', SCORERS)
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', ALL)
 def test_a_step_with_each_sampler(request, method, scorer, images):
     """Finite losses, a gap that is a number, and exact counts of masked patches."""
     for name, sampler in SAMPLERS.items():

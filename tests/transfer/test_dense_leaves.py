@@ -124,6 +124,7 @@ def assert_all_reached(model):
 
 
 @pytest.mark.parametrize('leaf', DETECTION)
+@pytest.mark.slow
 def test_a_detector_takes_its_first_step(leaf):
     model = build(f'detection/{leaf}').train()
     losses = step(model, detection_batch())
@@ -142,6 +143,7 @@ def test_a_detector_takes_its_first_step(leaf):
 
 
 @pytest.mark.parametrize('leaf', SEGMENTATION)
+@pytest.mark.slow
 def test_a_segmentor_takes_its_first_step(leaf):
     model = build(f'segmentation/{leaf}').train()
     losses = step(model, segmentation_batch())
