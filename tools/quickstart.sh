@@ -2,7 +2,7 @@
 # Installs what is needed and runs the whole chain on built-in toy scenes: ccMIM
 # pretraining, Mask R-CNN and UperNet from it and from scratch, one table, one report.
 #
-#   bash tools/quickstart.sh                 about a quarter of an hour on two cores, after install
+#   bash tools/quickstart.sh                 about nine minutes on two cores, after install
 #   bash tools/quickstart.sh --fast          about two minutes: does everything work?
 #   bash tools/quickstart.sh --images DIR    pretrain on photos of your own instead
 #
