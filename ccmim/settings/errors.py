@@ -59,6 +59,9 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         _say(line, wait=code == MISTAKE)
+        if is_distributed() and code == MISTAKE:
+            # Threads of gloo that still connect abort an orderly exit now and then.
+            os._exit(code)
         sys.exit(code)
 
 

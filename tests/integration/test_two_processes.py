@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
 
 @HOOKS.register_module(force=True)
-class SeenHook(Hook):
+class SeenByBothHook(Hook):
     """Notes images and losses of each step; one process is slow."""
 
     def __init__(self, slow=False):
@@ -62,7 +62,7 @@ def _train(cfg, folder, launcher='none', **changes):
         runner.train()
     except (ValueError, FloatingPointError) as e:
         error = str(e)
-    hook = next(h for h in runner.hooks if isinstance(h, SeenHook))
+    hook = next(h for h in runner.hooks if isinstance(h, SeenByBothHook))
     model = getattr(runner.model, 'module', runner.model)
     weights = {k: v.clone() for k, v in model.state_dict().items()}
     return dict(seen=hook.seen, losses=hook.losses, weights=weights, error=error)
@@ -115,7 +115,7 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
         },
     )
     cfg.param_scheduler = []
-    cfg.custom_hooks = [dict(type='SeenHook'), *cfg.custom_hooks]
+    cfg.custom_hooks = [dict(type='SeenByBothHook'), *cfg.custom_hooks]
     shutil.copytree(image_folder, tmp_path / 'nine')
     shutil.copy(tmp_path / 'nine/part0/0.jpg', tmp_path / 'nine/part0/9.jpg')
     mp.spawn(_worker, (cfg, str(tmp_path)), nprocs=2)
