@@ -76,6 +76,7 @@ def _losses(runner):
     return runner.message_hub.get_scalar('train/loss').data[0].tolist()
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_the_colours(start):
     """Mixup, cutmix, erasing and RandAugment on; the validation is clean."""
     runner = start(

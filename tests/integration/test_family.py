@@ -111,6 +111,7 @@ def test_resumed_run_equals_straight_run(method, config, tmp_path):
 
 
 @pytest.mark.parametrize('method', METHODS)
+@pytest.mark.slow
 def test_checkpoint_serves_downstream_unchanged(method, config, tmp_path, tiny_vit):
     """Zero missing and unexpected keys; the weights are the trained ones."""
     cfg = config(method, tmp_path / 'run')

@@ -82,6 +82,7 @@ def test_scores_are_the_slow_networks_of_the_full_image(
     assert not seen['scores'].requires_grad
 
 
+@pytest.mark.slow
 def test_the_slow_network_follows(tiny_hpm, images):
     """slow = 0.99 slow + 0.01 fast, backbone and predictor, before the first step."""
     model = tiny_hpm()

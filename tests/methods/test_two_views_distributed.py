@@ -41,6 +41,7 @@ def _worker(rank, folder, models, views):
     os._exit(0)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one(tiny_simclr, tiny_densecl, views, tmp_path):
     """Losses, weights, statistics and queues after a step, on both processes."""
     models = [

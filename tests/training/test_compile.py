@@ -17,6 +17,7 @@ def _step(model, images):
 
 
 @pytest.mark.parametrize('grad', ['visible', 'both'])
+@pytest.mark.slow
 def test_same_numbers_no_breaks_and_no_recompilation(tiny_ccmim, images, grad):
     torch._dynamo.reset()
     counters.clear()

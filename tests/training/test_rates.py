@@ -85,6 +85,7 @@ def test_steps_in_a_run_by_epochs_need_the_length_of_an_epoch(config):
     assert reached == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_command_draws_and_prints(request, tmp_path):
     root = request.config.rootpath
     command = [sys.executable, 'tools/plot_schedule.py', 'mm_configs/small/mae_vitt.py']

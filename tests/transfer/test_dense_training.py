@@ -158,6 +158,7 @@ def test_bf16_gives_nearly_the_loss_of_float32(case):
 
 
 @pytest.mark.parametrize('case', ['mask_rcnn', 'upernet'])
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss(case):
     build_model, make_batch = CASES[case]
     model = build_model().train()
