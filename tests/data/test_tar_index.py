@@ -172,6 +172,7 @@ def test_a_shard_cut_anywhere_is_an_error_or_says_so(whole, tmp_path, messages):
     assert not messages
 
 
+@pytest.mark.slow
 def test_the_reader_meets_any_bytes(whole, tmp_path, monkeypatch):
     """Two seconds of seeded damage: images inside the file, or a clear error."""
     monkeypatch.setattr('ccmim.data.tar_index.print_log', lambda *_, **__: None)
