@@ -4,33 +4,11 @@
 `SegmentationClassAug`, as mmseg's converter writes them.
 """
 
-_base_ = './semantic_tta.py'
+_base_ = './semantic_crops.py'
 data_root = '{{$CCMIM_VOC:data/VOCdevkit/VOC2012}}'
-crop_size = (512, 512)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(
-        type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True
-    ),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
-    # After Resize, because the score is taken at the size of the annotation.
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs'),
-]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
+        _delete_=True,
         type='ConcatDataset',
         datasets=[
             dict(
@@ -38,7 +16,7 @@ train_dataloader = dict(
                 data_root=data_root,
                 data_prefix=dict(img_path='JPEGImages', seg_map_path=masks),
                 ann_file=f'ImageSets/Segmentation/{names}.txt',
-                pipeline=train_pipeline,
+                pipeline=_base_.train_pipeline,
             )
             for names, masks in (
                 ('train', 'SegmentationClass'),
@@ -48,18 +26,11 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='PascalVOCDataset',
         data_root=data_root,
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
         ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

@@ -1,0 +1,32 @@
+"""Instances at three scales, flipped and not: for `tools/test.py --tta`.
+
+The model pads to 1024 x 1024, so no view is larger. Another canvas has other scales:
+it replaces the first list of `tta_pipeline[1].transforms`.
+"""
+
+meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
+tta_model = dict(
+    type='ccmim.InstanceTTAModel',
+    nms=dict(type='nms', iou_threshold=0.5),
+    max_per_img=100,
+)
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='Resize', scale=(side, side), keep_ratio=True)
+                for side in (768, 896, 1024)
+            ],
+            [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
+            [dict(type='LoadAnnotations', with_bbox=True, with_mask=True)],
+            [
+                dict(
+                    type='PackDetInputs',
+                    meta_keys=(*meta_keys, 'flip', 'flip_direction'),
+                )
+            ],
+        ],
+    ),
+]
