@@ -35,6 +35,7 @@ def command(monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_table_and_files(command, tmp_path, capsys, image_folder):
     assert (
         command(

@@ -106,6 +106,7 @@ def test_mmengine_resumes_the_endless_stream_by_skipping(folder, num_workers):
     assert not _equal(straight[:3], straight[4:])
 
 
+@pytest.mark.slow
 def test_spawned_workers_give_the_same_and_share_what_they_found(folder):
     (folder / '003.png').write_bytes(b'')
     alone = _batches(_dataset(folder))

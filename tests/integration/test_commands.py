@@ -70,14 +70,16 @@ def test_two_processes_pretrain_on_a_folder(request, image_folder, tmp_path):
     ('command', 'message'),
     [
         (['tools/train.py', 'no_such.py'], 'config no_such.py does not exist'),
-        (
+        pytest.param(
             ['tools/test.py', 'mm_configs/pretrain/ccmim_vitb.py', 'x.pth'],
             'has nothing to test',
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             ['tools/train.py', PRETRAIN[0], '--work-dir', '{tmp}', '--cfg-options',
              'model.mask_ratio=0.999'],
             'mask_ratio=0.999 leaves 0 of 196 patches visible',
+            marks=pytest.mark.slow,
         ),
     ],
 )  # fmt: skip

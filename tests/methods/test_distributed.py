@@ -53,6 +53,7 @@ def _worker(rank, folder, models, images):
     os._exit(0)
 
 
+@pytest.mark.slow
 def test_one_step(tiny_ccmim, images, tmp_path, monkeypatch):
     """Losses, and weights after the step, with the keys' gradient off and on."""
     models = {

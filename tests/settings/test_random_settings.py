@@ -29,6 +29,7 @@ VALUES = [
 ]
 # Where a run writes, what would take minutes, and what outlives a run.
 LEFT_ALONE = ('work_dir', 'experiment_name', 'compile_blocks', 'env_cfg')
+pytestmark = pytest.mark.slow
 QUICK = settings(
     max_examples=12,
     derandomize=True,

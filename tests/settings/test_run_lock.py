@@ -38,6 +38,7 @@ def holder(request, tmp_path):
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_until_the_first_is_dead(holder, tmp_path, capsys):
     name = socket.gethostname()
     message = f'{tmp_path} is used by pid {holder.pid} on host {name}: wait'

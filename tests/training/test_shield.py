@@ -45,7 +45,13 @@ def _send_from_another_process(number, pid):
 
 
 @pytest.mark.parametrize('shielded', [True, False])
-@pytest.mark.parametrize('name', ['SIGTERM', 'SIGINT', 'SIGUSR1'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'SIGTERM',
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ('SIGINT', 'SIGUSR1')),
+    ],
+)
 def test_signals_of_others_do_not_end_a_worker(name, shielded):
     """The control: without the shield each of them does."""
     loader = DataLoader(Pids(), num_workers=1, prefetch_factor=1)
