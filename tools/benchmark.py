@@ -38,7 +38,8 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         choices=OPTIONS,
         default=[],
-        help='further rows: ccMIM with masks scored from the first three blocks',
+        help='further rows: ccMIM scored from the first three blocks (score3), '
+        "with CrossMAE's decoder on a quarter of the masked patches (cross)",
     )
     add(
         '--levels',

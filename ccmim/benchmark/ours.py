@@ -28,7 +28,8 @@ def method_config(
     """Read the pretraining config of a method at a size.
 
     Args:
-        method: 'ccmim' or 'mae', with ' score3' for scores from the first three blocks.
+        method: 'ccmim' or 'mae', with ' score3' for scores from the first three blocks,
+            with ' cross' for CrossMAE's decoder on a quarter of the masked patches.
         size: 's', 'b', 'l' or 'h'.
         options: Changes by dotted key.
 
@@ -42,6 +43,9 @@ def method_config(
             cfg.model[part] = shape[part]
     if method.endswith(' score3'):
         cfg.model.scorer.blocks = 3
+    if method.endswith(' cross'):
+        cfg.model.decoder.type = 'CrossDecoder'
+        cfg.model.decoded_share = 0.25
     cfg.merge_from_dict(dict(options or {}))
     cfg.optim_wrapper.accumulative_counts = 1
     cfg.optim_wrapper.optimizer.lr = _LEARNING_RATE

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 METHODS, SIZES = ('ccmim', 'mae'), ('s', 'b', 'l', 'h')
-PRECISIONS, OPTIONS = ('fp32', 'tf32', 'bf16'), ('score3',)
+PRECISIONS, OPTIONS = ('fp32', 'tf32', 'bf16'), ('score3', 'cross')
 LEVELS = ('step', 'trainer', 'files')
 
 

@@ -3,6 +3,7 @@
 B batch, N patches, V visible, M masked, D width of the encoder, P patch side.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,7 @@ from ccmim.masking import TokenSplit, take
 from ccmim.registry import MODELS
 from ccmim.vit import Block, LayerNorm, draw_linear, sincos_pos_embed
 from ccmim.vit.archs import resolve_grid
+from ccmim.vit.pos_embed import resample_pos_embed
 
 
 @MODELS.register_module()
@@ -46,11 +48,11 @@ class MAEDecoder(nn.Module):
         mlp_ratio: float = 4.0,
     ) -> None:
         super().__init__()
-        grid = resolve_grid(img_size, patch_size)
+        self.grid = resolve_grid(img_size, patch_size)
         self.embed = nn.Linear(in_dim, embed_dim)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(
-            sincos_pos_embed(embed_dim, grid), requires_grad=False
+            sincos_pos_embed(embed_dim, self.grid), requires_grad=False
         )
         self.blocks = nn.ModuleList(
             Block(embed_dim, num_heads, mlp_ratio) for _ in range(depth)
@@ -71,7 +73,8 @@ class MAEDecoder(nn.Module):
             Patches of shape (B, M, 3 * P * P), in the order of ``ids_masked``.
         """
         order = torch.cat([split.ids_visible, split.ids_masked], dim=1)  # (B, N)
-        positions = self.pos_embed.expand(len(order), -1, -1)
+        table = decoder_positions(self.pos_embed, self.grid, split)
+        positions = table.expand(len(order), -1, -1)
         positions = torch.cat([positions[:, :1], take(positions[:, 1:], order)], dim=1)
 
         x = self.embed(visible)
@@ -81,3 +84,30 @@ class MAEDecoder(nn.Module):
             x = block(x)
         masked = self.blocks[-1](x, rows=slice(visible.shape[1], None))  # (B, M, ...)
         return self.pred(self.norm(masked))
+
+
+def decoder_positions(
+    table: Tensor, grid: tuple[int, int], split: TokenSplit
+) -> Tensor:
+    """Fit a decoder's positions to images of another size and the same shape.
+
+    Args:
+        table: Positions (1, 1 + rows * columns, C) of ``grid``.
+        grid: Rows and columns that the decoder was made for.
+        split: Of the images at hand, with N patches each.
+
+    Returns:
+        Positions of shape (1, 1 + N, C); ``table`` itself for images of its own size.
+
+    Raises:
+        ValueError: If N patches have no grid of the same shape.
+    """
+    count = split.mask.shape[1]
+    scale = math.sqrt(count / (grid[0] * grid[1]))
+    found = round(grid[0] * scale), round(grid[1] * scale)
+    if found[0] * found[1] != count:
+        raise ValueError(
+            f"{count} patches do not have the shape of the decoder's grid {grid}: "
+            'train with images of one aspect ratio, and set decoder.img_size to it'
+        )
+    return resample_pos_embed(table, grid, found)

@@ -7,6 +7,7 @@ from ccmim.masking.easy_to_hard import EasyToHardSampler
 from ccmim.masking.map_crop import crop_maps
 from ccmim.masking.mask_token import MaskToken
 from ccmim.masking.normalised_attention import NormalisedAttentionScorer
+from ccmim.masking.partial import check_decoded_share, some_masked
 from ccmim.masking.samplers import (
     GumbelSampler,
     KeepSampler,
@@ -44,6 +45,7 @@ __all__ = [
     'TopKSampler',
     'UnitSampler',
     'block_attention',
+    'check_decoded_share',
     'count_visible',
     'crop_maps',
     'degree',
@@ -52,6 +54,7 @@ __all__ = [
     'importance_gap',
     'pagerank',
     'published_order',
+    'some_masked',
     'split_tokens',
     'take',
 ]

@@ -6,7 +6,12 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from ccmim.masking import count_visible, importance_gap
+from ccmim.masking import (
+    check_decoded_share,
+    count_visible,
+    importance_gap,
+    some_masked,
+)
 from ccmim.registry import MODELS
 
 
@@ -28,11 +33,14 @@ class CCMIM(BaseModel):
         contrast: Config of the contrastive loss.
         mask_ratio: Share of masked patches, in (0, 1).
         contrast_weight: Factor of the contrastive loss, at least 0.
+        decoded_share: Share of the masked patches that are predicted, in (0, 1]; drawn
+            anew at each step (CrossMAE).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: If ``mask_ratio`` or ``contrast_weight`` is out of range.
+        ValueError: If ``mask_ratio``, ``contrast_weight`` or ``decoded_share`` is out
+            of range.
     """
 
     def __init__(
@@ -45,12 +53,14 @@ class CCMIM(BaseModel):
         contrast: dict[str, Any],
         mask_ratio: float = 0.75,
         contrast_weight: float = 0.1,
+        decoded_share: float = 1.0,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         if contrast_weight < 0:
             raise ValueError(f'contrast_weight={contrast_weight} must not be negative')
+        check_decoded_share(decoded_share)
         self.backbone = MODELS.build(backbone)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = MODELS.build(scorer)
@@ -60,6 +70,7 @@ class CCMIM(BaseModel):
         self.contrast = MODELS.build(contrast)
         self.mask_ratio = mask_ratio
         self.contrast_weight = contrast_weight
+        self.decoded_share = decoded_share
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the weighted losses of normalised images (B, 3, H, W).
@@ -74,9 +85,10 @@ class CCMIM(BaseModel):
             masked = self.backbone.embed(images, split.ids_masked)  # (B, M, D)
             masked = self.backbone.encode(masked, class_only=True)  # (B, 1, D)
         contrast = self.contrast(visible[:, 0], masked[:, 0])
-        pred = self.decoder(visible, split)  # (B, M, 3*P*P)
+        wanted = some_masked(split, self.decoded_share)  # all, unless the config says
+        pred = self.decoder(visible, wanted)  # (B, M, 3*P*P)
         return dict(
-            loss_reconstruction=self.reconstruction(pred, images, split),
+            loss_reconstruction=self.reconstruction(pred, images, wanted),
             loss_contrast=self.contrast_weight * contrast,
             mask_importance_gap=importance_gap(scores, split),
         )

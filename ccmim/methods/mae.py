@@ -6,7 +6,12 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from ccmim.masking import count_visible, importance_gap
+from ccmim.masking import (
+    check_decoded_share,
+    count_visible,
+    importance_gap,
+    some_masked,
+)
 from ccmim.registry import MODELS
 
 
@@ -24,11 +29,13 @@ class MAE(BaseModel):
         decoder: Config of what predicts the masked patches.
         reconstruction: Config of the reconstruction loss.
         mask_ratio: Share of masked patches, in (0, 1).
+        decoded_share: Share of the masked patches that are predicted, in (0, 1]; drawn
+            anew at each step (CrossMAE).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: If ``mask_ratio`` is out of range.
+        ValueError: If ``mask_ratio`` or ``decoded_share`` is out of range.
     """
 
     def __init__(
@@ -39,10 +46,12 @@ class MAE(BaseModel):
         decoder: dict[str, Any],
         reconstruction: dict[str, Any],
         mask_ratio: float = 0.75,
+        decoded_share: float = 1.0,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        check_decoded_share(decoded_share)
         self.backbone = MODELS.build(backbone)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = MODELS.build(scorer)
@@ -50,6 +59,7 @@ class MAE(BaseModel):
         self.decoder = MODELS.build(decoder)
         self.reconstruction = MODELS.build(reconstruction)
         self.mask_ratio = mask_ratio
+        self.decoded_share = decoded_share
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the loss of normalised images (B, 3, H, W).
@@ -60,9 +70,10 @@ class MAE(BaseModel):
         split = self.sampler(scores, self.mask_ratio)
         visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
         visible = self.backbone.encode(visible)  # (B, 1+V, D), the class token first
-        pred = self.decoder(visible, split)  # (B, M, 3*P*P)
+        wanted = some_masked(split, self.decoded_share)  # all, unless the config says
+        pred = self.decoder(visible, wanted)  # (B, M, 3*P*P)
         return dict(
-            loss_reconstruction=self.reconstruction(pred, images, split),
+            loss_reconstruction=self.reconstruction(pred, images, wanted),
             mask_importance_gap=importance_gap(scores, split),
         )
 

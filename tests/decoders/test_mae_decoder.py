@@ -1,8 +1,10 @@
 """The decoder's result does not depend on how it orders its tokens."""
 
+import pytest
 import torch
 
 from ccmim.decoders import MAEDecoder
+from ccmim.decoders.mae_decoder import decoder_positions
 from ccmim.masking import RandomSampler, TokenSplit
 
 
@@ -41,3 +43,22 @@ def test_positions_are_fixed():
     frozen = [n for n, p in decoder.named_parameters() if not p.requires_grad]
     assert frozen == ['pos_embed']
     assert decoder.pos_embed.shape == (1, 1 + 2 * 4, 16)
+
+
+def test_positions_fit_images_of_another_size():
+    """Twice the side: each old place lies in the middle of four new ones."""
+    decoder = _decoder()
+    split = RandomSampler()(torch.ones(1, 4 * 8), 0.5)
+    table = decoder_positions(decoder.pos_embed, decoder.grid, split)
+    fours = table[0, 1:].unflatten(0, (2, 2, 4, 2)).mean(dim=(1, 3)).flatten(0, 1)
+    coarse = decoder.pos_embed[0, 1:]
+    assert table.shape == (1, 33, 16)
+    assert (fours - coarse).abs().max() < 0.2 < coarse.std()
+    assert decoder(torch.randn(1, 17, 8, dtype=torch.float64), split).isfinite().all()
+
+
+def test_another_shape_is_refused():
+    decoder = _decoder()
+    split = RandomSampler()(torch.ones(1, 10), 0.5)
+    with pytest.raises(ValueError, match=r'10 patches do not have .* grid \(2, 4\)'):
+        decoder_positions(decoder.pos_embed, decoder.grid, split)
