@@ -9,6 +9,7 @@ and learning rates must come out the same, bit for bit. Exit code 1 if not.
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -124,8 +125,10 @@ class Run:
     def send(self, number: int, ranks: Iterable[int]) -> None:
         """Send a signal to some of the processes."""
         for rank in ranks:
+            # The fork server may have buried it before we hear that it ended.
             if self.processes[rank].is_alive():
-                os.kill(self.processes[rank].pid, number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.processes[rank].pid, number)
 
 
 class Torture:
