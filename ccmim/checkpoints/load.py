@@ -13,11 +13,15 @@ from ccmim.checkpoints.safe_load import load_file
 # Parts of pretraining and classification files that a backbone has no use for.
 NOT_BACKBONE = ('decoder.', 'contrast.', 'head.', 'fc_norm.', 'data_preprocessor.')
 # Positions of another grid are resampled while loading.
-RESAMPLED = ('pos_embed', 'relative_position_bias_table')
+RESAMPLED = ('pos_embed', 'relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')
+PATCHES = 'patch_embed.proj.weight'
 
 
 def load_backbone(
-    backbone: nn.Module, file: str | Path, allow_missing: Collection[str] = ()
+    backbone: nn.Module,
+    file: str | Path,
+    allow_missing: Collection[str] = (),
+    resize_patch: bool = False,
 ) -> None:
     """Load a pretraining checkpoint, or another ViT file, into a Vision Transformer.
 
@@ -29,6 +33,10 @@ def load_backbone(
         backbone: The network to fill.
         file: A ``.pth`` or ``.safetensors`` file.
         allow_missing: Names of backbone parameters that the file need not hold.
+        resize_patch: Whether a patch embedding of another side is resampled, so that
+            a resized patch gives the same token (FlexiViT's pseudo-inverse,
+            https://arxiv.org/abs/2212.08013, as timm computes it). ViT-H/14 becomes a
+            ViT-H/16 so, as ViTDet does it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -37,6 +45,8 @@ def load_backbone(
     """
     state = backbone_state(load_file(file))
     own = backbone.state_dict()
+    if resize_patch:
+        _fit_patches(state, own[PATCHES], file)
     missing = sorted(set(own) - set(state))
     unexpected = sorted(set(state) - set(own))
     matched = len(own) - len(missing)
@@ -103,7 +113,23 @@ def _check_shapes(
         raise ValueError(
             f'{file}: {name} has shape {tuple(state[name].shape)}, the backbone wants '
             f'{tuple(value.shape)}: set arch and patch_size to those of the checkpoint'
+            + (' or init_cfg.resize_patch=True' if name == PATCHES else '')
         )
+
+
+def _fit_patches(state: dict[str, Tensor], own: Tensor, file: str | Path) -> None:
+    kernel = state.get(PATCHES)
+    if kernel is None or kernel.shape[2:] == own.shape[2:]:
+        return
+    if kernel.ndim != 4 or kernel.shape[:2] != own.shape[:2]:
+        return  # another width or number of channels: refused as any other shape
+    from timm.layers import resample_patch_embed
+
+    state[PATCHES] = resample_patch_embed(kernel.float(), list(own.shape[2:]))
+    print_log(
+        f'{file}: {PATCHES} resampled from {tuple(kernel.shape)} to {tuple(own.shape)}',
+        logger='current',
+    )
 
 
 def _some(names: list[str]) -> str:

@@ -85,9 +85,7 @@ class Attention(nn.Module):
         """Attend, join the heads and project: queries (B, H, n, C) to (B, n, D)."""
         if bias is not None:
             bias = bias.to(q.dtype).unsqueeze(0)  # what fused kernels take
-        fused = F.scaled_dot_product_attention
-        x = (_plain if _plain_is_faster(q) else fused)(q, k, v, bias)
-        return self.proj(x.transpose(1, 2).flatten(2))
+        return self.proj(mix(q, k, v, bias).transpose(1, 2).flatten(2))
 
     def _project(self, x: Tensor, first: int, stop: int) -> tuple[Tensor, ...]:
         # Some of queries (0), keys (1) and values (2) without the rest.
@@ -96,9 +94,49 @@ class Attention(nn.Module):
         return self._split(F.linear(x, self.qkv.weight[rows], bias))
 
     def _split(self, x: Tensor) -> tuple[Tensor, ...]:
-        width = self.proj.in_features // self.num_heads
-        return (
-            x.unflatten(-1, (-1, self.num_heads, width)).permute(2, 0, 3, 1, 4).unbind()
+        return split_heads(x, self.num_heads, self.proj.in_features // self.num_heads)
+
+
+def split_heads(x: Tensor, num_heads: int, width: int) -> tuple[Tensor, ...]:
+    """Take apart (B, N, k * H * C) into k tensors of shape (B, H, N, C)."""
+    return x.unflatten(-1, (-1, num_heads, width)).permute(2, 0, 3, 1, 4).unbind()
+
+
+def mix(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+) -> Tensor:
+    """Attend on the faster of PyTorch's fused kernel and two matrix products.
+
+    Args:
+        q: Queries of shape (B, H, n, C).
+        k: Keys of shape (B, H, N, C).
+        v: Values of shape (B, H, N, any number).
+        bias: Added to the logits, of a shape that broadcasts to (B, H, n, N).
+        scale: Factor of the products of queries and keys; one over the root of C when
+            None.
+
+    Returns:
+        Mixed values of shape (B, H, n, that number).
+    """
+    if _plain_is_faster(q):
+        return _logits(q, k, bias, scale).softmax(dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
+
+
+def refuse_scores(attention: str) -> None:
+    """Refuse to score patches by an attention that is not the plain one.
+
+    Raises:
+        ValueError: Unless it is.
+    """
+    if attention != 'softmax':
+        raise ValueError(
+            f'attention={attention!r} gives no scores of patches: mask at random '
+            "(ConstantScorer, RandomSampler) or set attention='softmax'"
         )
 
 
@@ -142,13 +180,12 @@ def patch_to_class_attention(
     return _softmax(_logits(q, k, bias)).mean(dim=1)[:, :, 0]
 
 
-def _logits(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+def _logits(
+    q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None = None
+) -> Tensor:
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    logits = (q * scale) @ k.transpose(-2, -1)
     return logits if bias is None else logits + bias
-
-
-def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-    return _logits(q, k, bias).softmax(dim=-1) @ v
 
 
 def _plain_is_faster(q: Tensor) -> bool:

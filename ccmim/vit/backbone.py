@@ -3,7 +3,6 @@
 B batch, H W image, P patch side, N patches, D width.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +16,10 @@ from torch.utils.checkpoint import checkpoint
 
 from ccmim.registry import MODELS
 from ccmim.vit.archs import check_choices, resolve_arch, resolve_grid
-from ccmim.vit.attention import ALL
+from ccmim.vit.attention import ALL, refuse_scores
+from ccmim.vit.attentions import make_attention, whole_grid_option
 from ccmim.vit.block import Block, LayerNorm
-from ccmim.vit.initial import draw_weights, freeze_unused
+from ccmim.vit.initial import draw_weights, freeze_unused, load_pretrained
 from ccmim.vit.patches import cut_patches
 from ccmim.vit.pos_embed import (
     resample_loaded_positions,
@@ -60,11 +60,17 @@ class VisionTransformer(BaseModule):
         layer_scale_init: First value of factors, one a channel, that scale each branch
             of a block (0.1 in BEiT, 1e-5 in DINOv2); no such factors when None.
         rel_pos_bias: Whether each block holds a table of relative positions as BEiT's
-            does: for its window, else for ``img_size``. Other sizes are resampled.
+            does: for its window, else for ``rel_pos_size``. Other sizes are resampled.
+        attention: 'softmax'; 'rel_pos' for the same with ViTDet's decomposed relative
+            positions; or 'lisa' for structure-aware attention at log-linear cost. The
+            latter two hold tables likewise.
+        rel_pos_size: Side or (height, width) in pixels for which blocks without windows
+            hold relative positions; ``img_size`` when None.
         final_norm: Whether there is a norm after the last block.
         norm_eps: What the norms add to the variance.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE, allow_missing=[...])``
-            loads a file strictly; see ``ccmim.checkpoints.load_backbone``.
+            loads a file strictly; ``resize_patch=True`` resamples patches of another
+            side. See ``ccmim.checkpoints.load_backbone``.
 
     Raises:
         ValueError: If a value is out of range or two do not fit together.
@@ -88,6 +94,8 @@ class VisionTransformer(BaseModule):
         qkv_bias: bool = True,
         layer_scale_init: float | None = None,
         rel_pos_bias: bool = False,
+        attention: str = 'softmax',
+        rel_pos_size: int | Sequence[int] | None = None,
         final_norm: bool = True,
         norm_eps: float = 1e-6,
         init_cfg: dict[str, Any] | None = None,
@@ -97,12 +105,14 @@ class VisionTransformer(BaseModule):
         self.embed_dim, self.depth = arch['embed_dim'], arch['depth']
         self.patch_size = patch_size
         self.grid = resolve_grid(img_size, patch_size)
-        blocks = out_indices, global_blocks
-        check_choices(self.depth, pos_embed, *blocks, drop_path_rate, frozen_stages)
+        choices = pos_embed, out_indices, global_blocks, drop_path_rate, frozen_stages
+        check_choices(self.depth, *choices)
         self.out_indices, self.out_norm = tuple(out_indices), out_norm
         self.window_size, self.global_blocks = window_size, frozenset(global_blocks)
         self.frozen_stages, self.with_cp = frozen_stages, with_cp
-        self.rel_pos_bias = rel_pos_bias
+        self.attention = attention
+        self.needs_all = whole_grid_option(attention, rel_pos_bias)
+        held = resolve_grid(rel_pos_size or img_size, patch_size)
 
         self.patch_embed = PatchEmbed(
             None, patch_size, in_chans, self.embed_dim, dynamic_img_pad=True
@@ -114,17 +124,23 @@ class VisionTransformer(BaseModule):
             self.register_buffer('pos_embed', torch.zeros_like(table), persistent=False)
         else:
             self.pos_embed = nn.Parameter(table, requires_grad=learned)
+        sizes = self.embed_dim, arch['num_heads']
         rates = np.linspace(0, drop_path_rate, self.depth).tolist()
         self.blocks = nn.ModuleList(
             Block(
-                self.embed_dim,
-                arch['num_heads'],
+                *sizes,
                 mlp_ratio,
                 qkv_bias,
                 rate,
                 layer_scale_init,
-                (self._window(i) or self.grid) if rel_pos_bias else None,
                 norm_eps,
+                make_attention(
+                    attention,
+                    *sizes,
+                    qkv_bias,
+                    self._window(i) or held,
+                    rel_pos_bias,
+                ),
             )
             for i, rate in enumerate(rates)
         )
@@ -167,7 +183,8 @@ class VisionTransformer(BaseModule):
         Returns:
             Tokens of shape (B, n, D), in the order of ``ids``, else row by row.
         """
-        positions = self._positions(self.grid_of(images))[0, 1:]
+        wanted = self.grid, self.grid_of(images)
+        positions = resample_pos_embed(self.pos_embed, *wanted)[0, 1:]
         if ids is not None:
             positions = positions[ids]
         patches = cut_patches(images, self.patch_size, ids)
@@ -186,8 +203,7 @@ class VisionTransformer(BaseModule):
         Returns:
             Normed tokens of shape (B, 1 + n, D), the class token first; or (B, 1, D).
         """
-        if self.rel_pos_bias:
-            require_all(tokens, self.grid)
+        require_all(tokens, self.grid, self.needs_all)
         x = self._with_class_token(tokens)
         for block in self.blocks[:-1]:
             x = self._run(block, x, ALL, self.grid)
@@ -213,8 +229,8 @@ class VisionTransformer(BaseModule):
             Attention averaged over heads, of shape (B, len(blocks), N), in [0, 1], in
             ascending order of the blocks.
         """
-        if self.rel_pos_bias:
-            require_all(tokens, self.grid)
+        refuse_scores(self.attention)
+        require_all(tokens, self.grid, self.needs_all)
         x = self._with_class_token(tokens)
         rows: list[Tensor] = []
         for i in range(max(blocks)):
@@ -260,18 +276,7 @@ class VisionTransformer(BaseModule):
 
     def init_weights(self) -> None:
         """Load the checkpoint that ``init_cfg`` names, if it names one."""
-        if (self.init_cfg or {}).get('type') != 'Pretrained':
-            return
-        file = self.init_cfg.get('checkpoint')
-        if file is None:
-            warnings.warn(
-                'backbone.init_cfg.checkpoint is not set: training from scratch',
-                stacklevel=2,
-            )
-            return
-        from ccmim.checkpoints import load_backbone
-
-        load_backbone(self, file, self.init_cfg.get('allow_missing', ()))
+        load_pretrained(self)
 
     def train(self, mode: bool = True) -> 'VisionTransformer':
         """Switch training mode; frozen blocks stay in evaluation mode."""
@@ -283,9 +288,6 @@ class VisionTransformer(BaseModule):
     def _window(self, block: int) -> tuple[int, int] | None:
         windowed = self.window_size and block not in self.global_blocks
         return (self.window_size, self.window_size) if windowed else None
-
-    def _positions(self, grid: tuple[int, int]) -> Tensor:
-        return resample_pos_embed(self.pos_embed, self.grid, grid)
 
     def _with_class_token(self, tokens: Tensor) -> Tensor:
         token = self.cls_token + self.pos_embed[:, :1]

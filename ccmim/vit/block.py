@@ -1,6 +1,7 @@
 """One pre-norm transformer block, shared by the encoder and the decoders."""
 
 from functools import partial
+from typing import Any
 
 from timm.layers import DropPath, LayerScale, Mlp
 from torch import Tensor, nn
@@ -29,9 +30,9 @@ class Block(nn.Module):
         drop_path: Probability, in [0, 1), that a sample skips a branch in training.
         layer_scale_init: First value of the factors, one a channel, that scale each
             branch; no such factors when None.
-        rel_pos_grid: Rows and columns of patches for which relative positions are
-            held; none when None.
         norm_eps: What the norms add to the variance.
+        attention: What mixes the tokens; an ``Attention`` without relative positions
+            when None.
     """
 
     def __init__(
@@ -42,12 +43,12 @@ class Block(nn.Module):
         qkv_bias: bool = True,
         drop_path: float = 0.0,
         layer_scale_init: float | None = None,
-        rel_pos_grid: tuple[int, int] | None = None,
         norm_eps: float = 1e-6,
+        attention: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.norm1 = LayerNorm(dim, eps=norm_eps)
-        self.attn = Attention(dim, num_heads, qkv_bias, rel_pos_grid)
+        self.attn: Any = attention or Attention(dim, num_heads, qkv_bias)
         self.ls1 = _layer_scale(dim, layer_scale_init)
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
         self.norm2 = LayerNorm(dim, eps=norm_eps)

@@ -1,5 +1,6 @@
 """What the Vision Transformer starts with: drawn weights, and what stays frozen."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +38,8 @@ def freeze_unused(
         out_indices: Blocks whose maps are used; empty for pretraining.
         out_norm: Whether the final norm is used on them.
         window_size: Side of the attention windows, which see no class token; or 0.
-        frozen_stages: -1 for none, 0 for the embedding, k also for k blocks.
+        frozen_stages: -1 for none, 0 for the embedding, k also for k blocks; with all
+            blocks the norm on the maps too.
     """
     unused: list[nn.Module | Tensor] = []
     if out_indices:
@@ -49,5 +51,35 @@ def freeze_unused(
     if frozen_stages >= 0:
         unused += [vit.patch_embed, vit.cls_token, vit.pos_embed]
         unused += vit.blocks[:frozen_stages]
+        if out_indices and frozen_stages == vit.depth:
+            unused.append(vit.norm)  # else the only part of the network to train
     for part in unused:
         part.requires_grad_(False)
+
+
+def load_pretrained(vit: Any) -> None:
+    """Load the checkpoint that ``init_cfg`` names, if it names one.
+
+    Args:
+        vit: The Vision Transformer.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file does not fit, see ``ccmim.checkpoints.load_backbone``.
+    """
+    init_cfg = vit.init_cfg or {}
+    if init_cfg.get('type') != 'Pretrained':
+        return
+    file = init_cfg.get('checkpoint')
+    if file is None:
+        warnings.warn(
+            'backbone.init_cfg.checkpoint is not set: training from scratch',
+            stacklevel=3,
+        )
+        return
+    from ccmim.checkpoints import load_backbone
+
+    options = {
+        k: init_cfg[k] for k in ('allow_missing', 'resize_patch') if k in init_cfg
+    }
+    load_backbone(vit, file, **options)

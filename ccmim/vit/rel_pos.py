@@ -44,9 +44,7 @@ def relative_bias(
     offsets = resample_table(table, held, grid)[:-3].T
     (rows, columns), heads = grid, table.shape[1]
     offsets = offsets.unflatten(1, (2 * rows - 1, 2 * columns - 1))
-    # The pair (a, b) reads offset a - b: a view, so that no index of N * N is kept.
-    pairs = offsets.unfold(1, rows, 1).unfold(2, columns, 1).flip(3, 4)
-    pairs = pairs.flatten(3).flatten(1, 2)  # (H, N, N)
+    pairs = matrix_of_offsets(offsets, grid)  # (H, N, N)
     if not class_token:
         return pairs
     count = rows * columns
@@ -54,6 +52,21 @@ def relative_bias(
     pairs = torch.cat([to_class.expand(heads, count, 1), pairs], dim=2)
     top = torch.cat([itself, from_class.expand(heads, 1, count)], dim=2)
     return torch.cat([top, pairs], dim=1)
+
+
+def matrix_of_offsets(offsets: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Look up the entry of each pair of patches by their offset.
+
+    Args:
+        offsets: Of shape (..., 2 rows - 1, 2 columns - 1).
+        grid: Rows and columns of the patches, N of them.
+
+    Returns:
+        Matrix of shape (..., N, N): at (a, b) the entry of the offset a - b.
+    """
+    # A view, until it is flattened, so that no index of N * N is kept.
+    windows = offsets.unfold(-2, grid[0], 1).unfold(-2, grid[1], 1).flip(-2, -1)
+    return windows.flatten(-2).flatten(-3, -2)
 
 
 def resample_table(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
@@ -82,15 +95,15 @@ def resample_table(table: Tensor, old: tuple[int, int], new: tuple[int, int]) ->
     return torch.cat([offsets.flatten(0, 1), table[-3:]])
 
 
-def require_all(tokens: Tensor, grid: tuple[int, int]) -> None:
-    """Refuse tokens (B, n, D) that are not all patches of a grid.
+def require_all(tokens: Tensor, grid: tuple[int, int], option: str | None) -> None:
+    """Refuse tokens (B, n, D) that are not all patches of a grid, if an option says so.
 
     Raises:
-        ValueError: If their number is another.
+        ValueError: If their number is another; naming the option that needs all.
     """
-    if tokens.shape[1] != grid[0] * grid[1]:
+    if option and tokens.shape[1] != grid[0] * grid[1]:
         raise ValueError(
-            f'rel_pos_bias=True needs all {grid[0]} x {grid[1]} patches of img_size, '
+            f'{option} needs all {grid[0]} x {grid[1]} patches of img_size, '
             f'got {tokens.shape[1]} tokens: hide patches by mask tokens (SimMIM, '
             'ConMIM) and set img_size to that of the images'
         )

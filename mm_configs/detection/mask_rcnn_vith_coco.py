@@ -4,8 +4,8 @@ r"""Mask R-CNN with ViT-H/16 on COCO, ViTDet's recipe: 75 epochs, LSJ 1024, batc
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
 Expected: with MAE's weights ViTDet publishes 56.7 box AP and 50.2 mask AP (detectron2
-projects/ViTDet), with relative positions, which are left out here. FILE must have
-patches of 16 px; ViTDet resampled MAE's, which have 14. Not run. Eight GPUs at batch 8
+projects/ViTDet), with relative positions, which are left out here. Patches of 14 px,
+as MAE's ViT-H has, are resampled to 16, as ViTDet did. Not run. Eight GPUs at batch 8
 each; ViTDet reports 1.098 s an image and 31.5 GB at one image a GPU (A100). Norms,
 biases and positions are decayed, as published.
 """
@@ -17,6 +17,7 @@ model = dict(
         out_indices=(31,),
         global_blocks=(7, 15, 23, 31),
         drop_path_rate=0.5,
+        init_cfg=dict(resize_patch=True),
     ),
     neck=dict(in_channels=1280),
 )

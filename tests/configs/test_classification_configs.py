@@ -17,7 +17,7 @@ LEAVES = sorted(
     str(path.relative_to(ROOT))
     for folder in ('classification', 'small')
     for path in (ROOT / folder).glob('*.py')
-    if re.match('finetune|linear|knn', path.name)
+    if re.match('(finetune|linear|knn)_vit._(imagenet|cifar10)', path.name)
 )
 TRAINED = [leaf for leaf in LEAVES if 'knn' not in leaf]
 FULL = [leaf for leaf in TRAINED if leaf.startswith('classification')]

@@ -16,11 +16,12 @@ pytest.importorskip('mmseg')
 pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
+DENSE = '(cascade_)?mask_rcnn|upernet|linear_vit._camvid'
 LEAVES = sorted(
     str(path.relative_to(ROOT))
     for folder in ('detection', 'segmentation', 'small', 'demo')
     for path in (ROOT / folder).glob('*.py')
-    if folder == 'segmentation' or re.match('(cascade_)?mask_rcnn|upernet', path.name)
+    if folder == 'segmentation' or re.match(DENSE, path.name)
 )
 FULL = [leaf for leaf in LEAVES if leaf.startswith(('detection', 'segmentation'))]
 ARCH_OF = {
@@ -86,6 +87,7 @@ def test_the_promised_leaves_exist():
         'detection/mask_rcnn_vitl_coco.py',
         'detection/mask_rcnn_vith_coco.py',
         'detection/mask_rcnn_vitb_coco_1x.py',
+        'detection/mask_rcnn_vitb_coco_relpos.py',
         'detection/mask_rcnn_vitb_coco_25e.py',
         'detection/mask_rcnn_vitb_lvis.py',
         'detection/cascade_mask_rcnn_vitb_coco.py',
@@ -100,7 +102,9 @@ def test_the_promised_leaves_exist():
         'segmentation/linear_vitb_ade20k.py',
         'small/mask_rcnn_vitt_coco_mini.py',
         'small/mask_rcnn_vitt_penn_fudan.py',
+        'small/cascade_mask_rcnn_vitt_penn_fudan.py',
         'small/upernet_vitt_camvid.py',
+        'small/linear_vitt_camvid.py',
         'demo/mask_rcnn_toy.py',
         'demo/upernet_toy.py',
     } <= set(LEAVES)
@@ -117,7 +121,8 @@ def test_the_docstring_gives_the_command_of_this_file(leaf):
 def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
     family, arch, data, length = re.fullmatch(
-        r'((?:cascade_)?mask_rcnn|upernet|linear)_(?:(vit.)_)?(\w+?)(?:_(1x|25e))?',
+        r'((?:cascade_)?mask_rcnn|upernet|linear)_(?:(vit.)_)?(\w+?)'
+        r'(?:_(1x|25e|relpos))?',
         Path(leaf).stem,
     ).groups()
     detection = 'rcnn' in family
@@ -126,7 +131,9 @@ def test_the_name_says_what_is_inside(leaf):
     assert (cfg.model.backbone.get('frozen_stages', -1) >= 0) == (family == 'linear')
     if arch:
         assert cfg.model.backbone.arch == ARCH_OF[arch]
-    if length:
+    relative = cfg.model.backbone.get('attention') == 'rel_pos'
+    assert relative == (length == 'relpos')
+    if length and not relative:
         epochs = cfg.train_cfg.max_iters * cfg.auto_scale_lr.base_batch_size / 118e3
         assert epochs == pytest.approx({'1x': 12, '25e': 25}[length], rel=0.01)
     classes = CLASSES_OF[data]
@@ -171,9 +178,12 @@ def test_training_and_evaluation_read_different_files_of_one_data_set(leaf):
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_a_checkpoint_is_one_option_away(leaf):
     cfg = load(leaf)
-    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint=None)
+    init_cfg = cfg.model.backbone.init_cfg
+    more = dict(init_cfg, type='Pretrained', checkpoint=None)
+    assert init_cfg == more
+    assert more.keys() <= {'type', 'checkpoint', 'allow_missing', 'resize_patch'}
     cfg.merge_from_dict({'model.backbone.init_cfg.checkpoint': 'FILE'})
-    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='FILE')
+    assert cfg.model.backbone.init_cfg == dict(more, checkpoint='FILE')
 
 
 @pytest.mark.parametrize('leaf', LEAVES)

@@ -84,6 +84,8 @@ def test_name_is_content(leaf, cfg):
         assert cfg.model.backbone.arch == ARCH_OF[size[-1]]
     patch = 4 if 'cifar10' in leaf.stem else 14 if size == 'vith' else 16
     assert cfg.model.backbone.patch_size == patch
+    attention = 'lisa' if leaf.stem.endswith('_lisa') else 'softmax'
+    assert cfg.model.backbone.get('attention', 'softmax') == attention
     epochs = re.search(r'_(\d+)e$', leaf.stem)
     if epochs:
         assert cfg.train_cfg.max_epochs == int(epochs[1])

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.downstream
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 DETECTION = sorted(p.stem for p in (ROOT / 'detection').glob('*.py'))
 SEGMENTATION = sorted(p.stem for p in (ROOT / 'segmentation').glob('*.py'))
-DEPTHS = dict(small=12, base=12, large=24, huge=32)
+DEPTHS = dict(tiny=12, small=12, base=12, large=24, huge=32)
 WIDTHS = ('in_channels', 'out_channels', 'feat_channels', 'conv_out_channels')
 SIZE = 64
 
@@ -151,6 +151,29 @@ def test_a_segmentor_takes_its_first_step(leaf):
     classes = model.decode_head.num_classes
     assert losses['decode.loss_ce'] == pytest.approx(np.log(classes), rel=0.3)
     assert_all_reached(model)
+
+
+@pytest.mark.slow
+def test_the_small_cascade_takes_its_first_step():
+    model = build('small/cascade_mask_rcnn_vitt_penn_fudan').train()
+    batch = detection_batch()
+    for sample in batch['data_samples']:
+        sample.gt_instances.labels.zero_()  # pedestrians
+    losses = step(model, batch)
+    assert len(losses) == 2 + 2 * 3 + 1
+    for stage, overlap in enumerate((0.5, 0.6, 0.7)):
+        assert losses[f's{stage}.loss_cls'] == pytest.approx(np.log(2), rel=0.2)
+        assert model.train_cfg.rcnn[stage].assigner.pos_iou_thr == overlap
+    assert_all_reached(model)
+
+
+def test_the_small_linear_probe_takes_its_first_step():
+    model = build('small/linear_vitt_camvid').train()
+    losses = step(model, segmentation_batch())
+    assert losses == {'decode.loss_ce': pytest.approx(np.log(11), rel=0.3)}
+    assert_all_reached(model)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert {name.split('.')[0] for name in trained} == {'decode_head'}
 
 
 def test_a_frozen_backbone_gets_no_gradient_and_stays_in_evaluation():

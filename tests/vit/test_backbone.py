@@ -216,6 +216,13 @@ def test_frozen_stages(tiny_vit):
     assert vit.blocks[1].training
 
 
+def test_nothing_is_left_to_train_when_all_blocks_of_a_dense_task_are_frozen(tiny_vit):
+    options = dict(out_indices=(1,), out_norm=True)
+    frozen = tiny_vit(frozen_stages=2, **options)
+    assert not [n for n, p in frozen.named_parameters() if p.requires_grad]
+    assert tiny_vit(frozen_stages=1, **options).norm.weight.requires_grad
+
+
 def test_fixed_positions_stay(tiny_vit):
     assert not tiny_vit().pos_embed.requires_grad
     assert tiny_vit(pos_embed='learned').pos_embed.requires_grad

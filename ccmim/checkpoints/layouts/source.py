@@ -77,7 +77,7 @@ def _open_file(path: Path) -> Source:
     rest = [k for k in content if k != wrapper] if wrapper else []
     rest += [k for k, v in inner.items() if not isinstance(v, Tensor)]
     source = Source(tensors, dict.fromkeys(rest, 'of the run'))
-    if metadata:
+    if 'layout' in metadata:  # else it is what a run says of itself, to be resumed
         if metadata.get('sha256') != digest(tensors):
             raise ValueError(f'{path} is damaged: its tensors are not those written')
         source.layout = metadata.get('layout')

@@ -9,8 +9,7 @@ optim_wrapper = dict(
         type='AdamW', fused=True, lr=1e-3, betas=(0.9, 0.999), weight_decay=1e-4
     ),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
-    # `frozen_stages` leaves the final norm; the rest of the backbone is frozen.
-    paramwise_cfg=dict(no_decay_by_shape=False, lr_mult={'backbone.norm': 0.0}),
+    paramwise_cfg=dict(no_decay_by_shape=False),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),

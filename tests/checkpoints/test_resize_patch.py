@@ -1,0 +1,54 @@
+"""A patch embedding of another side is resampled where the config asks for it."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from timm.layers import resample_patch_embed
+
+from ccmim.checkpoints import load_backbone
+
+KERNEL = 'patch_embed.proj.weight'
+
+
+@pytest.fixture
+def file(tiny_vit, tmp_path):
+    """A network with patches of 14 px, for 4 x 4 of them."""
+    vit = tiny_vit(img_size=56, patch_size=14, pos_embed='learned')
+    torch.save(vit.state_dict(), tmp_path / 'p14.pth')
+    return tmp_path / 'p14.pth'
+
+
+def test_an_enlarged_patch_gives_the_same_token(tiny_vit, file):
+    """What the pseudo-inverse is made for: exact where pixels are added."""
+    vit, kernel = tiny_vit(pos_embed='learned'), torch.load(file)[KERNEL]
+    load_backbone(vit, file, resize_patch=True)
+    ours = vit.patch_embed.proj.weight
+    assert torch.equal(ours, resample_patch_embed(kernel, [16, 16]))
+    patches = torch.randn(5, 3, 14, 14)
+    enlarged = F.interpolate(patches, (16, 16), mode='bicubic', antialias=True)
+    torch.testing.assert_close(
+        F.conv2d(enlarged, ours), F.conv2d(patches, kernel), atol=1e-4, rtol=0
+    )
+    plain = F.interpolate(kernel, (16, 16), mode='bicubic')  # the control
+    difference = F.conv2d(enlarged, plain) - F.conv2d(patches, kernel)
+    assert difference.abs().max() > 0.05
+    assert torch.equal(vit.pos_embed, torch.load(file)['pos_embed'])  # 4 x 4 as well
+
+
+def test_the_option_of_a_config_does_it_and_else_both_shapes_are_named(tiny_vit, file):
+    init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    vit = tiny_vit(init_cfg=dict(init_cfg, resize_patch=True))
+    vit.init_weights()
+    expected = resample_patch_embed(torch.load(file)[KERNEL], [16, 16])
+    assert torch.equal(vit.patch_embed.proj.weight, expected)
+    with pytest.raises(
+        ValueError,
+        match=r'\(32, 3, 14, 14\), .* wants \(32, 3, 16, 16\): .*resize_patch',
+    ):
+        tiny_vit(init_cfg=init_cfg).init_weights()
+
+
+def test_another_width_is_refused_with_the_option_too(tiny_vit, file):
+    wide = tiny_vit(arch=dict(embed_dim=64, depth=2, num_heads=2))
+    with pytest.raises(ValueError, match=r'has shape \(1, 1, 32\), .* \(1, 1, 64\)'):
+        load_backbone(wide, file, resize_patch=True)
