@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
-"""Say what is wrong with the data that a config will read.
+r"""Say what is wrong with the data that a config will read.
 
     python tools/check_dataset.py CONFIG [--split train|val|test] [--out sheet.png]
         [--num 12] [--cfg-options KEY=VALUE ...]
 
-Detection (COCO's format), segmentation (maps of classes) and unlabelled images. FILE of
---out shows the first images of each split with their annotations. Exit codes: 0 when
-all is good, 1 when there are problems, 2 when there is nothing to check.
+For instance:
+
+    CCMIM_DATA=data python tools/check_dataset.py \
+        mm_configs/small/finetune_vitt_cifar10.py --out sheet.png
+
+Detection (COCO's format), segmentation (maps of classes), classification (class folders
+or lists) and unlabelled images. FILE of --out shows images of each split with their
+annotations. Exit codes: 0 when all is good, 1 when there are problems, 2 when there is
+nothing to check.
 """
 
 import argparse

@@ -35,6 +35,11 @@ class PartOfSource:
         """Read the encoded bytes of image ``index``."""
         return self._source.read(self._indices[index])
 
+    def paths(self) -> list[bytes]:
+        """List the paths of these images."""
+        paths = self._source.paths()
+        return [paths[index] for index in self._indices.tolist()]
+
 
 def leave_out(
     source: ImageSource, path: str | os.PathLike

@@ -38,6 +38,9 @@ class ImageSource(Protocol):
         OSError when that fails, BadImageError when there are too many of them.
         """
 
+    def paths(self) -> list[bytes]:
+        """List what tells the images apart, in order and quickly: paths as given."""
+
 
 class ImageFiles:
     """Image files on disk.
@@ -60,6 +63,10 @@ class ImageFiles:
     def read(self, index: int) -> bytes:
         """Read file ``index``, see ``read_file``."""
         return read_file(self._paths[index])
+
+    def paths(self) -> list[bytes]:
+        """List the paths as they were given."""
+        return self._paths.encoded()
 
 
 def read_file(path: str) -> bytes:
@@ -108,6 +115,10 @@ class JoinedSource:
         """Read the encoded bytes of image ``index``."""
         source, index = self._find(index)
         return source.read(index)
+
+    def paths(self) -> list[bytes]:
+        """List the paths of all sources."""
+        return [path for source in self._sources for path in source.paths()]
 
     def _find(self, index: int) -> tuple[ImageSource, int]:
         part = int(np.searchsorted(self._ends, index, side='right'))

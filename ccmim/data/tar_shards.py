@@ -48,6 +48,10 @@ class TarShards:
         shard = os.path.abspath(self._shards[self._places[index, 0]])
         return printable(f'{shard}/{self._members[index]}')
 
+    def paths(self) -> list[bytes]:
+        """List the names of the members, without their shards."""
+        return self._members.encoded()
+
     def read(self, index: int) -> bytes:
         """Read member ``index``.
 

@@ -77,6 +77,10 @@ class UnlabelledImages(Dataset):
         """Name image ``index``: one printable line."""
         return self._source.name(index)
 
+    def paths(self) -> list[bytes]:
+        """List what tells the images apart, in order and quickly: paths as given."""
+        return self._source.paths()
+
     def __getitem__(self, key: SampleKey | int) -> dict:
         """Load one sample.
 

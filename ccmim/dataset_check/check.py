@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ccmim.dataset_check.coco import check_coco
+from ccmim.dataset_check.labelled import UNIT, check_labelled, compare_classes
 from ccmim.dataset_check.report import Report
 from ccmim.dataset_check.segmentation import check_segmentation
 from ccmim.dataset_check.unlabelled import check_unlabelled
@@ -18,6 +19,7 @@ SPLITS = ('train', 'val', 'test')
 _CHECKS: dict[str, Callable[..., None]] = {
     'CocoDataset': check_coco,
     'BaseSegDataset': check_segmentation,
+    'LabelledImages': check_labelled,
     'UnlabelledImages': check_unlabelled,
 }
 
@@ -52,6 +54,9 @@ def check_config(
                 report = Report(f'{split} ({kind.__name__}{file})')
                 check(dataset, kind, report, num_pictures)
                 reports.append(report)
+    head = (cfg.get('model') or {}).get('head') or {}
+    labelled = [report for report in reports if report.unit == UNIT]
+    compare_classes(labelled, head.get('num_classes'))
     if not reports:
         raise ValueError(f'the config has no data for {", ".join(splits)}')
     return reports

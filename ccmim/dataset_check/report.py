@@ -10,6 +10,7 @@ Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
 
 _SHOWN = 4  # names of a long list
 _INDENT = '  '
+_CLASSES, _RAREST = 100, 10  # how many are listed at most, else how many of the rarest
 
 
 class Picture(NamedTuple):
@@ -61,10 +62,15 @@ class Report:
         lines = [f'{self.title}: {self.images:,} images']
         if self.counts:
             total = sum(self.counts.values())
-            lines[0] += f', {total:,} {self.unit} of {len(self.counts)} classes'
+            more = '' if self.unit == 'images' else f', {total:,} {self.unit}'
+            lines[0] += f'{more} of {len(self.counts)} classes'
+            shown = list(self.counts.items())
+            if len(shown) > _CLASSES:
+                shown = sorted(shown, key=lambda pair: pair[1])[:_RAREST]
+                lines.append(f'{_INDENT}the {_RAREST} rarest:')
             lines += [
                 f'{_INDENT}{name:<24} {count:>12,}  {count / max(1, total):6.1%}'
-                for name, count in self.counts.items()
+                for name, count in shown
             ]
         lines += [f'{_INDENT}note: {note}' for note in self.notes]
         lines += [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]

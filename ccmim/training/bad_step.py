@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_rank, get_world_size
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
@@ -76,6 +77,8 @@ def save_step(
         dtype=str(getattr(runner.optim_wrapper, 'dtype', torch.float32)).split('.')[1],
         images=image_names(loader.dataset, images),
         terms=terms,
+        # What masks that change in the course of a run go by.
+        progress=dict(iter=step - 1, epoch=runner.epoch, max_iters=runner.max_iters),
     )
     whole = getattr(loader.batch_sampler, 'whole', None)
     if whole and isinstance(loader.sampler, VisitSampler):
@@ -117,7 +120,12 @@ def replay_step(model: BaseModel, file: str | Path) -> dict[str, Tensor]:
     model.train()
     device = next(model.parameters()).device.type
     dtype = getattr(torch, saved['dtype'])
+    for name, value in saved.get('progress', {}).items():
+        MessageHub.get_current_instance().update_info(name, value)
+    batch = dict(saved['batch'])
+    if 'place' in batch:  # in which part of which picture stored scores are to be read
+        model.scorer.show(batch['data_samples'], batch.pop('place'))
     seed_step(saved['seed'], saved['step'] - 1, saved['rank'])
     with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-        data = model.data_preprocessor(saved['batch'], True)
+        data = model.data_preprocessor(batch, True)
         return model(**data, mode='loss')

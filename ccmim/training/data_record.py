@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -32,7 +31,7 @@ def image_list(dataset: Dataset) -> bytes | None:
     images = unlabelled_in(dataset)
     if images is None:
         return None
-    paths = _paths(images._source)
+    paths = images.paths()
     # What the first and the last of all in order have in common, all have.
     first, last = min(paths), max(paths)
     same = os.path.commonprefix([first, last])
@@ -78,15 +77,3 @@ def compare_lists(work_dir: str | Path, names: bytes) -> str:
 def _some(names: list[bytes]) -> str:
     shown = [name.decode('utf-8', 'backslashreplace') for name in names[:2]]
     return f' ({", ".join(shown)}{", ..." * (len(names) > 2)})' if names else ''
-
-
-def _paths(source: Any) -> list[bytes]:
-    """All paths of a source at once: asking for one after the other is slow."""
-    if hasattr(source, '_sources'):
-        return [path for part in source._sources for path in _paths(part)]
-    if hasattr(source, '_indices'):
-        paths = _paths(source._source)
-        return [paths[index] for index in source._indices]
-    table = source._paths if hasattr(source, '_paths') else source._members
-    bounds = table._bounds.tolist()
-    return [table._bytes[i:j] for i, j in zip(bounds, bounds[1:], strict=False)]
