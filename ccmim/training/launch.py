@@ -17,6 +17,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
 from ccmim.settings import check_arguments, check_options, check_sizes, check_values
 from ccmim.training.compile import compile_blocks
+from ccmim.training.plan import PlanHook
 
 # Where each launcher tells a process its number.
 _RANK_OF = {
@@ -116,6 +117,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)
+    runner.register_hook(PlanHook())
     if cfg.get('resume'):
         # mmengine would trust `last_checkpoint`, and start at 0 without it.
         runner._load_from = choose_resume(runner.work_dir, cfg.get('load_from'))

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
@@ -103,7 +102,6 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                     weight_decay=weight_decay,
                 )
             )
-        _log(params)
 
     def _depth_factor(self, name: str, backbones: dict[str, Any]) -> float:
         for prefix, backbone in backbones.items():
@@ -132,13 +130,3 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 def _is_within(name: str, prefix: str) -> bool:
     return not prefix or name == prefix or name.startswith(prefix + '.')
-
-
-def _log(groups: list[dict[str, Any]]) -> None:
-    lines = ['Parameter groups (learning rate, weight decay, tensors, values):']
-    lines += [
-        f'  {g["lr"]:.3e}  {g["weight_decay"]:<5g} {len(g["params"]):4d} '
-        f'{sum(p.numel() for p in g["params"]):12,d}'
-        for g in groups
-    ]
-    print_log('\n'.join(lines), logger='current')
