@@ -68,7 +68,8 @@ def main() -> None:
     """Run all stages."""
     args = parse_args()
     budget = FAST if args.fast else FULL
-    out = OUT.with_name('quickstart_fast') if args.fast else OUT
+    out = args.out or (OUT.with_name('quickstart_fast') if args.fast else OUT)
+    out = out.absolute()
     started = time.time()
     print('Painting the toy scenes', flush=True)
     scenes = write_toy_scenes(
@@ -101,6 +102,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--fast', action='store_true', help='a two-minute version')
     parser.add_argument('--images', type=Path, help='pretrain on these photos')
+    parser.add_argument('--out', type=Path, help='where all goes')
     args = parser.parse_args()
     if args.images and not args.images.exists():
         parser.error(f'--images {args.images} does not exist')
@@ -207,14 +209,15 @@ def finish(
                 Figure(picture, f'{task.capitalize()}, {title}: truth, prediction.')
                 for picture in found[:2]
             ]
+    runs = [out / 'pretrain', *(out / f'{task}_{s}' for task in TASKS for s in STARTS)]
     write_report(
-        out / 'report.html', 'ccMIM quickstart', table, notes, figures, commands
+        out / 'report.html', 'ccMIM quickstart', table, notes, figures, commands, runs
     )
     print()
     for row in table:
         print(f'{row[0]:<18}' + ''.join(f'{cell:>10}' for cell in row[1:]))
     print(f'\n{notes[0]}\n\nTook {seconds / 60:.1f} minutes. Everything is in {out}:')
-    print('  report.html                 table, pictures and commands in one file')
+    print('  report.html                 table, pictures and curves in one file')
     print('  masks.png                   masks and reconstructions')
     print('  pretrain/, detection_*/, segmentation_*/   logs, weights, pictures/')
 

@@ -1,9 +1,31 @@
 """Pictures of what a network learns."""
 
-from ccmim.report.reconstruction import (
-    Reconstruction,
-    reconstruct,
+from ccmim.report.attention import attention_sheet, head_attention
+from ccmim.report.image_map import draw_map, map_figure, project
+from ccmim.report.method_pictures import (
+    method_columns,
+    method_sheet,
     reconstruction_sheet,
 )
+from ccmim.report.patch_colours import colour_sheet, principal_colours
+from ccmim.report.patch_neighbours import nearest_patches, neighbour_sheet
+from ccmim.report.reconstruction import Reconstruction, reconstruct
+from ccmim.report.tiles import sheet
 
-__all__ = ['Reconstruction', 'reconstruct', 'reconstruction_sheet']
+__all__ = [
+    'Reconstruction',
+    'attention_sheet',
+    'colour_sheet',
+    'draw_map',
+    'head_attention',
+    'map_figure',
+    'method_columns',
+    'method_sheet',
+    'nearest_patches',
+    'neighbour_sheet',
+    'principal_colours',
+    'project',
+    'reconstruct',
+    'reconstruction_sheet',
+    'sheet',
+]

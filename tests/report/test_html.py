@@ -21,7 +21,7 @@ def test_everything_is_inside(tmp_path):
         ['python a.py'],
     )
     text = report.read_text()
-    assert '<td>row &lt;1&gt;</td><td>2.5</td>' in text
+    assert '<th scope="row">row &lt;1&gt;</th><td>2.5</td>' in text
     assert 'caption &amp; more' in text
     data = text.split('data:image/png;base64,')[1].split('"')[0]
     image = Image.open(io.BytesIO(base64.b64decode(data)))

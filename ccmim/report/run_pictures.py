@@ -1,0 +1,71 @@
+"""The pictures that lie in the folder of a run."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+_KINDS = ('.png', '.jpg', '.jpeg')
+_PLACE = re.compile(r'(?P<title>.*?)[_-]?(?P<unit>epoch|iter|step)_?(?P<count>\d+)')
+_TEST = 'test '
+_OF_BACKEND = re.compile(r'(?P<title>.+)_(?P<count>\d+)')  # mmengine: NAME_STEP.png
+
+
+class Strip(NamedTuple):
+    """One picture, or one that changes while the run goes on.
+
+    Attributes:
+        title: What it is called.
+        frames: Files in their order, each with when it was made; that is empty for a
+            picture that stands alone.
+    """
+
+    title: str
+    frames: list[tuple[str, Path]]
+
+
+def find_pictures(folder: Path) -> list[Strip]:
+    """List the pictures of a run: those that change first, then the others by name.
+
+    Pictures lie in ``pictures/`` of the run or of a session, or where mmengine's local
+    backend puts them. ``epoch_10.png`` and ``masks_iter_500.png`` are frames.
+
+    Args:
+        folder: The work dir.
+
+    Returns:
+        Strips, frames in rising order.
+    """
+    strips: dict[str, dict[tuple[int, str], Path]] = defaultdict(dict)
+    single = []
+    for file in sorted(_files(folder)):
+        if found := _PLACE.fullmatch(file.stem):
+            when = f'{found["unit"]} {int(found["count"])}'
+        elif file.parent.name == 'vis_image' and (
+            found := _OF_BACKEND.fullmatch(file.stem)
+        ):
+            when = f'step {int(found["count"])}'
+        else:
+            single.append(Strip(_title(file.stem), [('', file)]))
+            continue
+        title = _title(found['title']) or _title(file.parent.name)
+        strips[title][int(found['count']), when] = file
+    moving = []
+    for title, by_place in strips.items():
+        frames = [(when, by_place[n, when]) for n, when in sorted(by_place)]
+        if len(frames) > 1 or not title.startswith(_TEST):
+            moving.append(Strip(title, frames))
+        else:  # of a test, which has one for each image
+            single.append(Strip(title, [('', frames[0][1])]))
+    return moving + single
+
+
+def _files(folder: Path) -> list[Path]:
+    places = [folder / 'pictures', *folder.glob('*/pictures')]
+    places += folder.glob('*/vis_data/vis_image')
+    found = {file for place in places for file in place.rglob('*')}
+    return [file for file in found if file.suffix.lower() in _KINDS]
+
+
+def _title(stem: str) -> str:
+    return stem.replace('_', ' ').strip()

@@ -1,0 +1,58 @@
+"""The report of a comparison and of single runs, from the command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccmim.report.page import write_page
+from ccmim.report.page_comparison import read_comparison
+from ccmim.report.run_folder import find_runs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def comparison(tmp_path):
+    """Two arms with one task, as ``tools/compare.py`` leaves them."""
+    for arm in ('mae', 'ccmim'):
+        data = tmp_path / f'{arm}_seed0' / 'toy' / '20260102_030405' / 'vis_data'
+        data.mkdir(parents=True)
+        lines = [dict(loss=3.0 - step, iter=step, step=step) for step in (1, 2)]
+        (data / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
+    scores = 'arm,task,seed,metric,value\nmae,toy,0,mIoU,30\nmae,toy,1,mIoU,32\n'
+    (tmp_path / 'scores.csv').write_text(f'{scores}ccmim,toy,0,mIoU,35\n')
+    return tmp_path
+
+
+def test_comparison_has_its_table_on_top(comparison):
+    """Means and spreads of the arms, then the runs."""
+    page = comparison / 'report.html'
+    write_page(page, 'C', find_runs([comparison]), read_comparison(comparison))
+    text = page.read_text()
+    assert 'mae</th><td>31.0 \N{PLUS-MINUS SIGN} 1.4 (2)</td>' in text
+    assert 'ccmim</th><td>35.0 (1)</td>' in text
+    assert text.index('>Results<') < text.index('>Runs</h2>')
+    assert read_comparison(comparison / 'mae_seed0').table == ()
+
+
+@pytest.mark.slow
+def test_command(comparison):
+    """It says what it wrote; a folder without a run is a mistake in one line."""
+
+    def run(*words):
+        command = [sys.executable, 'tools/report.py', *map(str, words)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    page = comparison / 'both.html'
+    done = run(comparison / 'mae_seed0', comparison / 'ccmim_seed0', '--out', page)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('2 runs, ')
+    assert '<title>mae_seed0, ccmim_seed0</title>' in page.read_text()
+    wrong = run(comparison / 'nothing')
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith('error: ')
+    assert wrong.stderr.count('\n') == 1
+    assert 'python tools/report.py work_dirs/' in run('--help').stdout

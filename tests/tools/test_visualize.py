@@ -1,0 +1,141 @@
+"""tools/visualize.py draws on any folder, and its mistakes are one line."""
+
+import os
+import runpy
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from ccmim.checkpoints.layouts import Weights, read_weights, write_weights
+from ccmim.registry import MODELS
+
+CONFIG = 'mm_configs/small/ccmim_vitt.py'
+OPTIONS = ['model.backbone.arch.embed_dim=192', 'model.backbone.arch.depth=1']
+OPTIONS += ['model.backbone.arch.num_heads=3']
+
+
+@pytest.fixture
+def visualize(request, monkeypatch, capsys, image_folder, tmp_path):
+    """Run the command; its exit code, what it prints and its complaints."""
+    monkeypatch.chdir(request.config.rootpath)
+
+    def visualize(*words, images=image_folder):
+        words = ['tools/visualize.py', words[0], images, '--out', tmp_path / 'out',
+                 '--device', 'cpu', *words[1:]]  # fmt: skip
+        monkeypatch.setattr(sys, 'argv', list(map(str, words)))
+        code = 0
+        try:
+            runpy.run_path(words[0], run_name='__main__')
+        except SystemExit as error:
+            code = error.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return visualize
+
+
+@pytest.fixture
+def run_file(request, tmp_path):
+    """A checkpoint of a run with one block, and a config of it."""
+    cfg = Config.fromfile(request.config.rootpath / CONFIG)
+    cfg.model.backbone.arch = dict(embed_dim=192, depth=1, num_heads=3)
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        method = MODELS.build(cfg.model)
+    meta = dict(cfg='raise SystemExit("executed")')
+    torch.save(dict(state_dict=method.state_dict(), meta=meta), tmp_path / 'run.pth')
+    (tmp_path / 'config.py').write_text(cfg.pretty_text)
+    return tmp_path / 'run.pth', tmp_path / 'config.py'
+
+
+def test_a_run_shows_all_there_is(visualize, run_file, tmp_path):
+    checkpoint, config = run_file
+    code, out, _ = visualize(checkpoint, '--config', config, '--num', 2)
+    names = ['masks', 'attention', 'pca', 'neighbours', 'tsne']
+    assert code == 0
+    written = [line for line in out.splitlines() if line.endswith('.png')]
+    assert written == [str(tmp_path / f'out/{name}.png') for name in names]
+    for file in written:
+        low, high = Image.open(file).convert('L').getextrema()
+        assert high - low > 100
+
+
+@pytest.mark.slow
+def test_a_backbone_of_another_project(visualize, run_file, tmp_path, image_folder):
+    """Without a config; a damaged image is named and left out."""
+    weights: Weights = read_weights(run_file[0])
+    write_weights(weights, tmp_path / 'timm.safetensors', 'timm')
+    (image_folder / 'part0' / '0.jpg').write_bytes(b'broken')
+    code, out, err = visualize(tmp_path / 'timm.safetensors', '--num', 8)
+    assert code == 0
+    assert 'masks: left out, masks need the --config of a pretraining run' in out
+    assert err.count('0.jpg: not an image') + err.count('0.jpg: unknown kind') == 4
+    assert len(os.listdir(tmp_path / 'out')) == 4
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['no.pth'], 'checkpoint no.pth does not exist'),
+        (['RUN', '--what', 'masks'], 'masks need the --config of a pretraining run'),
+        (['RUN', '--what', 'predictions'], 'predictions need a detection or segment'),
+        (['RUN', '--config', 'no.py'], 'config no.py does not exist'),
+        (['RUN', '--config', 'mm_configs/small/simmim_vitt.py', '--what', 'masks'],
+         'is no checkpoint of this SimMIM: Missing key'),
+        (['RUN', '--what', 'attention', '--block', '5'], 'block=5 must lie in [0, 0]'),
+        (['RUN', '--what', 'tsne', '--num-map', '2'], '2 images make no map'),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(visualize, run_file, words, message):
+    words = [run_file[0] if word == 'RUN' else word for word in words]
+    code, _, err = visualize(*words)
+    assert code == 2
+    assert message in err
+    assert err.startswith('error: ')
+    assert err.count('\n') == 1
+
+
+def test_a_folder_that_is_not_there(visualize, run_file):
+    code, _, err = visualize(run_file[0], images='nowhere')
+    assert code == 2
+    assert 'No such folder' in err
+
+
+@pytest.mark.slow
+@pytest.mark.downstream
+def test_predictions_beside_the_truth(visualize, request, tmp_path, monkeypatch):
+    """Two detectors of chance on toy scenes, and one of another config."""
+    pytest.importorskip('mmdet')
+    from ccmim.data.toy_scenes import write_toy_scenes
+    from ccmim.training.launch import read_config
+
+    write_toy_scenes(tmp_path / 'scenes', 4, 2)
+    monkeypatch.setenv('CCMIM_TOY', str(tmp_path / 'scenes'))
+    config = 'mm_configs/demo/mask_rcnn_toy.py'
+    cfg = read_config(str(request.config.rootpath / config))
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        from mmdet.registry import MODELS as DETECTORS
+
+        detector = DETECTORS.build(cfg.model)
+    data = cfg.test_dataloader.dataset
+    meta = dict(dataset_meta=dict(data.metainfo))
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+        content = dict(state_dict=detector.state_dict(), meta=meta)
+        torch.save(content, tmp_path / name / 'iter_1.pth')
+    images = os.path.join(data.data_root, data.data_prefix.img)
+    words = ['--config', config, '--compare', tmp_path / 'b/iter_1.pth', '--num', '1']
+    code, out, err = visualize(tmp_path / 'a/iter_1.pth', *words, images=images)
+    assert code == 0, err
+    assert 'no truth' not in out
+    width = Image.open(tmp_path / 'out/predictions.png').width
+    assert width == 2 * 14 + 4 * 426 - 6  # image, truth, a, b
+
+    del content['state_dict']['backbone.cls_token']
+    torch.save(content, tmp_path / 'b/iter_1.pth')
+    code, _, err = visualize(tmp_path / 'a/iter_1.pth', *words, images=images)
+    assert code == 2
+    assert 'b/iter_1.pth is no checkpoint of this MaskRCNN' in err

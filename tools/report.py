@@ -1,0 +1,53 @@
+"""Write one HTML page about one or several runs: it needs no network.
+
+    python tools/report.py work_dirs/ccmim_vitb
+    python tools/report.py work_dirs/mae work_dirs/ccmim --out mae_and_ccmim.html
+
+WORK_DIR is that of a run of any OpenMMLab project, or a folder of several runs, such as
+that of tools/compare.py. The page holds curves to zoom into, pictures, last and best
+values, settings that differ, the machine and the times. Runs that were interrupted and
+resumed are one.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ccmim.report.page import write_page
+from ccmim.report.page_comparison import read_comparison
+from ccmim.report.run_folder import find_runs
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='page to write; by default report.html in WORK_DIR, or here for several',
+    )
+    parser.add_argument('--title', help='heading of the page')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the page."""
+    args = parse_args()
+    first, *others = args.work_dirs
+    out = args.out or (Path() if others else first) / 'report.html'
+    names = ', '.join(folder.resolve().name for folder in args.work_dirs)
+    try:
+        runs = find_runs(args.work_dirs)
+        write_page(out, args.title or names, runs, read_comparison(first))
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+    size = out.stat().st_size / 1e6
+    print(f'{len(runs)} runs, {size:.1f} MB: {out}')
+
+
+if __name__ == '__main__':
+    main()
