@@ -12,11 +12,16 @@ from mmengine.registry import Registry
 # Where the parts of each kind live; kinds without a room are there because mmengine
 # warns when a default scope lacks one.
 _ROOMS = {
-    'MODELS': ('vit', 'masking', 'losses', 'decoders', 'methods', 'transfer'),
-    'DATASETS': ('data',),
+    'MODELS': (
+        *('vit', 'masking', 'losses', 'decoders', 'methods', 'transfer'),
+        'classification',
+    ),
+    'DATASETS': ('data', 'classification'),
     'DATA_SAMPLERS': ('data',),
-    'TRANSFORMS': ('data',),
-    'HOOKS': ('training',),
+    'TRANSFORMS': ('data', 'classification'),
+    'HOOKS': ('training', 'classification'),
+    'METRICS': ('classification',),
+    'OPTIMIZERS': ('classification',),
     'OPTIM_WRAPPERS': ('training',),
     'OPTIM_WRAPPER_CONSTRUCTORS': ('training',),
 }

@@ -1,16 +1,22 @@
 """What a network, or a way of masking, is worth."""
 
+from ccmim.evaluation.feature_rank import feature_rank
 from ccmim.evaluation.features import extract_features
 from ccmim.evaluation.knn import knn_accuracy, nearest, vote
 from ccmim.evaluation.linear import fit_linear, linear_accuracy
 from ccmim.evaluation.mask_overlap import mask_overlap
+from ccmim.evaluation.patch_knn import extract_patches, patch_classes, patch_knn_iou
 
 __all__ = [
     'extract_features',
+    'extract_patches',
+    'feature_rank',
     'fit_linear',
     'knn_accuracy',
     'linear_accuracy',
     'mask_overlap',
     'nearest',
+    'patch_classes',
+    'patch_knn_iou',
     'vote',
 ]

@@ -26,6 +26,7 @@ def extract_features(
     preprocess: Callable[..., dict[str, Any]] | None = None,
     pool: str = 'class',
     normalise: bool = False,
+    quiet: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Compute the feature of each image, in float32.
 
@@ -36,6 +37,7 @@ def extract_features(
             backbone; none if the loader's images are normalised already.
         pool: The 'class' token, the 'average' of the patches, or 'both' in a row.
         normalise: Whether each feature is scaled to length 1.
+        quiet: Whether to show no progress.
 
     Returns:
         Features (n, D), or (n, 2 D) for 'both', and labels (n,), on the host.
@@ -48,7 +50,8 @@ def extract_features(
     was_training = backbone.training
     backbone.eval()
     features, labels = [], []
-    for batch in tqdm(loader, desc='features', unit=' batches', disable=None):
+    batches = tqdm(loader, 'features', unit=' batches', disable=quiet or None)
+    for batch in batches:
         labels.append(batch['labels'])
         if preprocess is not None:
             batch = preprocess(batch, False)

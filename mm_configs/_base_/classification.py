@@ -2,7 +2,6 @@
 
 _base_ = './runtime.py'
 default_scope = 'ccmim'
-custom_imports = dict(imports=['ccmim.classification'])
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='SyncBuffersHook'),  # one running mean in a probe's batch norm, not many

@@ -7,10 +7,6 @@ default_hooks = dict(
     visualization=dict(type='DetVisualizationHook'),
 )
 log_processor = dict(by_epoch=False)
-visualizer = dict(
-    type='DetLocalVisualizer',
-    vis_backends=[dict(type='LocalVisBackend')],
-    name='visualizer',
-)
+visualizer = dict(type='DetLocalVisualizer', name='visualizer')
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

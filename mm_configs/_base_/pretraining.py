@@ -2,9 +2,15 @@
 
 _base_ = 'runtime.py'
 default_scope = 'ccmim'
-default_hooks = dict(checkpoint=dict(interval=10))
+default_hooks = dict(
+    checkpoint=dict(interval=10),
+    # With `knn=dict(train=..., test=...)` of labelled images their accuracy as well.
+    probe=dict(type='ccmim.ProbeHook', interval=10),
+    pictures=dict(type='ccmim.PictureHook', interval=10),
+)
 custom_hooks = [
     *_base_.custom_hooks,
+    dict(type='ccmim.ContrastAccuracyHook'),
     dict(type='ccmim.BadFilesHook'),
     dict(type='ccmim.LoaderTimeoutHook', seconds=300),
 ]

@@ -7,6 +7,13 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='ccmim.SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    progress=dict(type='ccmim.ProgressHook'),
+)
+# `tensorboard --logdir work_dirs` shows the curves. For another tracker set
+# `visualizer.vis_backends.1.type=WandbVisBackend`, or MLflowVisBackend.
+visualizer = dict(
+    type='Visualizer',
+    vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
 )
 custom_hooks = [
     dict(type='ccmim.StepSeedHook'),

@@ -7,10 +7,6 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook'),
 )
 log_processor = dict(by_epoch=False)
-visualizer = dict(
-    type='SegLocalVisualizer',
-    vis_backends=[dict(type='LocalVisBackend')],
-    name='visualizer',
-)
+visualizer = dict(type='SegLocalVisualizer', name='visualizer')
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -20,3 +20,19 @@ model = dict(
     reconstruction=dict(patch_size=4),
     contrast=dict(in_dim=192),
 )
+labelled = dict(
+    type='LabelledImages',
+    transform=[
+        dict(type='ResizeCenterCrop', size=32, crop_share=1.0),
+        dict(type='ToUint8Tensor'),
+    ],
+)
+root = '{{$CCMIM_DATA:data}}/cifar10/'
+default_hooks = dict(
+    probe=dict(
+        knn=dict(
+            train=dict(labelled, data=root + 'train', label_share=0.1),
+            test=dict(labelled, data=root + 'test', label_share=0.2),
+        )
+    )
+)

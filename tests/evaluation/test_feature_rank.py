@@ -1,0 +1,31 @@
+"""RankMe has its closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from ccmim.evaluation import feature_rank
+
+
+def test_orthonormal_features_have_full_rank():
+    features, _ = torch.linalg.qr(torch.randn(20, 6))
+    assert feature_rank(features) == pytest.approx(6)
+    assert feature_rank(1000 * features[:4].new_ones(1) * torch.eye(4)) == 4
+
+
+def test_one_direction_has_rank_one():
+    features = torch.randn(20, 1, dtype=torch.float64) @ torch.randn(1, 6).double()
+    assert feature_rank(features) == pytest.approx(1, abs=1e-6)
+
+
+def test_unequal_directions_count_by_their_entropy():
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert feature_rank(torch.diag(torch.tensor([3.0, 1.0]))) == pytest.approx(
+        math.exp(entropy)
+    )
+
+
+def test_features_that_are_no_numbers_have_no_rank():
+    assert math.isnan(feature_rank(torch.tensor([[1.0, math.inf]])))
+    assert feature_rank(torch.zeros(3, 2)) == 1

@@ -1,0 +1,41 @@
+"""Which images are drawn, to which files, and what is said of mistakes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def demo(request, monkeypatch):
+    monkeypatch.syspath_prepend(request.config.rootpath / 'tools')
+    import demo
+
+    return demo
+
+
+def test_images_and_places(demo, image_folder, tmp_path):
+    (image_folder / 'part0' / 'notes.txt').write_text('no image')
+    one = image_folder / 'part1' / '1.jpg'
+    images = demo.find_images([str(image_folder / 'part0'), str(one)])
+    assert [p.name for p in images] == ['0.jpg', '2.jpg', '4.jpg', '6.jpg', '1.jpg']
+    assert demo.place_of(Path('a.png'), [one]) == [Path('a.png')]
+    assert demo.place_of(Path('out'), [one]) == [Path('out/1.png')]
+    twice = demo.place_of(None, [one, one])
+    assert twice == [Path('demo/0_1.png'), Path('demo/1_1.png')]
+    with pytest.raises(ValueError, match='one file for 2 images'):
+        demo.place_of(Path('a.png'), [one, one])
+    with pytest.raises(ValueError, match='has no images'):
+        demo.find_images([str(tmp_path)])
+
+
+@pytest.mark.parametrize('image', ['missing.jpg', __file__])
+def test_mistakes_are_one_line(demo, request, monkeypatch, capsys, image):
+    config = request.config.rootpath / 'mm_configs/small/mae_vitt.py'
+    monkeypatch.setattr(sys, 'argv', ['demo.py', image, str(config), 'none.pth'])
+    with pytest.raises(SystemExit) as end:
+        demo.main()
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ')
+    assert 'missing.jpg' in line or 'detection or segmentation' in line

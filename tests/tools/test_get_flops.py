@@ -1,0 +1,85 @@
+"""Operations and parameters are those that a hand counts."""
+
+import sys
+
+import pytest
+from mmengine.config import Config
+
+from ccmim.evaluation.operations import (
+    build_shapes,
+    forward_operations,
+    training_operations,
+)
+
+
+def _config(root, name):
+    return Config.fromfile(root / 'mm_configs' / f'{name}.py')
+
+
+def test_forward_pass_of_a_tiny_vit(request):
+    """ViT-Ti at 128 px: 64 patches and a class token, width 192, 12 blocks."""
+    model = build_shapes(_config(request.config.rootpath, 'small/ccmim_vitt'))
+    n, d = 65, 192
+    embed = 2 * 64 * 768 * d
+    block = 2 * n * d * (3 * d + d + 4 * d + 4 * d) + 2 * 2 * n * n * d
+    counted = forward_operations(model, 128, 128)
+    assert counted == {'backbone': embed + 12 * block}
+
+
+def test_training_step_of_vit_b(request):
+    """As the benchmark counts: 113.93 GF an image."""
+    model = build_shapes(_config(request.config.rootpath, 'pretrain/ccmim_vitb'))
+    assert training_operations(model, 224, 224) == pytest.approx(113.926e9, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'method', ['mae', 'simmim', 'maskdistill', 'conmim', 'amt_mae', 'hpm', 'densecl']
+)
+def test_every_method_can_be_counted(request, method):
+    model = build_shapes(
+        _config(
+            request.config.rootpath,
+            f'pretrain/{method}_vits'
+            if method not in ('mae',)
+            else 'pretrain/mae_vitb',
+        )
+    )
+    height = 448 if method == 'densecl' else 224
+    forward = sum(forward_operations(model, 224, 224).values())
+    assert forward < training_operations(model, height, 224) < 15 * forward
+
+
+@pytest.mark.slow
+@pytest.mark.downstream
+@pytest.mark.parametrize(
+    ('name', 'parts'),
+    [
+        ('detection/mask_rcnn_vits_coco', 'neck rpn_head bbox_head mask_head'),
+        ('detection/cascade_mask_rcnn_vitb_coco', 'neck rpn_head bbox_head mask_head'),
+        ('segmentation/upernet_vits_ade20k', 'neck decode_head'),
+        ('segmentation/linear_vitb_ade20k', 'decode_head'),
+        ('classification/linear_vits_imagenet', 'head'),
+    ],
+)
+def test_every_task_can_be_counted(request, name, parts):
+    model = build_shapes(_config(request.config.rootpath, name))
+    counted = forward_operations(model, 224, 224)
+    assert list(counted) == ['backbone', *parts.split()]
+    assert min(counted.values()) > 0
+
+
+def test_mistakes_are_one_line(request, monkeypatch, capsys):
+    root = request.config.rootpath
+    monkeypatch.syspath_prepend(root / 'tools')
+    import get_flops
+
+    monkeypatch.setattr(sys, 'argv', ['get_flops.py', 'missing.py'])
+    with pytest.raises(SystemExit) as end:
+        get_flops.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == 'error: config missing.py does not exist\n'
+    config = str(root / 'mm_configs/small/ccmim_vitt.py')
+    monkeypatch.setattr(sys, 'argv', ['get_flops.py', config])
+    get_flops.main()
+    assert 'training step' in capsys.readouterr().out

@@ -1,0 +1,45 @@
+"""Print a config as a run will see it: bases resolved, changes applied."""
+
+import argparse
+from pathlib import Path
+
+from ccmim.settings import StartHook, clear_errors
+from ccmim.settings.option_action import OptionAction
+from ccmim.training.launch import read_config
+
+EXAMPLE = """example:
+  python tools/print_config.py mm_configs/pretrain/ccmim_vitb.py \\
+      --cfg-options train_cfg.max_epochs=100 --save-path resolved.py"""
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('--save-path', type=Path, help='FILE.py to write as well')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
+    )
+    parser.add_argument('--debug', action='store_true', help='show tracebacks')
+    args = parser.parse_args()
+    if args.save_path and args.save_path.suffix != '.py':
+        parser.error(f'--save-path {args.save_path} must end in .py')
+    return args
+
+
+def main() -> None:
+    """Print, and save if asked to."""
+    args = parse_args()
+    with clear_errors(StartHook(), args.debug):
+        text = read_config(args.config, None, args.cfg_options).pretty_text
+        print(text)
+        if args.save_path:
+            args.save_path.write_text(text)
+
+
+if __name__ == '__main__':
+    main()
