@@ -13,6 +13,10 @@ _LAZY = {
     'VisionTransformer': 'ccmim.vit',
     'CCMIM': 'ccmim.methods',
     'MAE': 'ccmim.methods',
+    'list_models': 'ccmim.api.catalogue',
+    'list_methods': 'ccmim.api.catalogue',
+    'get_model': 'ccmim.api.models',
+    'extract_features': 'ccmim.api.features',
 }
 
 __all__ = ['__version__', *_LAZY]
@@ -22,3 +26,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -23,10 +23,8 @@ from ccmim.experiments import (
     Arm,
     Comparison,
     StageError,
-    markdown,
-    plot_scores,
     run_stages,
-    write_csv,
+    write_table,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,23 +112,11 @@ def main() -> None:
                 )
             except StageError as error:
                 failures.append(str(error))
-    write(comparison)
+    arms = [arm.name for arm in comparison.arms]
+    text = write_table(comparison.scores(), arms, comparison.out)
+    print(f'\n{text}' if text else 'nothing has been tested yet')
     if failures:
         sys.exit('\n'.join(failures))
-
-
-def write(comparison: Comparison) -> None:
-    """Write and print what the finished runs have scored."""
-    scores = comparison.scores()
-    if not scores:
-        print('nothing has been tested yet')
-        return
-    arms, out = [arm.name for arm in comparison.arms], comparison.out
-    text = markdown(scores, arms)
-    (out / 'table.md').write_text(text)
-    write_csv(scores, out / 'scores.csv')
-    plot_scores(scores, arms, out / 'scores.png')
-    print(f'\n{text}\nwritten to {out}: table.md, scores.csv, scores.png')
 
 
 if __name__ == '__main__':

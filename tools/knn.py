@@ -2,7 +2,7 @@
 
     python tools/knn.py CHECKPOINT --config CONFIG [--k 5 10 20 100 200] [--random]
         [--linear] [--pool class|average|both] [--train DATA --test DATA]
-        [--cfg-options KEY=VALUE ...]
+        [--out FILE.json] [--cfg-options KEY=VALUE ...]
 
 CONFIG is one of mm_configs/*/knn_*.py. Nothing is trained but the linear probe.
 """
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import mmengine
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
@@ -43,6 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--random', action='store_true', help='measure the random initialisation too'
     )
+    parser.add_argument('--out', help='FILE.json to write the accuracies to')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
     )
@@ -102,6 +104,8 @@ def main() -> None:
     for name, found in rows.items():
         values = '  '.join(f'{key} {value:5.2f}' for key, value in found.items())
         print(f'{name:<10}  {values}')
+    if args.out:
+        mmengine.dump(rows, args.out)
 
 
 if __name__ == '__main__':

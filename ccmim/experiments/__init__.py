@@ -5,6 +5,7 @@ from ccmim.experiments.plots import plot_scores
 from ccmim.experiments.running import StageError, run_stages
 from ccmim.experiments.scores import Score, markdown, read_csv, write_csv
 from ccmim.experiments.stages import Stage, shown
+from ccmim.experiments.table import write_table
 
 __all__ = [
     'Arm',
@@ -18,4 +19,5 @@ __all__ = [
     'run_stages',
     'shown',
     'write_csv',
+    'write_table',
 ]

@@ -1,0 +1,48 @@
+"""A terminal without mmengine's long listings, which stay in the log file."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+_LINES = 10  # a listing has more: the environment, the config, the order of the hooks
+
+
+@contextmanager
+def short_messages() -> Iterator[None]:
+    """Keep listings of Runners that are built in this context off the terminal."""
+    build = Runner.build_logger
+
+    def build_calm(*args: Any, **kwargs: Any) -> MMLogger:
+        logger = build(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_is_short)
+        return logger
+
+    Runner.build_logger = build_calm
+    try:
+        yield
+    finally:
+        Runner.build_logger = build
+
+
+@contextmanager
+def no_messages() -> Iterator[None]:
+    """Log nothing below an error, and show no warnings."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _is_short(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return text.count('\n') < _LINES and 'will be deprecated' not in text

@@ -1,0 +1,35 @@
+"""Read the command line, run the command, and end with one clear line if it fails."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ccmim.cli.mistakes import Mistake, report
+from ccmim.cli.parsers import make_parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run ``ccmim``.
+
+    Args:
+        words: The command line, that of the process when None.
+
+    Returns:
+        0; 1 if something was found wrong or training failed, 2 for a mistake in what
+        was asked for, 130 after Ctrl-C.
+    """
+    parser = make_parser()
+    try:
+        args = parser.parse_args(words)
+    except Mistake as mistake:
+        return report(mistake)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        return import_module(f'ccmim.cli.{args.command}').run(args) or 0
+    except KeyboardInterrupt:
+        print('\ninterrupted: the same command goes on', file=sys.stderr)
+        return 130
+    except Exception as error:
+        return report(error, args.command, args.debug)

@@ -1,0 +1,78 @@
+"""Labelled data cut in two, or cut short: lists and annotation files in a folder."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ccmim.classification.labels import FolderLabels
+from ccmim.data.paths import printable
+
+T = TypeVar('T')
+_EVERY = 5  # one of so many images is kept for testing
+
+
+def is_test(number: int) -> bool:
+    """Tell whether image ``number`` is kept for testing where there is no split."""
+    return number % _EVERY == _EVERY - 1
+
+
+def spread(items: Sequence[T], most: int | None) -> list[T]:
+    """Take at most so many items, evenly; all when None."""
+    if most is None or len(items) <= most:
+        return list(items)
+    return [items[i * len(items) // most] for i in range(most)]
+
+
+def list_classes(
+    folder: Path, file: Path, keep: Callable[[int], bool], most: int | None = None
+) -> None:
+    """List images of class folders with their classes, by number of the folder.
+
+    Args:
+        folder: Holds a folder for each class.
+        file: The list to write.
+        keep: Tells by its number whether an image is taken.
+        most: How many at most.
+    """
+    labels = FolderLabels(str(folder))
+    paths = [path for i, path in enumerate(labels.paths()) if keep(i)]
+    # By number, as a name may hold blanks.
+    lines = [f'{path} {labels.of(printable(path))}' for path in spread(paths, most)]
+    file.write_text('\n'.join(lines) + '\n')
+
+
+def cut_coco(
+    source: Path, file: Path, keep: Callable[[int], bool], most: int | None = None
+) -> None:
+    """Write annotations of some of the images.
+
+    Args:
+        source: A file in COCO's format.
+        file: The file to write.
+        keep: Tells by its number whether an image is taken.
+        most: How many at most.
+    """
+    content = json.loads(source.read_bytes())
+    images = [image for i, image in enumerate(content['images']) if keep(i)]
+    content['images'] = spread(images, most)
+    ids = {image['id'] for image in content['images']}
+    content['annotations'] = [a for a in content['annotations'] if a['image_id'] in ids]
+    file.write_text(json.dumps(content))
+
+
+def list_names(
+    folder: Path, suffix: str, file: Path, keep: Callable[[int], bool], most: int | None
+) -> None:
+    """List names of images without their suffix, as mmseg reads them.
+
+    Args:
+        folder: Of the images.
+        suffix: Of the images.
+        file: The list to write.
+        keep: Tells by its number whether an image is taken.
+        most: How many at most.
+    """
+    names = sorted(path.stem for path in folder.glob(f'*{suffix}'))
+    taken = spread([name for i, name in enumerate(names) if keep(i)], most)
+    file.write_text('\n'.join(taken) + '\n')

@@ -1,0 +1,217 @@
+"""``ccmim pretrain``: look, choose, estimate, train, export, say where all is."""
+
+import os
+import re
+import shlex
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from ccmim.checkpoints.layouts import read_weights, write_weights
+from ccmim.cli.calm import no_messages, short_messages
+from ccmim.cli.choose import Machine, Settings, choose, this_machine
+from ccmim.cli.estimate import Estimate, measure
+from ccmim.cli.found import Found, look
+from ccmim.cli.mistakes import MISTAKE, Mistake
+from ccmim.cli.options import parse_options
+from ccmim.cli.recipe import make_recipe
+from ccmim.cli.tools import run_tool
+from ccmim.data.bad_files import write_bad_files
+from ccmim.report.html import write_report
+from ccmim.settings import check_arguments, check_options, check_sizes, check_values
+from ccmim.settings.work_dir import files_of_a_run
+
+_CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
+_NAME, _LEFT_OUT = 'recipe.py', 'left_out.txt'
+_MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
+_BAD_SHARE = 0.01  # of which a run would stop
+
+
+def run(args: Namespace) -> int:
+    """Pretrain; the exit code of the training."""
+    out = (args.out or default_out(args.data[0], args.method)).absolute()
+    words = ['--work-dir', out]
+    if args.resume:
+        config = _recipe_of(out, args)
+        words += ['--resume']
+        if args.cfg_options:
+            words += ['--cfg-options', *args.cfg_options]
+    else:
+        _refuse_a_run(out, args.overwrite and not args.dry_run)
+        config = _prepare(args, out)
+        words += ['--overwrite'] if args.overwrite else []
+    if args.dry_run:
+        print(
+            f'\nNothing was trained (--dry-run). The settings are in {_short(config)}'
+        )
+        return 0
+    print(
+        f'By hand      {_shell("python tools/train.py", config, *words)}\n', flush=True
+    )
+    with short_messages():
+        code = run_tool('train', [config, *words, *['--debug'] * args.debug])
+    last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
+    if code == MISTAKE:
+        print('  -> what it takes: ccmim pretrain --help', file=sys.stderr)
+    if code or not last.exists():
+        if files_of_a_run(out):
+            print(f'To go on: {_shell("ccmim pretrain", *args.data)} '
+                  f'{_shell("--out", out)} --resume')  # fmt: skip
+        return code
+    _finish(out, last)
+    return 0
+
+
+def default_out(data: str, method: str) -> Path:
+    """Name the folder of a run after its first images.
+
+    Args:
+        data: A folder, file or pattern.
+        method: Name of the method.
+    """
+    stem = Path(re.sub(r'[*?\[\]]', '', data)).expanduser().absolute()
+    name = stem.stem if stem.is_file() else stem.name
+    return Path('work_dirs') / f'{re.sub(r"[^A-Za-z0-9._-]+", "_", name)}_{method}'
+
+
+def _recipe_of(out: Path, args: Namespace) -> Path:
+    config = out / _NAME
+    if not config.is_file():
+        raise Mistake(
+            f'there is no run to go on with in {out}',
+            'give its folder with --out, or leave out --resume to begin one',
+        )
+    if given := [name for name in _CHOSEN if getattr(args, name) is not None]:
+        raise Mistake(
+            f'--{given[0].replace("_", "-")} cannot change a run that has begun',
+            'leave it out with --resume, or begin another run with another --out',
+        )
+    return config
+
+
+def _refuse_a_run(out: Path, overwrite: bool) -> None:
+    files = files_of_a_run(out)
+    if files and not overwrite:
+        raise Mistake(
+            f'{out} holds a run ({files[0].name})',
+            '--resume goes on, --overwrite begins again, --out DIR goes elsewhere',
+        )
+
+
+def _prepare(args: Namespace, out: Path) -> Path:
+    """Write the config of what was asked for, and say what it will do."""
+    data = [os.path.abspath(os.path.expanduser(item)) for item in args.data]
+    print(f'Looking at   {", ".join(args.data)}', flush=True)
+    found = look(data)
+    print(*found.lines(), sep='\n', flush=True)
+    if not any('dataset.exclude=' in word for word in args.cfg_options):
+        _refuse_damage(found, args.data)
+    machine = this_machine()
+    given = {name: getattr(args, name) for name in _CHOSEN}
+    settings = choose(found.num_good, found.median_side, machine, args.method, **given)
+    exclude = out / _LEFT_OUT if found.bad and found.looked_at_all else None
+    config = out / _NAME
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if exclude:
+            write_bad_files(exclude, found.bad)
+        cfg = make_recipe(settings, data, exclude)
+        _change(cfg, args.cfg_options)
+        cfg.dump(config)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise Mistake(
+            f'cannot write to {out}: {error.strerror}', 'give another folder with --out'
+        ) from error
+    _say(cfg, settings, machine, _measure(cfg, machine, config), found)
+    return config
+
+
+def _refuse_damage(found: Found, data: list[str]) -> None:
+    share = len(found.bad) / max(1, len(found.checked))
+    if share > _BAD_SHARE and not found.looked_at_all:
+        check = _shell('ccmim check', *data)
+        raise Mistake(
+            f'{share:.0%} of the images that were looked at are damaged',
+            f'{check} --out bad.txt; then give ccmim pretrain --cfg-options '
+            'train_dataloader.dataset.exclude=bad.txt',
+        )
+
+
+def _change(cfg: Config, words: list[str]) -> None:
+    options = parse_options(words)
+    check_options(cfg, options)
+    cfg.merge_from_dict(options)
+    for check in (check_arguments, check_values, check_sizes):
+        check(cfg)
+
+
+def _measure(cfg: Config, machine: Machine, config: Path) -> Estimate:
+    """Time some steps, with half the batch where the GPU is too small for it."""
+    while True:
+        try:
+            with no_messages():
+                return measure(cfg, machine)
+        except torch.cuda.OutOfMemoryError:
+            if (batch := cfg.train_dataloader.batch_size) < 4:
+                raise
+        torch.cuda.empty_cache()
+        print(f'Batch        {batch} does not fit the GPU, taking {batch // 2}')
+        cfg.train_dataloader.batch_size = batch // 2
+        cfg.dump(config)
+
+
+def _say(
+    cfg: Config, settings: Settings, machine: Machine, cost: Estimate, found: Found
+) -> None:
+    batch, epochs = cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs
+    steps = epochs * (found.num_good // batch)
+    seconds = cost.seconds(steps, batch, machine, settings.workers)
+    letter = settings.size[0].upper() if settings.size != 'tiny' else 'Ti'
+    vit = f'ViT-{letter}/{settings.patch_size} at {settings.image_size} px'
+    lines = [
+        f'Machine      {machine.name}, {machine.gigabytes:.0f} GB memory, '
+        f'{machine.cores} cores',
+        f'Settings     {settings.method}, {vit}, batch {batch}, {settings.workers} '
+        'loader processes',
+        f'             {epochs} epochs = {steps:,} steps',
+        f'Estimate     about {_duration(seconds)}: {cost.step:.2g} s a step, '
+        f'{1000 * cost.image:.0f} ms to load an image',
+        f'             {cost.gigabytes:.1f} GB of {_MEMORY[machine.device]}, '
+        f'{4 * cost.checkpoint / 1e9:.2g} GB on the disk',
+        f'             measured over {cost.steps} steps; other programs make it longer',
+    ]
+    print(*lines, sep='\n', flush=True)
+
+
+def _finish(out: Path, checkpoint: Path) -> None:
+    backbone = out / 'backbone.safetensors'
+    write_weights(read_weights(checkpoint), backbone, 'safetensors', overwrite=True)
+    page = out / 'report.html'
+    write_report(page, out.name, runs=[out])
+    print(
+        f'\nDone.\n  checkpoint   {_short(checkpoint)}\n  backbone     '
+        f'{_short(backbone)}\n  report       {_short(page)}\n\nNext:\n'
+        f'  {_shell("ccmim transfer", checkpoint, "--data")} LABELLED_FOLDER\n'
+        f'  {_shell("ccmim export", checkpoint, "--to")} timm\n'
+        f'  in Python: ccmim.get_model({_short(backbone)!r})'
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    if seconds < 5400:
+        return f'{seconds / 60:.0f} minutes'
+    hours = seconds / 3600
+    return f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'
+
+
+def _shell(start: str, *words: object) -> str:
+    return f'{start} {shlex.join(map(_short, words))}'
+
+
+def _short(word: object) -> str:
+    return str(word).removeprefix(f'{Path.cwd()}/')

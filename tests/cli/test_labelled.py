@@ -1,0 +1,99 @@
+"""What a folder of labelled data is, is found out; and it is split where it is not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from ccmim.checkpoints.layouts import Architecture
+from ccmim.classification.labels import open_labels
+from ccmim.cli.labelled import Classes, find_labels
+from ccmim.cli.mistakes import Mistake
+from ccmim.cli.tasks import Tasks
+
+TINY = Architecture(192, 12, 3, 768, 224, 16, pos_embed='sincos')
+
+
+def test_class_folders_are_split_by_every_fifth_image(class_folders, tmp_path):
+    data = find_labels(class_folders)
+    assert data == Classes(class_folders, class_folders, None)
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out').probe(data, 'mine'))
+    train, test = (
+        open_labels(cfg[f'{split}_dataloader'].dataset.data, None, ['big cat', 'dog'])
+        for split in ('train', 'val')
+    )
+    assert (len(train.paths()), len(test.paths())) == (16, 4)
+    assert not {*train.paths()} & {*test.paths()}
+    labels = [test.of(path) for path in test.paths()]
+    assert labels == [0, 0, 1, 1]
+    assert cfg.model.head.num_classes == 2
+
+
+def test_a_split_of_class_folders_is_taken_as_it_is(class_folders):
+    (class_folders / 'x').mkdir()
+    root = class_folders.parent / 'split'
+    root.mkdir()
+    for name in ('train', 'val'):
+        (root / name).symlink_to(class_folders)
+    assert find_labels(root) == Classes(root, root / 'train', root / 'val')
+
+
+def test_coco_is_known_by_its_content(coco_folder, tmp_path):
+    data = find_labels(coco_folder)
+    assert data.classes == ('square',)
+    assert data.train == (coco_folder / 'annotations.json', coco_folder / 'images')
+    assert data.test is None
+    pytest.importorskip('mmdet')
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', fast=True).mask_rcnn(data, 'a'))
+    files = [cfg[f'{name}_dataloader'].dataset.ann_file for name in ('train', 'val')]
+    images = [
+        {i['id'] for i in json.loads(Path(file).read_text())['images']}
+        for file in files
+    ]
+    assert images == [{0, 1, 2, 3, 5, 6, 7, 8}, {4, 9}]
+    assert cfg.val_evaluator.ann_file == files[1]
+    assert cfg.model.roi_head.bbox_head.num_classes == 1
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end == 20
+
+
+def test_maps_are_known_by_their_folders(map_folder, tmp_path):
+    data = find_labels(map_folder)
+    assert data.classes == ('class 0', 'class 1', 'class 2')
+    assert data.test == tuple(map_folder / k / 'validation' for k in PAIR)
+    assert find_labels(map_folder, ignore_zero=True).classes == ('class 0', 'class 1')
+    (map_folder / 'classes.txt').write_text('sky\nroad\ncar\n')
+    assert find_labels(map_folder).classes == ('sky', 'road', 'car')
+    pytest.importorskip('mmseg')
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', steps=7).upernet(data, 'a'))
+    assert cfg.model.decode_head.num_classes == 3
+    assert list(cfg.model.backbone.out_indices) == [2, 5, 8, 11]
+    assert cfg.train_cfg.max_iters == 7
+
+
+PAIR = ('images', 'annotations')
+
+
+def test_what_cannot_be_used_is_named(map_folder, coco_folder, tmp_path, image_folder):
+    for root in (image_folder / 'part0', tmp_path / 'nowhere'):
+        with pytest.raises(Mistake):
+            find_labels(root)
+    path = map_folder / 'annotations' / 'training' / '0.png'
+    Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(path)
+    with pytest.raises(Mistake, match='0.png is a picture in colours'):
+        find_labels(map_folder)
+    file = coco_folder / 'annotations.json'
+    content = json.loads(file.read_text())
+    for annotation in content['annotations']:
+        annotation['segmentation'] = []
+    file.write_text(json.dumps(content))
+    with pytest.raises(Mistake, match='boxes without masks'):
+        find_labels(coco_folder)
+
+
+def test_dense_tasks_want_patches_of_16_pixels(coco_folder, tmp_path):
+    tasks = Tasks(Architecture(192, 12, 3, 768, 32, 4, pos_embed='sincos'), tmp_path)
+    with pytest.raises(Mistake, match='patches of 4 px'):
+        tasks.mask_rcnn(find_labels(coco_folder), 'a')

@@ -1,0 +1,169 @@
+"""The Python API: five lines in a notebook, and what it refuses."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+import ccmim
+from ccmim.api.catalogue import config_file
+from ccmim.data.transforms import ResizeCenterCrop
+from ccmim.targets.normalisation import MEAN, STD
+from ccmim.vit import VisionTransformer
+
+FIVE_LINES = """
+import ccmim
+print(ccmim.list_models('ccmim_vit?'))
+model = ccmim.get_model('ccmim_vitt')
+features = ccmim.extract_features(model, 'photos')
+similarity = features @ features.T
+"""
+HEAVY = ('timm', 'torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg')
+
+
+def test_five_lines_in_a_notebook(image_folder, monkeypatch, capsys):
+    """Names, a model, features of a folder: nothing else is needed."""
+    monkeypatch.chdir(image_folder.parent)
+    found = {}
+    for line in FIVE_LINES.strip().splitlines():
+        exec(line, found)
+    assert "'ccmim_vitb'" in capsys.readouterr().out
+    assert found['features'].shape == (8, 192)
+    assert found['similarity'].shape == (8, 8)
+    assert found['features'].std(0).mean() > 0  # of different photos
+
+
+def test_import_and_listing_are_light():
+    """Neither the import nor a list of names loads a library."""
+    code = (
+        'import sys, ccmim; ccmim.list_models(); ccmim.list_methods(); '
+        'from ccmim.cli.parsers import make_parser; make_parser(); '
+        f'print([name for name in {HEAVY} if name in sys.modules])'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout.strip() == '[]', done.stdout + done.stderr
+
+
+def test_lists_are_sorted_and_filtered():
+    names = ccmim.list_models()
+    assert names == sorted(names)
+    assert {'ccmim_vitb', 'mask_rcnn_vitb_coco', 'upernet_vitb_ade20k'} <= {*names}
+    assert ccmim.list_models('mae_vitt_cifar') == ['mae_vitt_cifar10']
+    assert ccmim.list_models('*toy') == ['ccmim_toy', 'mask_rcnn_toy', 'upernet_toy']
+    assert 'ccmim' in ccmim.list_methods()
+    assert 'mae' in ccmim.list_methods()
+
+
+@pytest.fixture
+def tiny(tiny_mae):
+    """A tiny method, as ``get_model`` would build it."""
+    return tiny_mae().train()
+
+
+SMALL = dict(
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
+    ),
+    decoder=dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64),
+)
+
+OTHER = dict(SMALL, decoder=dict(SMALL['decoder'], embed_dim=32))
+
+
+def test_weights_come_from_a_run_or_a_file_of_the_backbone(tmp_path):
+    """The whole model where the file has it, else the backbone."""
+    model = ccmim.get_model('mae_vitt', **SMALL)
+    whole, alone = tmp_path / 'epoch_1.pth', tmp_path / 'backbone.pth'
+    torch.save(dict(state_dict=model.state_dict()), whole)
+    torch.save(model.backbone.state_dict(), alone)
+    same = ccmim.get_model('mae_vitt', pretrained=whole, **SMALL).state_dict()
+    assert all(same[name].equal(value) for name, value in model.state_dict().items())
+
+    cfg = Config(dict(model=ccmim_config(), default_scope='ccmim'))
+    part = ccmim.get_model(cfg, pretrained=alone, mask_ratio=0.5, **SMALL)
+    assert part.mask_ratio == 0.5
+    assert cfg.model.mask_ratio == 0.75, 'the config of the user is unchanged'
+    own = part.backbone.state_dict()
+    assert all(own[name].equal(v) for name, v in model.backbone.state_dict().items())
+    decoder = part.decoder.state_dict()
+    others = model.decoder.state_dict()
+    assert not all(decoder[name].equal(value) for name, value in others.items())
+
+
+def ccmim_config():
+    return Config.fromfile(config_file('mae_vitt')).model
+
+
+def test_a_file_of_weights_is_a_model(tmp_path):
+    """``ccmim.get_model('backbone.safetensors')``: the Vision Transformer in it."""
+    vit = VisionTransformer('tiny', img_size=32, patch_size=4)
+    torch.save(vit.state_dict(), tmp_path / 'vit.pth')
+    found = ccmim.get_model(tmp_path / 'vit.pth')
+    assert found.grid == (8, 8)
+    assert all(v.equal(vit.state_dict()[k]) for k, v in found.state_dict().items())
+    with pytest.raises(ValueError, match='leave out pretrained'):
+        ccmim.get_model(tmp_path / 'vit.pth', pretrained=tmp_path / 'vit.pth')
+
+
+def test_weights_of_another_size_are_refused(tmp_path):
+    model = ccmim.get_model('mae_vitt', **SMALL)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'epoch_1.pth')
+    with pytest.raises(ValueError, match=r'epoch_1\.pth is of a model of another size'):
+        ccmim.get_model('mae_vitt', pretrained=tmp_path / 'epoch_1.pth', **OTHER)
+
+
+def test_every_form_of_an_image_gives_the_same_features(tiny, tmp_path):
+    """A PNG, a picture, an array, tensors of bytes and of normalised floats."""
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 256, (80, 70, 3), dtype=np.uint8)
+    picture = Image.fromarray(array)
+    picture.save(tmp_path / 'a.png')
+    pixels = torch.from_numpy(array).permute(2, 0, 1)
+    cut = np.asarray(ResizeCenterCrop(64)(picture), np.float32)
+    ready = torch.from_numpy((cut - MEAN) / STD).permute(2, 0, 1).float()
+    forms = [str(tmp_path / 'a.png'), tmp_path, picture, array, pixels, ready]
+    features, maps = ccmim.extract_features(tiny, forms, maps=True, batch_size=4)
+    assert features.shape == (6, 32)
+    assert maps.shape == (6, 32, 4, 4)
+    assert features.isfinite().all()
+    torch.testing.assert_close(features, features[:1].expand(6, -1))
+    with torch.no_grad():
+        tokens = tiny.eval().backbone.encode(tiny.backbone.embed(ready[None]))
+    torch.testing.assert_close(features[-1], tokens[0, 0])
+    torch.testing.assert_close(maps[-1, :, 1, 2], tokens[0, 1 + 4 + 2])
+    average = ccmim.extract_features(tiny, ready, pool='average')
+    torch.testing.assert_close(average, tokens[:, 1:].mean(1))
+
+
+def test_the_mode_of_the_model_is_kept(tiny):
+    assert tiny.backbone.training
+    ccmim.extract_features(tiny, np.zeros((64, 64, 3), np.uint8))
+    assert tiny.backbone.training
+
+
+@pytest.mark.parametrize(
+    ('images', 'message'),
+    [
+        ([], 'no images'),
+        ('nowhere', 'No such folder'),
+        (np.zeros((4, 4, 3)), 'float64'),
+        (torch.zeros(4, 4, 3), 'give \\(3, H, W\\)'),
+        (3, 'int is no image'),
+    ],
+)
+def test_what_is_no_image_is_refused(tiny, images, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        ccmim.extract_features(tiny, images)
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(ValueError, match='did you mean ccmim_vitb'):
+        ccmim.get_model('ccmim_vit-b')
+    with pytest.raises(FileNotFoundError, match='nowhere.py'):
+        ccmim.get_model('nowhere.py')
+    with pytest.raises(AttributeError):
+        ccmim.nothing  # noqa: B018
