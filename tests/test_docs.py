@@ -1,0 +1,293 @@
+"""The pages of docs/ are true: links, commands, options, code and messages."""
+
+import argparse
+import ast
+import functools
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from ccmim.settings import check_arguments, check_options, check_sizes, check_values
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((ROOT / 'docs').glob('*.md'))
+BLOCK = re.compile(r'(<!-- not run: .+? -->\n)?```(\w*)\n(.*?)```', re.DOTALL)
+NAMED = re.compile(
+    r'\b(?:tools|mm_configs|tests|ccmim|docs)/[\w./-]+\.(?:py|sh|png|txt|md)\b'
+)
+# What the wrappers in shell call, and how many words come before its own options.
+WRAPPED = {
+    'dist_train.sh': ('tools/train.py', (0,), 2),
+    'dist_test.sh': ('tools/test.py', (0, 1), 3),
+    'slurm_train.sh': ('tools/train.py', (2,), 3),
+    'slurm_test.sh': ('tools/test.py', (2, 3), 4),
+    'quickstart.sh': ('tools/quickstart.py', (), 0),
+}
+SYSTEM = {'pip', 'tensorboard'}
+by_name = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+
+
+def _blocks(page, *languages):
+    """Code blocks of a page that are to be run."""
+    found = BLOCK.findall(page.read_text())
+    return [
+        code for skip, language, code in found if language in languages and not skip
+    ]
+
+
+def _prose(page):
+    return BLOCK.sub('', page.read_text())
+
+
+def _anchors(page):
+    titles = re.findall(r'^#+ (.+)$', _prose(page), re.MULTILINE)
+    plain = (re.sub(r'[^\w\- ]', '', title.lower()) for title in titles)
+    return {title.replace(' ', '-') for title in plain}
+
+
+@by_name
+def test_links_and_names_lead_somewhere(page):
+    targets = re.findall(r'\]\(([^)\s]+)\)', _prose(page))
+    for target in targets:
+        if target.startswith('https://'):
+            continue
+        path, _, anchor = target.partition('#')
+        other = (page.parent / path).resolve() if path else page
+        assert other.exists(), target
+        assert not anchor or anchor in _anchors(other), target
+    missing = [n for n in NAMED.findall(page.read_text()) if not (ROOT / n).exists()]
+    assert missing == []
+
+
+def test_the_index_leads_to_all_pages_and_some_page_to_each_tool():
+    index = (ROOT / 'docs/README.md').read_text()
+    assert [p.name for p in PAGES if f']({p.name})' not in index] == ['README.md']
+    text = ''.join(page.read_text() for page in PAGES)
+    tools = {p.name for p in (ROOT / 'tools').glob('*.*') if p.suffix in ('.py', '.sh')}
+    inner = {'common.sh', 'torchrun.py', 'quickstart.py'}  # run by others
+    assert {t for t in tools if f'tools/{t}' not in text} == inner
+
+
+def test_each_method_and_recipe_has_its_line():
+    for folder, page in (
+        ('pretrain', 'methods'),
+        ('detection', 'transfer'),
+        ('segmentation', 'transfer'),
+        ('classification', 'transfer'),
+    ):
+        text = (ROOT / f'docs/{page}.md').read_text()
+        names = [p.stem for p in (ROOT / 'mm_configs' / folder).glob('*.py')]
+        assert [name for name in names if f'`{name}`' not in text] == []
+
+
+@by_name
+def test_python_blocks_run(page, image_folder, tmp_path, monkeypatch):
+    """In one namespace a page, in a folder with ``photos``; text configs are read."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'mm_configs').symlink_to(ROOT / 'mm_configs')
+    namespace = {'__name__': 'page'}
+    for code in _blocks(page, 'python'):
+        if '_base_ =' in code:
+            name = code.split('\n', 1)[0].removeprefix('# ')
+            (tmp_path / name).write_text(code)
+            _check(_read(tmp_path / name))
+        else:
+            exec(compile(code, page.name, 'exec'), namespace)
+
+
+@by_name
+def test_commands_exist_and_know_their_options(page):
+    for block in _blocks(page, 'bash'):
+        for line in block.replace('\\\n', ' ').splitlines():
+            words = shlex.split(line, comments=True)
+            while words and re.match(r'[A-Z_]+=', words[0]):
+                words.pop(0)
+            assert not words or _run(words) or words[0] in SYSTEM, line
+
+
+def _run(words):
+    """Parse a command line as its tool does; whether it is one of ours."""
+    if words[:2] == ['python', '-m']:
+        words = words[2:]
+    elif words[0] in ('python', 'bash'):
+        words = words[1:]
+    path, given = Path(words[0]), words[1:]
+    if path.name in WRAPPED:
+        tool, kept, skipped = WRAPPED[path.name]
+        given = [given[i] for i in kept] + given[skipped:]
+    elif path.suffix == '.sh' and path.parts[0] == 'tools':
+        source = (ROOT / path).read_text()
+        assert all(word in source for word in given), words
+        return True
+    elif words[0] == 'ccmim':
+        tool = 'ccmim'
+    elif path.suffix == '.py' and path.parts[0] == 'tools':
+        tool = str(path)
+    else:
+        return False
+    parsed = _parser(tool).parse_args(given)
+    if tool == 'ccmim':
+        assert importlib.util.find_spec(f'ccmim.cli.{parsed.command}'), words
+    config = getattr(parsed, 'config', None)
+    options = getattr(parsed, 'cfg_options', None)
+    if isinstance(options, dict) and isinstance(config, str):
+        _check_options(config, options)
+    return True
+
+
+class _Captured(Exception):
+    pass
+
+
+@functools.cache
+def _parser(tool):
+    """The parser of a tool, caught when it is about to read its command line."""
+
+    def capture(parser, *_, **__):
+        raise _Captured(parser)
+
+    before = argparse.ArgumentParser.parse_args
+    argparse.ArgumentParser.parse_args = capture
+    try:
+        if tool == 'ccmim':
+            from ccmim.cli import main
+        else:
+            spec = importlib.util.spec_from_file_location(
+                f'docs_{Path(tool).stem}', ROOT / tool
+            )
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module  # dataclasses look there
+            spec.loader.exec_module(module)
+            main = module.main
+        main()
+    except _Captured as caught:
+        return caught.args[0]
+    finally:
+        argparse.ArgumentParser.parse_args = before
+    raise AssertionError(f'{tool} reads no command line')
+
+
+def _check_options(config, options):
+    if not config.startswith('mm_configs/'):
+        return  # one that the page writes
+    cfg = _read(ROOT / config)
+    if cfg.default_scope == 'ccmim':
+        check_options(cfg, options)
+        cfg.merge_from_dict(dict(options))
+        _check(cfg)
+        return
+    for key in options:  # without loading mmdet or mmseg
+        node = cfg._cfg_dict
+        for part in key.split('.'):
+            node = node[int(part)] if isinstance(node, list) else node[part]
+
+
+def _read(path):
+    return Config.fromfile(path, import_custom_modules=False)  # not mmdet: it is slow
+
+
+def _check(cfg):
+    if cfg.default_scope == 'ccmim':
+        check_arguments(cfg)
+    check_values(cfg)
+    check_sizes(cfg)
+
+
+# The messages of the code. A hole is what an f-string fills in.
+
+HOLE = '\0'
+# Functions that say what an error of a library means.
+SPEAKERS = {'explain', 'mistake', 'name_lost', 'less_memory', '_too_little_memory'}
+SAYING = {'error', '_warn', 'warning', 'exit'}
+# 'NAME=VALUE must lie in ...' explains itself, and has a section of its own.
+RANGE = re.compile(r'(\S+ )?\S+ must (be|not be|lie|divide|begin) ')
+NOT_FOR_USERS = {'soak.py'}
+
+
+def test_every_message_has_its_remedy():
+    """What is missing is shown as lines to be filled in."""
+    text = (ROOT / 'docs/troubleshooting.md').read_text()
+    rows = [row for row in text.splitlines() if row.startswith('| ')]
+    files = [*(ROOT / 'ccmim').rglob('*.py'), *(ROOT / 'tools').glob('*.py')]
+    missing = {}
+    for file in sorted(files):
+        if file.name in NOT_FOR_USERS:
+            continue
+        for line, message in _messages(ast.parse(file.read_text())):
+            message = ' '.join(message.split())
+            pieces = [p for p in message.split(HOLE) if re.search('[a-z]{2}', p)]
+            shown = message.replace(HOLE, 'X')
+            if len(re.findall('[a-z]{2,}', ' '.join(pieces))) < 2 or RANGE.match(shown):
+                continue
+            words = '.*?'.join(re.escape(piece.strip(' :;,.')) for piece in pieces)
+            if not any(re.search(words, row) for row in rows):
+                place = f'{file.relative_to(ROOT)}:{line}'
+                missing.setdefault(shown, f'| `{shown}` | ... |   <- {place}')
+    if missing:
+        pytest.fail('add to docs/troubleshooting.md:\n' + '\n'.join(missing.values()))
+
+
+def _messages(tree):
+    """Line and text of what code raises, warns of, or tells its parser."""
+    functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    for function in functions.values():
+        if function.name in SPEAKERS:
+            for text in _returned(function, functions):
+                yield function.lineno, text
+        for node in ast.walk(function):
+            call = node.exc if isinstance(node, ast.Raise) else node
+            if not isinstance(call, ast.Call):
+                continue
+            if not isinstance(node, ast.Raise) and _name(call) not in SAYING:
+                continue
+            # What else a Mistake says is the remedy.
+            said = call.args[:1] if _name(call) == 'Mistake' else call.args
+            for argument in said:
+                for text in _texts(argument, function, functions):
+                    yield node.lineno, text
+
+
+def _texts(node, owner, functions):
+    """Texts that an argument may be: also of a variable, or of a function here."""
+    if isinstance(node, ast.IfExp):
+        yield from _texts(node.body, owner, functions)
+        yield from _texts(node.orelse, owner, functions)
+    elif isinstance(node, ast.Tuple):
+        yield from _texts(node.elts[0], owner, functions)
+    elif isinstance(node, ast.Name):
+        for other in ast.walk(owner):
+            if isinstance(other, ast.Assign | ast.AugAssign):
+                target = getattr(other, 'target', None) or other.targets[0]
+                if isinstance(target, ast.Name) and target.id == node.id:
+                    yield _fixed(other.value)
+    elif isinstance(node, ast.Call):
+        if _name(node) in functions:
+            yield from _returned(functions[_name(node)], functions)
+    else:
+        yield _fixed(node)
+
+
+def _returned(function, functions):
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield from _texts(node.value, function, functions)
+
+
+def _fixed(node):
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return ''.join(map(_fixed, parts))
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _fixed(left) + _fixed(right)
+    return HOLE
+
+
+def _name(call):
+    return getattr(call.func, 'attr', getattr(call.func, 'id', ''))
