@@ -1,10 +1,11 @@
 """Judge a pretraining checkpoint by k-NN, and by a linear probe, on its features.
 
-    python tools/knn.py CHECKPOINT --config CONFIG [--k 5 10 20 100 200] [--random]
+    python tools/knn.py [CHECKPOINT] --config CONFIG [--k 5 10 20 100 200] [--random]
         [--linear] [--pool class|average|both] [--train DATA --test DATA]
         [--out FILE.json] [--cfg-options KEY=VALUE ...]
 
-CONFIG is one of mm_configs/*/knn_*.py. Nothing is trained but the linear probe.
+CONFIG is one of mm_configs/*/knn_*.py. Nothing is trained but the linear probe. Without
+a checkpoint random weights are measured.
 """
 
 import argparse
@@ -29,7 +30,9 @@ from ccmim.training.launch import read_config
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('checkpoint', help='of a pretraining run, or another ViT file')
+    parser.add_argument(
+        'checkpoint', nargs='?', help='of a pretraining run, or another ViT file'
+    )
     parser.add_argument('--config', required=True, help='path of a knn_* config')
     parser.add_argument('--train', help='images with known classes, if not the config')
     parser.add_argument('--test', help='images to be classified, if not the config')
@@ -44,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--random', action='store_true', help='measure the random initialisation too'
     )
-    parser.add_argument('--out', help='FILE.json to write the accuracies to')
+    parser.add_argument('--out', help='FILE.json for the accuracies of each line')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
     )
@@ -93,10 +96,11 @@ def main() -> None:
             for name in ('train', 'val')
         ]
         rows = {}
-        if args.random:
+        if args.random or not args.checkpoint:
             rows['random'] = measure(model, loaders, args)
-        load_backbone(model.backbone, args.checkpoint)
-        rows['checkpoint'] = measure(model, loaders, args)
+        if args.checkpoint:
+            load_backbone(model.backbone, args.checkpoint)
+            rows['checkpoint'] = measure(model, loaders, args)
     except (ValueError, OSError) as error:
         sys.exit(f'error: {error}')
     sizes = ' and '.join(f'{len(loader.dataset):,}' for loader in loaders)

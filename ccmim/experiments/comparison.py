@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from mmengine.config import Config
@@ -51,7 +52,8 @@ class Comparison:
 
     Attributes:
         arms: The rows; differences are to the first.
-        tasks: Configs to fine-tune and test, by name.
+        tasks: Configs to fine-tune and test, by name; those of tools/knn.py, which
+            have no ``train_cfg``, are measured on frozen features.
         seeds: Seeds; seed s of an arm's pretraining goes with seed s of each task.
         out: Folder for everything.
         pretrain_options: ``KEY=VALUE`` changes of all pretraining configs.
@@ -109,6 +111,10 @@ class Comparison:
                     if not test.result.is_file():
                         continue
                     metrics = json.loads(test.result.read_text())
+                    # A probe has a line for each set of weights, here one.
+                    metrics = metrics.get(
+                        'checkpoint' if arm.source else 'random', metrics
+                    )
                     found += [
                         Score(arm.name, task, seed, name, factor * metrics[key])
                         for key, (name, factor) in METRICS.items()
@@ -133,12 +139,16 @@ class Comparison:
     def _transfer(self, arm: Arm, task: str, seed: int) -> list[Stage]:
         config, work = self.tasks[task], self.out / f'{arm.name}_seed{seed}' / task
         options = [f'randomness.seed={seed}', *self.options]
-        if arm.source:
-            weights = self._weights(arm, seed)
-            options.append(f'model.backbone.init_cfg.checkpoint={weights}')
+        weights = [self._weights(arm, seed)] if arm.source else []
         name = f'{arm.name}, seed {seed}: {task}'
-        result, metrics = work / _last(config, self.options), work / 'metrics.json'
+        metrics = work / 'metrics.json'
         depends = ' '.join(self.pretrain_options) if arm.is_pretrained_here else ''
+        if 'train_cfg' not in _read(config):
+            probe = ['tools/knn.py', *weights, '--config', config, '--out', metrics]
+            probe += ['--k', 20, '--linear', '--pool', 'both']
+            return [Stage(name, [*probe, '--cfg-options', *options], metrics, depends)]
+        options += [f'model.backbone.init_cfg.checkpoint={file}' for file in weights]
+        result = work / _last(config, self.options)
         test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
         if self.options:
             test += ['--cfg-options', *self.options]
@@ -153,10 +163,14 @@ def _train(config: str, work: Path, options: Sequence[str]) -> list[object]:
     return [*command, '--cfg-options', *options]
 
 
+@cache
+def _read(config: str) -> Config:
+    return Config.fromfile(config)
+
+
 def _last(config: str, options: Sequence[str]) -> str:
     """Name the checkpoint at the end of a run."""
-    cfg = Config.fromfile(config)
-    length = cfg.train_cfg.to_dict()
+    length = _read(config).train_cfg.to_dict()
     for option in options:
         key, _, value = option.partition('=')
         if key.startswith('train_cfg.max_'):

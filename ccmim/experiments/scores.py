@@ -9,12 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-# What tools/test.py calls a metric -> its name in a table and its factor to per cent.
+# What tools/test.py and tools/knn.py call a metric -> its name in a table and its
+# factor to per cent.
 METRICS = {
     'coco/bbox_mAP': ('box AP', 100),
     'coco/segm_mAP': ('mask AP', 100),
     'mIoU': ('mIoU', 1),
     'accuracy/top1': ('top-1', 1),
+    'k=20': ('k-NN', 1),
+    'linear': ('linear', 1),
 }
 
 

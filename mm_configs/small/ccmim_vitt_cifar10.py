@@ -9,7 +9,7 @@ what it has learnt.
 _base_ = [
     '../_base_/models/ccmim_vit.py',
     '../_base_/datasets/cifar10_unlabelled.py',
-    '../_base_/pretraining.py',
+    '../_base_/pretraining_cifar10.py',
     '../_base_/schedules/pretrain_short.py',
 ]
 model = dict(
@@ -19,20 +19,4 @@ model = dict(
     ),
     reconstruction=dict(patch_size=4),
     contrast=dict(in_dim=192),
-)
-labelled = dict(
-    type='LabelledImages',
-    transform=[
-        dict(type='ResizeCenterCrop', size=32, crop_share=1.0),
-        dict(type='ToUint8Tensor'),
-    ],
-)
-root = '{{$CCMIM_DATA:data}}/cifar10/'
-default_hooks = dict(
-    probe=dict(
-        knn=dict(
-            train=dict(labelled, data=root + 'train', label_share=0.1),
-            test=dict(labelled, data=root + 'test', label_share=0.2),
-        )
-    )
 )

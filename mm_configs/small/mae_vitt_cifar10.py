@@ -8,7 +8,7 @@ The same data, schedule and sizes as ccmim_vitt_cifar10.py.
 _base_ = [
     '../_base_/models/mae_vit.py',
     '../_base_/datasets/cifar10_unlabelled.py',
-    '../_base_/pretraining.py',
+    '../_base_/pretraining_cifar10.py',
     '../_base_/schedules/pretrain_short.py',
 ]
 model = dict(
@@ -17,20 +17,4 @@ model = dict(
         in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=32, patch_size=4
     ),
     reconstruction=dict(patch_size=4),
-)
-labelled = dict(
-    type='LabelledImages',
-    transform=[
-        dict(type='ResizeCenterCrop', size=32, crop_share=1.0),
-        dict(type='ToUint8Tensor'),
-    ],
-)
-root = '{{$CCMIM_DATA:data}}/cifar10/'
-default_hooks = dict(
-    probe=dict(
-        knn=dict(
-            train=dict(labelled, data=root + 'train', label_share=0.1),
-            test=dict(labelled, data=root + 'test', label_share=0.2),
-        )
-    )
 )

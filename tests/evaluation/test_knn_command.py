@@ -1,5 +1,6 @@
 """tools/knn.py measures a checkpoint, and its mistakes are one line."""
 
+import json
 import re
 import runpy
 import sys
@@ -28,8 +29,9 @@ def knn(request, monkeypatch, capsys, image_folder, tmp_path):
     def knn(*words, config=CONFIG, checkpoint=tmp_path / 'epoch_1.pth'):
         monkeypatch.chdir(request.config.rootpath)
         words = [
-            'tools/knn.py', checkpoint, '--config', config, '--train', image_folder,
-            '--test', image_folder, *words, '--cfg-options', *OPTIONS,
+            'tools/knn.py', *([checkpoint] if checkpoint else []), '--config', config,
+            '--train', image_folder, '--test', image_folder, *words,
+            '--cfg-options', *OPTIONS,
         ]  # fmt: skip
         monkeypatch.setattr(sys, 'argv', list(map(str, words)))
         try:
@@ -54,6 +56,13 @@ def test_it_prints_a_line_for_the_checkpoint_and_one_for_chance(knn):
     alone = knn('--k', '8')
     assert 'random' not in alone
     assert 'linear' not in alone
+
+
+def test_random_weights_need_no_checkpoint_and_figures_go_to_a_file(knn, tmp_path):
+    text = knn('--k', '8', '--out', tmp_path / 'found.json', checkpoint=None)
+    value = float(re.search(r'^random +k=8 (.*)$', text, re.M)[1])
+    found = json.loads((tmp_path / 'found.json').read_text())
+    assert found == {'random': {'k=8': pytest.approx(value, abs=0.01)}}
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,27 @@ def test_scores_are_read_in_per_cent(build):
     ]
 
 
+def test_a_task_without_training_is_a_probe_of_frozen_features(build, tmp_path):
+    weights = tmp_path / 'weights.pth'
+    weights.touch()
+    config = str(ROOT / 'mm_configs' / 'small' / 'knn_vitt_cifar10.py')
+    comparison = build(
+        Arm('random'), Arm('mae', str(weights)), seeds=[3], tasks={'cifar10': config}
+    )
+    (random,), (mae,) = comparison.transfers()
+    assert words(random)[:3] == ['tools/knn.py', '--config', config]
+    assert words(mae)[:2] == ['tools/knn.py', str(weights)]
+    assert 'randomness.seed=3' in words(random), 'else all seeds are one'
+    for stage, row in (random, 'random'), (mae, 'checkpoint'):
+        stage.result.parent.mkdir(parents=True)
+        stage.result.write_text(json.dumps({row: {'k=20': 30.5, 'linear': 41.0}}))
+    assert comparison.scores() == [
+        (arm, 'cifar10', 3, metric, value)
+        for arm in ('random', 'mae')
+        for metric, value in (('k-NN', 30.5), ('linear', 41.0))
+    ]
+
+
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [

@@ -1,0 +1,22 @@
+"""HPM on MAE with ViT-Ti/4 at 32 px on the training images of CIFAR-10.
+
+    CCMIM_DATA=data tools/dist_train.sh mm_configs/small/hpm_vitt_cifar10.py 1
+
+The same data and schedule as ccmim_vitt_cifar10.py; a faster slow network, as
+there are fewer steps.
+"""
+
+_base_ = [
+    '../_base_/models/hpm_vit.py',
+    '../_base_/datasets/cifar10_unlabelled.py',
+    '../_base_/pretraining_cifar10.py',
+    '../_base_/schedules/pretrain_short.py',
+]
+sizes = dict(in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=32, patch_size=4)
+model = dict(
+    backbone=dict(arch='tiny', img_size=32, patch_size=4),
+    predictor=sizes,
+    slow=dict(momentum=0.99),
+    decoder=sizes,
+    reconstruction=dict(patch_size=4),
+)

@@ -1,0 +1,25 @@
+"""SimCLR with ViT-Ti/4 at 32 px on the training images of CIFAR-10.
+
+    CCMIM_DATA=data tools/dist_train.sh mm_configs/small/simclr_vitt_cifar10.py 1
+
+The same data and schedule as ccmim_vitt_cifar10.py, with a narrower
+projection.
+"""
+
+_base_ = [
+    '../_base_/models/simclr_vit.py',
+    '../_base_/datasets/cifar10_unlabelled.py',
+    '../_base_/pretraining_cifar10.py',
+    '../_base_/schedules/pretrain_short.py',
+]
+model = dict(
+    backbone=dict(arch='tiny', img_size=32, patch_size=4),
+    projector=dict(in_dim=192, hidden_dim=512),
+)
+train_dataloader = dict(
+    dataset=dict(
+        transform=[
+            dict(type='TwoViews', transform=_base_.train_dataloader.dataset.transform)
+        ]
+    )
+)
