@@ -32,7 +32,9 @@ def _record(runner):
     return losses
 
 
-@pytest.mark.parametrize('name', ['ccmim_vitb', 'mae_vitb'])
+@pytest.mark.parametrize(
+    'name', ['ccmim_vitb', pytest.param('mae_vitb', marks=pytest.mark.slow)]
+)
 def test_resumed_run_equals_straight_run(config, tmp_path, name):
     """Losses, masks and weights bit for bit: nothing random is a state."""
     cfg = config(name, 'straight', 3)
@@ -53,6 +55,7 @@ def test_resumed_run_equals_straight_run(config, tmp_path, name):
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
+@pytest.mark.slow
 def test_without_step_seeds_resume_differs(config, tmp_path):
     """The control of the test above: it can fail."""
     changes = {'custom_hooks': [], 'default_hooks.checkpoint.interval': 1}
@@ -70,6 +73,7 @@ def test_without_step_seeds_resume_differs(config, tmp_path):
     assert resumed != straight[2:]
 
 
+@pytest.mark.slow
 def test_number_of_workers_does_not_matter(config):
     histories = []
     for workers in (0, 2):

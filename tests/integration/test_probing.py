@@ -41,6 +41,7 @@ def knn(image_folder):
     return dict(train=data, test=data, k=1, batch_size=3)
 
 
+@pytest.mark.slow
 def test_training_is_the_same_to_the_last_bit(train, knn):
     bare, losses = train('bare', None)
     probe = dict(type='ccmim.ProbeHook', interval=1, images=4, knn=knn)

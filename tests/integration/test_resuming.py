@@ -162,6 +162,7 @@ def test_accumulation_stops_at_the_end_of_a_cycle(start, tmp_path):
     assert _same(resumed, straight)
 
 
+@pytest.mark.slow
 def test_the_loop_of_mmengine_does_not(start, monkeypatch):
     """The control: it begins the epoch again, and so the check can fail."""
     straight = start('straight')
@@ -176,6 +177,7 @@ def test_the_loop_of_mmengine_does_not(start, monkeypatch):
     assert resumed.iter == 14
 
 
+@pytest.mark.slow
 def test_without_seeded_steps_the_masks_repeat(start):
     """The control for the seeds: the losses after the resume are others."""
 
@@ -347,6 +349,7 @@ class FillDiskHook(Hook):
             file.write(bytes(free - 200_000))
 
 
+@pytest.mark.slow
 def test_a_really_full_disk(start, tmp_path):
     """A file system of its own, and room for one checkpoint: it stays good."""
     folder = tmp_path / 'small'
@@ -395,6 +398,7 @@ def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path, cap
     assert not list(tmp_path.glob('*.pth'))
 
 
+@pytest.mark.slow
 def test_a_changed_data_set_is_one_line(run_here, image_folder, tmp_path, capsys):
     folder = tmp_path / 'run'
     assert run_here(_words(image_folder, folder, train_cfg__max_epochs=1)) == 0

@@ -82,7 +82,7 @@ def run(tiny_run, tmp_path):
     return run
 
 
-@pytest.mark.parametrize('interval', [1, 3])
+@pytest.mark.parametrize('interval', [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_log_is_that_of_mmengine(run, interval):
     _, ours = run('ours', 'ccmim.DeferredRuntimeInfoHook', interval)
     _, theirs = run('theirs', 'mmengine.RuntimeInfoHook', interval)

@@ -1,5 +1,6 @@
 """Before the first step a run tells each layer's learning rate and its schedule."""
 
+import pytest
 import torch
 from mmengine.config import Config
 
@@ -48,6 +49,7 @@ def test_a_schedule_is_told_stage_by_stage():
     assert describe_schedule(None) == ['Schedule: none, rates stay as they are']
 
 
+@pytest.mark.slow
 def test_a_run_tells_the_rates_that_it_really_starts_from(
     request, image_folder, tmp_path
 ):
