@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-# What tools/test.py and tools/knn.py call a metric -> its name in a table and its
+# What tools/test.py and the k-NN tools call a metric -> its name in a table and its
 # factor to per cent.
 METRICS = {
     'coco/bbox_mAP': ('box AP', 100),
@@ -18,6 +18,7 @@ METRICS = {
     'accuracy/top1': ('top-1', 1),
     'k=20': ('k-NN', 1),
     'linear': ('linear', 1),
+    'patch_mIoU': ('patch k-NN mIoU', 1),
 }
 
 
@@ -94,19 +95,24 @@ def columns(scores: Sequence[Score]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((s.task, s.metric) for s in scores))
 
 
-def markdown(scores: Sequence[Score], arms: Sequence[str]) -> str:
-    """Write the table of means and that of differences to the first arm.
+def markdown(
+    scores: Sequence[Score],
+    arms: Sequence[str],
+    references: Sequence[str] | None = None,
+) -> str:
+    """Write the table of means, and one of differences to each reference.
 
     Args:
         scores: All scores; what is missing is marked 'not run'.
         arms: The rows.
+        references: Some of the arms; the first one when None.
 
     Returns:
         Markdown.
     """
     heads = columns(scores)
     titles = [f'{task}: {metric}' for task, metric in heads]
-    means, leads = [], []
+    means = []
     for arm in arms:
         cells = []
         for task, metric in heads:
@@ -115,16 +121,19 @@ def markdown(scores: Sequence[Score], arms: Sequence[str]) -> str:
             ]
             cells.append(_mean(estimate(values)) if values else 'not run')
         means.append([arm, *cells])
-        found = [difference(scores, arm, arms[0], *head) for head in heads]
-        leads.append([arm, *(_lead(lead) if lead else 'not run' for lead in found)])
     text = 'Mean and standard deviation over seeds (number of runs):\n\n'
-    text += _table(['', *titles], means)
-    if len(arms) > 1:
-        text += (
-            f'\nDifference to {arms[0]}, paired by seed, with the 95 % confidence '
-            "interval of its mean (Student's t):\n\n"
-        )
-        text += _table(['', *titles], leads[1:])
+    text += table(['', *titles], means)
+    for reference in arms[:1] if references is None else references:
+        leads = []
+        for arm in (arm for arm in arms if arm != reference):
+            found = [difference(scores, arm, reference, *head) for head in heads]
+            leads.append([arm, *(_lead(lead) if lead else 'not run' for lead in found)])
+        if leads:
+            text += (
+                f'\nDifference to {reference}, paired by seed, with the 95 % '
+                "confidence interval of its mean (Student's t):\n\n"
+            )
+            text += table(['', *titles], leads)
     return text
 
 
@@ -157,6 +166,7 @@ def _lead(e: Estimate) -> str:
     return f'{e.mean:+.1f} [{e.mean - e.half_width:+.1f}, {e.mean + e.half_width:+.1f}]'
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table in Markdown: a row of titles, and rows of as many cells."""
     lines = [head, ['---'] * len(head), *rows]
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)

@@ -1,0 +1,18 @@
+r"""Segmentation by the nearest patches with a frozen ViT-Ti/16, CamVid.
+
+    CCMIM_DATA=data python tools/patch_knn.py CHECKPOINT \
+        --config mm_configs/small/knn_vitt_camvid.py --random
+
+Whole images of 384 x 288. Nothing is trained.
+"""
+
+_base_ = [
+    '../_base_/models/linear_seg_vit.py',
+    '../_base_/datasets/camvid.py',
+    '../_base_/segmentation.py',
+]
+model = dict(
+    data_preprocessor=dict(size=(288, 384)),
+    backbone=dict(arch='tiny', img_size=(288, 384), pos_embed='sincos'),
+    decode_head=dict(in_channels=192, num_classes=11, norm_cfg=dict(type='BN')),
+)

@@ -1,0 +1,82 @@
+"""tools/patch_knn.py segments by the nearest patches; its mistakes are one line."""
+
+import json
+import re
+import runpy
+import sys
+
+import pytest
+import torch
+
+from ccmim.data.toy_scenes import write_toy_scenes
+
+CONFIG = 'mm_configs/demo/upernet_toy.py'
+pytestmark = pytest.mark.downstream
+
+
+@pytest.fixture
+def patch_knn(request, monkeypatch, capsys, tmp_path):
+    """Make a function that runs the command on a few scenes; what it says."""
+    scenes = write_toy_scenes(tmp_path / 'scenes', 6, 2, num_unlabelled=1)
+    monkeypatch.setenv('CCMIM_TOY', str(scenes))
+    monkeypatch.chdir(request.config.rootpath)
+
+    def patch_knn(*words):
+        words = ['tools/patch_knn.py', *map(str, words)]
+        monkeypatch.setattr(sys, 'argv', words)
+        try:
+            runpy.run_path(words[0], run_name='__main__')
+        except SystemExit as error:
+            return str(error)
+        return capsys.readouterr().out
+
+    return patch_knn
+
+
+def test_patches_are_their_own_neighbours_and_those_of_other_images_are_not(
+    patch_knn, tmp_path
+):
+    prefix = 'val_dataloader.dataset.data_prefix'
+    same = (
+        f'{prefix}.img_path=images/training',
+        f'{prefix}.seg_map_path=annotations/training',
+    )
+    options = ['--config', CONFIG, '--out', tmp_path / 'found.json']
+    text = patch_knn(*options, '--k', 1, '--cfg-options', *same)
+    assert re.search(r'^random +100\.00$', text, re.M), 'each image was known before'
+    text = patch_knn(*options, '--images', 2)
+    found = json.loads((tmp_path / 'found.json').read_text())['random']['patch_mIoU']
+    assert f'{found:.2f}' in text
+    assert 0 < found < 100
+
+
+@pytest.mark.slow
+def test_weights_of_a_file_are_measured(patch_knn, tmp_path):
+    from mmengine.config import Config
+
+    from ccmim.vit import VisionTransformer
+
+    torch.manual_seed(3)
+    backbone = Config.fromfile(CONFIG).model.backbone
+    vit = VisionTransformer(backbone.arch, backbone.img_size)
+    torch.save(dict(state_dict=vit.state_dict()), tmp_path / 'vit.pth')
+    text = patch_knn(
+        tmp_path / 'vit.pth', '--config', CONFIG, '--random', '--images', 3
+    )
+    random, loaded = re.findall(r'^(?:random|checkpoint) +(\S+)$', text, re.M)
+    assert random != loaded
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['no.pth', '--config', CONFIG], 'error: checkpoint no.pth does not exist'),
+        (['--config', 'no.py'], 'error: config no.py does not exist'),
+        (['--config', 'mm_configs/small/mae_vitt.py'], 'segments nothing'),
+        (['--config', CONFIG, '--k', '9999'], 'error: k=9999 must lie in [1, '),
+    ],
+)
+def test_mistakes_are_one_line(patch_knn, words, message):
+    text = patch_knn(*words)
+    assert message in text
+    assert '\n' not in text

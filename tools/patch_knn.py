@@ -1,0 +1,92 @@
+"""Judge weights by segmentation with the nearest patches: nothing is trained.
+
+    python tools/patch_knn.py [CHECKPOINT] --config CONFIG [--k 20] [--random]
+        [--images 500] [--out FILE.json] [--cfg-options KEY=VALUE ...]
+
+CONFIG is any segmentation config: its backbone, training and validation images and
+test pipeline are used. Each patch of the validation images takes the class of those
+training patches that are most alike. Without a checkpoint random weights are measured.
+"""
+
+import argparse
+import sys
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+
+from ccmim.checkpoints import load_backbone
+from ccmim.evaluation import extract_patches, labelled_maps, patch_knn_iou
+from ccmim.training.launch import read_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'checkpoint', nargs='?', help='of a pretraining run, or another ViT file'
+    )
+    parser.add_argument('--config', required=True, help='a segmentation config')
+    parser.add_argument('--k', type=int, default=20, help='neighbours')
+    parser.add_argument(
+        '--images', type=int, default=500, help='training images at most, spread evenly'
+    )
+    parser.add_argument(
+        '--random', action='store_true', help='measure the random initialisation too'
+    )
+    parser.add_argument('--out', help='FILE.json to write the figures to')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
+    )
+    args = parser.parse_args()
+    if min(args.k, args.images) < 1:
+        parser.error('--k and --images must be at least 1')
+    return args
+
+
+def measure(model: Any, cfg: Config, args: argparse.Namespace) -> dict[str, float]:
+    """Compute the mean IoU of patches, in percent, by what it is called."""
+    found = []
+    for split, limit in ('train', args.images), ('val', None):
+        data = cfg[f'{split}_dataloader'].dataset.to_dict()
+        data['pipeline'] = cfg.val_dataloader.dataset.pipeline
+        data = DATASETS.build(data)
+        classes = len(data.metainfo['classes'])
+        maps = labelled_maps(data, model.data_preprocessor, limit)
+        found += extract_patches(model.backbone, maps, classes)
+    iou = patch_knn_iou(*found, classes, args.k)
+    return {'patch_mIoU': iou.nanmean().item()}
+
+
+def main() -> None:
+    """Measure and print a line for each set of weights."""
+    args = parse_args()
+    rows = {}
+    try:
+        cfg = read_config(args.config, options=args.cfg_options)
+        if 'decode_head' not in cfg.get('model', {}):
+            raise ValueError(f'{args.config} segments nothing: give a segmentation one')
+        init_default_scope(cfg.default_scope)
+        torch.manual_seed(cfg.randomness.seed)
+        model = MODELS.build(cfg.model).to(get_device())
+        if args.random or not args.checkpoint:
+            rows['random'] = measure(model, cfg, args)
+        if args.checkpoint:
+            load_backbone(model.backbone, args.checkpoint)
+            rows['checkpoint'] = measure(model, cfg, args)
+    except (ValueError, OSError) as error:
+        sys.exit(f'error: {error}')
+    print(f'mean IoU of patches in percent, {args.k} neighbours')
+    for name, found in rows.items():
+        print(f'{name:<10}  {found["patch_mIoU"]:5.2f}')
+    if args.out:
+        mmengine.dump(rows, args.out)
+
+
+if __name__ == '__main__':
+    main()
