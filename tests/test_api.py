@@ -163,6 +163,10 @@ def test_what_is_no_image_is_refused(tiny, images, message):
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(ValueError, match='did you mean ccmim_vitb'):
         ccmim.get_model('ccmim_vit-b')
+    with pytest.raises(ValueError, match='mask_rcnn_vitb_lvis or mask_rcnn_vitb_coco'):
+        ccmim.get_model('Mask_RCNN_ViTB')
+    with pytest.raises(ValueError, match='did you mean model.mask_ratio'):
+        ccmim.get_model('mae_vitt', mask_ration=0.5)
     with pytest.raises(FileNotFoundError, match='nowhere.py'):
         ccmim.get_model('nowhere.py')
     with pytest.raises(AttributeError):

@@ -55,8 +55,8 @@ def config_file(name: str) -> Path:
         if not Path(name).is_file():
             raise FileNotFoundError(f'config {name} does not exist')
         return Path(name)
-    near = difflib.get_close_matches(name, configs, n=1)
-    meant = f': did you mean {near[0]}?' if near else ''
+    near = difflib.get_close_matches(name.lower(), configs)
+    meant = f': did you mean {" or ".join(near)}?' if near else ''
     raise ValueError(f'no model is called {name!r}{meant} (ccmim.list_models() lists)')
 
 

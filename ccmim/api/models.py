@@ -12,6 +12,7 @@ from torch import nn
 from ccmim.api.catalogue import config_file
 from ccmim.checkpoints import load_backbone, load_file
 from ccmim.checkpoints.layouts import read_weights
+from ccmim.settings import check_arguments
 from ccmim.vit import VisionTransformer
 
 _WEIGHTS = ('.pth', '.pt', '.safetensors')
@@ -39,7 +40,8 @@ def get_model(
 
     Raises:
         FileNotFoundError: If a file does not exist.
-        ValueError: If no model is called so, or the weights do not fit.
+        ValueError: If no model is called so, one has no such option, or the weights do
+            not fit.
     """
     if isinstance(model, str | Path) and str(model).endswith(_WEIGHTS):
         if pretrained is not None:
@@ -65,6 +67,7 @@ def _from_config(model: str | Path | Config, changes: dict[str, Any]) -> nn.Modu
     else:
         cfg = Config.fromfile(config_file(str(model)))
     cfg.merge_from_dict(dict(model=deepcopy(changes)))  # which mmengine empties
+    check_arguments(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'ccmim'):
         return MODELS.build(cfg.model)
 

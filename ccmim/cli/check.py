@@ -32,14 +32,16 @@ def run(args: Namespace) -> int:
             labelled = find_labels(Path(args.data[0]).expanduser())
     if labelled is not None:
         print(f'{labelled.root.name}: {describe(labelled)}')
-        if not isinstance(labelled, Classes):
+        if args.picture or not isinstance(labelled, Classes):
             with TemporaryDirectory() as folder:
                 config = _config_of(labelled, Path(folder))
                 wrong = _check_config(str(config), args)
+    elif args.picture:
+        raise Mistake('--picture draws annotations, and there are none', 'leave it out')
     words = _images_of(labelled) if labelled else [*args.data]
     for option, value in (('--out', args.out), ('--workers', args.workers)):
         words += [option, str(value)] if value else []
-    return max(wrong, run_tool('check_images', words))
+    return max(wrong, run_tool('check_images', words, args.debug))
 
 
 def _images_of(data: Labelled) -> list[str]:
@@ -54,10 +56,12 @@ def _images_of(data: Labelled) -> list[str]:
 
 def _config_of(data: Labelled, folder: Path) -> Path:
     tasks = Tasks(_ANY, folder)
+    if isinstance(data, Classes):
+        return tasks.probe(data, 'check')
     write = tasks.mask_rcnn if isinstance(data, Instances) else tasks.upernet
     return write(data, 'check')
 
 
 def _check_config(config: str, args: Namespace) -> int:
     picture = ['--out', args.picture] if args.picture else []
-    return run_tool('check_dataset', [config, *picture])
+    return run_tool('check_dataset', [config, *picture], args.debug)

@@ -78,7 +78,7 @@ def choose(
     """Choose what is None.
 
     Args:
-        num_images: How many can be used.
+        num_images: How many can be used, at least 2.
         median_side: Median short side of the photos in pixels.
         machine: On what.
         method: Name of the method.
@@ -92,10 +92,8 @@ def choose(
         All of them.
 
     Raises:
-        ValueError: If there are too few images, or a size does not fit.
+        ValueError: If a size does not fit.
     """
-    if num_images < 2:
-        raise ValueError(f'{num_images} image is too few to pretrain on: give hundreds')
     usual_size, usual_side, usual_batch, patch = 'tiny', 128, 64, 16
     if machine.device == 'cuda':
         usual_side = 224

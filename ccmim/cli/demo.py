@@ -20,7 +20,7 @@ def run(args: Namespace) -> int:
     words: list[object] = ['--out', args.out.absolute()]
     words += [] if args.full else ['--fast']
     words += ['--images', args.images.absolute()] if args.images else []
-    code = run_tool('quickstart', words)
+    code = run_tool('quickstart', words, args.debug)
     if not code:
         page = args.out.absolute() / 'report.html'
         print(

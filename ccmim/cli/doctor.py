@@ -7,4 +7,4 @@ from ccmim.cli.tools import run_tool
 
 def run(args: Namespace) -> int:
     """Print the findings; 1 if something that is needed is wrong."""
-    return run_tool('check_env', [])
+    return run_tool('check_env', [], args.debug)

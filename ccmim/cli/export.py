@@ -1,12 +1,12 @@
 """``ccmim export``: pretrained weights for another library."""
 
 from argparse import Namespace
+from importlib.util import find_spec
 from pathlib import Path
 
-from ccmim.checkpoints.layouts import Weights, read_weights, write_weights
 from ccmim.cli.mistakes import Mistake
+from ccmim.cli.tools import run_tool
 
-_TOLERANCE = 1e-4  # largest difference of a feature from PyTorch's
 _ENDINGS = {'hf': '_hf', 'onnx': '.onnx', 'safetensors': '.safetensors'}
 
 
@@ -17,51 +17,24 @@ def run(args: Namespace) -> int:
             '--size is for --to onnx, which fixes the size of the images',
             'leave it out',
         )
-    weights = read_weights(args.checkpoint, num_heads=args.num_heads)
     out = args.out or _default_out(Path(args.checkpoint), args.to)
     if out.exists() and not args.overwrite:
         raise Mistake(
             f'{out} is there already',
             '--overwrite replaces it, --out FILE goes elsewhere',
         )
-    if args.to == 'onnx':
-        return _to_onnx(weights, out, args)
-    written = write_weights(weights, out, args.to, args.overwrite)
-    print(*weights.report, *written, sep='\n')
-    return 0
+    words = [args.checkpoint, out, *['--overwrite'] * args.overwrite]
+    words += ['--num-heads', args.num_heads] if args.num_heads else []
+    if args.to != 'onnx':
+        return run_tool('convert_checkpoint', [*words, '--to', args.to], args.debug)
+    words += ['--size', *args.size] if args.size else []
+    can_compare = find_spec('onnxruntime') is not None
+    code = run_tool('export_onnx', words + ['--check'] * can_compare, args.debug)
+    if not can_compare:
+        print('Not compared with PyTorch: pip install onnxruntime')
+    return code
 
 
 def _default_out(checkpoint: Path, layout: str) -> Path:
     ending = _ENDINGS.get(layout, f'_{layout}.pth')
     return checkpoint.with_name(f'{checkpoint.stem}{ending}')
-
-
-def _to_onnx(weights: Weights, out: Path, args: Namespace) -> int:
-    from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
-    from ccmim.export.onnx import Features
-
-    if out.suffix != '.onnx':
-        raise Mistake(f'{out} is no name for an ONNX graph', 'let --out end in .onnx')
-    features = Features(weights, args.size)
-    try:
-        size = export_onnx(features, out)
-    except MissingLibrary as error:
-        raise Mistake(
-            str(error).partition(':')[0], 'pip install onnx onnxscript onnxruntime'
-        ) from error
-    height, width = features.size
-    print(
-        *weights.report,
-        f'Wrote {out}: {size / 1e6:.1f} MB, images (batch, 3, {height}, {width}) -> '
-        'class_token, feature_map',
-        sep='\n',
-    )
-    try:
-        difference = compare_with_onnx(features, out)
-    except MissingLibrary:
-        print('Not compared with PyTorch: pip install onnxruntime')
-        return 0
-    good = difference <= _TOLERANCE
-    print(f'Largest difference from PyTorch: {difference:.1e} '
-          f'({"at most" if good else "ABOVE"} {_TOLERANCE:.0e})')  # fmt: skip
-    return int(not good)

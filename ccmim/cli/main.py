@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from ccmim.cli.mistakes import Mistake, report
+from ccmim.cli.mistakes import MISTAKE, Mistake, help_of, report
 from ccmim.cli.parsers import make_parser
 
 
@@ -27,9 +27,12 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return import_module(f'ccmim.cli.{args.command}').run(args) or 0
+        code = import_module(f'ccmim.cli.{args.command}').run(args) or 0
     except KeyboardInterrupt:
-        print('\ninterrupted: the same command goes on', file=sys.stderr)
+        print('\nInterrupted. Run it again to go on.', file=sys.stderr)
         return 130
     except Exception as error:
         return report(error, args.command, args.debug)
+    if code == MISTAKE:  # a script of tools/ has said what
+        print(f'  -> {help_of(args.command)}', file=sys.stderr)
+    return code

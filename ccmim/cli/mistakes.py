@@ -47,6 +47,9 @@ def _explain(error: Exception, command: str) -> tuple[str, str]:
         return str(error), error.how
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f'{error.name} is not installed', how_to_install(error.name)
+    if type(error).__name__ == 'MissingLibrary':
+        what, _, how = str(error).rpartition(': ')
+        return what, how
     text = None
     with suppress(ImportError):
         from ccmim.settings.errors import mistake
@@ -54,8 +57,13 @@ def _explain(error: Exception, command: str) -> tuple[str, str]:
         text = mistake(error)
     text = text or f'{type(error).__name__}: {error}'
     if isinstance(error, ValueError | OSError | ImportError):
-        return text, f'what it takes: ccmim {command} --help'
+        return text, help_of(command)
     return text, 'this is no mistake of yours; please report it with what --debug shows'
+
+
+def help_of(command: str) -> str:
+    """Say where it stands what a command takes."""
+    return f'what it takes: ccmim {command} --help'
 
 
 def how_to_install(module: str) -> str:

@@ -101,9 +101,10 @@ def _pretrain(commands: Any) -> Parser:
         '  GPU of 12 to 40 GB   ViT-B/16, 224 px, batch 128\n'
         '  GPU above 40 GB      ViT-B/16, 224 px, batch 256\n'
         '  photos below 64 px   ViT-Ti/4, 32 px\n\n'
+        'A run that was interrupted goes on when the same command is given again.\n\n'
         'examples:\n  ccmim pretrain photos\n'
         '  ccmim pretrain photos more/*.tar --method mae --epochs 20 --out runs/mae\n'
-        '  ccmim pretrain photos --resume',
+        '  ccmim pretrain photos --dry-run',
     )
     parser.add_argument('data', nargs='+', metavar='DATA', help='images, see above')
     parser.add_argument(
@@ -121,7 +122,9 @@ def _pretrain(commands: Any) -> Parser:
     )  # fmt: skip
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
-        '--resume', action='store_true', help='go on with the run in DIR'
+        '--resume',
+        action='store_true',
+        help='go on with the run in DIR, as it was begun',
     )
     again.add_argument('--overwrite', action='store_true', help='start again in DIR')
     parser.add_argument(

@@ -3,45 +3,46 @@
 import os
 import re
 import shlex
-import sys
 from argparse import Namespace
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 
+from ccmim.api.catalogue import home
 from ccmim.checkpoints.layouts import read_weights, write_weights
+from ccmim.cli.begun import CHOSEN, RECIPE, absolute, asked, is_begun
 from ccmim.cli.calm import no_messages, short_messages
 from ccmim.cli.choose import Machine, Settings, choose, this_machine
 from ccmim.cli.estimate import Estimate, measure
 from ccmim.cli.found import Found, look
-from ccmim.cli.mistakes import MISTAKE, Mistake
-from ccmim.cli.options import parse_options
+from ccmim.cli.mistakes import Mistake
+from ccmim.cli.parsers import Parser
 from ccmim.cli.recipe import make_recipe
 from ccmim.cli.tools import run_tool
 from ccmim.data.bad_files import write_bad_files
 from ccmim.report.html import write_report
 from ccmim.settings import check_arguments, check_options, check_sizes, check_values
+from ccmim.settings.option_action import OptionAction
 from ccmim.settings.work_dir import files_of_a_run
 
-_CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
-_NAME, _LEFT_OUT = 'recipe.py', 'left_out.txt'
+_LEFT_OUT = 'left_out.txt'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
+_TAKES = 'give a folder of photos, a list of paths (.txt) or tar shards (.tar)'
 _BAD_SHARE = 0.01  # of which a run would stop
 
 
 def run(args: Namespace) -> int:
     """Pretrain; the exit code of the training."""
     out = (args.out or default_out(args.data[0], args.method)).absolute()
-    words = ['--work-dir', out]
-    if args.resume:
-        config = _recipe_of(out, args)
+    config, words = out / RECIPE, ['--work-dir', out]
+    if is_begun(args, out):
+        print(f'Going on with the run in {_short(out)}')
         words += ['--resume']
-        if args.cfg_options:
+        if args.resume and args.cfg_options:
             words += ['--cfg-options', *args.cfg_options]
     else:
-        _refuse_a_run(out, args.overwrite and not args.dry_run)
-        config = _prepare(args, out)
+        _prepare(args, out)
         words += ['--overwrite'] if args.overwrite else []
     if args.dry_run:
         print(
@@ -49,17 +50,15 @@ def run(args: Namespace) -> int:
         )
         return 0
     print(
-        f'By hand      {_shell("python tools/train.py", config, *words)}\n', flush=True
+        f'By hand      {_shell("python", home() / "tools/train.py", config, *words)}\n',
+        flush=True,
     )
     with short_messages():
         code = run_tool('train', [config, *words, *['--debug'] * args.debug])
     last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
-    if code == MISTAKE:
-        print('  -> what it takes: ccmim pretrain --help', file=sys.stderr)
     if code or not last.exists():
         if files_of_a_run(out):
-            print(f'To go on: {_shell("ccmim pretrain", *args.data)} '
-                  f'{_shell("--out", out)} --resume')  # fmt: skip
+            print('To go on, give this ccmim command again.')
         return code
     _finish(out, last)
     return 0
@@ -77,56 +76,49 @@ def default_out(data: str, method: str) -> Path:
     return Path('work_dirs') / f'{re.sub(r"[^A-Za-z0-9._-]+", "_", name)}_{method}'
 
 
-def _recipe_of(out: Path, args: Namespace) -> Path:
-    config = out / _NAME
-    if not config.is_file():
-        raise Mistake(
-            f'there is no run to go on with in {out}',
-            'give its folder with --out, or leave out --resume to begin one',
-        )
-    if given := [name for name in _CHOSEN if getattr(args, name) is not None]:
-        raise Mistake(
-            f'--{given[0].replace("_", "-")} cannot change a run that has begun',
-            'leave it out with --resume, or begin another run with another --out',
-        )
-    return config
-
-
-def _refuse_a_run(out: Path, overwrite: bool) -> None:
-    files = files_of_a_run(out)
-    if files and not overwrite:
-        raise Mistake(
-            f'{out} holds a run ({files[0].name})',
-            '--resume goes on, --overwrite begins again, --out DIR goes elsewhere',
-        )
-
-
-def _prepare(args: Namespace, out: Path) -> Path:
+def _prepare(args: Namespace, out: Path) -> None:
     """Write the config of what was asked for, and say what it will do."""
-    data = [os.path.abspath(os.path.expanduser(item)) for item in args.data]
+    data = [absolute(item) for item in args.data]
     print(f'Looking at   {", ".join(args.data)}', flush=True)
-    found = look(data)
+    found = _look(data)
     print(*found.lines(), sep='\n', flush=True)
     if not any('dataset.exclude=' in word for word in args.cfg_options):
         _refuse_damage(found, args.data)
     machine = this_machine()
-    given = {name: getattr(args, name) for name in _CHOSEN}
+    given = {name: getattr(args, name) for name in CHOSEN}
     settings = choose(found.num_good, found.median_side, machine, args.method, **given)
     exclude = out / _LEFT_OUT if found.bad and found.looked_at_all else None
-    config = out / _NAME
+    cfg = make_recipe(settings, data, exclude)
+    _change(cfg, args.cfg_options)
+    _make_folder(out)
+    if exclude:
+        write_bad_files(exclude, found.bad)
+    _say(cfg, settings, machine, _measure(cfg, machine), found)
+    cfg.asked = asked(args)
+    cfg.dump(out / RECIPE)
+
+
+def _look(data: list[str]) -> Found:
+    try:
+        found = look(data)
+    except (ValueError, OSError) as error:
+        raise Mistake(str(error), _TAKES) from error
+    if found.num_good < 2:
+        raise Mistake(
+            f'{found.num_good} of {found.total:,} images can be used',
+            f'hundreds are wanted, thousands are better; {_TAKES}',
+        )
+    return found
+
+
+def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if exclude:
-            write_bad_files(exclude, found.bad)
-        cfg = make_recipe(settings, data, exclude)
-        _change(cfg, args.cfg_options)
-        cfg.dump(config)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        os.utime(out)
+    except OSError as error:
         raise Mistake(
             f'cannot write to {out}: {error.strerror}', 'give another folder with --out'
         ) from error
-    _say(cfg, settings, machine, _measure(cfg, machine, config), found)
-    return config
 
 
 def _refuse_damage(found: Found, data: list[str]) -> None:
@@ -141,14 +133,18 @@ def _refuse_damage(found: Found, data: list[str]) -> None:
 
 
 def _change(cfg: Config, words: list[str]) -> None:
-    options = parse_options(words)
+    parser = Parser('ccmim pretrain', add_help=False)
+    parser.add_argument(
+        'options', nargs='*', action=OptionAction, metavar='--cfg-options'
+    )
+    options = parser.parse_args(words).options or {}
     check_options(cfg, options)
     cfg.merge_from_dict(options)
     for check in (check_arguments, check_values, check_sizes):
         check(cfg)
 
 
-def _measure(cfg: Config, machine: Machine, config: Path) -> Estimate:
+def _measure(cfg: Config, machine: Machine) -> Estimate:
     """Time some steps, with half the batch where the GPU is too small for it."""
     while True:
         try:
@@ -160,7 +156,6 @@ def _measure(cfg: Config, machine: Machine, config: Path) -> Estimate:
         torch.cuda.empty_cache()
         print(f'Batch        {batch} does not fit the GPU, taking {batch // 2}')
         cfg.train_dataloader.batch_size = batch // 2
-        cfg.dump(config)
 
 
 def _say(
@@ -175,7 +170,7 @@ def _say(
         f'Machine      {machine.name}, {machine.gigabytes:.0f} GB memory, '
         f'{machine.cores} cores',
         f'Settings     {settings.method}, {vit}, batch {batch}, {settings.workers} '
-        'loader processes',
+        f'loader process{"es" * (settings.workers > 1)}',
         f'             {epochs} epochs = {steps:,} steps',
         f'Estimate     about {_duration(seconds)}: {cost.step:.2g} s a step, '
         f'{1000 * cost.image:.0f} ms to load an image',

@@ -71,6 +71,7 @@ class Tasks:
                 keep = _keep(loader, data.test is not None)
                 most = _FAST_LABELLED if self._fast else None
                 list_classes(folder, Path(dataset.data), keep, most)
+        cfg.test_dataloader = cfg.val_dataloader
         return self._write(cfg, name)
 
     def mask_rcnn(self, data: Instances, name: str) -> Path:

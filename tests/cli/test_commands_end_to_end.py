@@ -1,6 +1,7 @@
 """The commands as a new user runs them, on a handful of photos."""
 
 import json
+import signal
 import subprocess
 import sys
 import zipfile
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import ParamSchedulerHook
 
 import ccmim as library
+from ccmim.cli import demo
 from ccmim.vit import VisionTransformer
 
 FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
@@ -37,8 +40,18 @@ def test_from_photos_to_a_backbone_and_a_report(ccmim, image_folder, tmp_path):
     assert all(v.equal(run.state_dict()[k]) for k, v in backbone.state_dict().items())
     assert '<html' in (out / 'report.html').read_text()
 
+    code, said, _ = ccmim('report', out, '--out', tmp_path / 'page.html')
+    assert code == 0
+    assert said.startswith('1 runs, ')
+    assert '<html' in (tmp_path / 'page.html').read_text()
+
+    begun = ['pretrain', image_folder, '--out', out, *FEW, *options]
+    code, said, _ = ccmim(*begun)
+    assert code == 0
+    assert 'already finished (1 of 1 epochs)' in said
     code, _, error = ccmim('pretrain', image_folder, '--out', out)
     assert code == 2
+    assert f'of another command (ccmim pretrain {image_folder} ' in error
     assert '--resume goes on' in error
     code, _, error = ccmim('pretrain', image_folder, '--out', out, '--resume', *FEW)
     assert code == 2
@@ -46,6 +59,29 @@ def test_from_photos_to_a_backbone_and_a_report(ccmim, image_folder, tmp_path):
     code, said, _ = ccmim('pretrain', image_folder, '--out', out, '--resume')
     assert code == 0
     assert 'already finished (1 of 1 epochs)' in said
+
+
+@pytest.mark.slow
+def test_the_same_command_goes_on_after_ctrl_c(
+    ccmim, image_folder, tmp_path, monkeypatch
+):
+    """From the step that it had reached, without another word."""
+    words = ['pretrain', image_folder, '--out', tmp_path / 'run', *FEW]
+
+    def press(hook, runner, *args, **kwargs):
+        if runner.iter == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ParamSchedulerHook, 'after_train_iter', press)
+        code, said, _ = ccmim(*words)
+    assert code == 130
+    assert 'give this ccmim command again' in said
+    assert (tmp_path / 'run' / 'epoch_0_iter_1.pth').is_file()
+    code, said, error = ccmim(*words)
+    assert code == 0, error
+    assert 'epoch_0_iter_1.pth, which is complete' in said
+    assert 'Done.' in said
 
 
 @pytest.fixture
@@ -71,6 +107,30 @@ def test_a_checkpoint_of_a_run_is_exported(ccmim, checkpoint, layout):
     code, _, error = ccmim('export', checkpoint, '--to', layout)
     assert code == 2
     assert '--overwrite replaces it' in error
+    assert ccmim('export', checkpoint, '--to', layout, '--overwrite')[0] == 0
+
+
+def test_the_demo_is_the_quickstart(ccmim, tmp_path, monkeypatch):
+    """The fast one, unless it is asked for in full; its report is told."""
+    pytest.importorskip('mmdet')
+    told = []
+    monkeypatch.setattr(demo, 'run_tool', lambda *words: told.append(words) or 0)
+    code, said, _ = ccmim('demo', '--out', tmp_path)
+    assert code == 0
+    assert f'Open {tmp_path}/report.html' in said
+    assert ccmim('demo', '--full', '--images', tmp_path, '--out', tmp_path)[0] == 0
+    assert told == [
+        ('quickstart', ['--out', tmp_path, '--fast'], False),
+        ('quickstart', ['--out', tmp_path, '--images', tmp_path], False),
+    ]
+
+
+@pytest.mark.slow
+def test_the_doctor_looks_at_everything(ccmim):
+    code, said, _ = ccmim('doctor')
+    assert code == int('everything that is needed works' not in said)
+    assert '  python  ' in said
+    assert ' torch ' in said
 
 
 def test_check_finds_a_damaged_photo(ccmim, class_folders, tmp_path):

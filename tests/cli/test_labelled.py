@@ -25,6 +25,7 @@ def test_class_folders_are_split_by_every_fifth_image(class_folders, tmp_path):
         open_labels(cfg[f'{split}_dataloader'].dataset.data, None, ['big cat', 'dog'])
         for split in ('train', 'val')
     )
+    assert cfg.test_dataloader == cfg.val_dataloader, 'no other data are looked for'
     assert (len(train.paths()), len(test.paths())) == (16, 4)
     assert not {*train.paths()} & {*test.paths()}
     labels = [test.of(path) for path in test.paths()]

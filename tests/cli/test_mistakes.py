@@ -18,23 +18,31 @@ COMMANDS = ('demo', 'pretrain', 'transfer', 'export', 'check', 'doctor', 'report
         (['pretrain', 'x', '--method', 'maee'], 'maee', 'did you mean mae?'),
         (['pretrain', 'x', '--epochs', '0'], 'at least 1', 'ccmim pretrain --help'),
         (['pretrain', 'x', '--epoch', 'few'], "'few' must be a whole number", 'help'),
-        (['pretrain', 'nowhere'], 'No such folder', 'ccmim pretrain --help'),
+        (['pretrain', 'nowhere'], 'No such folder', 'give a folder of photos'),
         (['pretrain', 'nowhere', '--resume'], 'no run to go on with', 'leave out'),
         (['pretrain', 'photos', '--image-size', '100'], 'multiple of 16', 'help'),
-        (['pretrain', 'photos', '--cfg-options', 'lr'], 'KEY=VALUE', 'write KEY=VALUE'),
+        (['pretrain', 'photos', '--cfg-options', 'lr'], 'form KEY=VALUE', 'help'),
         (
             ['pretrain', 'photos', '--cfg-options', 'train_cfg.max_epoch=3'],
             'did you mean train_cfg.max_epochs',
             'help',
         ),
         (['pretrain', 'photos', '--out', 'file/x'], 'cannot write', 'with --out'),
-        (['pretrain', 'empty'], 'No images in', 'help'),
+        (['pretrain', 'empty'], 'No images in', 'give a folder of photos'),
+        (['pretrain', 'cut.jpg'], '0 of 1 images', 'hundreds are wanted'),
         (['transfer', 'x.pth'], 'required: --data', 'ccmim transfer --help'),
         (['transfer', 'x.pth', '--data', 'photos'], 'x.pth does not exist', 'help'),
         (['export', 'x.pth', '--to', 'tim'], "'tim' is unknown", 'did you mean timm?'),
         (['export', 'x.pth', '--to', 'timm'], 'x.pth does not exist', 'help'),
         (['export', 'file', '--to', 'timm', '--size', '2', '2'], '--size', 'leave it'),
         (['check', 'nowhere'], 'No such folder', 'ccmim check --help'),
+        (
+            ['check', 'photos/part0', '--picture', 'x.png'],
+            'there are none',
+            'leave it out',
+        ),
+        (['check', 'a.py'], 'a.py does not exist', 'ccmim check --help'),
+        (['check', 'photos', '--out', 'no/x'], 'cannot write to no', 'check --help'),
         (['check', 'a.py', 'photos'], 'checked alone', 'ccmim check a.py'),
         (['demo', '--images', 'nowhere'], 'no photos nowhere', '--images'),
         (['report', 'nowhere'], 'nowhere', 'ccmim report --help'),
@@ -45,7 +53,8 @@ def test_two_lines_and_code_2(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'empty').mkdir()
-    (tmp_path / 'file').touch()
+    for name in ('file', 'cut.jpg'):
+        (tmp_path / name).touch()
     code, _, said = ccmim(*words)
     assert code == 2
     error, remedy = said.strip().splitlines()[-2:]
