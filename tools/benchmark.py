@@ -2,10 +2,13 @@
 """Measure training speed and memory, beside published code if it is there.
 
     python tools/benchmark.py --sizes s b --precisions fp32 bf16 --out DIR
+    python tools/benchmark.py --methods ccmim --options score3 cached masks2
     python tools/benchmark.py --levels trainer files --images FOLDER
     git clone https://github.com/Sherrylone/ccMIM PEERS/ccMIM
     git clone https://github.com/facebookresearch/mae PEERS/mae
-    python tools/benchmark.py --peers PEERS
+    git clone https://github.com/Haochen-Wang409/HPM PEERS/HPM
+    git clone https://github.com/open-mmlab/mmpretrain PEERS/mmpretrain
+    python tools/benchmark.py --methods ccmim mae hpm --peers PEERS
 
 Exit code: 0, or 1 if published code does not compute what ours does, or 2 if the
 command line asks for what cannot be.
@@ -18,18 +21,21 @@ from pathlib import Path
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
-from ccmim.benchmark.plan import LEVELS, METHODS, OPTIONS, PRECISIONS, SIZES, Plan
+from ccmim.benchmark.options import OPTIONS
+from ccmim.benchmark.peers import PEERS
+from ccmim.benchmark.plan import LEVELS, METHODS, PRECISIONS, SIZES, Plan
 from ccmim.benchmark.run import run
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.split('\n')[0],
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         usage='%(prog)s [options]; see --help',
     )
     add = parser.add_argument
-    add('--methods', nargs='+', choices=METHODS, default=METHODS)
+    add('--methods', nargs='+', choices=METHODS, default=METHODS[:2])
     add('--sizes', nargs='+', choices=SIZES, default=['b'])
     add('--precisions', nargs='+', choices=PRECISIONS, help='all of the device')
     add('--batch-sizes', nargs='+', type=int, help='256 on a GPU, 8 on a CPU')
@@ -38,8 +44,8 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         choices=OPTIONS,
         default=[],
-        help='further rows: ccMIM scored from the first three blocks (score3), '
-        "with CrossMAE's decoder on a quarter of the masked patches (cross)",
+        help='further rows, cheaper and of another result: ccMIM '
+        + '; '.join(f'{text} ({name})' for name, text in OPTIONS.items()),
     )
     add(
         '--levels',
@@ -50,9 +56,10 @@ def parse_args() -> argparse.Namespace:
     )
     add('--images', metavar='DIR', help='image folder for --levels files')
     add('--workers', type=int, help="processes of the data loader; the config's")
-    add('--peers', type=Path, metavar='DIR', help='folder of clones ccMIM and mae')
+    peers = ', '.join(peer.folder for peer in PEERS)
+    add('--peers', type=Path, metavar='DIR', help=f'folder of clones: {peers}')
     add('--rounds', type=int, default=5, help='of all rows in turn')
-    add('--steps', type=int, help='of a row in a round; 20 on a GPU, 3 on a CPU')
+    add('--steps', type=int, help='of a row in a round; 21 on a GPU, 3 on a CPU')
     add('--warmup', type=int, help='steps of a row before; 10 on a GPU, 1 on a CPU')
     add('--aa', action='store_true', help='measure the reference twice: the noise')
     add('--out', type=Path, metavar='DIR', help='for benchmark.csv and benchmark.json')

@@ -3,10 +3,10 @@
 import torch
 
 from ccmim.benchmark.inputs import noise_batches
-from ccmim.benchmark.ours import OurMethod, total_loss
+from ccmim.benchmark.ours import OurMethod
 from ccmim.benchmark.published import Code, build_network
 from ccmim.benchmark.shims import running
-from ccmim.checkpoints import to_ccmim
+from ccmim.masking import TokenSplit
 
 LOSS_LIMIT, GRADIENT_LIMIT = 1e-12, 1e-10
 _SMALL = {
@@ -26,7 +26,7 @@ _SMALL = {
 def compare(code: Code) -> tuple[float, float]:
     """Compute a loss and its gradients by both codes, small and in float64, on the CPU.
 
-    Both get the same weights, images and noise.
+    Both get the same weights, images and noise; HPM's the same mask.
 
     Args:
         code: The peer.
@@ -40,27 +40,29 @@ def compare(code: Code) -> tuple[float, float]:
     ours = OurMethod(method, 's', {**_SMALL, **width}, torch.device('cpu'))
     theirs = build_network(code, ours.cfg.model).double().train()
     ours.model.double()
-    state = ours.model.state_dict()
-    names = dict(zip(theirs.state_dict(), to_ccmim(theirs.state_dict()), strict=True))
-    theirs.load_state_dict({name: state[our] for name, our in names.items()})
+    state, names = ours.model.state_dict(), code.peer.rename(theirs.state_dict())
+    theirs.load_state_dict({n: state[our] for n, our in names.items()}, strict=False)
 
     images = ours.normalise(noise_batches(6, 64, ours.device, count=1)[0]).double()
+    drawn: list[TokenSplit] = []
+    ours.model.sampler.register_forward_hook(lambda *seen: drawn.append(seen[-1]))
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         torch.manual_seed(1)
-        our_loss = total_loss(ours.model(images, mode='loss'))
+        losses = ours.model(images, mode='loss')
         torch.manual_seed(1)
         with running('cpu'):
-            their_loss = code.peer.loss(theirs, images)
+            their_loss = code.peer.loss(theirs, images, drawn[0])
     finally:
         torch.set_default_dtype(before)
+    our_loss = sum(v for name, v in losses.items() if code.peer.compared in name)
     our_loss.backward()
     their_loss.backward()
     our_parameters = dict(ours.model.named_parameters())
     worst = 0.0
     for name, parameter in theirs.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and name in names:
             expected = parameter.grad
             error = (our_parameters[names[name]].grad - expected).norm()
             worst = max(worst, (error / expected.norm().clamp(min=1e-30)).item())
@@ -71,7 +73,10 @@ def check(code: Code) -> tuple[bool, str]:
     """Compare, and say whether the peer may be timed, and the line to print."""
     loss, gradient = compare(code)
     equal = loss < LOSS_LIMIT and gradient < GRADIENT_LIMIT
-    verdict = 'computes the same' if equal else 'DOES NOT compute the same: not timed'
+    part = '' if code.peer.compared == 'loss' else f' {code.peer.compared}'
+    verdict = (
+        f'computes the same{part}' if equal else 'DOES NOT compute the same: not timed'
+    )
     return equal, (
         f'{code.peer.folder}: {verdict} (float64: losses differ by {loss:.1e}, '
         f'gradients by {gradient:.1e})'

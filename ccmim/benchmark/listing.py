@@ -57,6 +57,7 @@ def _rows_of_memory(
     rows += [
         method.row(level, precision, batch_size, feed)
         for method in published
+        if level == 'step' or method.code.engine
         for precision in theirs
     ]
     yield from rows

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from ccmim.benchmark.flops import FLOPS
 from ccmim.benchmark.inputs import Feed
+from ccmim.benchmark.options import apply_option, before_step
 from ccmim.benchmark.precision import DTYPES, autocast, matmul_precision
 from ccmim.benchmark.rows import Contender, Label, training_state
+from ccmim.methods import GrowingImages
 from ccmim.registry import MODELS
 from ccmim.training.launch import read_config
 
@@ -28,8 +30,7 @@ def method_config(
     """Read the pretraining config of a method at a size.
 
     Args:
-        method: 'ccmim' or 'mae', with ' score3' for scores from the first three blocks,
-            with ' cross' for CrossMAE's decoder on a quarter of the masked patches.
+        method: 'ccmim', 'mae', 'hpm', or 'ccmim' with one of ``OPTIONS`` behind it.
         size: 's', 'b', 'l' or 'h'.
         options: Changes by dotted key.
 
@@ -37,16 +38,16 @@ def method_config(
         The config, for steps that each update the weights.
     """
     cfg = read_config(str(CONFIGS / f'ccmim_vit{size}.py'))
-    if method == 'mae':
-        shape, cfg = cfg.model, read_config(str(CONFIGS / 'mae_vitb.py'))
+    if method in ('mae', 'hpm'):
+        shape, cfg = cfg.model, read_config(str(CONFIGS / f'{method}_vitb.py'))
         for part in ('backbone', 'decoder', 'reconstruction'):
             cfg.model[part] = shape[part]
-    if method.endswith(' score3'):
-        cfg.model.scorer.blocks = 3
-    if method.endswith(' cross'):
-        cfg.model.decoder.type = 'CrossDecoder'
-        cfg.model.decoded_share = 0.25
     cfg.merge_from_dict(dict(options or {}))
+    if method == 'hpm':
+        decoder = cfg.model.decoder
+        cfg.model.predictor.update({k: v for k, v in decoder.items() if k != 'type'})
+    if ' ' in method:
+        apply_option(cfg, method.split()[1])
     cfg.optim_wrapper.accumulative_counts = 1
     cfg.optim_wrapper.optimizer.lr = _LEARNING_RATE
     return cfg
@@ -93,6 +94,7 @@ class OurMethod:
         """Describe one row; see ``Label`` for the arguments."""
 
         def loss(images: Tensor) -> Tensor:
+            before_step(self.model, -1, len(images))
             with autocast(precision, self.device.type):
                 return total_loss(self.model(self.normalise(images), mode='loss'))
 
@@ -110,7 +112,8 @@ class OurMethod:
     def _train_bare(self, batches: Iterator[Tensor], precision: str) -> None:
         optimizer = self.wrapper(precision).optimizer
         with matmul_precision(precision):
-            for images in batches:
+            for step, images in enumerate(batches):
+                before_step(self.model, step, len(images))
                 with autocast(precision, self.device.type):
                     losses = self.model(self.normalise(images), mode='loss')
                 total_loss(losses).backward()
@@ -120,14 +123,18 @@ class OurMethod:
     def _train(self, batches: Iterator[Any], precision: str) -> None:
         wrapper = self.wrapper(precision)
         with matmul_precision(precision):
-            for batch in batches:
+            for step, batch in enumerate(batches):
                 data = dict(inputs=batch) if isinstance(batch, Tensor) else batch
+                before_step(self.model, step, len(data['inputs']))
                 self.model.train_step(data, wrapper)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Normalise uint8 images (B, 3, H, W) on their device, in float32."""
+        """Normalise uint8 images (B, 3, H, W) as a step does, in float32."""
         preprocessor = self.model.data_preprocessor
-        return (images.float() - preprocessor.mean) / preprocessor.std
+        images = (images.float() - preprocessor.mean) / preprocessor.std
+        if isinstance(preprocessor, GrowingImages):
+            return preprocessor.resize(images)
+        return images
 
     def _state(self, precision: str) -> Iterator[Tensor]:
         return training_state(self.model, self.wrapper(precision).optimizer)
@@ -143,4 +150,4 @@ def _shape(cfg: Config) -> tuple[Any, ...]:
     backbone = {
         key: model.backbone.get(key) for key in ('arch', 'img_size', 'patch_size')
     }
-    return backbone, model.decoder, model.scorer, model.get('mask_ratio')
+    return backbone, model.decoder, model.get('scorer'), model.get('mask_ratio')

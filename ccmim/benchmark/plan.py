@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
-METHODS, SIZES = ('ccmim', 'mae'), ('s', 'b', 'l', 'h')
-PRECISIONS, OPTIONS = ('fp32', 'tf32', 'bf16'), ('score3', 'cross')
+from ccmim.benchmark.options import NUM_SIZES
+
+METHODS, SIZES = ('ccmim', 'mae', 'hpm'), ('s', 'b', 'l', 'h')
+PRECISIONS = ('fp32', 'tf32', 'bf16')
 LEVELS = ('step', 'trainer', 'files')
 
 
@@ -21,13 +23,13 @@ class Plan:
         sizes: Of ``SIZES``.
         precisions: Of ``PRECISIONS``; all that the device has when None.
         batch_sizes: Images a step; 256 on a GPU, 8 on a CPU when None.
-        options: Of ``OPTIONS``, each a further row of ccMIM.
+        options: Of ``options.OPTIONS``, each a further row of ccMIM.
         levels: Of ``LEVELS``.
         images: Image folder that the level 'files' reads.
         workers: Processes of the data loader.
         peers: Folder of clones.
         rounds: Rounds.
-        steps: Steps of a row in a round; 20 on a GPU, 3 on a CPU when None.
+        steps: Steps of a row in a round; 21 on a GPU, 3 on a CPU when None.
         warmup: Steps of a row before the rounds; 10 on a GPU, 1 on a CPU when None.
         aa: Whether the first reference is measured twice.
         out: Folder to write to.
@@ -37,7 +39,7 @@ class Plan:
         ValueError: If something is out of range or does not fit together.
     """
 
-    methods: Sequence[str] = METHODS
+    methods: Sequence[str] = METHODS[:2]
     sizes: Sequence[str] = ('b',)
     precisions: Sequence[str] | None = None
     batch_sizes: Sequence[int] | None = None
@@ -62,11 +64,16 @@ class Plan:
             self.precisions = PRECISIONS if on_cuda else ('fp32', 'bf16')
         if self.batch_sizes is None:
             self.batch_sizes = (256,) if on_cuda else (8,)
-        self.steps = (20 if on_cuda else 3) if self.steps is None else self.steps
+        self.steps = (21 if on_cuda else 3) if self.steps is None else self.steps
         self.warmup = (10 if on_cuda else 1) if self.warmup is None else self.warmup
         for name in ('rounds', 'steps', 'warmup'):
             if getattr(self, name) < 1:
                 raise ValueError(f'--{name} must be at least 1')
+        if 'progressive' in self.options and self.steps % NUM_SIZES:
+            raise ValueError(
+                f'--steps must be a multiple of {NUM_SIZES} with the option '
+                'progressive, which has as many sizes'
+            )
         if self.workers is not None and self.workers < 0:
             raise ValueError('--workers must be at least 0')
         if min(self.batch_sizes) < 2:

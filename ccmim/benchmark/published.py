@@ -1,15 +1,10 @@
-"""Published code that the user has cloned, as rows. It is run, and nothing is copied.
-
-``DIR/ccMIM`` from https://github.com/Sherrylone/ccMIM and ``DIR/mae`` from
-https://github.com/facebookresearch/mae.
-"""
+"""Published code that the user has cloned, as rows; see ``peers.py``."""
 
 import contextlib
 import importlib
 import io
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -21,42 +16,10 @@ from torch import Tensor, nn
 from ccmim.benchmark.flops import FLOPS
 from ccmim.benchmark.inputs import Feed
 from ccmim.benchmark.ours import OurMethod
+from ccmim.benchmark.peers import Peer
 from ccmim.benchmark.precision import autocast, matmul_precision
 from ccmim.benchmark.rows import Contender, Label, training_state
 from ccmim.benchmark.shims import importing, running
-from ccmim.vit.archs import resolve_arch
-
-
-class Peer(NamedTuple):
-    """A clone and what it computes.
-
-    Attributes:
-        folder: Its name as ``git clone`` gives it.
-        method: Our method that computes the same.
-        network: Module and class of the network.
-        extra: Arguments of the class beyond MAE's.
-    """
-
-    folder: str
-    method: str
-    network: tuple[str, str]
-    extra: dict[str, Any]
-
-    def loss(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Compute the loss that the clone trains, of normalised images."""
-        first, second, *_ = model(images, mask_ratio=0.75)
-        return first if self.method == 'mae' else second + 0.1 * first
-
-
-PEERS = (
-    Peer(
-        'ccMIM',
-        'ccmim',
-        ('models_ccmim', 'AttnMaskedAutoencoderViT'),
-        dict(args=SimpleNamespace(random=False, contrastive=True)),
-    ),
-    Peer('mae', 'mae', ('models_mae', 'MaskedAutoencoderViT'), {}),
-)
 
 
 class Code(NamedTuple):
@@ -65,7 +28,7 @@ class Code(NamedTuple):
     peer: Peer
     folder: Path
     models: ModuleType
-    engine: ModuleType
+    engine: ModuleType | None
 
 
 def import_code(peer: Peer, folder: Path) -> Code:
@@ -77,26 +40,15 @@ def import_code(peer: Peer, folder: Path) -> Code:
     folder = folder.resolve()
     with importing(folder), warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        models = importlib.import_module(peer.network[0])
-        engine = importlib.import_module('engine_pretrain')
+        models = importlib.import_module(peer.module)
+        engine = importlib.import_module(peer.engine) if peer.engine else None
     return Code(peer, folder, models, engine)
 
 
 def build_network(code: Code, cfg: ConfigDict) -> nn.Module:
     """Build a peer's network in the shape of our method's config, on the CPU."""
-    arch, decoder = resolve_arch(cfg.backbone.arch), cfg.decoder
     with running('cpu'):
-        return getattr(code.models, code.peer.network[1])(
-            img_size=cfg.backbone.img_size,
-            patch_size=cfg.backbone.get('patch_size', 16),
-            **arch,
-            decoder_embed_dim=decoder.embed_dim,
-            decoder_depth=decoder.depth,
-            decoder_num_heads=decoder.num_heads,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            norm_pix_loss=True,
-            **code.peer.extra,
-        )
+        return code.peer.build(code.models, cfg)
 
 
 class PublishedMethod:
@@ -144,7 +96,7 @@ class PublishedMethod:
 
         size, method = self.ours.size, self.code.peer.method
         return Contender(
-            Label(level, size, batch_size, 'published', method, precision),
+            Label(level, size, batch_size, self.code.peer.code, method, precision),
             train,
             feed,
             loss if level == 'step' else None,

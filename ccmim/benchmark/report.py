@@ -19,12 +19,13 @@ _HEADINGS = dict(
     ratio='times',
     ratio_iqr='IQR',
     cpu_ratio='by CPU',
+    exact_ratio='to exact',
     saved_mb_per_image='saved MB/img',
     peak_mb='peak MB',
     peak_percent='% of peak',
 )
 _WORDS = ('level', 'size', 'code', 'method', 'precision')
-_DIGITS = dict(ratio=2, ratio_iqr=2, cpu_ratio=2)
+_DIGITS = dict(ratio=2, ratio_iqr=2, cpu_ratio=2, exact_ratio=2)
 
 
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:

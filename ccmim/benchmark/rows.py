@@ -17,7 +17,7 @@ class Label(NamedTuple):
             (those, fed from image files).
         size: Letter of the Vision Transformer.
         batch_size: Images a step.
-        code: 'ours', 'published', 'ours A/A' or 'published A/A'.
+        code: 'ours', 'published' (the authors'), 'mmpretrain'; with ' A/A' once more.
         method: Such as 'ccmim' or 'ccmim score3'; 'loader' for the data loader alone.
         precision: 'fp32', 'tf32', 'bf16', or 'shipped' for what the code itself sets.
     """
@@ -77,3 +77,9 @@ def reference_of(label: Label, labels: Iterable[Label]) -> Label:
     group = [other for other in labels if other.group == label.group]
     published = [other for other in group if other.code == 'published']
     return (published or group)[0]
+
+
+def exact_of(label: Label) -> Label | None:
+    """Name the exact row that an option of ccMIM changes; None for other rows."""
+    method, _, option = label.method.partition(' ')
+    return label._replace(method=method) if option else None

@@ -10,10 +10,11 @@ from ccmim.benchmark.flops import peak_rate
 from ccmim.benchmark.gate import check
 from ccmim.benchmark.listing import list_rows
 from ccmim.benchmark.machine import commit_of, machine_facts
+from ccmim.benchmark.peers import PEERS
 from ccmim.benchmark.plan import Plan
-from ccmim.benchmark.published import PEERS, Code, import_code
+from ccmim.benchmark.published import Code, import_code
 from ccmim.benchmark.report import format_table, write_files
-from ccmim.benchmark.rows import Contender, reference_of
+from ccmim.benchmark.rows import Contender, exact_of, reference_of
 from ccmim.benchmark.saved_bytes import saved_bytes
 from ccmim.benchmark.shims import one_process_group
 from ccmim.benchmark.summary import summarise
@@ -50,6 +51,7 @@ def run(plan: Plan) -> int:
     for row in rows:
         fits = row.label in fitting
         reference = reference_of(row.label, fitting) if fits else row.label
+        exact = exact_of(row.label)
         table.append(
             summarise(
                 row.label,
@@ -59,6 +61,7 @@ def run(plan: Plan) -> int:
                 row.flops,
                 peaks.get(row.label.precision),
                 saved.get(row.label),
+                taken.get(exact, ()),
             )
         )
     rates = ', '.join(f'{name} {rate / 1e12:.3g}' for name, rate in peaks.items())
@@ -67,6 +70,11 @@ def run(plan: Plan) -> int:
         f'{plan.rounds} rounds over all rows, {plan.steps} steps each; "times" as fast '
         'as the first published row of the same level, size and batch, else the first'
     )
+    if plan.options:
+        print(
+            '"to exact": against ccmim at the same precision, by CPU time on a CPU; '
+            'masks2 learns from each image twice, 0.5 would be two plain steps'
+        )
     print(f'\n{format_table(table)}')
     for label in (row.label for row in rows if not taken[row.label]):
         print(f'out of memory: {" ".join(map(str, label))}; try a smaller batch')
@@ -89,7 +97,11 @@ def admit_peers(plan: Plan) -> tuple[list[Code], bool]:
         if not folder.is_dir():
             print(f'{peer.folder}: not in {plan.peers}, left out')
             continue
-        code = import_code(peer, folder)
+        try:
+            code = import_code(peer, folder)
+        except ImportError as error:
+            print(f'{peer.folder}: left out, its code cannot be imported: {error}')
+            continue
         equal, line = check(code)
         print(f'{line}, commit {commit_of(folder)}')
         passed = passed and equal

@@ -23,7 +23,7 @@ def importing(folder: Path) -> Iterator[None]:
     """Import modules from a clone, with old names of timm and torch in place.
 
     Afterwards the clone's modules are forgotten by name, as the next clone calls its
-    own the same.
+    own the same; not those of a package with the clone's name, which looks for itself.
     """
     with ExitStack() as stack:
         stack.enter_context(patch.object(sys, 'path', [str(folder), *sys.path]))
@@ -37,7 +37,8 @@ def importing(folder: Path) -> Iterator[None]:
             yield
         finally:
             for name, module in list(sys.modules.items()):
-                if str(getattr(module, '__file__', None)).startswith(f'{folder}/'):
+                is_of = str(getattr(module, '__file__', None)).startswith(f'{folder}/')
+                if is_of and name.split('.')[0] != folder.name:
                     del sys.modules[name]
             for name, module in before.items():
                 sys.modules.pop(name)

@@ -43,6 +43,7 @@ def summarise(
     flops: float | None = None,
     peak_rate: float | None = None,
     saved_bytes: float | None = None,
+    exact: Sequence[Round] = (),
 ) -> dict[str, Any]:
     """Compute the figures of a row.
 
@@ -54,6 +55,7 @@ def summarise(
         flops: Operations an image, if known.
         peak_rate: Operations a second of the device at the row's precision.
         saved_bytes: What a forward pass saves for the backward pass, an image.
+        exact: The rounds of the row that this one is an option of.
 
     Returns:
         Columns by name, None where there is nothing to tell. Times in milliseconds a
@@ -77,17 +79,24 @@ def summarise(
         row['peak_mb'] = median(peaks) / 1e6
     if flops and peak_rate:
         row['peak_percent'] = 100 * flops * rate / peak_rate
+    # The loader's processes, and the GPU, work beside this process.
+    by_cpu = label.level != 'files' and not peaks
     if reference:
-        row['ratio'], row['ratio_iqr'] = ratio_of(
-            [each.seconds for each in reference], seconds
-        )
-        # The loader's processes, and the GPU, work beside this process.
-        if label.level != 'files' and not peaks:
-            row['cpu_ratio'], _ = ratio_of(
-                [each.cpu_seconds for each in reference],
-                [each.cpu_seconds for each in rounds],
-            )
+        row['ratio'], row['ratio_iqr'] = _times(reference, rounds, by_cpu=False)
+        if by_cpu:
+            row['cpu_ratio'], _ = _times(reference, rounds, by_cpu)
+    if exact:
+        row['exact_ratio'], _ = _times(exact, rounds, by_cpu)
     return row
+
+
+def _times(
+    reference: Sequence[Round], rounds: Sequence[Round], by_cpu: bool
+) -> tuple[float, float]:
+    clock = 'cpu_seconds' if by_cpu else 'seconds'
+    return ratio_of(
+        *([getattr(r, clock) for r in rows] for rows in (reference, rounds))
+    )
 
 
 FIGURES = (
@@ -97,6 +106,7 @@ FIGURES = (
     'ratio',
     'ratio_iqr',
     'cpu_ratio',
+    'exact_ratio',
     'saved_mb_per_image',
     'peak_mb',
     'peak_percent',

@@ -3,6 +3,7 @@
 from ccmim.methods.ccmim import CCMIM
 from ccmim.methods.conmim import ConMIM
 from ccmim.methods.densecl import DenseCL
+from ccmim.methods.growing_images import GrowingImages
 from ccmim.methods.hpm import HPM
 from ccmim.methods.mae import MAE
 from ccmim.methods.maskdistill import MaskDistill
@@ -15,6 +16,7 @@ __all__ = [
     'MAE',
     'ConMIM',
     'DenseCL',
+    'GrowingImages',
     'MaskDistill',
     'SimCLR',
     'SimMIM',

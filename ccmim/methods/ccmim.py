@@ -12,6 +12,7 @@ from ccmim.masking import (
     importance_gap,
     some_masked,
 )
+from ccmim.methods.several_masks import mean_over_masks
 from ccmim.registry import MODELS
 
 
@@ -35,12 +36,14 @@ class CCMIM(BaseModel):
         contrast_weight: Factor of the contrastive loss, at least 0.
         decoded_share: Share of the masked patches that are predicted, in (0, 1]; drawn
             anew at each step (CrossMAE).
+        num_masks: Masks that are drawn from the scores of a step; see
+            ``mean_over_masks``.
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: If ``mask_ratio``, ``contrast_weight`` or ``decoded_share`` is out
-            of range.
+        ValueError: If ``mask_ratio``, ``contrast_weight``, ``decoded_share`` or
+            ``num_masks`` is out of range.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class CCMIM(BaseModel):
         mask_ratio: float = 0.75,
         contrast_weight: float = 0.1,
         decoded_share: float = 1.0,
+        num_masks: int = 1,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -61,6 +65,8 @@ class CCMIM(BaseModel):
         if contrast_weight < 0:
             raise ValueError(f'contrast_weight={contrast_weight} must not be negative')
         check_decoded_share(decoded_share)
+        if num_masks < 1:
+            raise ValueError(f'num_masks={num_masks} must be at least 1')
         self.backbone = MODELS.build(backbone)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = MODELS.build(scorer)
@@ -71,6 +77,7 @@ class CCMIM(BaseModel):
         self.mask_ratio = mask_ratio
         self.contrast_weight = contrast_weight
         self.decoded_share = decoded_share
+        self.num_masks = num_masks
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the weighted losses of normalised images (B, 3, H, W).
@@ -97,6 +104,8 @@ class CCMIM(BaseModel):
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
         """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        if mode == 'loss' and self.num_masks > 1:
+            return mean_over_masks(self, inputs, self.num_masks)
         if mode == 'loss':
             return self.loss(inputs)
         return self.backbone.encode(self.backbone.embed(inputs))

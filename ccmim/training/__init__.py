@@ -2,6 +2,7 @@
 
 from ccmim.training.autocast import AutocastOptimWrapper
 from ccmim.training.bad_files_hook import BadFilesHook
+from ccmim.training.channels_last import ChannelsLastHook
 from ccmim.training.checkpoint_hook import SafeCheckpointHook
 from ccmim.training.collapse_hook import CollapseHook
 from ccmim.training.contrast_hook import ContrastAccuracyHook
@@ -23,6 +24,7 @@ __all__ = [
     'AutocastOptimWrapper',
     'CollapseHook',
     'BadFilesHook',
+    'ChannelsLastHook',
     'ContrastAccuracyHook',
     'DeferredRuntimeInfoHook',
     'FiniteHook',

@@ -135,8 +135,9 @@ class CollapseHook(Hook):
 
     def _watch(self, part: nn.Module, name: str, pick: Any) -> None:
         def note(module: nn.Module, inputs: tuple, output: Any) -> None:
-            if self._due:
-                self._seen.setdefault(name, []).append(pick(inputs, output).detach())
+            seen = self._seen.setdefault(name, [])
+            if self._due and len(seen) < 2:  # of several masks the first
+                seen.append(pick(inputs, output).detach())
 
         self._handles.append(part.register_forward_hook(note))
 

@@ -107,7 +107,7 @@ class ContrastAccuracyHook(Hook):
 
     def _watch(self, part: nn.Module, pick: Any) -> None:
         def note(module: nn.Module, inputs: tuple, output: Any) -> None:
-            if self._due:
+            if self._due and len(self._seen) < 2:  # of several masks the first
                 self._seen += [tensor.detach() for tensor in pick(inputs, output)]
 
         self._handle = part.register_forward_hook(note)

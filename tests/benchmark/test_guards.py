@@ -6,6 +6,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ccmim.benchmark.flops import FLOPS
+from ccmim.benchmark.options import NUM_SIZES, OPTIONS, before_step
 from ccmim.benchmark.ours import OurMethod, total_loss
 from ccmim.benchmark.saved_bytes import saved_bytes
 
@@ -18,14 +19,19 @@ def _images(method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['ccmim', 'ccmim score3'])
-def test_operations_of_vit_b(name):
+@pytest.mark.parametrize('option', ['', *OPTIONS])
+def test_operations_of_vit_b(option):
     """A step does what the algorithm needs, within 1 %: 113.3 GF an image in full."""
-    method = OurMethod(name, 'b', None, CPU)
-    images = _images(method)
+    name = f'ccmim {option}'.strip()
+    device = torch.device('cpu' if option == 'cached' else 'meta')
+    method = OurMethod(name, 'b', None, device)
+    steps = NUM_SIZES if option == 'progressive' else 1
+    images = torch.zeros(2, 3, 224, 224, device=device)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        total_loss(method.model(images, mode='loss')).backward()
-    per_image = counter.get_total_flops() / 2
+        for step in range(steps):
+            before_step(method.model, step, batch_size=2)
+            total_loss(method.model(method.normalise(images), mode='loss')).backward()
+    per_image = counter.get_total_flops() / 2 / steps
     assert per_image == pytest.approx(FLOPS[name, 'b'], rel=0.01)
 
 

@@ -13,7 +13,8 @@ import torch
 from ccmim.benchmark.gate import check, compare
 from ccmim.benchmark.inputs import from_memory
 from ccmim.benchmark.ours import OurMethod
-from ccmim.benchmark.published import PEERS, PublishedMethod, import_code
+from ccmim.benchmark.peers import PEERS
+from ccmim.benchmark.published import PublishedMethod, import_code
 from ccmim.benchmark.shims import one_process_group
 
 CCMIM = PEERS[0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccmim.benchmark.rows import Label, reference_of
+from ccmim.benchmark.rows import Label, exact_of, reference_of
 from ccmim.benchmark.summary import middle, ratio_of, summarise
 from ccmim.benchmark.timing import Round
 
@@ -62,3 +62,15 @@ def test_reference_is_the_first_published_row_of_the_group():
 def test_reference_is_else_the_first_row_of_the_group():
     first = OURS._replace(method='mae')
     assert reference_of(OURS, [THEIRS._replace(batch_size=4), first, OURS]) == first
+
+
+def test_an_option_is_compared_with_the_exact_row_of_its_precision():
+    """By CPU time on a CPU, by the clock where a GPU works beside this process."""
+    option = OURS._replace(method='ccmim cached')
+    assert exact_of(option) == OURS
+    assert exact_of(OURS) is None
+    rounds, exact = [Round(2.0, 4.0, None)], [Round(3.0, 5.0, None)]
+    assert summarise(option, rounds, rounds, 1, exact=exact)['exact_ratio'] == 1.25
+    assert summarise(OURS, rounds, rounds, 1)['exact_ratio'] is None
+    rounds, exact = [Round(2.0, 4.0, 9)], [Round(3.0, 5.0, 9)]
+    assert summarise(option, rounds, rounds, 1, exact=exact)['exact_ratio'] == 1.5

@@ -1,0 +1,167 @@
+"""Fine-tuning for dense tasks as rows: the configs' models, images made up.
+
+B batch, S side of the canvas.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.structures import InstanceData, PixelData
+from torch import Tensor
+
+from ccmim.benchmark.inputs import from_memory, noise_batches
+from ccmim.benchmark.precision import DTYPES, matmul_precision
+from ccmim.benchmark.rows import Contender, Label, training_state
+from ccmim.training.channels_last import use_channels_last
+from ccmim.training.compile import compile_blocks
+from ccmim.training.launch import read_config
+
+VARIANTS = ('plain', 'channels_last', 'compiled')
+NUM_OBJECTS = 7  # COCO has 7.3 an image
+_TILE = 32  # side of the areas of one class
+
+
+class DenseTask:
+    """A detector or segmentor with its optimizers, in one variant.
+
+    Args:
+        config: Path of a config of ``mm_configs/detection`` or ``segmentation``.
+        variant: Of ``VARIANTS``.
+        options: Changes of the config by dotted key.
+        device: Where it trains.
+        side: Side S of the square images; that of the config when None.
+
+    Raises:
+        ValueError: If the config is of no dense task.
+    """
+
+    def __init__(
+        self,
+        config: str,
+        variant: str,
+        options: Mapping[str, Any] | None,
+        device: torch.device,
+        side: int | None = None,
+    ) -> None:
+        self.name, self.variant, self.device = Path(config).stem, variant, device
+        self.cfg = read_config(config, None, options)
+        self.side = _canvas(self.cfg, side)
+        self.cfg.model.backbone.init_cfg = None
+        self._scope = self.cfg.default_scope
+        torch.manual_seed(0)
+        scope = DefaultScope.overwrite_default_scope(self._scope)
+        with scope, warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # the heads' own
+            model = MODELS.build(self.cfg.model)
+            model.init_weights()
+        if device.type == 'cpu':
+            model = revert_sync_batchnorm(model)  # PyTorch has none for the CPU
+        self.model = model.to(device).train()
+        if variant == 'channels_last':
+            use_channels_last(self.model)
+        if variant == 'compiled':
+            compile_blocks(self.model)
+        self._wrappers: dict[str, OptimWrapper] = {}
+
+    def row(self, precision: str, batch_size: int, count: int = 2) -> Contender:
+        """Describe the row of a precision; batches, ``count`` of them, take turns."""
+        method = self.name if self.variant == 'plain' else f'{self.name} {self.variant}'
+        arch = self.cfg.model.backbone.arch
+        size = arch[0] if isinstance(arch, str) else '-'
+        return Contender(
+            Label('dense', size, batch_size, 'ours', method, precision),
+            lambda batches: self._train(batches, precision),
+            from_memory([self.batch(batch_size, seed) for seed in range(count)]),
+            state=lambda: self._state(precision),
+        )
+
+    def batch(self, size: int, seed: int) -> dict[str, list[Any]]:
+        """Make up a batch as the config's loader collates it, on the CPU."""
+        cpu, generator = torch.device('cpu'), np.random.default_rng(seed)
+        images = noise_batches(size, self.side, cpu, count=1, seed=seed)[0]
+        make = _instances if self._scope == 'mmdet' else _classes
+        num_classes = _num_classes(self.cfg)
+        samples = [make(self.side, num_classes, generator) for _ in range(size)]
+        return dict(inputs=list(images), data_samples=samples)
+
+    def _wrapper(self, precision: str) -> OptimWrapper:
+        if precision not in self._wrappers:
+            cfg = self.cfg.optim_wrapper.to_dict()
+            cfg['type'] = 'ccmim.AutocastOptimWrapper'
+            cfg['dtype'] = str(DTYPES[precision]).removeprefix('torch.')
+            cfg['optimizer']['lr'] = 1e-6  # random weights diverge at a real one
+            with DefaultScope.overwrite_default_scope(self._scope):
+                self._wrappers[precision] = build_optim_wrapper(self.model, cfg)
+        return self._wrappers[precision]
+
+    def _state(self, precision: str) -> Iterator[Tensor]:
+        return training_state(self.model, self._wrapper(precision).optimizer)
+
+    def _train(self, batches: Iterator[Any], precision: str) -> None:
+        wrapper = self._wrapper(precision)
+        with matmul_precision(precision):
+            for batch in batches:
+                self.model.train_step(batch, wrapper)
+
+
+def _canvas(cfg: Config, side: int | None) -> int:
+    """Tell the side of the square that images are padded to; change it if asked to."""
+    preprocessor = cfg.model.get('data_preprocessor') or {}
+    if cfg.get('default_scope') == 'mmdet':
+        preprocessor.pad_size_divisor = side or preprocessor.pad_size_divisor
+        return preprocessor.pad_size_divisor
+    if cfg.get('default_scope') == 'mmseg':
+        preprocessor.size = (side, side) if side else preprocessor.size
+        return preprocessor.size[0]
+    raise ValueError(
+        f'{cfg.filename} is of no dense task: choose configs of '
+        'mm_configs/detection and mm_configs/segmentation'
+    )
+
+
+def _num_classes(cfg: Config) -> int:
+    if cfg.default_scope == 'mmseg':
+        return cfg.model.decode_head.num_classes
+    head = cfg.model.roi_head.bbox_head
+    return (head[0] if isinstance(head, list) else head).num_classes
+
+
+def _instances(side: int, num_classes: int, generator: np.random.Generator) -> Any:
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+
+    centres = generator.uniform(0.2, 0.8, (NUM_OBJECTS, 2))
+    halves = generator.uniform(0.02, 0.2, (NUM_OBJECTS, 2))
+    boxes = np.concatenate([centres - halves, centres + halves], axis=1) * side
+    masks = np.zeros((NUM_OBJECTS, side, side), dtype=np.uint8)
+    for mask, (left, top, right, bottom) in zip(masks, boxes.astype(int), strict=True):
+        mask[top : bottom + 1, left : right + 1] = 1
+    labels = generator.integers(num_classes, size=NUM_OBJECTS)
+    shape = dict(img_shape=(side, side), ori_shape=(side, side))
+    return DetDataSample(
+        metainfo=dict(shape, scale_factor=(1.0, 1.0), img_id=0),
+        gt_instances=InstanceData(
+            bboxes=torch.from_numpy(boxes).float(),
+            labels=torch.from_numpy(labels),
+            masks=BitmapMasks(masks, side, side),
+        ),
+    )
+
+
+def _classes(side: int, num_classes: int, generator: np.random.Generator) -> Any:
+    from mmseg.structures import SegDataSample
+
+    tiles = generator.integers(num_classes, size=(-(-side // _TILE),) * 2)
+    areas: Tensor = torch.from_numpy(tiles.repeat(_TILE, 0).repeat(_TILE, 1))
+    return SegDataSample(
+        metainfo=dict(img_shape=(side, side), ori_shape=(side, side)),
+        gt_sem_seg=PixelData(data=areas[None, :side, :side]),
+    )

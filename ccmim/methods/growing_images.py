@@ -1,0 +1,92 @@
+"""Images that grow in the course of a run.
+
+B batch, H W image.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+from mmengine.model import ImgDataPreprocessor
+from torch import Tensor
+
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class GrowingImages(ImgDataPreprocessor):
+    """Normalise images, and make those of the first epochs smaller.
+
+    A step costs about as much as its images have patches. Backbone and decoder resample
+    their positions. The size is a function of mmengine's epoch alone, so that a resumed
+    run, or a step that is computed again, has the size that it had; the log tells it as
+    ``image_size``. Out of training images stay as they are.
+
+    Compiled blocks are compiled anew at the first step of each size, once in a run.
+
+    Args:
+        schedule: Pairs (epoch, side): from that epoch on, counted from 0, images are
+            squares of that many pixels a side. The last side is that of the crops.
+        patch_size: Side of a patch, of which all sides are multiples.
+        kwargs: Arguments of mmengine's ``ImgDataPreprocessor``.
+
+    Raises:
+        ValueError: If the schedule does not begin at epoch 0, goes back in time, has
+            sides that cannot be cut into patches, or is longer than the run.
+    """
+
+    def __init__(
+        self,
+        schedule: Sequence[tuple[int, int]],
+        patch_size: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        epochs = [epoch for epoch, _ in schedule]
+        if epochs[:1] != [0] or any(a >= b for a, b in pairwise(epochs)):
+            raise ValueError(
+                f'schedule={schedule} must have ascending epochs, the first of them 0'
+            )
+        for _, side in schedule:
+            if side < patch_size or side % patch_size:
+                raise ValueError(
+                    f'schedule={schedule} has images of side {side}: choose multiples '
+                    f'of patch_size={patch_size}'
+                )
+        self.schedule = schedule
+
+    def side(self, epoch: int) -> int:
+        """Tell the side of the images in an epoch, counted from 0."""
+        return [side for begin, side in self.schedule if begin <= epoch][-1]
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Bring images (B, 3, H, W) to the size of mmengine's current epoch."""
+        hub = MessageHub.get_current_instance()
+        last = self.schedule[-1][0]
+        if last >= hub.get_info('max_epochs', last + 1):
+            raise ValueError(
+                f'schedule={self.schedule} goes beyond the run: end it before '
+                'train_cfg.max_epochs, and train by epochs (EpochBasedTrainLoop)'
+            )
+        side = self.side(hub.get_info('epoch', 0))
+        hub.update_scalar('train/image_size', side)
+        return shrink(images, side)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Bring ``inputs`` (B, 3, H, W) to the device, normalised and of their size."""
+        data = super().forward(data, training)
+        if training:
+            data['inputs'] = self.resize(data['inputs'])
+        return data
+
+
+def shrink(images: Tensor, side: int) -> Tensor:
+    """Resize images (B, 3, H, W) to squares (B, 3, side, side), bicubic, antialiased.
+
+    Images of that size are returned as they are.
+    """
+    if images.shape[-2:] == (side, side):
+        return images
+    return F.interpolate(images, (side, side), mode='bicubic', antialias=True)

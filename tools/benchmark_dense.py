@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Measure the speed of fine-tuning detectors and segmentors, on made-up images.
+
+Steps as a training run takes them, fed from memory: what loading costs is not in it.
+Without configs: ViTDet-B at 1024 and UperNet-B at 512. Exit code: 0, or 2 if the
+command line asks for what cannot be.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.logging import MMLogger
+
+from ccmim.benchmark.dense import VARIANTS, DenseTask
+from ccmim.benchmark.machine import machine_facts
+from ccmim.benchmark.plan import PRECISIONS
+from ccmim.benchmark.report import format_table, write_files
+from ccmim.benchmark.rows import Label, exact_of, reference_of
+from ccmim.benchmark.summary import summarise
+from ccmim.benchmark.timing import measure
+from ccmim.settings.option_action import OptionAction
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ('detection/mask_rcnn_vitb_coco', 'segmentation/upernet_vitb_ade20k')
+EXAMPLE = """example:
+  python tools/benchmark_dense.py --variants plain channels_last --batch-size 8
+  python tools/benchmark_dense.py mm_configs/segmentation/upernet_vits_ade20k.py \\
+      --precisions bf16 --out results"""
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    default = [str(ROOT / 'mm_configs' / f'{name}.py') for name in CONFIGS]
+    add('configs', nargs='*', metavar='CONFIG', default=default)
+    add('--side', type=int, help="of the square images in pixels; the config's")
+    add('--variants', nargs='+', choices=VARIANTS, default=['plain'])
+    add('--precisions', nargs='+', choices=PRECISIONS, help='all of the device')
+    add('--batch-size', type=int, help='8 on a GPU, 2 on a CPU')
+    add('--rounds', type=int, default=5, help='of all rows in turn')
+    add('--steps', type=int, help='of a row in a round; 10 on a GPU, 1 on a CPU')
+    add('--out', type=Path, metavar='DIR', help='for benchmark.csv and benchmark.json')
+    add('--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...')
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure and print; errors in the choices are one line and exit code 2."""
+    args = parse_args()
+    MMLogger.get_current_instance().setLevel('WARNING')  # not into the table
+    try:
+        run(args)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Carry out what the command line asks for.
+
+    Raises:
+        ValueError: If it cannot be.
+    """
+    on_cuda = torch.cuda.is_available()
+    device = torch.device('cuda' if on_cuda else 'cpu')
+    precisions = args.precisions or (PRECISIONS if on_cuda else ('fp32', 'bf16'))
+    batch_size = args.batch_size or (8 if on_cuda else 2)
+    steps = args.steps or (10 if on_cuda else 1)
+    if min(batch_size, steps, args.rounds) < 1:
+        raise ValueError('--batch-size, --steps and --rounds must be at least 1')
+    if 'tf32' in precisions and not on_cuda:
+        raise ValueError('tf32 needs a GPU: leave it out of --precisions')
+    facts = machine_facts(ROOT)
+    print('\n'.join(f'{name}: {fact}' for name, fact in facts.items()))
+    rows = []
+    for config in args.configs:
+        for variant in args.variants:
+            task = DenseTask(config, variant, args.cfg_options, device, args.side)
+            print(f'{task.name}: {task.side} x {task.side} pixels')
+            rows += [task.row(precision, batch_size) for precision in precisions]
+    torch.backends.cudnn.benchmark = True  # as the configs set it
+    taken = measure(rows, args.rounds, steps, 3 if on_cuda else 1, device)
+    table = []
+    for label, rounds in taken.items():
+        same = [other for other in taken if other.method.split()[0] == _name(label)]
+        reference, exact = reference_of(label, same), exact_of(label)
+        table.append(
+            summarise(
+                label, rounds, taken[reference], steps, exact=taken.get(exact, ())
+            )
+        )
+    print('"times" as fast as the first row of the config, "to exact" as its plain one')
+    print(f'\n{format_table(table)}')
+    if args.out:
+        seconds = [[each.seconds for each in rounds] for rounds in taken.values()]
+        write_files(args.out, table, seconds, facts)
+        print(f'\nWrote {args.out}/benchmark.csv and benchmark.json')
+
+
+def _name(label: Label) -> str:
+    return label.method.split()[0]
+
+
+if __name__ == '__main__':
+    sys.exit(main())
