@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Read the weights of a ViT from any project and write them for another."""
+"""Read the weights of a ViT from any project and write them for another.
+
+python tools/convert_checkpoint.py mae_pretrain_vit_base.pth mae.safetensors
+python tools/convert_checkpoint.py work_dirs/ccmim_vitb/epoch_800.pth OUT --to hf
+"""
 
 import argparse
 
@@ -13,7 +17,9 @@ from ccmim.checkpoints.layouts import (
 
 def main() -> None:
     """Parse the command line, convert and report every key."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('file', metavar='FILE', help='or a folder of Hugging Face')
     parser.add_argument('out', metavar='OUT', help='file; a folder for --to hf')
     parser.add_argument(

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Write the features of a ViT as an ONNX graph: the class token and the last map."""
+"""Write the features of a ViT as an ONNX graph: the class token and the last map.
+
+python tools/export_onnx.py CHECKPOINT vit.onnx --size 512 512 --check
+"""
 
 import argparse
 import sys
@@ -14,7 +17,9 @@ TOLERANCE = 1e-4
 
 def main() -> int:
     """Parse the command line and export; 1 when the check fails."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='of any known layout')
     parser.add_argument('out', metavar='OUT.onnx', type=Path)
     parser.add_argument('--from', dest='layout', choices=READABLE, default='auto')

@@ -29,7 +29,9 @@ from ccmim.training.launch import read_config
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         'checkpoint', nargs='?', help='of a pretraining run, or another ViT file'
     )

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Write the built-in toy scenes: COCO instances, ADE20K-style maps, plain images."""
+"""Write the built-in toy scenes: COCO instances, ADE20K-style maps, plain images.
+
+Example: python tools/make_toy_scenes.py work_dirs/toy_scenes
+"""
 
 import argparse
 

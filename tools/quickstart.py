@@ -1,6 +1,8 @@
 """The whole chain on toy scenes: pretrain, fine-tune twice, test, compare.
 
-Started by tools/quickstart.sh. Every stage is a command of this project, printed before
+    bash tools/quickstart.sh [--fast] [--images PHOTOS] [--out DIR]
+
+Every stage is a command of this project, printed before
 it runs; a stage that is done is not done again, an interrupted one goes on. The two
 starts of a task are trained side by side.
 """
@@ -99,7 +101,9 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--fast', action='store_true', help='a two-minute version')
     parser.add_argument('--images', type=Path, help='pretrain on these photos')
     parser.add_argument('--out', type=Path, help='where all goes')
@@ -186,12 +190,13 @@ def finish(
         table.append([title, *(f'{results[start][name]:.1f}' for name in METRICS)])
     gains = [results['ccmim'][name] - results['scratch'][name] for name in METRICS]
     table.append(['difference', *(f'{gain:+.1f}' for gain in gains)])
-    verdict = 'Pretraining helped on ' + (
-        ', '.join(n for n, g in zip(METRICS, gains, strict=True) if g > 0) or 'nothing'
-    )
+    better = [name for name, gain in zip(METRICS, gains, strict=True) if gain > 0]
+    verdict = f'Pretraining helped on {", ".join(better) or "nothing"}. '
     notes = [
-        f'{verdict}. One seed, minutes of training: this shows that the chain works, '
-        'not what the method can do.',
+        # The six steps of --fast tell nothing.
+        (verdict if budget == FULL else '')
+        + 'One seed, minutes of training: this shows that the chain works, not what '
+        'the method can do.',
         f'Pretrained for {budget.epochs} epochs on {photos}. Fine-tuned on '
         f'{budget.train} scenes for {budget.detection} steps (detection) and '
         f'{budget.segmentation} (segmentation), tested on {budget.val}.',

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Copy a folder of images with a short side of 256 pixels, for faster loading."""
+"""Copy a folder of images with a short side of 256 pixels, for faster loading.
+
+Example: python tools/shrink_images.py photos photos_256 --workers 8
+"""
 
 import argparse
 

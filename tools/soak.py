@@ -60,7 +60,9 @@ default_hooks = dict(
 
 def main() -> None:
     """Run the torture and print what it did."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--kills', type=int, default=50)
     parser.add_argument('--processes', type=int, choices=[1, 2], default=1)
     parser.add_argument('--seed', type=int, default=0)

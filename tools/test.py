@@ -29,9 +29,7 @@ from ccmim.training.launch import build_runner, read_config, start_processes
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = config_parser(
-        __doc__.split('\n')[0], ('checkpoint', 'file written by tools/train.py')
-    )
+    parser = config_parser(__doc__, ('checkpoint', 'file written by tools/train.py'))
     parser.add_argument(
         '--out', help='FILE.json for the metrics, FILE.pkl for all predictions'
     )

@@ -37,7 +37,7 @@ from ccmim.training.launch import (
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = config_parser(__doc__.split('\n')[0])
+    parser = config_parser(__doc__)
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         '--resume',

@@ -14,6 +14,8 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from numpy._core import multiarray
 
 TRUST = 'CCMIM_TRUST_CHECKPOINT'
+# What the reader of pickles raises on files of another kind, such as texts.
+_NO_PICKLE = (KeyError, IndexError, ValueError, TypeError, AttributeError)
 
 
 def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
@@ -48,7 +50,7 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
             checkpoint = torch.load(
                 path, map_location, weights_only=os.environ.get(TRUST) != '1'
             )
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, *_NO_PICKLE) as error:
         raise ValueError(
             f'checkpoint {path} holds code or is no checkpoint ({_short(error)}); '
             f'refused. Set {TRUST}=1 only if you made the file yourself'

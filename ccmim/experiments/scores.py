@@ -142,7 +142,7 @@ def write_csv(scores: Sequence[Score], file: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(Score._fields)
-    writer.writerows((*s[:4], f'{s.value:.4f}') for s in scores)
+    writer.writerows((*s[:4], f'{s.value:.8g}') for s in scores)
     file.write_text(text.getvalue())
 
 

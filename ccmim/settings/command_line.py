@@ -1,7 +1,7 @@
 """What all commands that read a config have in common."""
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
 from ccmim.settings.option_action import OptionAction
 
@@ -10,10 +10,12 @@ def config_parser(description: str, *positional: tuple[str, str]) -> ArgumentPar
     """Make a parser of OpenMMLab's options.
 
     Args:
-        description: What the command does, in a line.
+        description: What the command does, and how it is used.
         positional: Names and meanings of arguments after the config.
     """
-    parser = ArgumentParser(description=description)
+    parser = ArgumentParser(
+        description=description, formatter_class=RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='path of the config')
     for name, meaning in positional:
         parser.add_argument(name, help=meaning)

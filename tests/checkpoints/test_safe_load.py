@@ -233,6 +233,13 @@ def test_damage_is_named(tmp_path, keep):
         load_file(file)
 
 
+@pytest.mark.parametrize('text', ['import torch', 'a list of photos', '{"a": 1}', 'i'])
+def test_a_text_is_no_checkpoint(tmp_path, text):
+    (tmp_path / 'notes.pth').write_text(text)
+    with pytest.raises(ValueError, match=r'notes.pth (is damaged|holds code or is no)'):
+        load_file(tmp_path / 'notes.pth')
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='none.pth does not exist'):
         load_file(tmp_path / 'none.pth')

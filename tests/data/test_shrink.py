@@ -2,6 +2,8 @@
 
 import io
 import os
+import runpy
+import sys
 
 import numpy as np
 import pytest
@@ -91,3 +93,17 @@ def test_other_formats_are_decoded_whole(photo):
     data = io.BytesIO()
     photo.save(data, 'PNG')
     assert decode_image(data.getvalue(), least_side=70).size == (640, 480)
+
+
+def test_the_command_names_what_it_leaves_out(
+    folder, tmp_path, request, monkeypatch, capsys
+):
+    tool = str(request.config.rootpath / 'tools/shrink_images.py')
+    words = [folder, tmp_path / 'small', '--short-side', '120', '--workers', '1']
+    monkeypatch.setattr(sys, 'argv', [tool, *map(str, words)])
+    runpy.run_path(tool, run_name='__main__')
+    text = capsys.readouterr().out
+    assert f'Left out: {folder / "bad.jpg"} (not an image)' in text
+    assert '3 images, 2 left out' in text
+    with Image.open(tmp_path / 'small' / 'wide.jpg') as copy:
+        assert min(copy.size) == 120
