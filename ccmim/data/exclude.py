@@ -1,4 +1,4 @@
-"""A source without the images that a list names."""
+"""Part of a source: without what a list names, or a share of it."""
 
 import logging
 import os
@@ -66,3 +66,18 @@ def leave_out(
     level = logging.INFO if len(found) == len(listed) else logging.WARNING
     print_log(text, logger='current', level=level)
     return PartOfSource(source, np.flatnonzero(~bad)), found
+
+
+def share_of(source: ImageSource, share: float) -> PartOfSource:
+    """Choose a share of a source, always the same for as many images.
+
+    Args:
+        source: The source.
+        share: In (0, 1]; of the whole to the nearest image, at least one.
+
+    Returns:
+        The chosen images, in their order.
+    """
+    order = np.random.default_rng(0).permutation(len(source))
+    count = max(1, round(share * len(source)))
+    return PartOfSource(source, np.sort(order[:count]))

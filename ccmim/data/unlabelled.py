@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ccmim.data.bad_images import BadImages
-from ccmim.data.exclude import leave_out
+from ccmim.data.exclude import leave_out, share_of
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.randomness import SampleKey, replacements, seeded
 from ccmim.data.reading import Reading
@@ -38,11 +38,16 @@ class UnlabelledImages(Dataset):
             with at least so many pixels on the short side (see ``decode_image``).
         exclude: A list of images to leave out, as ``tools/check_images.py`` and
             pretraining write it (``bad_files.txt``); the rest is numbered anew.
+        share: Share of the images that is used, in (0, 1]: always the same ones, drawn
+            at random; a smaller share is part of a larger one.
 
     Attributes:
         bad: What is known of the images that cannot be used.
         reading: Which image each loader worker is at.
         excluded: The reason of each image that was left out, by name.
+
+    Raises:
+        ValueError: If ``share`` is out of range.
     """
 
     def __init__(
@@ -53,13 +58,18 @@ class UnlabelledImages(Dataset):
         max_bad_share: float = 0.01,
         least_side: int = 0,
         exclude: str | os.PathLike | None = None,
+        share: float = 1.0,
     ) -> None:
+        if not 0 < share <= 1:
+            raise ValueError(f'share={share} must lie in (0, 1]')
         transforms = [transform] if isinstance(transform, dict) else transform
         self._transforms = [TRANSFORMS.build(config) for config in transforms]
         self._source = open_source(data, root)
         self.excluded: dict[str, str] = {}
         if exclude is not None:
             self._source, self.excluded = leave_out(self._source, exclude)
+        if share < 1:
+            self._source = share_of(self._source, share)
         self._least_side = least_side
         self.bad = BadImages(self._source, max_bad_share)
         self.reading = Reading()

@@ -1,7 +1,7 @@
 """Every arm on every task with every seed, as chains of stages."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,9 @@ class Arm:
         name: What the table calls it.
         source: Nothing for random weights, a pretraining config to be run with each
             seed, or a checkpoint that serves all seeds.
+        options: ``KEY=VALUE`` changes of its pretraining config alone.
+        teacher: Arm before it whose weights of the same seed become its
+            ``model.teacher.checkpoint``; empty if it needs none.
 
     Raises:
         ValueError: If the source is neither.
@@ -29,6 +32,8 @@ class Arm:
 
     name: str
     source: str = ''
+    options: Sequence[str] = ()
+    teacher: str = ''
 
     def __post_init__(self) -> None:
         """Check the source."""
@@ -82,6 +87,46 @@ class Comparison:
             if not Path(config).is_file():
                 raise ValueError(f'config {config} does not exist')
 
+        for i, arm in enumerate(self.arms):
+            if arm.teacher and arm.teacher not in names[:i]:
+                raise ValueError(
+                    f'{arm.name} learns from {arm.teacher}: compare that arm too, '
+                    'before it'
+                )
+
+    def chains(self, skip: Collection[tuple[str, int]] = ()) -> list[list[Stage]]:
+        """List all stages: a pretraining, its transfers, and those it is needed for.
+
+        Args:
+            skip: Pairs of arm and seed to leave out.
+
+        Returns:
+            The chains of a seed before those of the next, so that a table with one
+            seed is there early.
+        """
+        found = []
+        for seed in self.seeds:
+            chain_of: dict[str, list[Stage]] = {}
+            for arm in self.arms:
+                if arm.teacher:  # behind its teacher, wherever that is
+                    chain = chain_of[arm.teacher]
+                else:
+                    chain = []
+                    found.append(chain)
+                chain_of[arm.name] = chain
+                students = {a.name for a in self.arms if a.teacher == arm.name}
+                is_asked = (arm.name, seed) not in skip
+                is_needed = any((name, seed) not in skip for name in students)
+                if arm.is_pretrained_here and (is_asked or is_needed):
+                    chain.append(self._pretraining(arm, seed))
+                for task in self.tasks if is_asked else ():
+                    chain += self._transfer(arm, task, seed)
+        return [chain for chain in found if chain]
+
+    def pretraining_folder(self, arm: Arm, seed: int) -> Path:
+        """Tell the work dir of an arm's pretraining."""
+        return self.out / f'{arm.name}_seed{seed}' / 'pretraining'
+
     def pretrainings(self) -> list[list[Stage]]:
         """List the chains to run first."""
         return [
@@ -128,12 +173,16 @@ class Comparison:
         return Path(arm.source)
 
     def _pretraining(self, arm: Arm, seed: int) -> Stage:
-        work = self.out / f'{arm.name}_seed{seed}' / 'pretraining'
-        options = [f'randomness.seed={seed}', *self.pretrain_options]
+        work = self.pretraining_folder(arm, seed)
+        changes = [*self.pretrain_options, *arm.options]
+        if arm.teacher:
+            teacher = next(a for a in self.arms if a.name == arm.teacher)
+            weights = self._weights(teacher, seed)
+            changes.append(f'model.teacher.checkpoint={weights}')
         return Stage(
             f'{arm.name}, seed {seed}: pretraining',
-            _train(arm.source, work, options),
-            work / _last(arm.source, self.pretrain_options),
+            _train(arm.source, work, [f'randomness.seed={seed}', *changes]),
+            work / _last(arm.source, changes),
         )
 
     def _transfer(self, arm: Arm, task: str, seed: int) -> list[Stage]:
@@ -142,10 +191,10 @@ class Comparison:
         weights = [self._weights(arm, seed)] if arm.source else []
         name = f'{arm.name}, seed {seed}: {task}'
         metrics = work / 'metrics.json'
-        depends = ' '.join(self.pretrain_options) if arm.is_pretrained_here else ''
+        changes = [*self.pretrain_options, *arm.options]
+        depends = ' '.join(changes) if arm.is_pretrained_here else ''
         if 'train_cfg' not in _read(config):
-            probe = ['tools/knn.py', *weights, '--config', config, '--out', metrics]
-            probe += ['--k', 20, '--linear', '--pool', 'both']
+            probe = _probe(config) + [*weights, '--config', config, '--out', metrics]
             return [Stage(name, [*probe, '--cfg-options', *options], metrics, depends)]
         options += [f'model.backbone.init_cfg.checkpoint={file}' for file in weights]
         result = work / _last(config, self.options)
@@ -166,6 +215,13 @@ def _train(config: str, work: Path, options: Sequence[str]) -> list[object]:
 @cache
 def _read(config: str) -> Config:
     return Config.fromfile(config)
+
+
+def _probe(config: str) -> list[object]:
+    if 'decode_head' in _read(config).model:
+        return ['tools/patch_knn.py']
+    # Not --k last: it would take what comes after it for another number.
+    return ['tools/knn.py', '--k', 20, '--linear', '--pool', 'both']
 
 
 def _last(config: str, options: Sequence[str]) -> str:

@@ -7,33 +7,41 @@ from matplotlib.figure import Figure
 
 from ccmim.experiments.scores import Score, columns, estimate
 
-_WIDTH, _HEIGHT = 2.6, 2.8  # inches of a panel
+_WIDTH, _HEIGHT = 3.2, 0.26  # inches of a panel, and of a row
+_LETTER = 0.075  # inches, of a name
 
 
 def plot_scores(scores: Sequence[Score], arms: Sequence[str], file: Path) -> None:
-    """Draw a panel for each measure: a dot for each run, a line at the mean.
+    """Draw a panel for each measure and a row for each arm.
+
+    A dot for each run, a tick at the mean, a line for its 95 % confidence interval.
 
     Args:
         scores: At least one.
-        arms: From left to right.
+        arms: From top to bottom.
         file: Picture to write; the suffix says of which kind.
     """
     heads = columns(scores)
-    figure = Figure((_WIDTH * len(heads), _HEIGHT + 0.1 * max(map(len, arms))))
-    panels = figure.subplots(1, len(heads), squeeze=False)[0]
+    names = 0.3 + _LETTER * max(map(len, arms))
+    figure = Figure((names + _WIDTH * len(heads), 0.9 + _HEIGHT * len(arms)))
+    panels = figure.subplots(1, len(heads), squeeze=False, sharey=True)[0]
     for panel, (task, metric) in zip(panels, heads, strict=True):
-        for x, arm in enumerate(arms):
+        for y, arm in enumerate(arms):
             values = [
                 s.value for s in scores if s[:2] == (arm, task) and s.metric == metric
             ]
             if not values:
                 continue
-            mean = estimate(values).mean
-            panel.plot([x] * len(values), values, 'o', color=f'C{x}', alpha=0.6)
-            panel.plot([x - 0.3, x + 0.3], [mean, mean], color=f'C{x}', linewidth=2)
+            mean, _, half, count = estimate(values)
+            panel.plot(values, [y] * count, 'o', color=f'C{y % 10}', alpha=0.6)
+            panel.plot([mean, mean], [y - 0.3, y + 0.3], color=f'C{y % 10}', lw=2)
+            if count > 1:
+                ends = [mean - half, mean + half]
+                panel.plot(ends, [y, y], color=f'C{y % 10}', lw=1)
         panel.set_title(f'{task}: {metric}', fontsize=9)
-        panel.set_xticks(range(len(arms)), arms, rotation=60, ha='right', fontsize=8)
-        panel.set_xlim(-0.6, len(arms) - 0.4)
-        panel.grid(axis='y', alpha=0.3)
+        panel.set_yticks(range(len(arms)), arms, fontsize=8)
+        panel.set_ylim(len(arms) - 0.4, -0.6)
+        panel.tick_params(axis='x', labelsize=8)
+        panel.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(file, dpi=150)
+    figure.savefig(file, dpi=130)

@@ -102,7 +102,8 @@ def merge(sessions: Sequence[Sequence[Mapping[str, float]]]) -> History:
             if _is_training(line):
                 now = _step(line)
             # A validation counts epochs, or steps; it comes after what it tests.
-            step = max(now, _step(line) * (1 if _is_training(line) else length or 1))
+            counts_steps = _is_training(line) or any(map(_is_probe, line))
+            step = max(now, _step(line) * (1 if counts_steps else length or 1))
             rows.append((step, _is_training(line), line))
     training, scores = _curves(rows, True), _curves(rows, False)
     for key in training.keys() & scores.keys():
@@ -112,6 +113,10 @@ def merge(sessions: Sequence[Sequence[Mapping[str, float]]]) -> History:
 
 def _is_training(line: Mapping[str, float]) -> bool:
     return 'iter' in line or 'lr' in line
+
+
+def _is_probe(key: str) -> bool:
+    return key.startswith('probe/')
 
 
 def _step(line: Mapping[str, float]) -> int:

@@ -213,3 +213,16 @@ def test_it_pickles_and_says_how_large_it_is(folder):
     assert dataset.metainfo == dict(num_images=12)
     with pytest.raises(IndexError):
         _ = dataset[12]
+
+
+def test_a_share_is_always_the_same_and_part_of_a_larger_one(folder):
+    def names(share):
+        dataset = _dataset(folder, share=share)
+        return [dataset.name(i) for i in range(len(dataset))]
+
+    half, third = names(0.5), names(1 / 3)
+    assert (len(half), len(third)) == (6, 4)
+    assert set(third) < set(half)
+    assert half == sorted(half) != names(1.0)[:6], 'from the whole folder'
+    with pytest.raises(ValueError, match=r'share=0 must lie in \(0, 1\]'):
+        names(0)
