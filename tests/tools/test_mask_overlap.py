@@ -1,0 +1,54 @@
+"""tools/mask_overlap.py says how much of what masks hide lies on objects."""
+
+import runpy
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from ccmim.data.toy_scenes import write_toy_scenes
+from ccmim.experiments import read_csv
+from ccmim.registry import MODELS
+
+CONFIG = 'mm_configs/demo/ccmim_toy.py'
+
+
+@pytest.fixture
+def overlap(request, monkeypatch, tmp_path):
+    """Make a function that runs the command; what it says in the end, if a mistake."""
+    monkeypatch.chdir(request.config.rootpath)
+
+    def overlap(*words):
+        monkeypatch.setattr(sys, 'argv', ['tools/mask_overlap.py', *map(str, words)])
+        runpy.run_path('tools/mask_overlap.py', run_name='__main__')
+
+    return overlap
+
+
+def test_a_table_has_all_samplers_between_chance_and_the_objects(overlap, tmp_path):
+    pytest.importorskip('pycocotools')
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        method = MODELS.build(Config.fromfile(CONFIG).model)
+    torch.save(dict(state_dict=method.state_dict()), tmp_path / 'run.pth')
+    scenes = write_toy_scenes(tmp_path / 'scenes', 1, 3)
+    photos = (
+        scenes / 'images/validation',
+        scenes / 'annotations/instances_validation.json',
+    )
+    overlap(
+        *(tmp_path / 'run.pth', '--config', CONFIG, '--out', tmp_path / 'out'),
+        *('--data', 'toy', *photos),
+    )
+    found = {s.arm: s.value for s in read_csv(tmp_path / 'out' / 'scores.csv')}
+    assert found['random'] == pytest.approx(0, abs=1)
+    assert found['objects first'] == max(found.values()) > 5
+    assert 'highest scores' in (tmp_path / 'out' / 'table.md').read_text()
+
+
+def test_a_mistake_is_one_line(overlap):
+    with pytest.raises(SystemExit) as error:
+        overlap('no.pth', '--config', CONFIG, '--data', 'a', 'b', 'c.json')
+    assert str(error.value) == 'error: checkpoint no.pth does not exist'
