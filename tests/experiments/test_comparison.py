@@ -128,6 +128,7 @@ def compare(*options):
     )
 
 
+@pytest.mark.slow
 def test_the_command_names_a_mistake_in_one_line(tmp_path):
     done = compare('--arms', 'mae', '--tasks', 'a=b.py', '--out', tmp_path)
     assert done.returncode == 2

@@ -48,6 +48,7 @@ def test_the_schedule_follows_the_epochs():
     assert sorted(amt.values()) == ['1', '1', '2', '2', '2', '7', '8', '8']
 
 
+@pytest.mark.slow
 def test_equal_compute_is_equal_where_whole_epochs_allow_it():
     mae, ccmim = (SMALL / f'{name}_vitt_cifar10.py' for name in ('mae', 'ccmim'))
     ratio = cost(ccmim) / cost(mae)

@@ -105,6 +105,7 @@ def test_only_logging_steps_read_from_the_device(run, monkeypatch):
     assert lists == [15, 5, 15, 5]
 
 
+@pytest.mark.slow
 def test_mmengine_reads_at_every_step(run):
     """The control of the test above: it can fail."""
     hook = _counter(run('theirs', 'mmengine.RuntimeInfoHook', 3, counted=True)[0])

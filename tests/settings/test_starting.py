@@ -91,6 +91,7 @@ def test_a_checkpoint_of_another_network_is_a_mistake(train, tmp_path):
     assert '1 unexpected (layer1.0.conv1.weight)' in text
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_patch_size_is_a_mistake(train, tiny_vit, tmp_path):
     torch.save(tiny_vit(patch_size=8).state_dict(), tmp_path / 'p8.pth')
     init = 'model__backbone__init_cfg__'

@@ -26,6 +26,7 @@ def test_forward_pass_of_a_tiny_vit(request):
     assert counted == {'backbone': embed + 12 * block}
 
 
+@pytest.mark.slow
 def test_training_step_of_vit_b(request):
     """As the benchmark counts: 113.93 GF an image."""
     model = build_shapes(_config(request.config.rootpath, 'pretrain/ccmim_vitb'))

@@ -33,6 +33,7 @@ def patch_knn(request, monkeypatch, capsys, tmp_path):
     return patch_knn
 
 
+@pytest.mark.slow
 def test_patches_are_their_own_neighbours_and_those_of_other_images_are_not(
     patch_knn, tmp_path
 ):

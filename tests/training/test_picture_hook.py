@@ -54,6 +54,7 @@ def _sizes(folder):
     return {file.name: Image.open(file).size for file in folder.glob('**/*.png')}
 
 
+@pytest.mark.slow
 def test_the_training_is_the_same_to_the_last_bit(run, tmp_path):
     drawn, with_pictures = run('drawn', interval=1, images=3)
     plain, without = run('plain')
