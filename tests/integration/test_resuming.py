@@ -116,7 +116,9 @@ def _same(ours, theirs):
         pytest.param(
             signal.SIGINT, 130, 1, 'epoch_0_iter_1.pth', marks=pytest.mark.slow
         ),
-        (signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth'),  # the end of an epoch
+        pytest.param(  # the end of an epoch
+            signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth', marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_signal_saves_and_the_run_goes_on_exactly(
@@ -148,6 +150,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(
     assert len(_history(resumed)['train/loss']) == 12
 
 
+@pytest.mark.slow
 def test_accumulation_stops_at_the_end_of_a_cycle(start, tmp_path):
     """Cycles of three steps: asked for at 4, saved at 6, in the middle of an epoch."""
     changes = dict(optim_wrapper__accumulative_counts=3)
