@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 
 from ccmim.training.launch import build_runner
@@ -23,6 +24,7 @@ def _logged(folder):
     return [[line[name] for name in NAMES] for line in lines if 'loss' in line]
 
 
+@pytest.mark.slow
 def test_sizes_are_those_of_the_schedule_and_of_a_resumed_run(tiny_run, tmp_path):
     """Four steps an epoch; resumed in the middle of the second, bit for bit."""
     straight = build_runner(tiny_run('ccmim_vitb_progressive', 'straight', CHANGES))

@@ -76,6 +76,7 @@ def test_a_launcher_that_started_nothing_is_a_mistake(train, monkeypatch):
     assert '--launcher pytorch is for processes that were started together' in text
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_a_mistake(train, tmp_path):
     """A ResNet: how many keys match, and the first that do not."""
     torch.save({'layer1.0.conv1.weight': torch.zeros(1)}, tmp_path / 'resnet.pth')
