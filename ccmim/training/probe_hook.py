@@ -33,7 +33,9 @@ class ProbeHook(Hook):
 
     Args:
         interval: Epochs from one time to the next.
-        images: How many images the rank is measured on; it cannot exceed them.
+        images: How many images the rank is measured on; it cannot exceed them. 512 when
+            None, or a fiftieth of those trained on from one time to the next, so that
+            it takes no more than about a fiftieth of the training's time.
         knn: ``train`` and ``test``, configs of ``LabelledImages``, and optionally
             ``k`` and ``batch_size``; None without labels.
 
@@ -47,11 +49,11 @@ class ProbeHook(Hook):
     def __init__(
         self,
         interval: int = 10,
-        images: int = 512,
+        images: int | None = None,
         knn: Mapping[str, Any] | None = None,
     ) -> None:
         for name, value in dict(interval=interval, images=images).items():
-            if value < 1:
+            if value is not None and value < 1:
                 raise ValueError(f'{name}={value} must be positive')
         knn = dict(knn or {})
         if knn and not {'train', 'test'} <= knn.keys() <= _KNN:
@@ -89,7 +91,9 @@ class ProbeHook(Hook):
         every = self._interval * len(runner.train_dataloader)
         left = -(runner.iter + 1) % every  # steps after this one
         images = data_batch['inputs']
-        if left * len(images) * get_world_size() < self._images:
+        of_all = len(images) * get_world_size()
+        wanted = self._images or min(_IMAGES, every * of_all // _SHARE)
+        if left * of_all < max(1, wanted):
             self._kept.append(images)
 
     def after_train_iter(
@@ -128,7 +132,7 @@ class ProbeHook(Hook):
         found = [self._all_features(model, runner, data) for data in self._sets]
         if not is_main_process():
             return {}
-        values = dict(feature_rank=feature_rank(kept[-self._images :]))
+        values = dict(feature_rank=feature_rank(kept[-(self._images or _IMAGES) :]))
         if found:
             (train, train_labels), (test, test_labels) = found
             k = min(self._knn.get('k', 20), len(train))
@@ -159,6 +163,7 @@ class ProbeHook(Hook):
         return features, labels
 
 
+_IMAGES, _SHARE = 512, 50
 _KNN = {'train', 'test', 'k', 'batch_size'}
 
 

@@ -1,6 +1,9 @@
-"""Settings of the probe that cannot work are refused."""
+"""What the probe keeps of the training; settings that cannot work are refused."""
+
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from ccmim.training import ProbeHook
 
@@ -17,3 +20,20 @@ from ccmim.training import ProbeHook
 def test_settings_that_cannot_work(given, text):
     with pytest.raises(ValueError, match=text):
         ProbeHook(**given)
+
+
+@pytest.mark.parametrize(
+    ('steps', 'given', 'batches'),
+    [
+        (2, {}, 1),  # of 10 epochs of 128 images a fiftieth is less than a batch
+        (20, {}, 4),  # 256 of 12,800
+        (1000, {}, 8),  # no more than 512
+        (2, dict(images=128), 2),
+    ],
+)
+def test_a_short_epoch_is_measured_on_few_images(steps, given, batches):
+    hook = ProbeHook(interval=10, **given)
+    runner = SimpleNamespace(train_dataloader=range(steps))
+    for runner.iter in range(10 * steps - min(10 * steps, 40), 10 * steps):
+        hook.before_train_iter(runner, 0, dict(inputs=torch.zeros(64, 1)))
+    assert len(hook._kept) == batches
