@@ -35,7 +35,7 @@ class ProbeHook(Hook):
         interval: Epochs from one time to the next.
         images: How many images the rank is measured on; it cannot exceed them. 512 when
             None, or a fiftieth of those trained on from one time to the next, so that
-            it takes no more than about a fiftieth of the training's time.
+            it takes less than a fiftieth of the training's time; 16 at least.
         knn: ``train`` and ``test``, configs of ``LabelledImages``, and optionally
             ``k`` and ``batch_size``; None without labels.
 
@@ -91,10 +91,11 @@ class ProbeHook(Hook):
         every = self._interval * len(runner.train_dataloader)
         left = -(runner.iter + 1) % every  # steps after this one
         images = data_batch['inputs']
-        of_all = len(images) * get_world_size()
-        wanted = self._images or min(_IMAGES, every * of_all // _SHARE)
-        if left * of_all < max(1, wanted):
-            self._kept.append(images)
+        seen = every * len(images) * get_world_size()
+        wanted = self._images or min(_IMAGES, max(_LEAST, seen // _SHARE))
+        missing = math.ceil(wanted / get_world_size()) - left * len(images)
+        if missing > 0:
+            self._kept.append(images[-missing:])
 
     def after_train_iter(
         self,
@@ -163,7 +164,7 @@ class ProbeHook(Hook):
         return features, labels
 
 
-_IMAGES, _SHARE = 512, 50
+_IMAGES, _SHARE, _LEAST = 512, 50, 16
 _KNN = {'train', 'test', 'k', 'batch_size'}
 
 
