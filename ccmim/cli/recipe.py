@@ -15,6 +15,7 @@ from ccmim.vit import ARCHS
 
 _WIDTHS = ('in_dim', 'dim')  # arguments of parts that get the backbone's tokens
 _LEAST_SCALE = 0.2  # area of the smallest crop
+_LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the time
 
 
 def make_recipe(
@@ -106,5 +107,5 @@ def _set_epochs(cfg: Config, epochs: int) -> None:
     hooks, often = cfg.default_hooks, max(1, epochs // 10)
     hooks.checkpoint.interval = often
     for name in ('probe', 'pictures'):
-        hooks[name].interval = min(often, hooks[name].interval)
+        hooks[name].interval = min(often, _LOOKS)
     hooks.probe.pop('knn', None)  # on the labels of another data set

@@ -125,5 +125,6 @@ def _uncompiled() -> AbstractContextManager:
 
 def _png(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, 'png')
+    # The default takes three times as long for a sixth less.
+    Image.fromarray(picture).save(buffer, 'png', compress_level=1)
     return buffer.getvalue()
