@@ -53,8 +53,12 @@ def record(comparison: Comparison, folder: Path) -> tuple[list[Score], list[Poin
     points = _merged(load_points(files[1]) if files[1].exists() else [], points)
     write_csv(scores, files[0])
     write_points(points, files[1])
-    shown = [arm for arm in comparison.arms if arm.name in SHOWN]
     seed = comparison.seeds[0]
+    shown = [
+        arm
+        for arm in comparison.arms
+        if arm.name in SHOWN and (arm.name, seed) in finished
+    ]
     join_pictures(
         [comparison.pretraining_folder(arm, seed) for arm in shown], folder / MASKS
     )
