@@ -46,7 +46,7 @@ def main() -> None:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     size = out.stat().st_size / 1e6
-    print(f'{len(runs)} runs, {size:.1f} MB: {out}')
+    print(f'{len(runs)} run{"s" * (len(runs) > 1)}, {size:.1f} MB: {out}')
 
 
 if __name__ == '__main__':

@@ -15,5 +15,6 @@ def run(args: Namespace) -> int:
     runs = find_runs(args.work_dirs)
     title = ', '.join(folder.resolve().name for folder in args.work_dirs)
     write_page(out, title, runs, read_comparison(first))
-    print(f'{len(runs)} runs, {out.stat().st_size / 1e6:.1f} MB: {out}')
+    size = out.stat().st_size / 1e6
+    print(f'{len(runs)} run{"s" * (len(runs) > 1)}, {size:.1f} MB: {out}')
     return 0

@@ -42,7 +42,7 @@ def test_from_photos_to_a_backbone_and_a_report(ccmim, image_folder, tmp_path):
 
     code, said, _ = ccmim('report', out, '--out', tmp_path / 'page.html')
     assert code == 0
-    assert said.startswith('1 runs, ')
+    assert said.startswith('1 run, ')
     assert '<html' in (tmp_path / 'page.html').read_text()
 
     begun = ['pretrain', image_folder, '--out', out, *FEW, *options]
