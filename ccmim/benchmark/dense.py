@@ -14,7 +14,6 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
-from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
 from ccmim.benchmark.inputs import from_memory, noise_batches
@@ -23,10 +22,9 @@ from ccmim.benchmark.rows import Contender, Label, training_state
 from ccmim.training.channels_last import use_channels_last
 from ccmim.training.compile import compile_blocks
 from ccmim.training.launch import read_config
+from ccmim.transfer.made_up import made_up_areas, made_up_objects
 
 VARIANTS = ('plain', 'channels_last', 'compiled')
-NUM_OBJECTS = 7  # COCO has 7.3 an image
-_TILE = 32  # side of the areas of one class
 
 
 class DenseTask:
@@ -87,7 +85,7 @@ class DenseTask:
         """Make up a batch as the config's loader collates it, on the CPU."""
         cpu, generator = torch.device('cpu'), np.random.default_rng(seed)
         images = noise_batches(size, self.side, cpu, count=1, seed=seed)[0]
-        make = _instances if self._scope == 'mmdet' else _classes
+        make = made_up_objects if self._scope == 'mmdet' else made_up_areas
         num_classes = _num_classes(self.cfg)
         samples = [make(self.side, num_classes, generator) for _ in range(size)]
         return dict(inputs=list(images), data_samples=samples)
@@ -132,36 +130,3 @@ def _num_classes(cfg: Config) -> int:
         return cfg.model.decode_head.num_classes
     head = cfg.model.roi_head.bbox_head
     return (head[0] if isinstance(head, list) else head).num_classes
-
-
-def _instances(side: int, num_classes: int, generator: np.random.Generator) -> Any:
-    from mmdet.structures import DetDataSample
-    from mmdet.structures.mask import BitmapMasks
-
-    centres = generator.uniform(0.2, 0.8, (NUM_OBJECTS, 2))
-    halves = generator.uniform(0.02, 0.2, (NUM_OBJECTS, 2))
-    boxes = np.concatenate([centres - halves, centres + halves], axis=1) * side
-    masks = np.zeros((NUM_OBJECTS, side, side), dtype=np.uint8)
-    for mask, (left, top, right, bottom) in zip(masks, boxes.astype(int), strict=True):
-        mask[top : bottom + 1, left : right + 1] = 1
-    labels = generator.integers(num_classes, size=NUM_OBJECTS)
-    shape = dict(img_shape=(side, side), ori_shape=(side, side))
-    return DetDataSample(
-        metainfo=dict(shape, scale_factor=(1.0, 1.0), img_id=0),
-        gt_instances=InstanceData(
-            bboxes=torch.from_numpy(boxes).float(),
-            labels=torch.from_numpy(labels),
-            masks=BitmapMasks(masks, side, side),
-        ),
-    )
-
-
-def _classes(side: int, num_classes: int, generator: np.random.Generator) -> Any:
-    from mmseg.structures import SegDataSample
-
-    tiles = generator.integers(num_classes, size=(-(-side // _TILE),) * 2)
-    areas: Tensor = torch.from_numpy(tiles.repeat(_TILE, 0).repeat(_TILE, 1))
-    return SegDataSample(
-        metainfo=dict(img_shape=(side, side), ori_shape=(side, side)),
-        gt_sem_seg=PixelData(data=areas[None, :side, :side]),
-    )
