@@ -5,6 +5,7 @@ milliseconds and every branch of the real one is there.
 """
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -103,3 +104,11 @@ def _clean_slate():
     yield
     for manager in (MessageHub, MMLogger, Visualizer, DefaultScope):
         manager._instance_dict.clear()
+
+
+def pytest_runtest_call():
+    """Let the set-up's loggers write on: pytest has closed the stream they hold."""
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            if getattr(getattr(handler, 'stream', None), 'closed', False):
+                handler.stream = sys.stdout  # setStream would flush the closed one
