@@ -31,7 +31,7 @@ class PictureHook(Hook):
     what ``ccmim.report.method_sheet`` draws, always of the same parts of the images.
     The main process draws alone, without gradient, in evaluation mode and from
     generators of its own, so the training is the same to the last bit. What goes wrong
-    is one warning; the run goes on without pictures.
+    is one warning; the run goes on without pictures, or without them in a tracker.
 
     Args:
         interval: Epochs from one picture to the next.
@@ -51,7 +51,7 @@ class PictureHook(Hook):
         self.interval = interval
         self.images = images
         self._inputs: Tensor | None = None
-        self._works = True
+        self._works = self._tracked = True
 
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
@@ -62,9 +62,9 @@ class PictureHook(Hook):
                 self._draw(runner)
             except Exception as error:  # pictures are worth no run
                 self._works = False
-                text = str(error).strip().split('\n')[0]
                 runner.logger.warning(
-                    f'No more pictures of this run: {type(error).__name__}: {text}'
+                    f'No more pictures of this run: {type(error).__name__}: '
+                    f'{_first_line(error)}'
                 )
 
     def _draw(self, runner: Runner) -> None:
@@ -85,7 +85,18 @@ class PictureHook(Hook):
             sheet = method_sheet(method, self._inputs, caption=caption)
         path = Path(runner.work_dir) / FOLDER / f'epoch_{epoch}.png'
         AtomicLocalBackend().put(_png(sheet), path)
-        runner.visualizer.add_image(FOLDER, sheet, step=epoch)
+        if self._tracked:
+            self._track(runner, sheet, epoch)
+
+    def _track(self, runner: Runner, sheet: np.ndarray, epoch: int) -> None:
+        try:
+            runner.visualizer.add_image(FOLDER, sheet, step=epoch)
+        except Exception as error:  # MLflow wants a file's name, which mmengine lacks
+            self._tracked = False
+            runner.logger.warning(
+                f'Pictures are in {runner.work_dir}/{FOLDER} alone: '
+                f'{type(error).__name__}: {_first_line(error)}'
+            )
 
     def _read(self, data: Any) -> Tensor:
         numbers = self.images
@@ -121,6 +132,10 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 def _uncompiled() -> AbstractContextManager:
     stance = getattr(torch.compiler, 'set_stance', None)  # PyTorch 2.6 or later
     return nullcontext() if stance is None else stance('force_eager')
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split('\n')[0]
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -86,6 +86,20 @@ def test_an_error_is_one_warning(run, tmp_path, monkeypatch):
     assert not (tmp_path / 'failed/pictures').exists()
 
 
+@pytest.mark.slow
+def test_a_tracker_that_takes_no_pictures_costs_none_in_the_work_dir(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        'mmengine.visualization.Visualizer.add_image', lambda *_, **__: 1 / 0
+    )
+    run('refused', interval=1)
+    (log,) = (tmp_path / 'refused').glob('*/*.log')
+    assert log.read_text().count('refused/pictures alone: ZeroDivisionError') == 1
+    drawn = _sizes(tmp_path / 'refused' / 'pictures')
+    assert drawn.keys() == {'epoch_1.png', 'epoch_2.png'}
+
+
 def test_modes_and_generators_are_restored(tiny_ccmim):
     model = tiny_ccmim().train()
     model.decoder.eval()
