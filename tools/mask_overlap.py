@@ -5,31 +5,46 @@ r"""Tell how much of what masks hide lies on objects, more than by chance.
         --data penn_fudan data/penn_fudan/val \
             data/penn_fudan/annotations/instances_val.json
 
-Every sampler draws from the scores of the same network. Several checkpoints are those
-of several seeds. In per cent of the masked patches: 0 for random masks, and "objects
-first" for masks that know the objects. Writes table.md, scores.csv and scores.png.
+Every masker works with the same network; several checkpoints are those of several
+seeds. `--own NAME CONFIG CHECKPOINT` adds masks as another method draws them, of its
+own scores. "On objects" is in per cent of the masked patches: 0 for random masks, and
+"objects first" for masks that know the objects; the importance gap is in per cent of
+the mean score of that masker. Writes table.md, scores.csv and scores.png.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import torch
 from mmengine.config import Config
+from torch import Tensor, nn
 
 from ccmim.experiments import Score, write_table
-from ccmim.experiments.mask_statistics import BEST, object_overlaps, photos_and_objects
+from ccmim.experiments.mask_statistics import (
+    mask_statistics,
+    most_overlap,
+    photos_and_objects,
+)
 from ccmim.experiments.study_page import fill
-from ccmim.masking import GumbelSampler, PublishedSampler, RandomSampler, TopKSampler
+from ccmim.masking import (
+    BlockSampler,
+    CentralityScorer,
+    ClassAttentionScorer,
+    GumbelSampler,
+    KeepSampler,
+    PublishedSampler,
+    RandomSampler,
+    TopKSampler,
+)
+from ccmim.report.reconstruction import hide
 from ccmim.report.saved_method import load_method
 
-SAMPLERS = {
-    'random': RandomSampler(),
-    'published order': PublishedSampler(),
-    'importance sampling, T = 1': GumbelSampler(1.0),
-    'importance sampling, T = 0.3': GumbelSampler(0.3),
-    'importance sampling, T = 0.1': GumbelSampler(0.1),
-    'highest scores': TopKSampler(),
-}
+BEST = 'objects first'
+ALL, LAST = ClassAttentionScorer(), ClassAttentionScorer(blocks=[-1])
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,6 +62,14 @@ def parse_args() -> argparse.Namespace:
         metavar=('NAME', 'PHOTOS', 'ANNOTATIONS'),
         help='a folder of photos and their objects, of COCO; may be repeated',
     )
+    parser.add_argument(
+        '--own',
+        nargs=3,
+        action='append',
+        default=[],
+        metavar=('NAME', 'CONFIG', 'CHECKPOINT'),
+        help='another method, whose own scores and sampler mask; may be repeated',
+    )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/overlap'))
     parser.add_argument(
         '--page', type=Path, help="a page with the marks 'tables of overlap' to fill"
@@ -54,20 +77,74 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(args: argparse.Namespace) -> list[Score]:
-    """Compute the overlaps of all samplers on all data, a seed a checkpoint."""
-    methods = [load_method(Config.fromfile(args.config), f) for f in args.checkpoints]
-    grid, patch = methods[0].backbone.grid, methods[0].backbone.patch_size
+class Row(NamedTuple):
+    """One way to mask: what scores patches, and what draws from the scores."""
+
+    name: str
+    seed: int
+    method: nn.Module
+    score: Callable[[Tensor], Tensor]
+    sampler: nn.Module
+
+
+def maskers(method: nn.Module) -> dict[str, tuple[nn.Module, nn.Module]]:
+    """Name what scores and what draws, of ccMIM first and then of others."""
+    size = [n * method.backbone.patch_size for n in method.backbone.grid]
+    blocks = BlockSampler(size, method.backbone.patch_size, min_area=4)
+    return {
+        'random': (ALL, RandomSampler()),
+        'published order': (ALL, PublishedSampler()),
+        'importance sampling, T = 1': (ALL, GumbelSampler(1.0)),
+        'importance sampling, T = 0.3': (ALL, GumbelSampler(0.3)),
+        'importance sampling, T = 0.1': (ALL, GumbelSampler(0.1)),
+        'highest scores': (ALL, TopKSampler()),
+        'AttMask, hints': (LAST, TopKSampler(hint_ratio=0.05, hint_pool=0.1)),
+        'attention kept': (LAST, KeepSampler()),
+        'blocks': (ALL, blocks),
+        'degree, T = 0.3': (CentralityScorer('degree'), GumbelSampler(0.3)),
+        'eigenvector, T = 0.3': (CentralityScorer('eigenvector'), GumbelSampler(0.3)),
+        'PageRank, T = 0.3': (CentralityScorer('pagerank'), GumbelSampler(0.3)),
+    }
+
+
+def rows(args: argparse.Namespace) -> list[Row]:
+    """Load what masks: every masker with every checkpoint, then other methods."""
     found = []
+    for seed, file in enumerate(args.checkpoints):
+        method = load_method(Config.fromfile(args.config), file)
+        for name, (scorer, sampler) in maskers(method).items():
+            score = partial(scorer, method.backbone)
+            found.append(Row(name, seed, method, score, sampler))
+    for name, config, file in args.own:
+        method = load_method(Config.fromfile(config), file)
+        score = partial(own_scores, method)
+        found.append(Row(name, 0, method, score, method.sampler))
+    return found
+
+
+def own_scores(method: nn.Module, images: Tensor) -> Tensor:
+    """Score patches as the pretraining of a method does."""
+    return hide(method, images)[0]
+
+
+def measure(args: argparse.Namespace) -> list[Score]:
+    """Compute what is hidden of all data."""
+    ways, found = rows(args), []
+    grid, patch = ways[0].method.backbone.grid, ways[0].method.backbone.patch_size
+    size = grid[0] * patch, grid[1] * patch
     for task, photos, annotations in args.data:
-        size = grid[0] * patch, grid[1] * patch
-        images = photos_and_objects(Path(photos), Path(annotations), size)
-        for seed, method in enumerate(methods):
-            overlaps = object_overlaps(method, SAMPLERS, *images)
-            found += [
-                Score(name, task, seed, 'on objects', 100 * value)
-                for name, value in overlaps.items()
-            ]
+        images, objects = photos_and_objects(Path(photos), Path(annotations), size)
+        for name, seed, method, score, sampler in ways:
+            inputs = method.data_preprocessor(dict(inputs=images), False)['inputs']
+            with torch.no_grad():
+                scores = torch.cat([score(x) for x in inputs.split(32)])
+            here = scores, sampler, method.mask_ratio, objects, patch
+            overlap, gap = mask_statistics(*here)
+            found.append(Score(name, task, seed, 'on objects', 100 * overlap))
+            found.append(Score(name, task, seed, 'importance gap', 100 * gap))
+        most = most_overlap(objects, patch, ways[0].method.mask_ratio)
+        for seed in range(len(args.checkpoints)):
+            found.append(Score(BEST, task, seed, 'on objects', 100 * most))
     return found
 
 
@@ -76,7 +153,8 @@ def main() -> None:
     args = parse_args()
     try:
         scores = measure(args)
-        text = write_table(scores, [*SAMPLERS, BEST], args.out)
+        arms = dict.fromkeys(score.arm for score in scores if score.arm != BEST)
+        text = write_table(scores, [*arms, BEST], args.out)
         print(f'\n{text}')
         if args.page:
             fill(args.page, 'tables of overlap', (args.out / 'table.md').read_text())

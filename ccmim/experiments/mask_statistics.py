@@ -1,10 +1,10 @@
 """How much of what samplers hide lies on objects.
 
-B images, H W pixels.
+B images, N patches, H W pixels.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 from ccmim.data import ToUint8Tensor
 from ccmim.evaluation import mask_overlap
-from ccmim.masking import TopKSampler
-
-BEST = 'objects first'
+from ccmim.masking import TopKSampler, importance_gap
 
 
 def photos_and_objects(
@@ -49,39 +47,50 @@ def photos_and_objects(
     return torch.stack(images), torch.stack(objects)
 
 
-@torch.no_grad()
-def object_overlaps(
-    method: nn.Module,
-    samplers: Mapping[str, nn.Module],
-    images: Tensor,
-    objects: Tensor,
-    draws: int = 200,
-) -> dict[str, float]:
-    """Compute how much more objects than by chance each sampler would hide.
+class MaskStatistics(NamedTuple):
+    """What masks hide, beside what random ones do: 0 for these.
 
-    All of them draw from the scores that the method gives the photos.
+    Attributes:
+        overlap: See ``mask_overlap``.
+        gap: See ``importance_gap``.
+    """
+
+    overlap: float
+    gap: float
+
+
+@torch.no_grad()
+def mask_statistics(
+    scores: Tensor,
+    sampler: nn.Module,
+    mask_ratio: float,
+    objects: Tensor,
+    patch_size: int,
+    draws: int = 200,
+) -> MaskStatistics:
+    """Compute how much more than by chance a sampler hides of objects and importance.
 
     Args:
-        method: With a scorer, in evaluation mode.
-        samplers: By name.
-        images: Uint8, of shape (B, 3, H, W).
+        scores: Importance of the patches, of shape (B, N), with a positive mean.
+        sampler: What draws from them.
+        mask_ratio: Share of masked patches.
         objects: Bool, of shape (B, H, W).
+        patch_size: Side of a patch in pixels.
         draws: Masks that are drawn for each image, from a seed of their own.
 
     Returns:
-        The mean of ``mask_overlap`` over the draws, by name; 0 for random masks. Under
-        ``BEST`` what masks would reach that know the objects.
+        The means over the draws.
     """
-    inputs = method.data_preprocessor(dict(inputs=images), False)['inputs']
-    scores = torch.cat([method.scorer(method.backbone, x) for x in inputs.split(32)])
-    patch = method.backbone.patch_size
-    shares = F.avg_pool2d(objects.float()[:, None], patch).flatten(1)
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        best = TopKSampler()(shares, method.mask_ratio).mask
-        found = {BEST: mask_overlap(best, objects, patch).item()}
-        for name, sampler in samplers.items():
-            masks = [sampler(scores, method.mask_ratio).mask for _ in range(draws)]
-            values = [mask_overlap(mask, objects, patch) for mask in masks]
-            found[name] = torch.stack(values).mean().item()
-    return found
+        splits = [sampler(scores, mask_ratio) for _ in range(draws)]
+    overlaps = [mask_overlap(split.mask, objects, patch_size) for split in splits]
+    gaps = [importance_gap(scores, split) for split in splits]
+    return MaskStatistics(*(torch.stack(x).mean().item() for x in (overlaps, gaps)))
+
+
+def most_overlap(objects: Tensor, patch_size: int, mask_ratio: float) -> float:
+    """Compute the ``mask_overlap`` of masks that know the objects (B, H, W)."""
+    shares = F.avg_pool2d(objects.float()[:, None], patch_size).flatten(1)
+    mask = TopKSampler()(shares, mask_ratio).mask
+    return mask_overlap(mask, objects, patch_size).item()

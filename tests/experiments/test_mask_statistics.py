@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from ccmim.experiments.mask_statistics import (
-    BEST,
-    object_overlaps,
+    mask_statistics,
+    most_overlap,
     photos_and_objects,
 )
 from ccmim.masking import RandomSampler, TopKSampler
@@ -16,27 +16,23 @@ from ccmim.masking import RandomSampler, TopKSampler
 OBJECT = slice(0, 32)  # pixels: four of the sixteen patches
 
 
-class _Knowing(torch.nn.Module):
-    """Scores that are highest on the object."""
-
-    def forward(self, backbone, images):
-        scores = torch.ones(len(images), 4, 4)
-        scores[:, :2, :2] = 2.0
-        return scores.flatten(1)
-
-
-def test_samplers_are_between_chance_and_knowing_the_objects(tiny_mae):
-    method = tiny_mae(mask_ratio=0.5)
-    method.scorer = _Knowing()
+def test_samplers_are_between_chance_and_knowing_the_objects():
     objects = torch.zeros(6, 64, 64, dtype=torch.bool)
     objects[:, OBJECT, OBJECT] = True
-    samplers = dict(random=RandomSampler(), highest=TopKSampler())
+    scores = torch.ones(6, 4, 4)
+    scores[:, :2, :2] = 2.0  # highest on the object
     state = torch.get_rng_state()
-    found = object_overlaps(method, samplers, torch.zeros(6, 3, 64, 64), objects, 100)
+    known, chance = (
+        mask_statistics(scores.flatten(1), sampler, 0.5, objects, 16, draws=100)
+        for sampler in (TopKSampler(), RandomSampler())
+    )
     assert torch.equal(torch.get_rng_state(), state)
-    assert found[BEST] == pytest.approx(4 / 8 - 4 / 16)  # 4 of the 8 masked
-    assert found['highest'] == pytest.approx(found[BEST])
-    assert found['random'] == pytest.approx(0, abs=0.02)
+    best = 4 / 8 - 4 / 16  # of the 8 masked patches 4 lie on the object, of all 16, 4
+    assert most_overlap(objects, 16, 0.5) == pytest.approx(best)
+    assert known.overlap == pytest.approx(best)
+    # The 8 masked score (4 * 2 + 4 * 1) / 8 in the mean, the visible 1, all 20 / 16.
+    assert known.gap == pytest.approx((1.5 - 1) / 1.25)
+    assert chance == pytest.approx((0, 0), abs=0.03)
 
 
 def test_objects_are_the_union_of_their_masks_in_the_photo_as_it_is_squashed(tmp_path):

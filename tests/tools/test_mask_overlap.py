@@ -27,7 +27,7 @@ def overlap(request, monkeypatch, tmp_path):
     return overlap
 
 
-def test_a_table_has_all_samplers_between_chance_and_the_objects(overlap, tmp_path):
+def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_path):
     pytest.importorskip('pycocotools')
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('ccmim'):
@@ -40,11 +40,24 @@ def test_a_table_has_all_samplers_between_chance_and_the_objects(overlap, tmp_pa
     )
     overlap(
         *(tmp_path / 'run.pth', '--config', CONFIG, '--out', tmp_path / 'out'),
-        *('--data', 'toy', *photos),
+        *(
+            '--data',
+            'toy',
+            *photos,
+            '--own',
+            'as trained',
+            CONFIG,
+            tmp_path / 'run.pth',
+        ),
     )
-    found = {s.arm: s.value for s in read_csv(tmp_path / 'out' / 'scores.csv')}
+    scores = read_csv(tmp_path / 'out' / 'scores.csv')
+    found = {s.arm: s.value for s in scores if s.metric == 'on objects'}
     assert found['random'] == pytest.approx(0, abs=1)
     assert found['objects first'] == max(found.values()) > 5
+    assert found['as trained'] == found['published order']
+    gaps = {s.arm: s.value for s in scores if s.metric == 'importance gap'}
+    assert gaps.keys() == found.keys() - {'objects first'}
+    assert gaps['attention kept'] < 0 < gaps['published order'] < gaps['highest scores']
     assert 'highest scores' in (tmp_path / 'out' / 'table.md').read_text()
 
 
