@@ -48,10 +48,11 @@ def gumbel_order(scores: Tensor, noise: Tensor, temperature: float) -> Tensor:
 
 @MODELS.register_module()
 class PublishedSampler(nn.Module):
-    """Mask by importance plus uniform noise, as published; only mildly semantic.
+    """Mask by importance plus uniform noise, as published; random where scores are low.
 
     P(masked) = clip(t + score, 0, 1) with one t per image, so scores around 0.06 on top
-    of noise of width 1 shift the probabilities by a few per cent.
+    of noise of width 1 shift the probabilities by a few per cent; a score of 1 - t or
+    more is masked for sure.
     """
 
     def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
