@@ -3,6 +3,7 @@
 
 python tools/convert_checkpoint.py mae_pretrain_vit_base.pth mae.safetensors
 python tools/convert_checkpoint.py work_dirs/ccmim_vitb/epoch_800.pth OUT --to hf
+python tools/convert_checkpoint.py RUN/epoch_300.pth OUT.pth --part slow.backbone
 """
 
 import argparse
@@ -32,6 +33,9 @@ def main() -> None:
     parser.add_argument(
         '--img-size', type=int, nargs='+', metavar='S', help='side, or height and width'
     )
+    parser.add_argument(
+        '--part', default='', help='of a run: slow.backbone is the slow network'
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace OUT')
     args = parser.parse_args()
     size = args.img_size
@@ -43,6 +47,7 @@ def main() -> None:
             args.layout,
             args.num_heads,
             size[0] if size and len(size) == 1 else size,
+            args.part,
         )
         written = write_weights(weights, args.out, args.to, args.overwrite)
     except (ValueError, OSError) as error:

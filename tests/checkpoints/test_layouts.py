@@ -161,6 +161,18 @@ def test_a_run_of_this_library(save, tiny_ccmim):
     assert weights.state.keys() == model.backbone.state_dict().keys()
 
 
+def test_the_slow_network_of_a_run(save, tiny_vit):
+    fast, slow = draw(tiny_vit()), draw(tiny_vit())
+    model = torch.nn.ModuleDict(
+        dict(backbone=fast, slow=torch.nn.ModuleDict(dict(backbone=slow)))
+    )
+    file = save(dict(state_dict=model.state_dict()))
+    for part, wanted in ('', fast), ('slow.backbone', slow):
+        state = read_weights(file, num_heads=2, part=part).state
+        assert state.keys() == wanted.state_dict().keys()
+        assert all(torch.equal(state[k], v) for k, v in wanted.state_dict().items())
+
+
 def test_the_usual_heads_of_a_width_are_taken_and_said(save):
     vit = timm.models.VisionTransformer(32, embed_dim=192, depth=1, num_heads=3)
     weights = read_weights(save(vit.state_dict()))

@@ -35,6 +35,11 @@ def test_an_unknown_layout_shows_its_first_keys(refuse):
            'of no known layout: its keys are conv1.weight, bn1.bias, ...')  # fmt: skip
 
 
+def test_a_part_that_a_run_does_not_have(refuse, state):
+    run = {f'backbone.{name}': value for name, value in state.items()}
+    refuse(run, 'has no part slow.backbone: it is of backbone$', part='slow.backbone')
+
+
 def test_another_layout_than_the_one_asked_for(refuse, state):
     for layout in ('mmseg', 'mmpretrain', 'hf', 'beit', 'dinov2'):
         refuse(state, f'of another layout than {layout}: its keys are ', layout=layout)

@@ -41,6 +41,7 @@ def read_weights(
     layout: str = 'auto',
     num_heads: int | None = None,
     img_size: int | list[int] | None = None,
+    part: str = '',
 ) -> Weights:
     """Read a backbone from a file of any known layout.
 
@@ -49,6 +50,8 @@ def read_weights(
         layout: Name in ``LAYOUTS``; 'auto' tells it from the keys.
         num_heads: Attention heads, where neither the file nor the width tells.
         img_size: Side or height and width in pixels, where the positions do not tell.
+        part: Module of a run that is a backbone too, such as ``slow.backbone`` of
+            ConMIM, whose paper transfers the slow network.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -56,7 +59,10 @@ def read_weights(
             contradicts itself or the arguments; naming what.
     """
     source = open_source(path)
-    inside, left_out = _backbone_of_model(source.tensors)
+    try:
+        inside, left_out = _backbone_of_model(source.tensors, part)
+    except ValueError as error:
+        raise ValueError(f'{path} {error}') from None
     names = source.tensors.keys() | inside.keys()
     chosen = (source.layout or detect(names)) if layout == 'auto' else layout
     if chosen not in LAYOUTS or not fits(chosen, names):
@@ -91,18 +97,21 @@ def read_weights(
 
 
 def _backbone_of_model(
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor], part: str
 ) -> tuple[Tensors, dict[str, str]]:
-    prefix = 'backbone.'
+    prefix = f'{part or "backbone"}.'
     outside = [name for name in tensors if not name.startswith(prefix)]
     if len(outside) == len(tensors):
+        if part:
+            parts = sorted({name.partition('.')[0] for name in tensors})
+            raise ValueError(f'has no part {part}: it is of {", ".join(parts)}')
         return dict(tensors), {}
     inside = {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
-    return inside, dict.fromkeys(outside, 'not of the backbone')
+    return inside, dict.fromkeys(outside, f'not of {part or "the backbone"}')
 
 
 def _list_left_out(left_out: Mapping[str, str]) -> list[str]:
