@@ -1,10 +1,11 @@
-"""What a run will do, told before its first step: learning rates and their schedule."""
+"""What a run will do, told before its first step: precision, rates, schedule."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -14,9 +15,10 @@ REST = 'the rest'
 
 
 class PlanHook(Hook):
-    """Log the learning rate of each layer, what is weight-decayed, and the schedule.
+    """Log the precision, each layer's learning rate and weight decay, and the schedule.
 
-    Rates are those that the schedule starts from, after --auto-scale-lr.
+    The precision is what 'auto' has chosen; rates are those that the schedule starts
+    from, after --auto-scale-lr.
     """
 
     priority = 'VERY_LOW'  # after a run that is finished has ended
@@ -24,7 +26,9 @@ class PlanHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Log them once."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        lines = describe_rates(model, runner.optim_wrapper.optimizer.param_groups)
+        dtype = getattr(runner.optim_wrapper, 'dtype', torch.float32)
+        lines = [f'Forward passes in {str(dtype).removeprefix("torch.")}']
+        lines += describe_rates(model, runner.optim_wrapper.optimizer.param_groups)
         lines += describe_schedule(runner.cfg.get('param_scheduler'))
         runner.logger.info('\n'.join(lines))
 

@@ -61,6 +61,7 @@ def test_a_run_tells_the_rates_that_it_really_starts_from(
     loader = cfg.train_dataloader
     loader.update(batch_size=2, num_workers=0, persistent_workers=False)
     loader.dataset.data = str(image_folder)
+    cfg.optim_wrapper.dtype = 'bfloat16'
     cfg.auto_scale_lr = dict(base_batch_size=4, enable=True)
     runner = build_runner(cfg)
     runner.train_loop._max_epochs = 0
@@ -69,3 +70,4 @@ def test_a_run_tells_the_rates_that_it_really_starts_from(
     half = cfg.optim_wrapper.optimizer.lr / 2
     assert f'{half:.3e}' in log[log.index('Learning rate  values') :]
     assert 'epochs 0 to ' in log
+    assert 'Forward passes in bfloat16\n' in log
