@@ -19,6 +19,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from mmengine.logging import MMLogger
+
 from ccmim.experiments import (
     Arm,
     Comparison,
@@ -97,6 +99,7 @@ def plan(args: argparse.Namespace) -> Comparison:
 def main() -> None:
     """Run what is missing and write the table."""
     args = parse_args()
+    MMLogger.get_current_instance().setLevel('WARNING')  # not into the table
     try:
         comparison = plan(args)
     except ValueError as error:
