@@ -267,8 +267,9 @@ def look(pins: Mapping[str, str], bounds: Mapping[str, str]) -> list[Finding]:
 
 def main() -> int:
     """Prints the report; 1 when something that is needed is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--tests', action='store_true', help='include tests.txt')
     parser.add_argument('--unmet', action='store_true', help='print pins to install')
     parser.add_argument('--ops', metavar='DEVICE', help="run mmcv's ops there only")

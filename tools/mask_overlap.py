@@ -40,7 +40,7 @@ from ccmim.masking import (
     RandomSampler,
     TopKSampler,
 )
-from ccmim.report.reconstruction import hide
+from ccmim.report.reconstruction import score
 from ccmim.report.saved_method import load_method
 
 BEST = 'objects first'
@@ -83,7 +83,7 @@ class Row(NamedTuple):
     name: str
     seed: int
     method: nn.Module
-    score: Callable[[Tensor], Tensor]
+    scores_of: Callable[[Tensor], Tensor]
     sampler: nn.Module
 
 
@@ -113,18 +113,12 @@ def rows(args: argparse.Namespace) -> list[Row]:
     for seed, file in enumerate(args.checkpoints):
         method = load_method(Config.fromfile(args.config), file)
         for name, (scorer, sampler) in maskers(method).items():
-            score = partial(scorer, method.backbone)
-            found.append(Row(name, seed, method, score, sampler))
+            scores = partial(scorer, method.backbone)
+            found.append(Row(name, seed, method, scores, sampler))
     for name, config, file in args.own:
         method = load_method(Config.fromfile(config), file)
-        score = partial(own_scores, method)
-        found.append(Row(name, 0, method, score, method.sampler))
+        found.append(Row(name, 0, method, partial(score, method), method.sampler))
     return found
-
-
-def own_scores(method: nn.Module, images: Tensor) -> Tensor:
-    """Score patches as the pretraining of a method does."""
-    return hide(method, images)[0]
 
 
 def measure(args: argparse.Namespace) -> list[Score]:
@@ -134,12 +128,13 @@ def measure(args: argparse.Namespace) -> list[Score]:
     size = grid[0] * patch, grid[1] * patch
     for task, photos, annotations in args.data:
         images, objects = photos_and_objects(Path(photos), Path(annotations), size)
-        for name, seed, method, score, sampler in ways:
+        for name, seed, method, scores_of, sampler in ways:
             inputs = method.data_preprocessor(dict(inputs=images), False)['inputs']
             with torch.no_grad():
-                scores = torch.cat([score(x) for x in inputs.split(32)])
-            here = scores, sampler, method.mask_ratio, objects, patch
-            overlap, gap = mask_statistics(*here)
+                scores = torch.cat([scores_of(x) for x in inputs.split(32)])
+            overlap, gap = mask_statistics(
+                scores, sampler, method.mask_ratio, objects, patch
+            )
             found.append(Score(name, task, seed, 'on objects', 100 * overlap))
             found.append(Score(name, task, seed, 'importance gap', 100 * gap))
         most = most_overlap(objects, patch, ways[0].method.mask_ratio)

@@ -13,9 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ccmim.report.page import write_page
-from ccmim.report.page_comparison import read_comparison
-from ccmim.report.run_folder import find_runs
+from ccmim.report.runs_page import write_runs_page
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,17 +34,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Write the page."""
     args = parse_args()
-    first, *others = args.work_dirs
-    out = args.out or (Path() if others else first) / 'report.html'
-    names = ', '.join(folder.resolve().name for folder in args.work_dirs)
     try:
-        runs = find_runs(args.work_dirs)
-        write_page(out, args.title or names, runs, read_comparison(first))
+        print(write_runs_page(args.work_dirs, args.out, args.title))
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
-    size = out.stat().st_size / 1e6
-    print(f'{len(runs)} run{"s" * (len(runs) > 1)}, {size:.1f} MB: {out}')
 
 
 if __name__ == '__main__':

@@ -25,9 +25,7 @@ from ccmim.experiments import (
     run_stages,
     write_table,
 )
-from ccmim.report.page import write_page
-from ccmim.report.page_comparison import read_comparison
-from ccmim.report.run_folder import find_runs
+from ccmim.report.runs_page import write_runs_page
 
 RANDOM, OURS = 'random', 'checkpoint'
 _NEIGHBOURS = 20
@@ -74,9 +72,7 @@ def run(args: Namespace) -> int:
     if text := write_table(scores, [RANDOM, OURS], out):
         print(f'\n{text}')
     if dense and not failure:
-        write_page(
-            out / 'report.html', out.name, find_runs([out]), read_comparison(out)
-        )
+        write_runs_page([out])
         print(f'pictures and curves: {out / "report.html"}')
     if args.fast:
         print('--fast: this shows that all works, and nothing about the weights.')

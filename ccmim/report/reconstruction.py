@@ -28,6 +28,22 @@ class Reconstruction(NamedTuple):
 
 
 @torch.no_grad()
+def score(method: nn.Module, images: Tensor) -> Tensor:
+    """Score the patches as a pretraining step does.
+
+    Args:
+        method: A method that masks, in evaluation mode.
+        images: Normalised images of shape (B, 3, H, W).
+
+    Returns:
+        Importance of each patch, of shape (B, N).
+    """
+    if hasattr(method, 'scorer'):
+        return method.scorer(method.backbone, images)
+    return method._score(images)  # HPM's slow network foretells the errors
+
+
+@torch.no_grad()
 def hide(method: nn.Module, images: Tensor) -> tuple[Tensor, TokenSplit]:
     """Score the patches and draw a mask as a pretraining step does.
 
@@ -38,10 +54,7 @@ def hide(method: nn.Module, images: Tensor) -> tuple[Tensor, TokenSplit]:
     Returns:
         Importance of each patch, of shape (B, N), and the partition.
     """
-    if hasattr(method, 'scorer'):
-        scores = method.scorer(method.backbone, images)
-    else:
-        scores = method._score(images)  # HPM's slow network foretells the errors
+    scores = score(method, images)
     return scores, method.sampler(scores, method.mask_ratio)
 
 

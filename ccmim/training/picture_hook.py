@@ -62,10 +62,7 @@ class PictureHook(Hook):
                 self._draw(runner)
             except Exception as error:  # pictures are worth no run
                 self._works = False
-                runner.logger.warning(
-                    f'No more pictures of this run: {type(error).__name__}: '
-                    f'{_first_line(error)}'
-                )
+                runner.logger.warning(f'No more pictures of this run: {_told(error)}')
 
     def _draw(self, runner: Runner) -> None:
         method = runner.model
@@ -94,8 +91,7 @@ class PictureHook(Hook):
         except Exception as error:  # MLflow wants a file's name, which mmengine lacks
             self._tracked = False
             runner.logger.warning(
-                f'Pictures are in {runner.work_dir}/{FOLDER} alone: '
-                f'{type(error).__name__}: {_first_line(error)}'
+                f'Pictures are in {runner.work_dir}/{FOLDER} alone: {_told(error)}'
             )
 
     def _read(self, data: Any) -> Tensor:
@@ -134,8 +130,9 @@ def _uncompiled() -> AbstractContextManager:
     return nullcontext() if stance is None else stance('force_eager')
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split('\n')[0]
+def _told(error: Exception) -> str:
+    first_line = str(error).strip().split('\n')[0]
+    return f'{type(error).__name__}: {first_line}'
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -40,15 +40,8 @@ def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_pat
     )
     overlap(
         *(tmp_path / 'run.pth', '--config', CONFIG, '--out', tmp_path / 'out'),
-        *(
-            '--data',
-            'toy',
-            *photos,
-            '--own',
-            'as trained',
-            CONFIG,
-            tmp_path / 'run.pth',
-        ),
+        *('--data', 'toy', *photos, '--own', 'as trained'),
+        *(CONFIG, tmp_path / 'run.pth'),
     )
     scores = read_csv(tmp_path / 'out' / 'scores.csv')
     found = {s.arm: s.value for s in scores if s.metric == 'on objects'}

@@ -59,10 +59,10 @@ def read_weights(
             contradicts itself or the arguments; naming what.
     """
     source = open_source(path)
-    try:
-        inside, left_out = _backbone_of_model(source.tensors, part)
-    except ValueError as error:
-        raise ValueError(f'{path} {error}') from None
+    if part and not any(name.startswith(f'{part}.') for name in source.tensors):
+        parts = sorted({name.partition('.')[0] for name in source.tensors})
+        raise ValueError(f'{path} has no part {part}: it is of {", ".join(parts)}')
+    inside, left_out = _backbone_of_model(source.tensors, part)
     names = source.tensors.keys() | inside.keys()
     chosen = (source.layout or detect(names)) if layout == 'auto' else layout
     if chosen not in LAYOUTS or not fits(chosen, names):
@@ -102,9 +102,6 @@ def _backbone_of_model(
     prefix = f'{part or "backbone"}.'
     outside = [name for name in tensors if not name.startswith(prefix)]
     if len(outside) == len(tensors):
-        if part:
-            parts = sorted({name.partition('.')[0] for name in tensors})
-            raise ValueError(f'has no part {part}: it is of {", ".join(parts)}')
         return dict(tensors), {}
     inside = {
         name.removeprefix(prefix): value
