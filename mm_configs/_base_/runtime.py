@@ -10,8 +10,8 @@ default_hooks = dict(
     progress=dict(type='ccmim.ProgressHook'),
 )
 # `tensorboard --logdir work_dirs` shows the curves. For another tracker set
-# `visualizer.vis_backends.1.type=WandbVisBackend`, or MLflowVisBackend, which wants
-# a `tracking_uri` beside it, or MLFLOW_ALLOW_FILE_STORE=true for files of its own.
+# `visualizer.vis_backends.1.type=WandbVisBackend`, or MLflowVisBackend, which writes
+# files with MLFLOW_ALLOW_FILE_STORE=true.
 visualizer = dict(
     type='Visualizer',
     vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
