@@ -8,6 +8,7 @@ from torch import nn
 from ccmim.vit import Block
 
 METHODS = ('forward', 'forward_scored', 'forward_windows')
+MOST_VARIANTS = 64  # PyTorch's 8 are fewer than the samples that deep blocks may drop
 
 
 def compile_blocks(model: nn.Module, backend: str = 'inductor') -> bool:
@@ -37,6 +38,7 @@ def compile_blocks(model: nn.Module, backend: str = 'inductor') -> bool:
             stacklevel=2,
         )
         return False
+    torch.compiler.config.recompile_limit = MOST_VARIANTS
     for block in [m for m in model.modules() if isinstance(m, Block)]:
         for name in METHODS:
             method = getattr(block, name)

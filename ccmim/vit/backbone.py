@@ -53,6 +53,8 @@ class VisionTransformer(BaseModule):
             global attention everywhere.
         global_blocks: Blocks that keep global attention when ``window_size`` is set.
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0.
+        drop_path_subset: Whether samples that skip a branch are not computed; as many
+            skip it in each step then. See ``DropPath``.
         frozen_stages: -1 trains all, 0 freezes the embedding, k also k blocks.
         with_cp: Whether blocks are recomputed in the backward pass to save memory.
         mlp_ratio: Width of the MLPs in units of the width D.
@@ -88,6 +90,7 @@ class VisionTransformer(BaseModule):
         window_size: int = 0,
         global_blocks: Sequence[int] = (),
         drop_path_rate: float = 0.0,
+        drop_path_subset: bool = False,
         frozen_stages: int = -1,
         with_cp: bool = False,
         mlp_ratio: float = 4.0,
@@ -141,6 +144,7 @@ class VisionTransformer(BaseModule):
                     self._window(i) or held,
                     rel_pos_bias,
                 ),
+                drop_path_subset,
             )
             for i, rate in enumerate(rates)
         )

@@ -1,9 +1,10 @@
 """One pre-norm transformer block, shared by the encoder and the decoders."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from timm.layers import DropPath, LayerScale, Mlp
+from timm.layers import LayerScale, Mlp
 from torch import Tensor, nn
 
 from ccmim.vit.attention import (
@@ -12,6 +13,7 @@ from ccmim.vit.attention import (
     class_to_patch_attention,
     patch_to_class_attention,
 )
+from ccmim.vit.drop_path import DropPath, Samples
 from ccmim.vit.windows import attend_in_windows
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
@@ -33,6 +35,7 @@ class Block(nn.Module):
         norm_eps: What the norms add to the variance.
         attention: What mixes the tokens; an ``Attention`` without relative positions
             when None.
+        drop_path_subset: Whether samples that skip a branch are not computed.
     """
 
     def __init__(
@@ -45,12 +48,13 @@ class Block(nn.Module):
         layer_scale_init: float | None = None,
         norm_eps: float = 1e-6,
         attention: nn.Module | None = None,
+        drop_path_subset: bool = False,
     ) -> None:
         super().__init__()
         self.norm1 = LayerNorm(dim, eps=norm_eps)
         self.attn: Any = attention or Attention(dim, num_heads, qkv_bias)
         self.ls1 = _layer_scale(dim, layer_scale_init)
-        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.drop_path = DropPath(drop_path, drop_path_subset)
         self.norm2 = LayerNorm(dim, eps=norm_eps)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.ls2 = _layer_scale(dim, layer_scale_init)
@@ -68,12 +72,20 @@ class Block(nn.Module):
         Returns:
             The wanted tokens, of shape (B, n, D).
         """
-        return self.finish(x[:, rows], self.attn(self.norm1(x), rows, grid))
+
+        def attend(i: Samples) -> Tensor:
+            return self.attn(self.norm1(x[i]), rows, grid)
+
+        return self._add_branches(x[:, rows], attend)
 
     def forward_windows(self, x: Tensor, grid: tuple[int, int], window: int) -> Tensor:
         """Transform patch tokens (B, N, D) of a grid with attention inside windows."""
         attention = partial(self.attn, grid=(window, window))
-        return self.finish(x, attend_in_windows(attention, self.norm1(x), grid, window))
+
+        def attend(i: Samples) -> Tensor:
+            return attend_in_windows(attention, self.norm1(x[i]), grid, window)
+
+        return self._add_branches(x, attend)
 
     def forward_scored(
         self, x: Tensor, direction: str, grid: tuple[int, int] | None = None
@@ -87,7 +99,8 @@ class Block(nn.Module):
         rows, bias = QUERIES[direction], self.attn.bias(x.shape[1], grid)
         row_bias = None if bias is None else bias[:, rows]
         scores = SCORES[direction](q[:, :, rows], k, row_bias)
-        return self.finish(x, self.attn.attend(q, k, v, bias)), scores
+        attended = self.attn.attend(q, k, v, bias)
+        return self._add_branches(x, lambda i: attended[i]), scores
 
     def score(
         self, x: Tensor, direction: str, grid: tuple[int, int] | None = None
@@ -97,10 +110,10 @@ class Block(nn.Module):
         q, k = self.attn.queries_keys(self.norm1(x), rows)
         return SCORES[direction](q, k, self.attn.bias(x.shape[1], grid, rows))
 
-    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Add the attention branch, then the MLP branch: (B, N, D) to (B, N, D)."""
-        x = x + self.drop_path(self.ls1(attended))
-        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+    def _add_branches(self, x: Tensor, attend: Callable[[Samples], Tensor]) -> Tensor:
+        # The attention branch, then the MLP branch: (B, n, D) to (B, n, D).
+        x = self.drop_path(x, lambda i: self.ls1(attend(i)))
+        return self.drop_path(x, lambda i: self.ls2(self.mlp(self.norm2(x[i]))))
 
 
 def _layer_scale(dim: int, init: float | None) -> nn.Module:
