@@ -70,7 +70,15 @@ class DenseTask:
         self._wrappers: dict[str, OptimWrapper] = {}
 
     def row(self, precision: str, batch_size: int, count: int = 2) -> Contender:
-        """Describe the row of a precision; batches, ``count`` of them, take turns."""
+        """Describe the row of a precision; batches, ``count`` of them, take turns.
+
+        Raises:
+            ValueError: If one image is too few for the norms of a segmentor.
+        """
+        if batch_size < 2 and self._scope == 'mmseg':  # its pyramid pools to one value
+            raise ValueError(
+                f'{self.name} has norms over the batch: set --batch-size to 2 or more'
+            )
         method = self.name if self.variant == 'plain' else f'{self.name} {self.variant}'
         arch = self.cfg.model.backbone.arch
         size = arch[0] if isinstance(arch, str) else '-'

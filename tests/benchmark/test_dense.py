@@ -63,6 +63,12 @@ def test_classes_cover_the_crop():
     assert 0 <= classes.min() <= classes.max() < 150
 
 
+def test_a_segmentor_needs_two_images():
+    with pytest.raises(ValueError, match='upernet_vits_ade20k has norms over the bat'):
+        _task(SEGMENTATION).row('fp32', 1)
+    assert _task(DETECTION).row('fp32', 1).label.batch_size == 1
+
+
 @pytest.mark.parametrize('config', [DETECTION, SEGMENTATION])
 def test_a_row_trains_the_network(config):
     task = _task(config)
