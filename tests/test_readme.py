@@ -19,6 +19,19 @@ def test_the_ten_lines_are_the_code(request):
     assert textwrap.dedent(body).strip() == textwrap.dedent(code).strip()
 
 
+def test_the_studys_figures_are_the_studys(request):
+    """What the README quotes stands in the study's tables, which a script writes."""
+    study = (request.config.rootpath / 'docs/study.md').read_text()
+    study = study.split('### CPU budget', 1)[1].split('### GPU budget', 1)[0]
+    section = _readme(request).split('### Does ccMIM help?', 1)[1].split('###', 1)[0]
+    rows = re.findall(r'^\| .*\(`(\w+)`\) \| (.*) \|$', section, re.MULTILINE)
+    assert len(rows) == 5
+    for arm, quoted in rows:
+        known = ' '.join(re.findall(rf'^\| {arm} \|(.*)$', study, re.MULTILINE))
+        missing = [c for c in quoted.split(' | ') if c.strip() and c not in known]
+        assert missing == []
+
+
 def test_named_files_exist(request):
     root, text = request.config.rootpath, _readme(request)
     names = re.findall(
