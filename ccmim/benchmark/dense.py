@@ -73,9 +73,10 @@ class DenseTask:
         """Describe the row of a precision; batches, ``count`` of them, take turns.
 
         Raises:
-            ValueError: If one image is too few for the norms of a segmentor.
+            ValueError: If one image is too few for a pyramid that pools to one value.
         """
-        if batch_size < 2 and self._scope == 'mmseg':  # its pyramid pools to one value
+        head = getattr(self.model, 'decode_head', None)
+        if batch_size < 2 and hasattr(head, 'psp_modules'):
             raise ValueError(
                 f'{self.name} has norms over the batch: set --batch-size to 2 or more'
             )

@@ -28,7 +28,7 @@ class DropPath(nn.Module):
         self.rate = rate
         self.drops = rate > 0
         self.subset = subset
-        # A tensor, not a number: blocks of all rates share one compilation.
+        # A tensor and a flag: the compiler would compile anew for each number.
         self.register_buffer('keep', torch.tensor(1.0 - rate), persistent=False)
 
     def forward(self, x: Tensor, branch: Callable[[Samples], Tensor]) -> Tensor:
