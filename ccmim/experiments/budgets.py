@@ -74,6 +74,16 @@ BUDGETS = {
             'val_dataloader.dataset.label_share=0.5',
         ),
     ),
+    # The leaves of mm_configs/small as they stand; a core takes 20 minutes for all.
+    'cpu_photos': Budget(
+        kind='photos',
+        epochs=40,
+        tasks={
+            'cifar10': 'knn_vitt_cifar10_128px.py',
+            'penn_fudan': 'mask_rcnn_vitt_penn_fudan.py',
+            'camvid': 'upernet_vitt_camvid.py',
+        },
+    ),
     'full': Budget(
         kind='cifar10',
         epochs=200,

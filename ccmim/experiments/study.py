@@ -124,8 +124,11 @@ def schedule(config: Path, epochs: int) -> tuple[str, ...]:
     """Give the changes for a length: a fifth of it warms up, the rest cools down.
 
     Where scores are stored, they are computed anew after each quarter, as they are in
-    the configs.
+    the configs. A config's own length leaves it as it is.
     """
+    cfg = Config.fromfile(config)
+    if epochs == cfg.train_cfg.max_epochs:
+        return ()
     warm_up, quarter = max(1, epochs // 5), max(1, epochs // 4)
     changes = [
         f'train_cfg.max_epochs={epochs}',
@@ -134,7 +137,7 @@ def schedule(config: Path, epochs: int) -> tuple[str, ...]:
         f'param_scheduler.1.end={epochs}',
         f'param_scheduler.1.T_max={epochs - warm_up}',
     ]
-    for i, hook in enumerate(Config.fromfile(config).custom_hooks):
+    for i, hook in enumerate(cfg.custom_hooks):
         if 'ScoreRefresh' in hook.type:
             keys = 'model.sampler.begin', f'custom_hooks.{i}.begin'
             keys += (f'custom_hooks.{i}.interval',)

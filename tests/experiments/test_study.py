@@ -46,6 +46,21 @@ def test_the_schedule_follows_the_epochs():
     amt = dict(c.split('=') for c in schedule(SMALL / 'amt_mae_vitt_cifar10.py', 8))
     assert amt['model.sampler.begin'] == '2'
     assert sorted(amt.values()) == ['1', '1', '2', '2', '2', '7', '8', '8']
+    assert schedule(SMALL / 'mae_vitt.py', 40) == (), 'it is that long by itself'
+
+
+def test_on_photos_the_leaves_run_as_they_stand_and_are_judged_by_dense_tasks(plan):
+    [chain] = plan('ccmim_random_mask', budget='cpu_photos', seeds=[1]).chains()
+    pretraining, *transfers = chain
+    assert words(pretraining)[-2:] == ['--cfg-options', 'randomness.seed=1']
+    assert pretraining.result.name == 'epoch_40.pth'
+    names = [stage.name.partition(', seed 1: ')[2] for stage in chain]
+    dense = ['penn_fudan', 'penn_fudan: test', 'camvid', 'camvid: test']
+    assert names == ['pretraining', 'cifar10', *dense]
+    knn, detection = transfers[:2]
+    assert pretraining.result in knn.command
+    start = f'model.backbone.init_cfg.checkpoint={pretraining.result}'
+    assert start in words(detection)
 
 
 @pytest.mark.slow
