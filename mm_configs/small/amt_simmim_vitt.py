@@ -12,9 +12,9 @@ _base_ = [
     '../_base_/schedules/pretrain_short.py',
 ]
 model = dict(
-    backbone=dict(arch='tiny', img_size=128),
+    backbone=dict(arch='tiny', img_size=128, drop_path_rate=0.0),
     scorer=dict(img_size=128),
-    sampler=dict(sampler=dict(begin=10), img_size=128),
+    sampler=dict(sampler=dict(begin=10), unit_size=16, img_size=128),
     mask_token=dict(dim=192),
     decoder=dict(in_dim=192),
 )

@@ -2,7 +2,8 @@
 
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/simmim_vitt.py 1
 
-The same data and schedule as ccmim_vitt.py.
+The same data and schedule as ccmim_vitt.py. Single patches are masked and no block is
+dropped, for the reason in simmim_vitt_cifar10.py.
 """
 
 _base_ = [
@@ -12,8 +13,8 @@ _base_ = [
     '../_base_/schedules/pretrain_short.py',
 ]
 model = dict(
-    backbone=dict(arch='tiny', img_size=128),
-    sampler=dict(img_size=128),
+    backbone=dict(arch='tiny', img_size=128, drop_path_rate=0.0),
+    sampler=dict(unit_size=16, img_size=128),
     mask_token=dict(dim=192),
     decoder=dict(in_dim=192),
 )
