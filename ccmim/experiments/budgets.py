@@ -74,7 +74,7 @@ BUDGETS = {
             'val_dataloader.dataset.label_share=0.5',
         ),
     ),
-    # The leaves of mm_configs/small as they stand; a core takes 20 minutes for all.
+    # The leaves of mm_configs/small as they stand: 20 to 40 minutes for each.
     'cpu_photos': Budget(
         kind='photos',
         epochs=40,
