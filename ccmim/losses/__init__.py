@@ -1,6 +1,7 @@
 """Losses, one a file, and the gathering over processes."""
 
 from ccmim.losses.contrast import SingleViewContrast, info_nce
+from ccmim.losses.cosine import products, unit
 from ccmim.losses.distillation import FeatureDistillation
 from ccmim.losses.gather import gather_constant, gather_with_grad
 from ccmim.losses.hardness import HardnessRanking
@@ -20,4 +21,6 @@ __all__ = [
     'gather_constant',
     'gather_with_grad',
     'info_nce',
+    'products',
+    'unit',
 ]

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.losses.cosine import products, unit
 from ccmim.losses.gather import gather_constant, gather_with_grad, rank
 from ccmim.registry import MODELS
 
@@ -16,7 +17,7 @@ from ccmim.registry import MODELS
 def info_nce(
     queries: Tensor, keys: Tensor, labels: Tensor, temperature: float
 ) -> Tensor:
-    """Compute the InfoNCE loss of unit vectors, in float32 at least.
+    """Compute the InfoNCE loss of unit vectors, in their precision.
 
     -log(exp(q.k+ / T) / sum over all k of exp(q.k / T)), averaged over the queries
     (https://arxiv.org/abs/1807.03748, eq. 4).
@@ -30,8 +31,7 @@ def info_nce(
     Returns:
         Scalar; log K when all keys are alike.
     """
-    logits = queries @ keys.T / temperature
-    return F.cross_entropy(_wide(logits), labels)
+    return F.cross_entropy(products(queries, keys) / temperature, labels)
 
 
 @MODELS.register_module()
@@ -116,7 +116,7 @@ class SingleViewContrast(nn.Module):
         else:
             start, stop = len(tokens) * rank(), len(tokens) * (rank() + 1)
             projected = self.projector(gather_with_grad(tokens))[start:stop]
-        return F.normalize(_wide(projected), dim=1)
+        return unit(projected)
 
 
 def _projector(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
@@ -130,8 +130,3 @@ def _projector(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
     for layer in (projector[0], projector[3]):
         nn.init.xavier_uniform_(layer.weight)
     return projector
-
-
-def _wide(x: Tensor) -> Tensor:
-    # Exponentials of similarities lose too much in half precision.
-    return x.to(torch.promote_types(x.dtype, torch.float32))

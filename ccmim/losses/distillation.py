@@ -39,7 +39,15 @@ class FeatureDistillation(nn.Module):
 
         Returns:
             Scalar, at least float32.
+
+        Raises:
+            ValueError: If the teacher has another number of patches.
         """
+        if features.shape[1] != split.mask.shape[1]:
+            raise ValueError(
+                f'the teacher sees {features.shape[1]} patches and the network '
+                f'{split.mask.shape[1]}: give both images of one size'
+            )
         wide = torch.promote_types(features.dtype, torch.float32)
         target = normalise_features(take(features.to(wide), split.ids_masked))
         return F.smooth_l1_loss(pred.to(wide), target, beta=self.beta)

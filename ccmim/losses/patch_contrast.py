@@ -1,9 +1,9 @@
 """Contrast between the patches of one image."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.losses.cosine import products, unit
 from ccmim.masking import TokenSplit
 from ccmim.registry import MODELS
 
@@ -41,11 +41,5 @@ class PatchContrast(nn.Module):
         Returns:
             Scalar, at least float32; log N when all keys are alike.
         """
-        queries, keys = (F.normalize(_wide(x), dim=2) for x in (queries, keys))
-        logits = _wide(queries @ keys.transpose(1, 2) / self.temperature)  # (B, M, N)
+        logits = products(unit(queries), unit(keys)) / self.temperature  # (B, M, N)
         return F.cross_entropy(logits.flatten(0, 1), split.ids_masked.flatten())
-
-
-def _wide(x: Tensor) -> Tensor:
-    # Exponentials of similarities lose too much in half precision.
-    return x.to(torch.promote_types(x.dtype, torch.float32))

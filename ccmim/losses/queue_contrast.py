@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.losses.cosine import products, unit
 from ccmim.losses.gather import gather_constant
 from ccmim.registry import MODELS
 
@@ -52,9 +53,9 @@ class QueueContrast(nn.Module):
         Returns:
             Scalar, at least float32; log(1 + K) when all keys are alike.
         """
-        queries, keys, new = (_unit(x) for x in (queries, keys, new))
+        queries, keys, new = unit(queries), unit(keys), unit(new)
         positive = (queries * keys).sum(dim=1, keepdim=True)
-        negative = (queries @ self.queue.T).to(positive.dtype)  # (n, K)
+        negative = products(queries, self.queue.to(queries.dtype))  # (n, K)
         logits = torch.cat([positive, negative], dim=1) / self.temperature
         if self.training:
             self._append(gather_constant(new))
@@ -65,9 +66,7 @@ class QueueContrast(nn.Module):
         # A new tensor: the backward pass still needs the old one.
         length = len(self.queue)
         new = new[:length].to(self.queue.dtype)
+        # A step of bad numbers is left out, and must not spoil the next ones.
+        good = new.isfinite().all(dim=1, keepdim=True)
+        new = torch.where(good, new, self.queue[: len(new)])
         self.queue = torch.cat([new, self.queue[: length - len(new)]])
-
-
-def _unit(x: Tensor) -> Tensor:
-    # Exponentials of similarities lose too much in half precision.
-    return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.losses.cosine import products, unit
 from ccmim.losses.gather import rank
 from ccmim.registry import MODELS
 
@@ -44,9 +45,7 @@ class TwoViewContrast(nn.Module):
         Returns:
             Scalar, at least float32; log(R * n - 1) when all projections are alike.
         """
-        wide = torch.promote_types(queries.dtype, torch.float32)
-        queries, keys = (F.normalize(x.to(wide), dim=1) for x in (queries, keys))
-        logits = (queries @ keys.T).to(wide) / self.temperature  # (n, R * n)
+        logits = products(unit(queries), unit(keys)) / self.temperature  # (n, R * n)
         length, start = len(queries), len(queries) * rank()
         ids = torch.arange(len(keys), device=keys.device)
         itself = ids == ids[start : start + length, None]

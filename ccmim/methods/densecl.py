@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from ccmim.losses import products, unit
 from ccmim.masking import take
 from ccmim.registry import MODELS
 from ccmim.targets import SlowNetwork
@@ -121,5 +121,4 @@ def most_similar(queries: Tensor, keys: Tensor) -> Tensor:
     Returns:
         Ids of shape (B, S), in [0, K).
     """
-    similarity = F.normalize(queries, dim=2) @ F.normalize(keys, dim=2).transpose(1, 2)
-    return similarity.argmax(dim=2)
+    return products(unit(queries), unit(keys)).argmax(dim=2)

@@ -6,12 +6,26 @@ import numpy as np
 import pytest
 import torch
 
-from ccmim.losses import SingleViewContrast, gather_constant, gather_with_grad, info_nce
+from ccmim.losses import (
+    PatchContrast,
+    QueueContrast,
+    SingleViewContrast,
+    TwoViewContrast,
+    gather_constant,
+    gather_with_grad,
+    info_nce,
+)
+from ccmim.masking import TokenSplit
 
 
 def _unit(*shape):
     x = torch.randn(*shape, dtype=torch.float64)
     return x / x.norm(dim=-1, keepdim=True)
+
+
+def _all_masked(batch, patches):
+    ids = torch.arange(patches).expand(batch, -1)
+    return TokenSplit(ids[:, :0], ids, torch.ones(batch, patches, dtype=torch.bool))
 
 
 def test_info_nce_against_a_slow_loop():
@@ -91,11 +105,24 @@ def test_aligned_pairs_cost_less_than_shuffled_ones():
     assert contrast(tokens, tokens) < contrast(tokens, tokens.roll(1, 0)) - 0.5
 
 
-def test_loss_is_float32_under_bf16():
-    contrast = SingleViewContrast(8, out_dim=4)
+CONTRASTS = {
+    'single_view': (SingleViewContrast(64, projector=False), (6, 64), ()),
+    'two_views': (TwoViewContrast(0.1), (6, 64), ()),
+    'queue': (QueueContrast(64, 32, 0.1).eval(), (6, 64), (torch.ones(6, 64),)),
+    'patches': (PatchContrast(0.1), (2, 9, 64), (_all_masked(2, 9),)),
+}
+
+
+@pytest.mark.parametrize('name', CONTRASTS)
+def test_autocast_leaves_the_contrast_in_float32(name):
+    """Similarities rounded to bf16 and divided by 0.1 would be off by per cents."""
+    contrast, shape, others = CONTRASTS[name]
+    queries, keys = torch.randn(*shape), torch.randn(*shape)
+    exact = contrast(queries, keys, *others)
     with torch.autocast('cpu', torch.bfloat16):
-        loss = contrast(torch.randn(6, 8), torch.randn(6, 8))
+        loss = contrast(queries, keys, *others)
     assert loss.dtype == torch.float32
+    assert torch.equal(loss, exact)
 
 
 def test_alone_a_process_gathers_itself():

@@ -70,6 +70,17 @@ def test_queue_rests_in_evaluation_and_is_saved():
     torch.testing.assert_close(before.norm(dim=1), torch.ones(5))
 
 
+def test_bad_numbers_do_not_enter_the_queue():
+    """A step of NaN is left out of the training, and the next ones are good again."""
+    contrast = QueueContrast(dim=3, length=5)
+    before = contrast.queue.clone()
+    keys = torch.tensor([[math.nan, 1.0, 2.0], [0.0, 3.0, 4.0]])
+    contrast(torch.randn(2, 3), keys, keys)
+    new = torch.tensor([[0.0, 0.6, 0.8]])
+    expected = torch.cat([before[:1], new, before[:3]])
+    torch.testing.assert_close(contrast.queue, expected)
+
+
 def test_gradient_of_a_step_that_queued_its_keys():
     """The queue that was compared with counts, not the one that came after."""
     contrast = QueueContrast(dim=3, length=4, temperature=1.0).double()
