@@ -39,6 +39,7 @@ param_scheduler = [
         end=10,
         convert_to_iter_based=True,
     ),
-    dict(type='MultiStepLR', gamma=0.1, milestones=[175], begin=10, end=200),
+    # Milestones are counted from `begin`.
+    dict(type='MultiStepLR', gamma=0.1, milestones=[175], begin=0, end=200),
 ]
 auto_scale_lr = dict(base_batch_size=2048)

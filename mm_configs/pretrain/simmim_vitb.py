@@ -28,6 +28,7 @@ param_scheduler = [
         end=10,
         convert_to_iter_based=True,
     ),
-    dict(type='MultiStepLR', gamma=0.1, milestones=[700], begin=10, end=800),
+    # Milestones are counted from `begin`.
+    dict(type='MultiStepLR', gamma=0.1, milestones=[700], begin=0, end=800),
 ]
 auto_scale_lr = dict(base_batch_size=2048)
