@@ -41,8 +41,11 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
-        """Read what is kept, as the history goes into the checkpoint."""
+        """Read what is kept, and put the history into the checkpoint once more."""
         self._read(runner)
+        # mmengine copied it before it asked the hooks.
+        history = runner.message_hub.state_dict()['log_scalars']
+        checkpoint['message_hub']['log_scalars'] = history
 
     def _read(self, runner: Runner) -> None:
         pending, self._pending = self._pending, []

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ccmim.evaluation import extract_features, feature_rank, knn_accuracy
 from ccmim.registry import DATASETS, HOOKS
+from ccmim.training.shield import shield_workers
 
 
 @HOOKS.register_module()
@@ -156,6 +157,7 @@ class ProbeHook(Hook):
             num_workers=runner.train_dataloader.num_workers,
             generator=torch.Generator(),  # leaves the training's alone
         )
+        shield_workers(loader)
         mine = _features(model, loader)
         features, labels = (
             torch.stack(all_gather(part), dim=1).flatten(0, 1)[: len(data)]

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from ccmim.data import PlacedImages
 from ccmim.masking import StoredScorer
 from ccmim.registry import HOOKS
+from ccmim.training.shield import shield_workers
 
 
 @HOOKS.register_module()
@@ -97,7 +98,7 @@ class ScoreRefreshHook(Hook):
 def _share(loader: DataLoader, size: tuple[int, int]) -> DataLoader:
     data = loader.dataset.whole(size)
     rank, world_size = get_dist_info()
-    return DataLoader(
+    share = DataLoader(
         data,
         loader.batch_size or 1,
         sampler=range(rank, len(data), world_size),
@@ -105,6 +106,8 @@ def _share(loader: DataLoader, size: tuple[int, int]) -> DataLoader:
         collate_fn=loader.collate_fn,
         generator=torch.Generator(),  # leaves the training's alone
     )
+    shield_workers(share)
+    return share
 
 
 def _bare(runner: Runner) -> nn.Module:

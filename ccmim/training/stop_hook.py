@@ -66,6 +66,8 @@ class StopHook(Hook):
             seconds = timedelta(seconds=settings.get('timeout', _TIMEOUT))
             self._group = distributed.new_group(backend='gloo', timeout=seconds)
         shield_workers(runner.train_dataloader)
+        if runner.val_loop is not None:  # its workers may wait through the training
+            shield_workers(runner.val_loop.dataloader)
         if threading.current_thread() is threading.main_thread():
             self._before = {n: signal.signal(n, self._note) for n in EXIT_CODES}
 

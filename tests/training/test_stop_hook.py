@@ -3,9 +3,13 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
+from torch.utils.data import DataLoader
 
+from ccmim.training import SafeCheckpointHook
+from ccmim.training.shield import _shield
 from ccmim.training.stop_hook import StopHook
 
 
@@ -30,6 +34,24 @@ def test_a_repeated_signal_ends_the_process(monkeypatch):
     # A launcher passes on what the terminal has sent already.
     assert _die_by([(0, signal.SIGINT), (0, signal.SIGINT)]) == signal.SIGINT
     assert _die_by([(0, signal.SIGINT), (0.2, signal.SIGTERM)]) == -signal.SIGTERM
+
+
+def test_workers_of_the_validation_outlive_signals_too():
+    """They may wait through the training, and PyTorch raises when one of them dies."""
+    train, val = (DataLoader(range(2)) for _ in range(2))
+    runner = SimpleNamespace(
+        hooks=[SafeCheckpointHook()],
+        cfg={},
+        train_dataloader=train,
+        val_loop=SimpleNamespace(dataloader=val),
+    )
+    hook = StopHook()
+    try:
+        hook.before_train(runner)
+    finally:
+        hook.after_train(runner)
+    for loader in (train, val):
+        assert loader.worker_init_fn.func is _shield
 
 
 def test_a_wrong_interval_is_named():
