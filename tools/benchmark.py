@@ -18,13 +18,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from ccmim.benchmark.options import OPTIONS
 from ccmim.benchmark.peers import PEERS
 from ccmim.benchmark.plan import LEVELS, METHODS, PRECISIONS, SIZES, Plan
 from ccmim.benchmark.run import run
+from ccmim.settings.option_action import OptionAction
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,7 +66,7 @@ def parse_args() -> argparse.Namespace:
     add(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         help='changes of our configs: KEY=VALUE ...',
     )
     return parser.parse_args()

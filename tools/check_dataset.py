@@ -20,9 +20,8 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from ccmim.dataset_check import SPLITS, check_config, write_sheet
+from ccmim.settings.option_action import OptionAction
 from ccmim.training.launch import read_config
 
 
@@ -38,7 +37,7 @@ def parse_args() -> argparse.Namespace:
         '--num', type=int, default=12, metavar='N', help='images of a split in FILE'
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
+        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     args = parser.parse_args()
     if args.num < 1:

@@ -70,17 +70,23 @@ def place_of(out: Path | None, images: list[Path]) -> list[Path]:
     """Choose a file for each picture.
 
     Raises:
-        ValueError: If several pictures would be written to one file.
+        ValueError: If several pictures would be written to one file, or one over an
+            image.
     """
     out = out or Path('demo')
     if out.suffix.lower() in KINDS:
         if len(images) > 1:
             raise ValueError(f'--out {out} is one file for {len(images)} images')
-        return [out]
-    names = [image.with_suffix('.png').name for image in images]
-    if len(set(names)) < len(names):  # of several folders
-        names = [f'{i}_{name}' for i, name in enumerate(names)]
-    return [out / name for name in names]
+        files = [out]
+    else:
+        names = [image.with_suffix('.png').name for image in images]
+        if len(set(names)) < len(names):  # of several folders
+            names = [f'{i}_{name}' for i, name in enumerate(names)]
+        files = [out / name for name in names]
+    inputs = {image.resolve() for image in images}
+    if lost := [file for file in files if file.resolve() in inputs]:
+        raise ValueError(f'{lost[0]} is one of the given images: choose another --out')
+    return files
 
 
 def main() -> None:

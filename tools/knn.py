@@ -15,7 +15,7 @@ from typing import Any
 
 import mmengine
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -24,6 +24,7 @@ from ccmim.checkpoints import load_backbone
 from ccmim.evaluation import extract_features, linear_accuracy, nearest, vote
 from ccmim.evaluation.features import POOLS
 from ccmim.registry import MODELS
+from ccmim.settings.option_action import OptionAction
 from ccmim.training.launch import read_config
 
 
@@ -51,9 +52,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', help='FILE.json for the accuracies of each line')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
+        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if min(args.k) < 1:
+        parser.error(f'--k {min(args.k)} must be positive')
+    return args
 
 
 def prepare(args: argparse.Namespace) -> Config:
@@ -104,7 +108,8 @@ def main() -> None:
             load_backbone(model.backbone, args.checkpoint)
             rows['checkpoint'] = measure(model, loaders, args)
     except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
     sizes = ' and '.join(f'{len(loader.dataset):,}' for loader in loaders)
     print(f'top-1 in percent, {sizes} images, {args.pool} features')
     for name, found in rows.items():

@@ -154,7 +154,8 @@ def main() -> None:
         if args.page:
             fill(args.page, 'tables of overlap', (args.out / 'table.md').read_text())
     except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == '__main__':

@@ -14,12 +14,13 @@ from typing import Any
 
 import mmengine
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from ccmim.checkpoints import load_backbone
 from ccmim.evaluation import extract_patches, labelled_maps, patch_knn_iou
+from ccmim.settings.option_action import OptionAction
 from ccmim.training.launch import read_config
 
 
@@ -41,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', help='FILE.json to write the figures to')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
+        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     args = parser.parse_args()
     if min(args.k, args.images) < 1:
@@ -80,7 +81,8 @@ def main() -> None:
             load_backbone(model.backbone, args.checkpoint)
             rows['checkpoint'] = measure(model, cfg, args)
     except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
     print(f'mean IoU of patches in percent, {args.k} neighbours')
     for name, found in rows.items():
         print(f'{name:<10}  {found["patch_mIoU"]:5.2f}')

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from mmengine.config import DictAction
 
+from ccmim.settings.option_action import OptionAction
 from ccmim.training.launch import read_config
 from ccmim.training.rates import Schedule, learning_rates
 
@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--epoch-length', type=int, help='steps of an epoch')
     parser.add_argument('--out', type=Path, default=Path('schedule.png'))
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
+        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     return parser.parse_args()
 

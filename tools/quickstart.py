@@ -81,7 +81,8 @@ def main() -> None:
         num_unlabelled=budget.unlabelled,
     )
     os.environ['CCMIM_TOY'] = str(scenes)
-    photos = args.images or scenes / 'unlabelled'
+    # The commands are started in the checkout, not where the user stands.
+    photos = (args.images or scenes / 'unlabelled').absolute()
 
     weights, commands = pretrain(out, photos, budget)
     draw_masks(out, weights, photos)

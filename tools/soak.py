@@ -37,6 +37,7 @@ from ccmim.checkpoints.resume import choose_resume
 
 TRAIN = Path(__file__).resolve().with_name('train.py')
 PHOTOS, EPOCHS, INTERVAL = 40, 4, 2
+MADE = 'soak_config.py'  # tells a folder of ours, which may be removed
 STOPPED = 143  # exit code after SIGTERM
 SLOW = 0.05  # seconds that a write takes longer, so that many kills meet one
 CONFIG = """
@@ -68,6 +69,8 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/soak'))
     args = parser.parse_args()
+    if any(args.work_dir.glob('*')) and not (args.work_dir / MADE).is_file():
+        parser.error(f'{args.work_dir} holds other files: give another --work-dir')
     shutil.rmtree(args.work_dir, ignore_errors=True)
     config = write_config(args.work_dir.resolve(), args.processes)
 
@@ -210,18 +213,18 @@ class Torture:
 
 
 def write_config(folder: Path, processes: int) -> Path:
-    """Paint photos and describe a training on them."""
+    """Describe a training, and paint the photos for it."""
     (folder / 'photos').mkdir(parents=True)
+    base = TRAIN.parents[1] / 'mm_configs' / 'pretrain' / 'ccmim_vitb.py'
+    data = folder / 'photos'
+    text = CONFIG.format(base=base, data=data, epochs=EPOCHS, interval=INTERVAL)
+    (folder / MADE).write_text(text)
     rng = np.random.default_rng(0)
     for i in range(PHOTOS * processes):
         coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
         image = Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC)
         image.save(folder / 'photos' / f'{i}.jpg', quality=95)
-    base = TRAIN.parents[1] / 'mm_configs' / 'pretrain' / 'ccmim_vitb.py'
-    data = folder / 'photos'
-    text = CONFIG.format(base=base, data=data, epochs=EPOCHS, interval=INTERVAL)
-    (folder / 'soak.py').write_text(text)
-    return folder / 'soak.py'
+    return folder / MADE
 
 
 def end_state(work_dir: Path) -> Any:

@@ -12,11 +12,11 @@ import argparse
 import sys
 
 import mmengine
-from mmengine.config import DictAction
 from mmengine.device import get_device
 from torch import device
 
 from ccmim.benchmark.configs import step_costs
+from ccmim.settings.option_action import OptionAction
 from ccmim.training.launch import read_config
 
 
@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=2, help='of a config in a round')
     parser.add_argument('--out', help='FILE.json to write the times to')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='changes: KEY=VALUE ...'
+        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     args = parser.parse_args()
     if args.batch_size < 2 or min(args.rounds, args.steps) < 1:
@@ -57,7 +57,8 @@ def main() -> None:
             configs, args.batch_size, args.rounds, args.steps, device(get_device())
         )
     except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
     first = next(iter(costs.values()))
     print(f'{"":<20}{"ms an image":>12}{"times the first":>17}')
     for name, seconds in costs.items():

@@ -2,15 +2,33 @@
 
 Ends with the exit code of the process that failed first, where torchrun ends with 1,
 and without a traceback of its own, below which that process's message would be lost.
+Processes that a signal stops have ten minutes to end a step and save it, not 30 s.
 """
 
+import signal
 import sys
 
-from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.api import PContext, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main
 
+TIME_TO_SAVE = 600  # seconds
+
+
+def patient_close(
+    context: PContext, death_sig: signal.Signals | None = None, timeout: int = 30
+) -> None:
+    """End processes as torchrun does, later if they are stopped by a signal.
+
+    Where another process has failed there is none; then they may wait for it in vain.
+    """
+    _close(context, death_sig, TIME_TO_SAVE if death_sig else timeout)
+
+
+_close = PContext.close
+
 if __name__ == '__main__':
+    PContext.close = patient_close
     try:
         main()
     except SignalException as error:

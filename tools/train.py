@@ -48,7 +48,8 @@ def parse_args() -> argparse.Namespace:
     group.add_argument(
         '--overwrite',
         action='store_true',
-        help='start again; what the work dir holds is deleted after the first step',
+        help='start again; the checkpoints, logs and pictures of the run that the work '
+        'dir holds are deleted after the first step',
     )
     parser.add_argument('--amp', action='store_true', help='train in bf16 autocast')
     parser.add_argument(

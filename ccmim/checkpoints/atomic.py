@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -42,7 +43,8 @@ class AtomicLocalBackend(LocalBackend):
             os.replace(part, path)
             _sync_folder(path.parent)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # a read-only disk refuses that as well
+                part.unlink()
             raise WriteError(_explain(path, len(obj), error)) from None
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:

@@ -21,9 +21,11 @@ def less_memory(cfg: Config) -> str:
         )
     smaller = next(n for n in range(batch // 2, 0, -1) if batch % n == 0)
     count = wrapper.get('accumulative_counts', 1) * batch // smaller
+    slow = f' and model.slow.interval={count}' if 'slow' in cfg.model else ''
     text = (
         f'train_dataloader.batch_size={smaller} with '
-        f'optim_wrapper.accumulative_counts={count} keeps the same effective batch'
+        f'optim_wrapper.accumulative_counts={count}{slow} keeps the same effective '
+        'batch'
     )
     if 'contrast' in cfg.model:
         text += ' (with fewer keys for the contrast)'

@@ -8,7 +8,12 @@ from mmengine.config import DictAction
 
 
 class OptionAction(DictAction):
-    """Read ``KEY=VALUE`` words as mmengine does, but keep the spaces of a value."""
+    """Read ``KEY=VALUE`` words as mmengine does, but leave paths as they are.
+
+    ``[a, b]``, ``(a, b)`` and ``a,b`` are a list, a tuple and a list. Without brackets
+    around it, a value with a slash is one path, commas and all. What stands in quotes
+    is text.
+    """
 
     def __call__(
         self,
@@ -34,12 +39,43 @@ class OptionAction(DictAction):
                 raise ArgumentError(self, f'{word!r} is not of the form KEY=VALUE')
         try:
             super().__call__(parser, namespace, values, option_string)
-        except AssertionError as error:
+        except ValueError as error:
             raise ArgumentError(self, str(error)) from None
 
     @staticmethod
     def _parse_iterable(val: str) -> Any:
-        # mmengine removes all spaces, also those in the name of a folder.
-        if any(mark in val for mark in '[](),'):
-            return DictAction._parse_iterable(val)
-        return DictAction._parse_int_float_bool(val.strip('\'"'))
+        text = val.strip()
+        ends = text[:1] + text[1:][-1:]
+        if ends in ("''", '""'):
+            return text[1:-1]
+        if ends in ('[]', '()'):
+            values = [OptionAction._parse_iterable(v) for v in _members(text[1:-1])]
+            return tuple(values) if ends == '()' else values
+        if ',' in text and '/' not in text:
+            return [OptionAction._parse_iterable(v) for v in _members(text)]
+        return DictAction._parse_int_float_bool(text)
+
+
+def _members(text: str) -> list[str]:
+    """Split at the commas that are in no brackets or quotes.
+
+    Raises:
+        ValueError: If brackets or quotes are left open.
+    """
+    members, depth, quote = [''], 0, ''
+    for char in text:
+        if quote:
+            quote = '' if char == quote else quote
+        elif char in '\'"' and not members[-1].strip():
+            quote = char
+        elif char == ',' and not depth:
+            members.append('')
+            continue
+        else:
+            depth += (char in '[(') - (char in '])')
+            if depth < 0:
+                break
+        members[-1] += char
+    if depth or quote:
+        raise ValueError(f'brackets or quotes in {text!r} do not match')
+    return members if members[-1].strip() else members[:-1]

@@ -17,13 +17,12 @@ _LEAST = {
     'train_cfg.max_iters': 1,
     'train_cfg.val_interval': 1,
     'optim_wrapper.accumulative_counts': 1,
-    'auto_scale_lr.base_batch_size': 1,
     'default_hooks.logger.interval': 1,
 }
 
 
 def check_values(cfg: Config) -> None:
-    """Check the counts of a run, and the settings of loader workers.
+    """Check the counts of a run, and settings that belong together.
 
     Args:
         cfg: A whole config.
@@ -35,10 +34,14 @@ def check_values(cfg: Config) -> None:
         value = _get(cfg._cfg_dict, key)
         if value is None:
             continue
-        # True is a number to Python; 1e5 is a whole one.
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not float(value).is_integer() or value < least:
+        # 1e5 is a whole number.
+        if not _is_number(value) or not float(value).is_integer() or value < least:
             raise ValueError(f'{key}={value!r} must be a whole number from {least} on')
+    base = _get(cfg._cfg_dict, 'auto_scale_lr.base_batch_size')
+    # --auto-scale-lr leaves a fraction where it has divided by the accumulated steps.
+    if base is not None and not (_is_number(base) and base > 0):
+        raise ValueError(f'auto_scale_lr.base_batch_size={base!r} must be positive')
+    _check_slow(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name) or {}
         if loader.get('persistent_workers') and not loader.get('num_workers'):
@@ -46,6 +49,25 @@ def check_values(cfg: Config) -> None:
                 f'{name}.num_workers=0 leaves no workers to keep: set '
                 f'{name}.persistent_workers=False as well'
             )
+
+
+def _check_slow(cfg: Config) -> None:
+    slow = _get(cfg._cfg_dict, 'model.slow')
+    if not isinstance(slow, Mapping):
+        return
+    interval = slow.get('interval', 1)
+    accumulated = _get(cfg._cfg_dict, 'optim_wrapper.accumulative_counts') or 1
+    if interval != accumulated:
+        raise ValueError(
+            f'model.slow.interval={interval} and optim_wrapper.accumulative_counts='
+            f'{accumulated} differ: set both to the same number, as the slow network '
+            'follows once an update'
+        )
+
+
+def _is_number(value: Any) -> bool:
+    # True is a number to Python.
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _get(node: Any, key: str) -> Any:

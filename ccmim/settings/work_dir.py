@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.config import Config
@@ -14,8 +14,10 @@ from ccmim.data.bad_files import BAD_FILES
 from ccmim.settings.processes import on_main
 from ccmim.settings.run_lock import RunLock
 from ccmim.settings.start_hook import StartHook
+from ccmim.training.picture_hook import FOLDER as PICTURES
 
 _OF_A_RUN = re.compile(r'(epoch_\d+|iter_\d+|epoch_\d+_iter_\d+|best_.+)\.pth')
+_SESSION = re.compile(r'\d{8}_\d{6}')
 
 
 @contextmanager
@@ -24,8 +26,9 @@ def claim_work_dir(
 ) -> Iterator[None]:
     """Keep the work dir for this run, while the context lasts.
 
-    It is made if it is missing, and removed again if nothing was trained. Checkpoints
-    of an earlier run stay until the first step of the new one is done.
+    It is made if it is missing, and removed again if nothing was trained. Checkpoints,
+    logs and pictures of an earlier run stay until the first step of the new one is
+    done.
 
     Args:
         cfg: The config; its ``work_dir`` and ``resume`` count.
@@ -42,14 +45,17 @@ def claim_work_dir(
     if is_main_process():
         start.after_every_step.append(lock.beat)
         if overwrite:
-            start.after_first_step.append(lambda: _remove(files_of_a_run(folder)))
+            start.after_first_step.append(lambda: _remove_run(folder, start))
     try:
         yield
     finally:
         lock.release()
         kept = (folder / BAD_FILES).exists()  # the reason why the run was given up
         if made and not start.started and not kept and is_main_process():
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # another run has begun in one of them
+                for parent in made[1:]:
+                    parent.rmdir()
 
 
 def files_of_a_run(folder: str | Path) -> list[Path]:
@@ -60,7 +66,8 @@ def files_of_a_run(folder: str | Path) -> list[Path]:
     return files + [p for p in [folder / POINTER] if p.is_file()]
 
 
-def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> Path | None:
+def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> list[Path]:
+    """Take the folder; tell which folders were made, the innermost first."""
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,9 +87,13 @@ def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> Path | None:
             f'{folder} holds a run ({files[0].name}): give --resume to go on, '
             '--overwrite to start again, or another --work-dir'
         )
-    return missing[-1] if missing else None
+    return missing
 
 
-def _remove(files: list[Path]) -> None:
-    for file in files:
+def _remove_run(folder: Path, start: StartHook) -> None:
+    for file in [*files_of_a_run(folder), *(folder / PICTURES).glob('epoch_*.png')]:
         file.unlink(missing_ok=True)
+    current = start.runner and start.runner.timestamp
+    for log in folder.glob('*/*.log'):
+        if log.stem == log.parent.name != current and _SESSION.fullmatch(log.stem):
+            shutil.rmtree(log.parent, ignore_errors=True)

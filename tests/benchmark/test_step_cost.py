@@ -57,10 +57,13 @@ def narrow(model):
         (['a=mm_configs/small/upernet_vitt_camvid.py'], 'pretrains nothing'),
     ],
 )
-def test_mistakes_are_one_line(request, monkeypatch, words, message):
+def test_mistakes_are_one_line(request, monkeypatch, capsys, words, message):
     monkeypatch.chdir(request.config.rootpath)
     monkeypatch.setattr(sys, 'argv', ['tools/step_cost.py', *words])
     with pytest.raises(SystemExit) as error:
         runpy.run_path('tools/step_cost.py', run_name='__main__')
-    assert message in str(error.value)
-    assert '\n' not in str(error.value)
+    assert error.value.code == 2
+    text = capsys.readouterr().err
+    assert text.startswith('error: ')
+    assert message in text
+    assert text.count('\n') == 1

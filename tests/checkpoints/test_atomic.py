@@ -77,6 +77,18 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     _fill(path, NEW)
 
 
+def test_a_read_only_disk_is_told_in_one_line(tmp_path, monkeypatch):
+    """Which refuses to remove what could not be written, too."""
+
+    def refuse(*_, **__):
+        raise OSError(30, 'Read-only file system')
+
+    monkeypatch.setattr('builtins.open', refuse)
+    monkeypatch.setattr(os, 'unlink', refuse)
+    with pytest.raises(WriteError, match='cannot write .*: Read-only file system'):
+        AtomicLocalBackend().put(NEW, tmp_path / 'epoch_1.pth')
+
+
 def _fill(path, content):
     if not path.exists():
         AtomicLocalBackend().put(OLD, path)

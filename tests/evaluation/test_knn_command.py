@@ -36,9 +36,12 @@ def knn(request, monkeypatch, capsys, image_folder, tmp_path):
         monkeypatch.setattr(sys, 'argv', list(map(str, words)))
         try:
             runpy.run_path(words[0], run_name='__main__')
-        except SystemExit as error:
-            return str(error)
-        return capsys.readouterr().out
+        except SystemExit as end:
+            code = end.code
+        else:
+            return capsys.readouterr().out
+        assert code == 2
+        return capsys.readouterr().err
 
     return knn
 
@@ -81,4 +84,14 @@ def test_random_weights_need_no_checkpoint_and_figures_go_to_a_file(knn, tmp_pat
 def test_mistakes_are_one_line(knn, words, changes, message):
     text = knn(*words, **changes)
     assert message in text
-    assert '\n' not in text
+    assert text.startswith('error: ')
+    assert text.count('\n') == 1
+
+
+@pytest.mark.parametrize('count', ['0', '-3'])
+def test_neighbours_are_counted_before_anything_is_read(knn, count):
+    assert f'error: --k {count} must be positive' in knn('--k', '5', count)
+
+
+def test_an_option_without_a_value_is_a_mistake(knn):
+    assert "'train' is not of the form KEY=VALUE" in knn('--cfg-options', 'train')

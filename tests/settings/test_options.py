@@ -122,13 +122,44 @@ def test_words_become_values(parser):
     options = parser.parse_args(['--cfg-options', *words]).cfg_options
     assert options == {
         **{'a.b': 1, 'c': ['x', 'y'], 'd': [1, (2, 3)], 'e': 'my photos'},
-        **{'f': None, 'g': 1, 'h': 'a=b'},
+        **{'f': None, 'g': '1', 'h': 'a=b'},
     }
 
 
-@pytest.mark.parametrize('word', ['a', '=1', 'a..b=1', 'a=[1,2'])
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('runs/epoch_60 (1).pth', 'runs/epoch_60 (1).pth'),
+        ('epoch_60 (1).pth', 'epoch_60 (1).pth'),
+        ('/home/u/a,b/e.pth', '/home/u/a,b/e.pth'),
+        ('(1) photos', '(1) photos'),
+        ('[my photos/a, b (1)/c]', ['my photos/a', 'b (1)/c']),
+        ("['a,b/c', d]", ['a,b/c', 'd']),
+        ("'1,2'", '1,2'),
+        ('1, 2.5,none,True', [1, 2.5, 'none', True]),
+        ('(x,y)', ('x', 'y')),
+        ('(3,)', (3,)),
+        ('[]', []),
+        ('[(1, 2), [a], ()]', [(1, 2), ['a'], ()]),
+        ('https://host/a,b', 'https://host/a,b'),
+        ('', ''),
+    ],
+)
+def test_brackets_and_commas_in_paths_are_kept(parser, text, value):
+    options = parser.parse_args(['--cfg-options', f'a={text}']).cfg_options
+    assert options == {'a': value}
+
+
+@pytest.mark.parametrize(
+    'word', ['a', '=1', 'a..b=1', 'a=[1,2', 'a=1)],(2', "a=['b]", 'a=(old) and (new)']
+)
 def test_words_that_are_no_settings_end_with_code_2(parser, word, capsys):
     with pytest.raises(SystemExit) as end:
         parser.parse_args(['--cfg-options', word])
     assert end.value.code == 2
     assert 'argument --cfg-options: ' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_all_tools_read_them_alike(request):
+    tools = request.config.rootpath.glob('tools/*.py')
+    assert [p.name for p in tools if 'DictAction' in p.read_text()] == []

@@ -127,8 +127,12 @@ def test_a_work_dir_goes_through_all_its_states(train, tmp_path):
     assert (run / 'epoch_1.pth').read_bytes() == first['epoch_1.pth']
 
     (run / 'epoch_7.pth').write_bytes(first['epoch_1.pth'])
+    (run / '20260131_235959').mkdir()
+    (run / '20260131_235959/20260131_235959.log').write_text('')
     assert train('--overwrite', randomness__seed=3) == (0, '')
     assert not (run / 'epoch_7.pth').exists()
+    (log,) = run.glob('*/*.log')  # of this start alone
+    assert 'Epoch(train)' in log.read_text()
     assert load_file(run / 'epoch_1.pth')['meta']['seed'] == 3
 
 

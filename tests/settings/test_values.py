@@ -15,7 +15,6 @@ from ccmim.settings import check_sizes, check_values
         ('train_cfg.max_epochs', 2.5, 1),
         ('train_cfg.max_iters', float('inf'), 1),
         ('optim_wrapper.accumulative_counts', True, 1),
-        ('auto_scale_lr.base_batch_size', 0, 1),
     ],
 )
 def test_counts_are_whole_numbers(key, value, least):
@@ -27,6 +26,28 @@ def test_counts_are_whole_numbers(key, value, least):
 
 def test_whole_numbers_may_be_written_as_others():
     check_values(Config(dict(train_cfg=dict(max_iters=1e5), val_dataloader=None)))
+
+
+@pytest.mark.parametrize('base', [0, -1.5, '4096', True])
+def test_the_batch_of_the_rate_is_a_positive_number(base):
+    cfg = Config(dict(auto_scale_lr=dict(base_batch_size=base)))
+    with pytest.raises(ValueError, match='auto_scale_lr.base_batch_size=.* must be po'):
+        check_values(cfg)
+    check_values(Config(dict(auto_scale_lr=dict(base_batch_size=4096 / 3))))
+
+
+@pytest.mark.parametrize(
+    ('slow', 'wrapper'),
+    [(dict(), dict(accumulative_counts=4)), (dict(interval=4), dict())],
+)
+def test_a_slow_network_follows_once_an_update(slow, wrapper):
+    cfg = Config(dict(model=dict(slow=slow), optim_wrapper=wrapper))
+    with pytest.raises(ValueError, match='model.slow.interval=.*accumulative_counts='):
+        check_values(cfg)
+    cfg.merge_from_dict(
+        {'model.slow.interval': 4, 'optim_wrapper.accumulative_counts': 4}
+    )
+    check_values(cfg)
 
 
 def test_workers_that_persist_need_workers():

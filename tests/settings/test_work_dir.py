@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
@@ -45,6 +46,13 @@ def test_it_is_removed_again_when_nothing_was_trained(tmp_path):
         (tmp_path / 'a/b/log.txt').write_text('')
         raise KeyError
     assert _names(tmp_path) == []
+
+
+def test_runs_beside_it_are_left_alone(tmp_path):
+    with suppress(KeyError), _claim(tmp_path / 'runs/all/a'):
+        (tmp_path / 'runs/b').mkdir()
+        raise KeyError
+    assert _names(tmp_path / 'runs') == ['b']
 
 
 def test_the_list_of_what_stopped_the_run_is_kept(tmp_path):
@@ -91,6 +99,28 @@ def test_an_overwritten_run_is_deleted_after_the_first_step(held):
         (held / 'epoch_1.pth').write_text('new')
         start.after_train_iter(None, 1)
     assert _names(held) == sorted([*OTHERS, 'epoch_1.pth'])
+
+
+OLD, NEW = '20260131_235959', '20260201_000000'
+
+
+def test_logs_and_pictures_go_with_an_overwritten_run(tmp_path):
+    """Those that a run writes itself, and not those of the new one."""
+    gone = [f'{OLD}/{OLD}.log', f'{OLD}/vis_data/scalars.json', 'pictures/epoch_9.png']
+    kept = [f'{NEW}/{NEW}.log', 'pictures/mine.png', 'mine/mine.log', f'1{OLD}/a.txt']
+    for name in gone + kept:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('')
+    start = StartHook()
+    start.runner = SimpleNamespace(timestamp=NEW)
+    with _claim(tmp_path, start, overwrite=True):
+        start.before_train_iter(None, 0)
+        assert all((tmp_path / name).exists() for name in gone)
+        start.after_train_iter(None, 0)
+    assert sorted(p for p in tmp_path.rglob('*') if p.is_file()) == sorted(
+        tmp_path / name for name in kept
+    )
+    assert not (tmp_path / OLD).exists()
 
 
 def test_an_overwritten_run_survives_one_that_does_not_start(held):

@@ -29,6 +29,16 @@ def test_images_and_places(demo, image_folder, tmp_path):
         demo.find_images([str(tmp_path)])
 
 
+def test_no_image_is_drawn_over(demo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = tmp_path / 'a.png'
+    image.touch()
+    for out in (Path('a.png'), tmp_path):
+        with pytest.raises(ValueError, match='a.png is one of the given images'):
+            demo.place_of(out, [image])
+    assert demo.place_of(tmp_path, [tmp_path / 'b.jpg']) == [tmp_path / 'b.png']
+
+
 @pytest.mark.parametrize('image', ['missing.jpg', __file__])
 def test_mistakes_are_one_line(demo, request, monkeypatch, capsys, image):
     config = request.config.rootpath / 'mm_configs/small/mae_vitt.py'

@@ -54,7 +54,8 @@ def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_pat
     assert 'highest scores' in (tmp_path / 'out' / 'table.md').read_text()
 
 
-def test_a_mistake_is_one_line(overlap):
+def test_a_mistake_is_one_line(overlap, capsys):
     with pytest.raises(SystemExit) as error:
         overlap('no.pth', '--config', CONFIG, '--data', 'a', 'b', 'c.json')
-    assert str(error.value) == 'error: checkpoint no.pth does not exist'
+    assert error.value.code == 2
+    assert capsys.readouterr().err == 'error: checkpoint no.pth does not exist\n'

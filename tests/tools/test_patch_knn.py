@@ -26,9 +26,12 @@ def patch_knn(request, monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(sys, 'argv', words)
         try:
             runpy.run_path(words[0], run_name='__main__')
-        except SystemExit as error:
-            return str(error)
-        return capsys.readouterr().out
+        except SystemExit as end:
+            code = end.code
+        else:
+            return capsys.readouterr().out
+        assert code == 2
+        return capsys.readouterr().err
 
     return patch_knn
 
@@ -80,4 +83,5 @@ def test_weights_of_a_file_are_measured(patch_knn, tmp_path):
 def test_mistakes_are_one_line(patch_knn, words, message):
     text = patch_knn(*words)
     assert message in text
-    assert '\n' not in text
+    assert text.startswith('error: ')
+    assert text.count('\n') == 1

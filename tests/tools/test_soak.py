@@ -2,10 +2,23 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 
 import pytest
+
+
+def test_a_folder_of_others_is_refused_and_not_touched(
+    request, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / 'notes.txt').write_text('mine')
+    monkeypatch.setattr(sys, 'argv', ['soak.py', '--work-dir', str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(request.config.rootpath / 'tools/soak.py'), None, '__main__')
+    assert end.value.code == 2
+    assert f'error: {tmp_path} holds other files' in capsys.readouterr().err
+    assert (tmp_path / 'notes.txt').read_text() == 'mine'
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from unittest.mock import Mock
 import pytest
 from mmengine.config import Config
 
+from ccmim.settings import check_values
 from ccmim.training import launch
 from ccmim.training.launch import (
     build_runner,
@@ -34,6 +35,14 @@ def test_scaling_counts_accumulation():
     cfg = _config()
     scale_learning_rate(cfg)
     assert cfg.auto_scale_lr == dict(base_batch_size=64, enable=True)
+
+
+def test_scaling_works_for_any_accumulation():
+    cfg = _config()
+    cfg.optim_wrapper.accumulative_counts = 3
+    scale_learning_rate(cfg)
+    check_values(cfg)
+    assert cfg.auto_scale_lr.base_batch_size == pytest.approx(256 / 3)
 
 
 def test_scaling_needs_a_base():
