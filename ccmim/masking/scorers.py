@@ -27,7 +27,7 @@ class ClassAttentionScorer(nn.Module):
             class token (an early version of the published code).
 
     Raises:
-        ValueError: If an argument has another value.
+        ValueError: If an argument has another value, or the network has no such blocks.
     """
 
     def __init__(
@@ -46,6 +46,11 @@ class ClassAttentionScorer(nn.Module):
         """Score the patches of normalised images (B, 3, H, W): (B, N), at least 0."""
         tokens = backbone.embed(images)
         wanted = _indices(backbone.depth if self.blocks == 'all' else self.blocks)
+        if wanted[0] < -backbone.depth or wanted[-1] >= backbone.depth:
+            raise ValueError(
+                f'blocks={self.blocks!r} asks for more than the {backbone.depth} '
+                'blocks of the network'
+            )
         blocks = sorted(i % backbone.depth for i in wanted)
         return backbone.class_attention(tokens, blocks, self.direction).sum(dim=1)
 

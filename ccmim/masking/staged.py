@@ -27,7 +27,8 @@ class StagedSampler(nn.Module):
             method's ``mask_ratio``.
 
     Raises:
-        ValueError: If ``begin`` is negative or ``first_ratio`` not in (0, 1).
+        ValueError: If ``begin`` is negative or not within the run, or ``first_ratio``
+            not in (0, 1).
     """
 
     def __init__(
@@ -49,6 +50,12 @@ class StagedSampler(nn.Module):
 
     def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
         """Draw a partition from scores (B, N)."""
-        if MessageHub.get_current_instance().get_info('epoch', 0) < self.begin:
+        hub = MessageHub.get_current_instance()
+        if self.begin >= hub.get_info('max_epochs', self.begin + 1):
+            raise ValueError(
+                f'begin={self.begin} of StagedSampler goes beyond the run: lower it '
+                'below train_cfg.max_epochs, and train by epochs (EpochBasedTrainLoop)'
+            )
+        if hub.get_info('epoch', 0) < self.begin:
             return self.first(scores, self.first_ratio)
         return self.then(scores, mask_ratio)

@@ -34,7 +34,8 @@ class GrowingImages(ImgDataPreprocessor):
 
     Raises:
         ValueError: If the schedule does not begin at epoch 0, goes back in time, has
-            sides that cannot be cut into patches, or is longer than the run.
+            sides that cannot be cut into patches, or is longer than the run, or if
+            images are not square.
     """
 
     def __init__(
@@ -69,6 +70,12 @@ class GrowingImages(ImgDataPreprocessor):
             raise ValueError(
                 f'schedule={self.schedule} goes beyond the run: end it before '
                 'train_cfg.max_epochs, and train by epochs (EpochBasedTrainLoop)'
+            )
+        height, width = images.shape[-2:]
+        if height != width:
+            raise ValueError(
+                f'GrowingImages makes squares, and these images are {height} x '
+                f'{width}: crop squares, and do not stack views'
             )
         side = self.side(hub.get_info('epoch', 0))
         hub.update_scalar('train/image_size', side)

@@ -54,3 +54,9 @@ def test_blocks_from_the_end(tiny_vit, images):
     last = ClassAttentionScorer(blocks=[-1])(vit, images)
     assert torch.equal(last, ClassAttentionScorer(blocks=[1])(vit, images))
     assert not torch.equal(last, ClassAttentionScorer(blocks=[0])(vit, images))
+
+
+@pytest.mark.parametrize('blocks', [3, [2], [-3]])
+def test_blocks_that_the_network_lacks_are_named(tiny_vit, images, blocks):
+    with pytest.raises(ValueError, match='more than the 2 blocks of the network'):
+        ClassAttentionScorer(blocks=blocks)(tiny_vit(), images)

@@ -86,6 +86,13 @@ def test_stages_change_with_the_epoch():
     assert counts == [(15, 5), (15, 5), (9, 3), (9, 3)]
 
 
+def test_a_stage_that_never_comes_is_an_error():
+    sampler = StagedSampler(RANDOM, THROW, begin=2)
+    _go_to(epoch=0, max_epochs=2)
+    with pytest.raises(ValueError, match='begin=2 of StagedSampler goes beyond'):
+        sampler(torch.ones(3, 20), 0.45)
+
+
 def test_attmask_is_the_published_formula():
     """High: the top M. Hints: of the top M + h, all but h from the top pool."""
     scores = _scores(256, 20)

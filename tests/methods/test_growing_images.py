@@ -73,6 +73,12 @@ def test_impossible_schedules_are_refused(schedule, message):
         _grow(schedule)
 
 
+def test_images_that_are_no_squares_are_refused():
+    """Two views, one above the other, would be squashed."""
+    with pytest.raises(ValueError, match='these images are 64 x 32'):
+        _grow().resize(torch.zeros(2, 3, 64, 32))
+
+
 def test_a_schedule_beyond_the_run_stops_its_first_step():
     """Also of a run by iterations, which has one epoch for mmengine."""
     _at(0, max_epochs=5)

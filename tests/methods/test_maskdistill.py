@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from ccmim.losses import FeatureDistillation
+from ccmim.masking import TokenSplit
+
 
 def _slow_loss(model, slow_encode, images, mask, beta):
     """Smooth L1 of a linear map to the layer-normed features, number by number."""
@@ -94,3 +97,12 @@ def test_training_needs_a_teacher_with_weights(tiny_maskdistill):
 def test_impossible_settings_are_named(tiny_maskdistill, wrong, message):
     with pytest.raises(ValueError, match=message):
         tiny_maskdistill(**wrong)
+
+
+def test_a_teacher_with_another_grid_is_named():
+    ids = torch.arange(4)[None]
+    split = TokenSplit(ids[:, :2], ids[:, 2:], ids >= 2)
+    with pytest.raises(
+        ValueError, match='the teacher sees 9 patches and the network 4'
+    ):
+        FeatureDistillation()(torch.zeros(1, 2, 5), torch.zeros(1, 9, 5), split)
