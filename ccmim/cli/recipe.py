@@ -10,10 +10,12 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.cli.choose import Settings
-from ccmim.training.launch import read_config, scale_learning_rate
+from ccmim.training.launch import read_config
 from ccmim.vit import ARCHS
 
 _WIDTHS = ('in_dim', 'dim')  # arguments of parts that get the backbone's tokens
+_STAGED = ('StagedSampler', 'ccmim.ScoreRefreshHook')  # change after some epochs
+_LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
 _LEAST_SCALE = 0.2  # area of the smallest crop
 _LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the time
 
@@ -29,7 +31,7 @@ def make_recipe(
         exclude: List of images to leave out.
 
     Returns:
-        The config, without a work dir.
+        The config, without a work dir. Its learning rate is still to be scaled.
     """
     cfg = read_config(str(_leaf(settings)))
     model = cfg.model
@@ -57,7 +59,7 @@ def make_recipe(
         _resize_crop(transform, old[1], new[1])
     _set_epochs(cfg, settings.epochs)
     cfg.optim_wrapper.accumulative_counts = 1
-    scale_learning_rate(cfg)
+    cfg.auto_scale_lr.enable = True
     return cfg
 
 
@@ -97,15 +99,32 @@ def _set_epochs(cfg: Config, epochs: int) -> None:
     cfg.train_cfg.max_epochs = epochs
     warmup, decay = cfg.param_scheduler
     end = min(epochs - 1, max(1, round(warmup.end * share)))
-    warmup.end = decay.begin = end
+    warmup.end = end
     decay.end = epochs
     if 'T_max' in decay:
-        decay.T_max = epochs - end
+        decay.begin, decay.T_max = end, epochs - end
     if 'milestones' in decay:
         decay.milestones = [max(1, round(m * share)) for m in decay.milestones]
     cfg.param_scheduler = [warmup, decay] if end else [decay]
+    for part in (cfg.model, cfg.custom_hooks):
+        _stretch_stages(part, share, epochs)
+    if (own := cfg.model.get('dense_begin', 0)) > _LEAST_STEPS:
+        cfg.model.dense_begin = min(own, max(_LEAST_STEPS, round(own * share)))
     hooks, often = cfg.default_hooks, max(1, epochs // 10)
     hooks.checkpoint.interval = often
     for name in ('probe', 'pictures'):
         hooks[name].interval = min(often, _LOOKS)
     hooks.probe.pop('knn', None)  # on the labels of another data set
+
+
+def _stretch_stages(part: Any, share: float, epochs: int) -> None:
+    """Stretch the epochs after which parts change what they do."""
+    if isinstance(part, dict):
+        if part.get('type') in _STAGED:
+            part.begin = min(epochs - 1, max(1, round(part.begin * share)))
+            if 'interval' in part:
+                part.interval = max(1, round(part.interval * share))
+        part = list(part.values())
+    if isinstance(part, list):
+        for inside in part:
+            _stretch_stages(inside, share, epochs)

@@ -26,5 +26,7 @@ def products(queries: Tensor, keys: Tensor) -> Tensor:
     Returns:
         Products of shape (..., n, K).
     """
-    with torch.autocast(queries.device.type, enabled=False):
+    # Operations are counted on meta tensors, a device that autocast does not know.
+    device = 'cpu' if queries.is_meta else queries.device.type
+    with torch.autocast(device, enabled=False):
         return queries @ keys.transpose(-2, -1)

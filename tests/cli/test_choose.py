@@ -9,6 +9,7 @@ from ccmim.cli.choose import Machine, choose
 from ccmim.cli.recipe import make_recipe
 from ccmim.registry import MODELS
 from ccmim.settings import check_arguments, check_sizes
+from ccmim.training.rates import learning_rates
 
 CPU = Machine('cpu', 'no GPU', 16, 4)
 BUILT = [('ccmim', 'tiny'), ('simmim', 'small'), ('mae', 'small')]
@@ -77,3 +78,35 @@ def test_a_schedule_is_stretched(epochs, ends):
     assert [part.end for part in cfg.param_scheduler] == ends
     begins = [part.begin for part in cfg.param_scheduler]
     assert begins == [0, *ends[:-1]]
+
+
+def test_a_drop_of_the_rate_is_at_its_share_of_the_run():
+    """SimMIM's falls to a tenth after 700 of 800 epochs."""
+    cfg = make_recipe(choose(100, 500, CPU, 'simmim', 'base', epochs=80), ['photos'])
+    schedule = learning_rates(cfg, epoch_length=2, points=160)
+    assert schedule.unit == 'epochs'
+    rates = schedule.rates[:, 0]
+    drop = schedule.steps[(rates < 0.5 * rates.max()) & (schedule.steps > 10)].min()
+    assert drop == 70
+
+
+@pytest.mark.parametrize(
+    ('size', 'epochs', 'begin'),
+    [('tiny', 8, 2), ('tiny', 80, 20), ('base', 5, 1), ('base', 1, 0)],
+)
+def test_amt_begins_to_throw_at_its_share_of_the_run(size, epochs, begin):
+    """A quarter of the small config's epochs, a tenth and a fifth of the others'."""
+    for method in ('amt_mae', 'amt_simmim'):
+        settings = choose(100, 500, CPU, method, size, epochs=epochs)
+        cfg = make_recipe(settings, ['photos'])
+        sampler = cfg.model.sampler
+        staged = sampler if sampler.type == 'StagedSampler' else sampler.sampler
+        (hook,) = (h for h in cfg.custom_hooks if h.type == 'ccmim.ScoreRefreshHook')
+        assert staged.begin == hook.begin == begin
+        assert hook.interval == max(1, begin)
+
+
+def test_densecl_compares_cells_within_a_short_run():
+    for size in ('tiny', 'base'):
+        settings = choose(100, 500, CPU, 'densecl', size, epochs=20)
+        assert make_recipe(settings, ['photos']).model.dense_begin == 100
