@@ -7,14 +7,16 @@ r"""Compare ways to begin on dense tasks: arms x tasks x seeds to one table.
         --seeds 0 1 2 --out work_dirs/comparison --jobs 2
 
 An arm is 'random', a pretraining config, which is then run with each seed, or a
-checkpoint. What is done is not done again; what was interrupted goes on. Writes
-table.md, scores.csv and scores.png; differences are to the first arm.
+checkpoint; files are looked for where you stand, then in the checkout. What is done is
+not done again; what was interrupted goes on. Writes table.md, scores.csv and
+scores.png; differences are to the first arm.
 
 On a CPU --jobs runs share the cores; with --gpus each runs on a GPU of its own; on
 Slurm give --prefix 'srun -p PARTITION --gres=gpu:1' and as many --jobs as are allowed.
 """
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -72,7 +74,18 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.jobs < 1:
         parser.error('--jobs must be at least 1')
+    args.out = args.out.resolve()
+    for words in (args.arms, args.tasks, args.pretrain_options, args.cfg_options):
+        words[:] = map(_from_root, words)
     return args
+
+
+def _from_root(word: str) -> str:
+    """Make the file of NAME=FILE absolute if it lies where the user stands."""
+    name, equals, file = word.partition('=')
+    if Path.cwd() == ROOT or not Path(file).is_file():
+        return word
+    return f'{name}{equals}{Path(file).absolute()}'
 
 
 def plan(args: argparse.Namespace) -> Comparison:
@@ -90,7 +103,7 @@ def plan(args: argparse.Namespace) -> Comparison:
         arms=arms,
         tasks={name: config for name, _, config in pairs},
         seeds=args.seeds,
-        out=args.out.resolve(),
+        out=args.out,
         pretrain_options=args.pretrain_options,
         options=args.cfg_options,
     )
@@ -99,6 +112,7 @@ def plan(args: argparse.Namespace) -> Comparison:
 def main() -> None:
     """Run what is missing and write the table."""
     args = parse_args()
+    os.chdir(ROOT)  # where the stages run
     MMLogger.get_current_instance().setLevel('WARNING')  # not into the table
     try:
         comparison = plan(args)

@@ -62,7 +62,9 @@ def measure(cfg: Config, machine: Machine) -> Estimate:
     with DefaultScope.overwrite_default_scope('ccmim'):
         model = MODELS.build(cfg.model).to(machine.device).train()
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper.to_dict())
-        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        # Damaged images may be among them: their list is not written yet.
+        taken = dict(exclude=None, max_bad_share=1.0)
+        dataset = DATASETS.build({**cfg.train_dataloader.dataset, **taken})
     begun = time.perf_counter()
     samples = [dataset[i] for i in range(min(_IMAGES, len(dataset)))]
     image = (time.perf_counter() - begun) / len(samples)

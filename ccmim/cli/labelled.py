@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -16,7 +18,6 @@ TRAIN = ('train', 'training', 'train2017')
 TEST = ('val', 'valid', 'validation', 'test', 'testing', 'val2017')
 _MAPS = ('annotations', 'masks', 'labels', 'gtFine')
 _IGNORED = 255  # no class, in mmseg's maps
-_LOOKED_AT = 500  # maps of classes that are read to count the classes
 _KNOWN = 'ccmim transfer --help shows the layouts that are known'
 
 
@@ -144,35 +145,41 @@ def _find_maps(root: Path, ignore_zero: bool) -> Maps | None:
         return None
     train, test = _split(images, TRAIN), _split(images, TEST)
     pair = (train or images, maps / train.name if train else maps)
+    drawn_test = _split(maps, [test.name]) if test else None
+    tests = (test, drawn_test) if drawn_test else None
+    parts = [pair, tests] if tests else [pair]
+    drawn = [p for _, f in parts for p in _images_in(f) if p.suffix == '.png']
     first = next(_images_in(pair[0]), None)
-    drawn = next(_images_in(pair[1]), None)
-    if first is None or drawn is None or drawn.suffix != '.png':
+    if first is None or not drawn:
         return None
     if not (pair[1] / f'{first.stem}.png').is_file():
         raise Mistake(
             f'{first} has no map {pair[1] / first.stem}.png',
             'images and maps must have the same names',
         )
+    counts = Counter(p.suffix for folder, _ in parts for p in _images_in(folder))
+    if len(counts) > 1:
+        found = ', '.join(f'{n} {suffix}' for suffix, n in counts.most_common())
+        raise Mistake(
+            f'{images} holds images of several suffixes: {found}',
+            'mmseg reads those of one suffix: convert or rename the others',
+        )
     zero = ignore_zero or (root / 'objectInfo150.txt').is_file()
-    names = _names_of(root, _count(pair[1]) + (not zero))
-    tests = (test, maps / test.name) if test else None
+    with ThreadPoolExecutor() as threads:  # all: a class may be in one map alone
+        names = _names_of(root, max(threads.map(_largest, drawn)) + (not zero))
     return Maps(root, pair, tests, names, zero, (first.suffix, '.png'))
 
 
-def _count(folder: Path) -> int:
-    """The largest number in maps of classes."""
-    files = sorted(_images_in(folder))
-    most = 0
-    for i in np.unique(np.linspace(0, len(files) - 1, _LOOKED_AT).astype(int)):
-        with Image.open(files[i]) as picture:
-            if picture.mode not in ('L', 'P', 'I;16', 'I', '1'):
-                raise Mistake(
-                    f'{files[i]} is a picture in colours ({picture.mode})',
-                    'maps hold the number of a class in each pixel: convert them',
-                )
-            values = np.asarray(picture)
-        most = max(most, int(values[values != _IGNORED].max(initial=0)))
-    return most
+def _largest(file: Path) -> int:
+    """The largest number in a map of classes."""
+    with Image.open(file) as picture:
+        if picture.mode not in ('L', 'P', 'I;16', 'I', '1'):
+            raise Mistake(
+                f'{file} is a picture in colours ({picture.mode})',
+                'maps hold the number of a class in each pixel: convert them',
+            )
+        values = np.asarray(picture)
+    return int(values[values != _IGNORED].max(initial=0))
 
 
 def _names_of(root: Path, count: int) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ def _transfer(commands: Any) -> Parser:
         '--out',
         type=Path,
         metavar='DIR',
-        help='where all goes (default: CHECKPOINT_transfer)',
+        help='where all goes (default: CHECKPOINT_transfer; --fast adds _fast)',
     )
     parser.add_argument(
         '--fast', action='store_true', help='some steps on some images: does it work?'

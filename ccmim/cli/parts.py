@@ -1,11 +1,13 @@
 """Labelled data cut in two, or cut short: lists and annotation files in a folder."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from ccmim.classification.labels import FolderLabels
+from ccmim.cli.mistakes import Mistake
 from ccmim.data.paths import printable
 
 T = TypeVar('T')
@@ -25,21 +27,26 @@ def spread(items: Sequence[T], most: int | None) -> list[T]:
 
 
 def list_classes(
-    folder: Path, file: Path, keep: Callable[[int], bool], most: int | None = None
+    folder: Path,
+    classes: Sequence[str],
+    file: Path,
+    keep: Callable[[int], bool],
+    most: int | None = None,
 ) -> None:
-    """List images of class folders with their classes, by number of the folder.
+    """List images of class folders with their classes, by number.
 
     Args:
         folder: Holds a folder for each class.
+        classes: Names of the classes; those of training for testing too.
         file: The list to write.
         keep: Tells by its number whether an image is taken.
         most: How many at most.
     """
-    labels = FolderLabels(str(folder))
+    labels = FolderLabels(str(folder), classes)
     paths = [path for i, path in enumerate(labels.paths()) if keep(i)]
     # By number, as a name may hold blanks.
-    lines = [f'{path} {labels.of(printable(path))}' for path in spread(paths, most)]
-    file.write_text('\n'.join(lines) + '\n')
+    lines = [f'{path} {labels.of(printable(path))}\n' for path in spread(paths, most)]
+    file.write_bytes(os.fsencode(''.join(lines)))
 
 
 def cut_coco(
@@ -72,7 +79,16 @@ def list_names(
         file: The list to write.
         keep: Tells by its number whether an image is taken.
         most: How many at most.
+
+    Raises:
+        Mistake: If a name is no UTF-8.
     """
     names = sorted(path.stem for path in folder.glob(f'*{suffix}'))
     taken = spread([name for i, name in enumerate(names) if keep(i)], most)
-    file.write_text('\n'.join(taken) + '\n')
+    odd = [name for name in taken if name.encode(errors='replace') != os.fsencode(name)]
+    if odd:
+        raise Mistake(
+            f'{printable(odd[0])} in {folder} is no name in UTF-8',
+            'mmseg cannot read it in a list: rename the image and its map',
+        )
+    file.write_bytes(os.fsencode(''.join(f'{name}\n' for name in taken)))

@@ -4,6 +4,8 @@ import os
 import re
 import shlex
 from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -24,7 +26,9 @@ from ccmim.data.bad_files import write_bad_files
 from ccmim.report.html import write_report
 from ccmim.settings import check_arguments, check_options, check_sizes, check_values
 from ccmim.settings.option_action import OptionAction
+from ccmim.settings.run_lock import RunLock
 from ccmim.settings.work_dir import files_of_a_run
+from ccmim.training.launch import scale_learning_rate
 
 _LEFT_OUT = 'left_out.txt'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
@@ -36,24 +40,32 @@ def run(args: Namespace) -> int:
     """Pretrain; the exit code of the training."""
     out = (args.out or default_out(args.data[0], args.method)).absolute()
     config, words = out / RECIPE, ['--work-dir', out]
-    if is_begun(args, out):
+    begun = is_begun(args, out)
+    if begun:
         print(f'Going on with the run in {_short(out)}')
         words += ['--resume']
         if args.resume and args.cfg_options:
             words += ['--cfg-options', *args.cfg_options]
     else:
-        _prepare(args, out)
+        cfg, bad = _prepare(args, out)
         words += ['--overwrite'] if args.overwrite else []
     if args.dry_run:
-        print(
-            f'\nNothing was trained (--dry-run). The settings are in {_short(config)}'
-        )
+        said = f'The settings are in {_short(config)}'
+        if not begun and files_of_a_run(out):
+            said = f'The run in {_short(out)} is as it was'
+        elif not begun:
+            _write(out, cfg, bad)
+        print(f'\nNothing was trained (--dry-run). {said}')
         return 0
     print(
         f'By hand      {_shell("python", home() / "tools/train.py", config, *words)}\n',
         flush=True,
     )
-    with short_messages():
+    with short_messages(), _kept_until_the_first_step(out):
+        if begun:
+            _find_list(config)
+        else:
+            _write(out, cfg, bad)
         code = run_tool('train', [config, *words, *['--debug'] * args.debug])
     last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
     if code or not last.exists():
@@ -76,8 +88,8 @@ def default_out(data: str, method: str) -> Path:
     return Path('work_dirs') / f'{re.sub(r"[^A-Za-z0-9._-]+", "_", name)}_{method}'
 
 
-def _prepare(args: Namespace, out: Path) -> None:
-    """Write the config of what was asked for, and say what it will do."""
+def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
+    """Say what will be done; its config, and the images that it leaves out."""
     data = [absolute(item) for item in args.data]
     print(f'Looking at   {", ".join(args.data)}', flush=True)
     found = _look(data)
@@ -87,15 +99,54 @@ def _prepare(args: Namespace, out: Path) -> None:
     machine = this_machine()
     given = {name: getattr(args, name) for name in CHOSEN}
     settings = choose(found.num_good, found.median_side, machine, args.method, **given)
-    exclude = out / _LEFT_OUT if found.bad and found.looked_at_all else None
-    cfg = make_recipe(settings, data, exclude)
+    bad = found.bad if found.looked_at_all else {}
+    cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
     _change(cfg, args.cfg_options)
+    if cfg.auto_scale_lr.enable:  # to the batch that the options make
+        scale_learning_rate(cfg)
     _make_folder(out)
-    if exclude:
-        write_bad_files(exclude, found.bad)
     _say(cfg, settings, machine, _measure(cfg, machine), found)
     cfg.asked = asked(args)
-    cfg.dump(out / RECIPE)
+    return cfg, bad
+
+
+def _write(out: Path, cfg: Config, bad: Mapping[str, str]) -> None:
+    """Write what a run starts from, unless another one uses the folder."""
+    lock = RunLock(out)
+    lock.take()
+    try:
+        if bad:
+            write_bad_files(out / _LEFT_OUT, bad)
+        cfg.dump(out / RECIPE)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _kept_until_the_first_step(out: Path) -> Iterator[None]:
+    """Put back what the run that is there started from, if it was not gone on with."""
+    before = _states(out)
+    files = [file for name in (RECIPE, _LEFT_OUT) if (file := out / name).is_file()]
+    contents = {file: file.read_bytes() for file in files}
+    try:
+        yield
+    finally:
+        if before and _states(out) == before:
+            for file, content in contents.items():
+                file.write_bytes(content)
+
+
+def _states(out: Path) -> list[tuple[Path, int]]:
+    return [(file, file.stat().st_mtime_ns) for file in files_of_a_run(out)]
+
+
+def _find_list(config: Path) -> None:
+    """Name the list beside a recipe in it: the folder may have been moved."""
+    cfg, here = Config.fromfile(config), config.with_name(_LEFT_OUT)
+    dataset = cfg.train_dataloader.dataset
+    if here.is_file() and Path(dataset.get('exclude') or '').name == _LEFT_OUT:
+        dataset.exclude = str(here)
+        cfg.dump(config)
 
 
 def _look(data: list[str]) -> Found:

@@ -70,7 +70,7 @@ class Tasks:
                 dataset.data = str(self._file(f'{name}_{loader}.txt'))
                 keep = _keep(loader, data.test is not None)
                 most = _FAST_LABELLED if self._fast else None
-                list_classes(folder, Path(dataset.data), keep, most)
+                list_classes(folder, classes, Path(dataset.data), keep, most)
         cfg.test_dataloader = cfg.val_dataloader
         return self._write(cfg, name)
 
@@ -173,8 +173,9 @@ class Tasks:
         return cfg
 
     def _file(self, name: str) -> Path:
-        (self._out / 'data').mkdir(parents=True, exist_ok=True)
-        return self._out / 'data' / name
+        folder = self._out / ('data_fast' if self._fast else 'data')
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
 
     def _write(self, cfg: Config, name: str) -> Path:
         (self._out / 'configs').mkdir(parents=True, exist_ok=True)

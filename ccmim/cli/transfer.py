@@ -22,6 +22,7 @@ from ccmim.experiments import (
     Score,
     Stage,
     StageError,
+    content_of,
     run_stages,
     write_table,
 )
@@ -38,25 +39,23 @@ def run(args: Namespace) -> int:
         raise Mistake('--fast and --full contradict each other', 'leave out one')
     checkpoint = args.checkpoint.expanduser().absolute()
     architecture = read_weights(checkpoint).architecture
-    out = (args.out or checkpoint.with_name(f'{checkpoint.stem}_transfer')).absolute()
+    default = f'{checkpoint.stem}_transfer{"_fast" * args.fast}'
+    out = (args.out or checkpoint.with_name(default)).absolute()
     tasks = Tasks(architecture, out, args.fast, args.full, args.steps)
-    probes, dense = {}, {}
+    stages, dense = {}, {}
     for folder in args.data:
         data = find_labels(folder.expanduser(), args.ignore_zero)
-        name = _free_name(data.root.name, {*probes, *dense})
+        name = _free_name(data.root.name, {*stages, *dense})
         print(f'{name:<16} {describe(data)}', flush=True)
         if isinstance(data, Classes):
-            probes[name] = str(tasks.probe(data, name))
+            config = tasks.probe(data, name)
+            stages[name] = _probe_stage(checkpoint, name, data.root, config, out)
         elif isinstance(data, Instances):
             _require('mmdet')
             dense[name] = str(tasks.mask_rcnn(data, name))
         else:
             _require('mmseg')
             dense[name] = str(tasks.upernet(data, name))
-    stages = {
-        name: _probe_stage(checkpoint, name, config, out)
-        for name, config in probes.items()
-    }
     chains = [[stage] for stage in stages.values()]
     comparison = None
     if dense:
@@ -106,14 +105,18 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _probe_stage(checkpoint: Path, name: str, config: str, out: Path) -> Stage:
+def _probe_stage(
+    checkpoint: Path, name: str, data: Path, config: Path, out: Path
+) -> Stage:
     with no_messages():
-        dataset = Config.fromfile(config).train_dataloader.dataset
-    count = len(open_labels(dataset.data).paths())
+        cfg = Config.fromfile(config)
+    count = len(open_labels(cfg.train_dataloader.dataset.data).paths())
     result = out / 'probes' / name / 'accuracies.json'
     command = ['tools/knn.py', checkpoint, '--config', config, '--random', '--linear']
     command += ['--k', min(_NEIGHBOURS, count), '--out', result]
-    return Stage(f'{name}: k-NN and linear probe', command, result)
+    # The config may name lists alone, whatever they were cut from.
+    depends = f'{content_of(checkpoint)} {content_of(cfg)} {data}'
+    return Stage(f'{name}: k-NN and linear probe', command, result, depends)
 
 
 def _probe_scores(stages: dict[str, Stage]) -> list[Score]:
@@ -131,7 +134,8 @@ def _probe_scores(stages: dict[str, Stage]) -> list[Score]:
 
 
 def _slots(jobs: int | None) -> list[dict[str, str]]:
-    gpus = torch.cuda.device_count()
-    if gpus:
-        return [{'CUDA_VISIBLE_DEVICES': str(i % gpus)} for i in range(jobs or gpus)]
+    if count := torch.cuda.device_count():
+        given = os.environ.get('CUDA_VISIBLE_DEVICES')
+        gpus = given.split(',')[:count] if given else [str(i) for i in range(count)]
+        return [{'CUDA_VISIBLE_DEVICES': gpus[i % count]} for i in range(jobs or count)]
     return [{}] * (jobs or min(2, len(os.sched_getaffinity(0))))

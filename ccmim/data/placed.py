@@ -1,6 +1,7 @@
 """Images that know which part of which picture they show."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -86,7 +87,6 @@ class PlacedImages(Dataset):
 
     def __init__(self, transform: dict | Sequence[dict], **kwargs: Any) -> None:
         self._images = UnlabelledImages(transform=transform, **kwargs)
-        self._kwargs = kwargs
 
     def __len__(self) -> int:
         """Count the images, damaged ones too."""
@@ -121,8 +121,6 @@ class PlacedImages(Dataset):
         Returns:
             Samples as ``UnlabelledImages`` gives them.
         """
-        steps = [
-            dict(type='ccmim.Squash', size=size),
-            dict(type='ccmim.ToUint8Tensor'),
-        ]
-        return UnlabelledImages(transform=steps, **self._kwargs)
+        whole = copy(self._images)  # a folder that has grown would be numbered anew
+        whole._transforms = [Squash(size), ToUint8Tensor()]
+        return whole

@@ -2,6 +2,7 @@
 
 from ccmim.experiments.budgets import BUDGETS, Budget
 from ccmim.experiments.comparison import Arm, Comparison
+from ccmim.experiments.contents import content_of
 from ccmim.experiments.curves import Point, plot_points, read_points
 from ccmim.experiments.plots import plot_scores
 from ccmim.experiments.running import StageError, run_stages
@@ -18,6 +19,7 @@ __all__ = [
     'Score',
     'Stage',
     'StageError',
+    'content_of',
     'markdown',
     'plot_points',
     'plot_scores',

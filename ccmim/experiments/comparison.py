@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ccmim.experiments.contents import content_of
 from ccmim.experiments.scores import METRICS, Score
 from ccmim.experiments.stages import Stage
 
@@ -183,6 +184,7 @@ class Comparison:
             f'{arm.name}, seed {seed}: pretraining',
             _train(arm.source, work, [f'randomness.seed={seed}', *changes]),
             work / _last(arm.source, changes),
+            content=self._origin(arm),
         )
 
     def _transfer(self, arm: Arm, task: str, seed: int) -> list[Stage]:
@@ -193,18 +195,25 @@ class Comparison:
         metrics = work / 'metrics.json'
         changes = [*self.pretrain_options, *arm.options]
         depends = ' '.join(changes) if arm.is_pretrained_here else ''
+        content = f'{self._origin(arm)} {_content(config)}'
         if 'train_cfg' not in _read(config):
             probe = _probe(config) + [*weights, '--config', config, '--out', metrics]
-            return [Stage(name, [*probe, '--cfg-options', *options], metrics, depends)]
+            command = [*probe, '--cfg-options', *options]
+            return [Stage(name, command, metrics, depends, content)]
         options += [f'model.backbone.init_cfg.checkpoint={file}' for file in weights]
         result = work / _last(config, self.options)
         test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
         if self.options:
             test += ['--cfg-options', *self.options]
         return [
-            Stage(name, _train(config, work, options), result, depends),
-            Stage(f'{name}: test', test, metrics, depends),
+            Stage(name, _train(config, work, options), result, depends, content),
+            Stage(f'{name}: test', test, metrics, depends, content),
         ]
+
+    def _origin(self, arm: Arm) -> str:
+        """Tell the content that an arm's weights come from, its teacher's included."""
+        teachers = [self._origin(a) for a in self.arms if a.name == arm.teacher]
+        return ' '.join([_content(arm.source) if arm.source else '', *teachers])
 
 
 def _train(config: str, work: Path, options: Sequence[str]) -> list[object]:
@@ -215,6 +224,11 @@ def _train(config: str, work: Path, options: Sequence[str]) -> list[object]:
 @cache
 def _read(config: str) -> Config:
     return Config.fromfile(config)
+
+
+@cache
+def _content(source: str) -> str:
+    return content_of(_read(source) if source.endswith('.py') else Path(source))
 
 
 def _probe(config: str) -> list[object]:

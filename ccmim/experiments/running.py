@@ -1,12 +1,16 @@
 """Stages that run side by side, and what is seen of them meanwhile."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from ccmim.experiments.stages import Stage, shown
 
@@ -19,6 +23,25 @@ class StageError(Exception):
     """A command failed; the text holds the end of its log."""
 
 
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: by itself it would leave the stages behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once: the stages are given time to save
+    raise KeyboardInterrupt
+
+
+@_ended_by_sigterm()
 def run_stages(
     chains: Sequence[Sequence[Stage]],
     folder: Path,
@@ -28,7 +51,8 @@ def run_stages(
     """Run the stages that are not done: the chains side by side, each in order.
 
     Small models gain little from several threads, so two runs beside each other are
-    nearly twice as fast as one after the other. A failure ends its own chain alone.
+    nearly twice as fast as one after the other. A failure ends its own chain alone;
+    SIGTERM ends all, as Ctrl-C does.
 
     Args:
         chains: Stages that need each other's results, one after the other.

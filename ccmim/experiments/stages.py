@@ -2,9 +2,9 @@
 
 import re
 import shlex
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 _PROGRESS = re.compile(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)')
@@ -20,12 +20,15 @@ class Stage:
         command: A script of the checkout and its arguments.
         result: File that the command makes, in a folder of its stage alone.
         depends: What the result depends on beside the command: name the inputs.
+        content: What the inputs hold, in short. What was done before this was noted
+            counts as done with any.
     """
 
     name: str
     command: Sequence[object]
     result: Path
     depends: str = ''
+    content: str = ''
 
     @property
     def log(self) -> Path:
@@ -35,19 +38,19 @@ class Stage:
     @property
     def is_done(self) -> bool:
         """Whether the result is there, made by the same command."""
-        return self._mark == self._text('done') and self.result.exists()
+        return self._mark in self._texts('done') and self.result.exists()
 
     def begin(self) -> None:
-        """Make the folder; empty it first if it is of other settings."""
-        ours = ('', self._text('begun'), self._text('done'))
+        """Make the folder; move it aside first if it is of other settings."""
+        ours = ('', *self._texts('begun'), *self._texts('done'))
         if self._is_training and self._mark not in ours:
-            shutil.rmtree(self.result.parent)  # nothing to go on from
+            _move_aside(self.result.parent)  # nothing to go on from
         self.result.parent.mkdir(parents=True, exist_ok=True)
-        self._stamp.write_text(self._text('begun'))
+        self._stamp.write_text(self._texts('begun')[-1])
 
     def finish(self) -> None:
         """Note that the result is good."""
-        self._stamp.write_text(self._text('done'))
+        self._stamp.write_text(self._texts('done')[-1])
 
     def status(self) -> str:
         """Give the newest progress in the log, short; empty if there is none."""
@@ -71,8 +74,17 @@ class Stage:
     def _mark(self) -> str:
         return self._stamp.read_text() if self._stamp.exists() else ''
 
-    def _text(self, word: str) -> str:
-        return ' '.join(map(str, (word, *self.command, self.depends)))
+    def _texts(self, word: str) -> list[str]:
+        """What the stamp says: as it was before contents were noted, and as it is."""
+        text = ' '.join(map(str, (word, *self.command, self.depends)))
+        return [text, f'{text}\n{self.content}']
+
+
+def _move_aside(folder: Path) -> None:
+    names = (f'{folder.name}.old{n if n > 1 else ""}' for n in count(1))
+    free = next(path for path in map(folder.with_name, names) if not path.exists())
+    folder.rename(free)
+    print(f'  {folder} is of other settings: moved to {free.name}', flush=True)
 
 
 def shown(command: Sequence[object]) -> str:

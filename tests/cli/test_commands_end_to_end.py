@@ -171,7 +171,7 @@ def test_transfer_to_masks_and_maps_fills_a_table(
     words = ['transfer', checkpoint, '--data', coco_folder, map_folder, '--fast']
     code, said, error = ccmim(*words, '--steps', 2)
     assert code == 0, error
-    table = checkpoint.with_name('epoch_1_transfer') / 'table.md'
+    table = checkpoint.with_name('epoch_1_transfer_fast') / 'table.md'
     head = '|  | coco: box AP | coco: mask AP | ade: mIoU |'
     assert head in table.read_text()
     assert 'not run' not in table.read_text()

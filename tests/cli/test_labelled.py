@@ -1,6 +1,8 @@
 """What a folder of labelled data is, is found out; and it is split where it is not."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from ccmim.checkpoints.layouts import Architecture
 from ccmim.classification.labels import open_labels
 from ccmim.cli.labelled import Classes, find_labels
 from ccmim.cli.mistakes import Mistake
+from ccmim.cli.parts import list_names
 from ccmim.cli.tasks import Tasks
 
 TINY = Architecture(192, 12, 3, 768, 224, 16, pos_embed='sincos')
@@ -75,6 +78,57 @@ def test_maps_are_known_by_their_folders(map_folder, tmp_path):
 
 
 PAIR = ('images', 'annotations')
+
+
+def test_a_fast_test_set_is_numbered_as_the_training_set(class_folders, tmp_path):
+    """Though a class has no images there."""
+    root = tmp_path / 'split'
+    for split, names in ('train', 'abc'), ('val', 'ac'):
+        for name in names:
+            shutil.copytree(class_folders / 'dog', root / split / name)
+    tasks = Tasks(TINY, tmp_path / 'out', fast=True)
+    cfg = Config.fromfile(tasks.probe(find_labels(root), 'mine'))
+    test = open_labels(cfg.val_dataloader.dataset.data, None, ['a', 'b', 'c'])
+    numbers = {Path(path).parent.name: test.of(path) for path in test.paths()}
+    assert numbers == {'a': 0, 'c': 2}
+
+
+def test_odd_bytes_in_names_reach_the_list(class_folders, map_folder, tmp_path):
+    """But for maps, whose lists mmseg reads as UTF-8."""
+    odd = os.fsdecode(b'caf\xe9.jpg')
+    (class_folders / 'dog' / '0.jpg').rename(class_folders / 'dog' / odd)
+    cfg = Config.fromfile(
+        Tasks(TINY, tmp_path / 'out').probe(find_labels(class_folders), 'mine')
+    )
+    lists = (cfg[f'{split}_dataloader'].dataset.data for split in ('train', 'val'))
+    paths = [path for file in lists for path in open_labels(file).paths()]
+    assert len(paths) == 20
+    assert str(class_folders / 'dog' / odd) in paths
+    images = map_folder / 'images/validation'
+    (images / '0.jpg').rename(images / odd)
+    with pytest.raises(Mistake, match=r'caf.xe9 in .*validation is no name in UTF-8'):
+        list_names(images, '.jpg', tmp_path / 'list.txt', lambda number: True, None)
+
+
+@pytest.mark.parametrize('split', ['training', 'validation'])
+def test_a_class_of_one_map_counts(map_folder, split):
+    folder = map_folder / 'annotations' / split
+    for i in range(600):
+        number = np.full((2, 2), 6 if i == 4 else 0, np.uint8)
+        Image.fromarray(number).save(folder / f'{i:03}.png')
+    assert len(find_labels(map_folder).classes) == 7
+
+
+@pytest.mark.parametrize('name', ['training/7.JPG', 'validation/7.png'])
+def test_images_of_another_suffix_are_not_left_out_in_silence(map_folder, name):
+    Image.new('RGB', (48, 48)).save(map_folder / 'images' / name)
+    with pytest.raises(Mistake, match=r'several suffixes: 9 .jpg, 1 .(JPG|png)'):
+        find_labels(map_folder)
+
+
+def test_images_without_maps_are_no_test_set(map_folder):
+    shutil.rmtree(map_folder / 'annotations/validation')
+    assert find_labels(map_folder).test is None
 
 
 def test_what_cannot_be_used_is_named(map_folder, coco_folder, tmp_path, image_folder):

@@ -74,6 +74,16 @@ def test_whole_pictures_keep_their_numbers(image_folder):
     assert len(whole) == 8
 
 
+def test_whole_pictures_keep_their_numbers_in_a_folder_that_grows(image_folder):
+    placed = PlacedImages(PLACED, data=str(image_folder))
+    before = placed.whole((32, 32))[0]['inputs']
+    Image.new('RGB', (64, 64)).save(image_folder / 'a.jpg')
+    whole = placed.whole((32, 32))
+    assert len(whole) == len(placed) == 8
+    assert torch.equal(whole[0]['inputs'], before)
+    assert placed[0]['inputs'].shape == (3, 48, 64), 'its own transforms are as before'
+
+
 @pytest.mark.parametrize(
     ('config', 'name'),
     [

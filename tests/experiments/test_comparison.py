@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
-from ccmim.experiments import Arm, Comparison, read_csv
+from ccmim.api.catalogue import home
+from ccmim.cli.tools import load_tool
+from ccmim.experiments import Arm, Comparison, comparison, content_of, read_csv
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / 'mm_configs' / 'demo'
@@ -97,6 +100,97 @@ def test_a_task_without_training_is_a_probe_of_frozen_features(build, tmp_path):
     tasks = {'camvid': config.replace('cifar10', 'camvid')}
     ((patches,),) = build(Arm('random'), seeds=[3], tasks=tasks).transfers()
     assert words(patches)[0] == 'tools/patch_knn.py'
+
+
+@pytest.fixture
+def contents(build, tmp_path):
+    """Make a function that tells the contents of the stages of three arms."""
+    for name in 'mae', 'student', 'task':
+        (tmp_path / f'{name}.py').write_text('train_cfg = dict(max_epochs=1)\n')
+    (tmp_path / 'weights.pth').write_text('weights')
+
+    def contents():
+        comparison._read.cache_clear()
+        comparison._content.cache_clear()
+        plan = build(
+            Arm('mae', str(tmp_path / 'mae.py')),
+            Arm('student', str(tmp_path / 'student.py'), teacher='mae'),
+            Arm('file', str(tmp_path / 'weights.pth')),
+            seeds=[0],
+            tasks={'task': str(tmp_path / 'task.py')},
+        )
+        return {stage.name: stage.content for chain in plan.chains() for stage in chain}
+
+    return contents
+
+
+@pytest.mark.parametrize(
+    ('file', 'text', 'changed'),
+    [
+        ('mae.py', 'train_cfg = dict(max_epochs=1, val_interval=2)', 'mae student'),
+        ('student.py', 'train_cfg = dict(max_epochs=1, val_interval=2)', 'student'),
+        ('weights.pth', 'retrained weights', 'file'),
+        ('task.py', '# words alone\ntrain_cfg = dict(max_epochs=1)', ''),
+    ],
+)
+def test_stages_are_told_apart_by_what_their_files_hold(
+    contents, tmp_path, file, text, changed
+):
+    before = contents()
+    assert contents() == before
+    (tmp_path / file).write_text(text)
+    after = contents()
+    arms = {name.partition(',')[0] for name in after if after[name] != before[name]}
+    assert arms == set(changed.split())
+
+
+def test_a_task_that_was_edited_is_done_anew_with_the_same_weights(contents, tmp_path):
+    before = contents()
+    (tmp_path / 'task.py').write_text('train_cfg = dict(max_epochs=1, val_interval=2)')
+    after = contents()
+    same = {name for name in after if after[name] == before[name]}
+    assert same == {f'{arm}, seed 0: pretraining' for arm in ('mae', 'student')}
+
+
+def test_the_place_of_the_checkout_is_no_content():
+    here, anywhere = Config(dict(data=f'{home()}/data')), Config(dict(data='data'))
+    assert content_of(here) == content_of(anywhere)
+
+
+def test_files_are_those_where_the_user_stands(tmp_path, monkeypatch):
+    """Else those of the checkout, from which commands are as they always were."""
+    tool = load_tool('compare')
+    for name in ('mine.pth', 'task.py', 'teacher.pth'):
+        (tmp_path / name).touch()
+    config = 'mm_configs/demo/ccmim_toy.py'
+    arms = ['random', 'own=mine.pth', f'toy={config}']
+    options = ['--tasks', 'a=task.py', '--seeds', '0', '--out', 'out']
+    options += ['--pretrain-options', 'model.teacher.checkpoint=teacher.pth', 'a=1']
+    monkeypatch.setattr('sys.argv', ['compare.py', '--arms', *arms, *options])
+    monkeypatch.chdir(tmp_path)
+    args = tool.parse_args()
+    assert args.arms == ['random', f'own={tmp_path}/mine.pth', f'toy={config}']
+    assert args.tasks == [f'a={tmp_path}/task.py']
+    assert args.out == tmp_path / 'out'
+    teacher = f'model.teacher.checkpoint={tmp_path}/teacher.pth'
+    assert args.pretrain_options == [teacher, 'a=1']
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr('sys.argv', ['compare.py', '--arms', f'toy={config}', *options])
+    assert tool.parse_args().arms == [f'toy={config}']
+
+
+def test_the_command_runs_in_the_checkout(tmp_path, monkeypatch):
+    """Its configs are found from any folder."""
+    tool, ran = load_tool('compare'), []
+    monkeypatch.setattr(tool, 'run_stages', lambda chains, *_: ran.extend(chains))
+    config = 'mm_configs/demo/ccmim_toy.py'
+    words = ['--arms', f'toy={config}', '--tasks', f'a={config}', '--seeds', '0']
+    monkeypatch.setattr('sys.argv', ['compare.py', *words, '--out', 'out'])
+    monkeypatch.chdir(tmp_path)
+    tool.main()
+    ((pretraining,),) = ran
+    assert pretraining.command[1] == config
+    assert pretraining.result.parents[1] == tmp_path / 'out/toy_seed0'
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """Stages run once, in chains side by side; what was cut short is run again."""
 
+import os
 import re
+import signal
+import threading
+import time
 
 import pytest
 
@@ -26,9 +30,9 @@ def stage(tmp_path, monkeypatch):
     script = tmp_path / 'train.py'
     script.write_text(SCRIPT)
 
-    def build(name, seconds=0.0, code=0, depends=''):
+    def build(name, seconds=0.0, code=0, depends='', content=''):
         result = tmp_path / name / 'result.txt'
-        return Stage(name, [script, result, seconds, code], result, depends)
+        return Stage(name, [script, result, seconds, code], result, depends, content)
 
     return build
 
@@ -44,17 +48,31 @@ def test_a_stage_that_is_done_is_not_run_again(stage, tmp_path, capsys):
     assert 'b: done before' not in out
 
 
-@pytest.mark.parametrize('change', [dict(seconds=0.01), dict(depends='other photos')])
-def test_a_training_of_other_settings_starts_in_an_empty_folder(
-    stage, tmp_path, change
-):
+@pytest.mark.parametrize(
+    'change',
+    [dict(seconds=0.01), dict(depends='other photos'), dict(content='another config')],
+)
+def test_a_training_of_other_settings_is_moved_aside(stage, tmp_path, change, capsys):
+    for name in ('a.old', 'a.old2'):  # nothing there is replaced
+        run_stages([[stage('a')]], tmp_path)
+        left = stage('a').result.with_name('iter_3.pth')
+        left.write_text(name)
+        assert not stage('a', **change).is_done
+        run_stages([[stage('a', **change)]], tmp_path)
+        assert stage('a', **change).is_done
+        assert not left.exists()
+        said = f'{left.parent} is of other settings: moved to {name}'
+        assert said in capsys.readouterr().out
+        stage('a').finish()
+    assert (tmp_path / 'a.old/iter_3.pth').read_text() == 'a.old'
+
+
+def test_what_was_done_before_contents_were_noted_counts(stage, tmp_path):
     run_stages([[stage('a')]], tmp_path)
-    left = stage('a').result.with_name('iter_3.pth')
-    left.write_text('weights')
-    assert not stage('a', **change).is_done
-    run_stages([[stage('a', **change)]], tmp_path)
-    assert stage('a', **change).is_done
-    assert not left.exists()
+    stamp = stage('a').result.with_name('train.stamp')
+    stamp.write_text(stamp.read_text().rstrip('\n'))
+    assert stage('a', content='a config').is_done
+    assert not stage('a', seconds=0.01, content='a config').is_done
 
 
 def test_an_interrupted_stage_finds_its_folder_as_it_was(stage, tmp_path):
@@ -126,3 +144,23 @@ def test_the_newest_progress_is_shown_short(stage, tmp_path, capsys):
     run_stages([[stage('a', seconds=1.5)]], tmp_path)
     assert stage('a').status() == 'train [ 3/10], 0:00:05 to go, loss 0.25'
     assert re.search(r'train \[ 3/10\], 0:00:05 to go', capsys.readouterr().out)
+
+
+def test_sigterm_ends_the_stages_too(stage, tmp_path):
+    """As Ctrl-C does; the handler of before is there again afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    begun = time.time()
+    with pytest.raises(KeyboardInterrupt):
+        run_stages([[stage('a', seconds=60)]], tmp_path)
+    assert time.time() - begun < 30
+    assert not stage('a', seconds=60).result.exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_stages_run_in_a_thread_too(stage, tmp_path):
+    """Where no signal can be caught."""
+    thread = threading.Thread(target=run_stages, args=([[stage('a')]], tmp_path))
+    thread.start()
+    thread.join()
+    assert stage('a').is_done
