@@ -116,7 +116,7 @@ class Tasks:
             cfg.val_dataloader.dataset.pipeline = crops.test_pipeline
             model.data_preprocessor.size = (side, side)
             model.backbone.img_size = side
-        model.backbone.out_indices = [depth * i // 4 - 1 for i in (1, 2, 3, 4)]
+            model.backbone.out_indices = [depth * i // 4 - 1 for i in (1, 2, 3, 4)]
         model.neck.in_channels = width
         model.decode_head.update(in_channels=[width] * 4)
         model.auxiliary_head.update(in_channels=width)
@@ -163,9 +163,10 @@ class Tasks:
                 )
             name = full.format(letter)
         cfg = read_config(str(home() / 'mm_configs' / f'{name}.py'))
-        side = cfg.model.backbone.get('img_size', 224)
-        cfg.model.backbone.update(options, img_size=side)
-        cfg.model.backbone.pos_embed = options.get('pos_embed', 'sincos')
+        backbone, positions = cfg.model.backbone, options.pop('pos_embed', 'sincos')
+        backbone.update(options, img_size=backbone.get('img_size', 224))
+        if not self._full or positions == 'none':  # the papers train theirs
+            backbone.pos_embed = positions
         if self._full:
             cfg.auto_scale_lr.enable = True
         if self._steps:

@@ -21,6 +21,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     'BaseSegDataset': check_segmentation,
     'LabelledImages': check_labelled,
     'UnlabelledImages': check_unlabelled,
+    'PlacedImages': check_unlabelled,
 }
 
 

@@ -31,8 +31,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     - ``no_decay_by_shape``: Whether 1-D parameters (norms and biases) are free of
       weight decay.
     - ``no_decay_names``: Last names of parameters that are free of it as well. The
-      default is the fine-tuning rule of MAE and ViTDet; MAE's pretraining code decays
-      the tokens, which an empty tuple does.
+      default is the fine-tuning rule of MAE (ViTDet decays biases of linear layers as
+      well); MAE's pretraining code decays the tokens, which an empty tuple does.
     - ``lr_mult``: Further factors by module or parameter name, such as
       ``{'backbone.patch_embed': 0.1}``; the longest name that fits applies.
 

@@ -5,7 +5,7 @@ r"""Mask R-CNN with ViT-B/16 on COCO, ViTDet's recipe: 100 epochs, LSJ 1024, bat
 
 Expected: with MAE's weights ViTDet publishes 51.6 box AP and 45.9 mask AP, and
 MMDetection's port 51.6 and 45.7; both have relative positions, which are left out here:
-mask_rcnn_vitb_coco_relpos.py has them.
+mask_rcnn_vitb_coco_relpos.py has them. Both decay the biases of linear layers too.
 With ccMIM's weights: not known. Eight GPUs at batch 8 each; ViTDet reports 0.314 s an
 image and 10.9 GB on A100s. COCO is in `data/coco` or where `CCMIM_COCO` points.
 """

@@ -81,6 +81,21 @@ def run(request, monkeypatch, capsys):
     return call
 
 
+def test_placed_images_are_checked_as_others(run, image_folder, tmp_path):
+    """AMT and stored scores know where in a picture a crop lies."""
+    config = tmp_path / 'config.py'
+    crop = "dict(type='PlacedCrop', size=32)"
+    config.write_text(
+        "default_scope = 'ccmim'\n"
+        "custom_imports = dict(imports=['ccmim.data'])\n"
+        f"data = dict(type='PlacedImages', data='{image_folder}', transform=[{crop}])\n"
+        'train_dataloader = dict(dataset=data)\n'
+    )
+    code, printed = run(config)
+    assert code == 0
+    assert 'train (PlacedImages): 8 images' in printed.out
+
+
 def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path):
     sheet, config = tmp_path / 'sheet.png', tmp_path / 'config.py'
     config.write_text(

@@ -14,7 +14,7 @@ _BACKBONE = re.compile(
 )
 # Why a tensor is left out, by what its name begins with; the first that fits.
 _LEFT_OUT = {
-    r'decoder|mask_token|lm_head|projector|predictor|contrast\.|rel_pos_bias2': (
+    r'decoder|(.*\.)?mask_token|lm_head|projector|predictor|contrast\.|rel_pos_bias2': (
         'of pretraining only'
     ),
     r'head|fc_norm|classifier|pooler|fc\.|ln2\.|logit_scale': 'of the classifier',

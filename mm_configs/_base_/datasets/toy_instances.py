@@ -1,6 +1,10 @@
 """The built-in toy scenes, four categories, without any scaling."""
 
 _base_ = './coco_instance_small.py'
+_base_.test_pipeline[1].update(scale=(128, 128))
+_base_.tta_pipeline[1].transforms[0] = [
+    dict(type='Resize', scale=(side, side), keep_ratio=True) for side in (112, 128)
+]
 root = '{{$CCMIM_TOY:work_dirs/toy_scenes}}/'
 metainfo = dict(
     classes=(
