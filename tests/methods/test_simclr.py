@@ -56,11 +56,12 @@ def test_each_view_has_colours_of_its_own(tiny_simclr, images):
 def test_a_few_steps_learn(tiny_simclr, images):
     """Which of eight views, that differ in colours only, belong together."""
     model, totals = tiny_simclr(), []
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(60):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(100):
         total = model.loss(torch.cat([images, images], dim=2))['loss_contrast']
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
         totals.append(total.item())
+    # 0.32 to 0.38 with four seeds; rounding of another machine is as good as a seed.
     assert sum(totals[-10:]) < 0.65 * sum(totals[:10])
