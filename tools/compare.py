@@ -76,11 +76,11 @@ def parse_args() -> argparse.Namespace:
         parser.error('--jobs must be at least 1')
     args.out = args.out.resolve()
     for words in (args.arms, args.tasks, args.pretrain_options, args.cfg_options):
-        words[:] = map(_from_root, words)
+        words[:] = map(_from_here, words)
     return args
 
 
-def _from_root(word: str) -> str:
+def _from_here(word: str) -> str:
     """Make the file of NAME=FILE absolute if it lies where the user stands."""
     name, equals, file = word.partition('=')
     if Path.cwd() == ROOT or not Path(file).is_file():

@@ -105,6 +105,14 @@ def test_aligned_pairs_cost_less_than_shuffled_ones():
     assert contrast(tokens, tokens) < contrast(tokens, tokens.roll(1, 0)) - 0.5
 
 
+def test_loss_is_float32_under_bf16():
+    """With the projector, which autocast may round."""
+    contrast = SingleViewContrast(8, out_dim=4)
+    with torch.autocast('cpu', torch.bfloat16):
+        loss = contrast(torch.randn(6, 8), torch.randn(6, 8))
+    assert loss.dtype == torch.float32
+
+
 CONTRASTS = {
     'single_view': (SingleViewContrast(64, projector=False), (6, 64), ()),
     'two_views': (TwoViewContrast(0.1), (6, 64), ()),

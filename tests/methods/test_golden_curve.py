@@ -14,9 +14,10 @@ import torch
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 STEPS = 20
-# Batch norms over eight views multiply the last digits by some ten a step: by another
-# machine's rounding the third loss of SimCLR differs by 1e-7, the last ones altogether.
-COMPARED = dict(simclr=(10, 1e-4))
+# Steps and tolerances. Batch norms over eight views multiply the last digits by some
+# ten a step: by another machine's rounding the third loss of SimCLR differs by 1e-7,
+# the last ones altogether.
+COMPARED = dict(simclr=[(2, 1e-7), (10, 1e-4)])
 
 
 def _cut(noise, shape):
@@ -80,7 +81,7 @@ def test_losses(method, request, monkeypatch):
     if os.environ.get('CCMIM_RECORD'):
         recorded.write_text(''.join(f'{loss:.12f}\n' for loss in curve))
     expected = [float(line) for line in recorded.read_text().split()]
-    steps, tolerance = COMPARED.get(method, (STEPS, 1e-7))
-    assert curve[:steps] == pytest.approx(expected[:steps], rel=tolerance)
+    for steps, tolerance in COMPARED.get(method, [(STEPS, 1e-7)]):
+        assert curve[:steps] == pytest.approx(expected[:steps], rel=tolerance)
     # Not the first alone: a queue gets harder while it fills with keys of the network.
     assert expected[-1] < 0.9 * max(expected[:5])
