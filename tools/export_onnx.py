@@ -25,6 +25,13 @@ def main() -> int:
     parser.add_argument('--from', dest='layout', choices=READABLE, default='auto')
     parser.add_argument('--num-heads', type=int, metavar='H', help='if not in the file')
     parser.add_argument(
+        '--img-size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='of the images of its training, if the file does not tell',
+    )
+    parser.add_argument(
         '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images in pixels'
     )
     parser.add_argument('--check', action='store_true', help='compare with onnxruntime')
@@ -35,7 +42,9 @@ def main() -> int:
             raise ValueError(f'{args.out} must end in .onnx')
         if args.out.exists() and not args.overwrite:
             raise ValueError(f'{args.out} is there already: give --overwrite')
-        weights = read_weights(args.checkpoint, args.layout, args.num_heads)
+        weights = read_weights(
+            args.checkpoint, args.layout, args.num_heads, args.img_size
+        )
         features = Features(weights, args.size)
         print(*weights.report, sep='\n')
         size = export_onnx(features, args.out)

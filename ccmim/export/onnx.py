@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.checkpoints.layouts import Weights
-from ccmim.vit import VisionTransformer
+from ccmim.vit import VisionTransformer, resample_pos_embed
+from ccmim.vit.archs import resolve_grid
 
 LIMIT = 2**31  # bytes that a protobuf can hold
 OUTPUTS = ('class_token', 'feature_map')
@@ -41,9 +42,14 @@ class Features(nn.Module):
 
     def __init__(self, weights: Weights, size: Sequence[int] | None = None) -> None:
         super().__init__()
-        options = weights.architecture.options()
-        self.vit = VisionTransformer(**options | ({'img_size': size} if size else {}))
-        self.vit.load_state_dict(weights.state)
+        architecture, state = weights.architecture, dict(weights.state)
+        size = size or architecture.img_size
+        self.vit = VisionTransformer(**architecture.options() | {'img_size': size})
+        if 'pos_embed' in state:
+            held = resolve_grid(architecture.img_size, architecture.patch_size)
+            table = resample_pos_embed(state['pos_embed'], held, self.vit.grid)
+            state['pos_embed'] = table
+        self.vit.load_state_dict(state)
         self.eval().requires_grad_(False)
         self.size = [side * self.vit.patch_size for side in self.vit.grid]
 

@@ -1,5 +1,6 @@
 """Positions of patches: the fixed sin-cos table of MAE, and resampling."""
 
+import math
 from typing import Any
 
 import torch
@@ -38,6 +39,31 @@ def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:
     return torch.cat([table.new_zeros(1, dim), table]).unsqueeze(0).float()
 
 
+def fixed_grid(table: Tensor) -> tuple[int, int] | None:
+    """Tell the grid whose fixed table this is, rounding apart; None if of no grid.
+
+    Args:
+        table: Positions of shape (1, 1 + N, D).
+    """
+    if table.ndim != 3 or table.shape[2] % 4 or not table.is_floating_point():
+        return None
+    patches, dim = table.shape[1] - 1, table.shape[2]
+    tolerance = max(1e-5, torch.finfo(table.dtype).eps)
+    grids = [(r, patches // r) for r in range(1, patches + 1) if patches % r == 0]
+    for grid in sorted(grids, key=lambda grid: abs(grid[0] - grid[1])):
+        fixed = sincos_pos_embed(dim, grid).to(table.device)
+        if torch.allclose(fixed, table.float(), atol=tolerance):
+            return grid
+    return None
+
+
+def square_grid(table: Tensor) -> tuple[int, int] | None:
+    """Tell the square grid of a table (1, 1 + N, D); None if N is no square."""
+    patches = table.shape[1] - 1 if table.ndim == 3 else 0
+    side = math.isqrt(max(patches, 0))
+    return (side, side) if side * side == patches > 0 else None
+
+
 def resample_pos_embed(
     table: Tensor, old: tuple[int, int], new: tuple[int, int]
 ) -> Tensor:
@@ -65,9 +91,11 @@ def resample_pos_embed(
 def resample_loaded_positions(
     module: Any, state: dict[str, Any], prefix: str, *_: Any
 ) -> None:
-    """Fit a checkpoint's positions, of a square grid, to a module's grid on loading.
+    """Fit a checkpoint's positions to a module's grid on loading.
 
-    A hook for ``register_load_state_dict_pre_hook``.
+    Fixed positions tell their grid. Others are taken for those of the module's grid if
+    they are as many, else of a square one. A hook for
+    ``register_load_state_dict_pre_hook``.
 
     Args:
         module: Network with ``pos_embed`` and its ``grid``.
@@ -75,15 +103,17 @@ def resample_loaded_positions(
         prefix: Of the module's names in ``state``.
 
     Raises:
-        ValueError: If the checkpoint's positions are of no square grid.
+        ValueError: If positions that are not fixed are of another number than the
+            module's, which is no square.
     """
     table, own = state.get(prefix + 'pos_embed'), module.pos_embed
-    if table is None or table.shape == own.shape or table.shape[-1] != own.shape[-1]:
+    if table is None or table.ndim != 3 or table.shape[-1] != own.shape[-1]:
         return
-    side = round((table.shape[1] - 1) ** 0.5)
-    if side * side != table.shape[1] - 1:
+    same = module.grid if table.shape == own.shape else None
+    held = fixed_grid(table) or same or square_grid(table)
+    if held is None:
         raise ValueError(
             f'pos_embed of the checkpoint holds {table.shape[1] - 1} patches, which is '
             'no square: set img_size to the size it was trained with'
         )
-    state[prefix + 'pos_embed'] = resample_pos_embed(table, (side, side), module.grid)
+    state[prefix + 'pos_embed'] = resample_pos_embed(table, held, module.grid)

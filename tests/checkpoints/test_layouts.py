@@ -69,6 +69,15 @@ def test_timm(save, images):
     assert difference(weights, vit.forward_features, images) < 1e-5
 
 
+@pytest.mark.parametrize('size', [64, [32, 128], [128, 32]])
+def test_fixed_positions_tell_the_size_of_the_images(save, tiny_vit, size):
+    """As many patches as a square has are not taken for one."""
+    state = tiny_vit(img_size=size).state_dict()
+    architecture = read_weights(save(state), num_heads=2).architecture
+    assert architecture.img_size == size
+    assert architecture.pos_embed == 'sincos'
+
+
 @pytest.mark.parametrize('scale', [None, 0.1])
 @pytest.mark.parametrize('shared', [False, True])
 def test_beit(save, images, shared, scale):

@@ -69,6 +69,37 @@ def test_features_are_those_of_the_backbone_in_batches_of_any(
         assert (torch.from_numpy(maps) - map_).abs().max() < 1e-4
 
 
+def test_images_of_another_shape_with_as_many_patches(tiny_vit, tmp_path, images):
+    """Learned positions of 4 x 4 patches are resampled to 2 x 8, as in a forward."""
+    vit = tiny_vit(pos_embed='learned').eval()
+    torch.nn.init.normal_(vit.pos_embed)
+    torch.save(vit.state_dict(), tmp_path / 'in.pth')
+    features = onnx.Features(read_weights(tmp_path / 'in.pth', num_heads=2), (32, 128))
+    images = images.reshape(4, 3, 32, 128)
+    with torch.no_grad():
+        expected = vit.encode(vit.embed(images))
+        token, maps = features(images)
+    torch.testing.assert_close(token, expected[:, 0])
+    torch.testing.assert_close(maps.flatten(2).mT, expected[:, 1:])
+
+
+def test_the_size_of_its_training_is_asked_for_where_the_file_does_not_tell(
+    export, tiny_vit, tmp_path, monkeypatch
+):
+    vit = tiny_vit(pos_embed='learned', img_size=(32, 96))
+    torch.nn.init.normal_(vit.pos_embed)
+    torch.save(vit.state_dict(), tmp_path / 'in.pth')
+    monkeypatch.setattr('ccmim.export.export_onnx', lambda *_: 1000)
+    monkeypatch.setattr('ccmim.export.compare_with_onnx', lambda *_: 0.0)
+    arguments = tmp_path / 'in.pth', tmp_path / 'out.onnx', '--num-heads', 2, '--check'
+    code, _, errors = export(*arguments)
+    assert code == 2
+    assert 'are of no square image with a class token: give the image size' in errors
+    code, text, _ = export(*arguments, '--img-size', 32, 96)
+    assert code == 0
+    assert 'images (batch, 3, 32, 96) -> class_token' in text
+
+
 def test_the_comparison_sees_other_weights(libraries, checkpoint, tmp_path):
     features = onnx.Features(read_weights(checkpoint))
     onnx.export_onnx(features, tmp_path / 'out.onnx')

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ccmim.vit import resample_pos_embed, sincos_pos_embed
+from ccmim.vit.pos_embed import fixed_grid, square_grid
 
 
 def test_formula():
@@ -40,3 +41,46 @@ def test_resampling_keeps_a_linear_ramp():
     resized = resample_pos_embed(table, (8, 8), (16, 16))[0, 1:].reshape(16, 16)
     steps = resized[8].diff()[4:11]
     assert steps.tolist() == pytest.approx([0.5] * 7, abs=0.02)
+
+
+@pytest.mark.parametrize('grid', [(4, 4), (2, 8), (8, 2), (1, 16), (3, 5), (1, 1)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
+def test_fixed_positions_tell_their_grid(grid, dtype):
+    """Of grids with as many patches too, and after rounding."""
+    assert fixed_grid(sincos_pos_embed(16, grid).to(dtype)) == grid
+
+
+@pytest.mark.parametrize(
+    'table',
+    [
+        sincos_pos_embed(16, (4, 4)) + 0.1,
+        resample_pos_embed(sincos_pos_embed(16, (4, 4)), (4, 4), (2, 8)),
+        torch.zeros(1, 17, 6),
+        torch.zeros(17, 16),
+        torch.zeros(1, 17, 16, dtype=torch.int64),
+        torch.zeros(1, 1, 16),
+    ],
+)
+def test_other_positions_are_of_no_fixed_grid(table):
+    assert fixed_grid(table) is None
+
+
+def test_square_grids():
+    sizes = {n: square_grid(torch.zeros(1, 1 + n, 4)) for n in (0, 1, 2, 16, 17)}
+    assert sizes == {0: None, 1: (1, 1), 2: None, 16: (4, 4), 17: None}
+
+
+@pytest.mark.parametrize('held', [(2, 8), (3, 5)])
+def test_fixed_positions_of_another_grid_are_resampled_on_loading(tiny_vit, held):
+    """As many patches in another arrangement are not the same positions."""
+    vit, side = tiny_vit(), tiny_vit().grid[0]
+    table = sincos_pos_embed(vit.embed_dim, held)
+    vit.load_state_dict(vit.state_dict() | dict(pos_embed=table))
+    assert torch.equal(vit.pos_embed, resample_pos_embed(table, held, (side, side)))
+
+
+def test_learned_positions_of_as_many_patches_are_kept(tiny_vit):
+    vit = tiny_vit(pos_embed='learned', img_size=(16, 64))
+    table = torch.randn_like(vit.pos_embed)
+    vit.load_state_dict(vit.state_dict() | dict(pos_embed=table))
+    assert torch.equal(vit.pos_embed, table)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccmim.vit import ARCHS, VisionTransformer, sincos_pos_embed
+from ccmim.vit import ARCHS, VisionTransformer, rel_pos
 from ccmim.vit.archs import resolve_grid
-from ccmim.vit.rel_pos import square_grid
+from ccmim.vit.pos_embed import fixed_grid, square_grid
 
 PATCHES = 'patch_embed.proj.weight'
 TABLE = 'blocks.0.attn.relative_position_bias_table'
@@ -145,14 +145,13 @@ def check_tensors(state: Mapping[str, Tensor], architecture: Architecture) -> No
         )
 
 
-def _image_size(state: Mapping[str, Tensor], patch: int) -> int:
+def _image_size(state: Mapping[str, Tensor], patch: int) -> int | list[int]:
     positions, table = state.get('pos_embed'), state.get(TABLE)
     if positions is not None:
-        side = round((positions.shape[1] - 1) ** 0.5)
-        if side * side + 1 == positions.shape[1]:
-            return side * patch
-    elif table is not None and (grid := square_grid(len(table))):
-        return grid[0] * patch
+        if grid := fixed_grid(positions) or square_grid(positions):
+            return _size_of(grid, patch)
+    elif table is not None and (grid := rel_pos.square_grid(len(table))):
+        return _size_of(grid, patch)
     shapes = [tuple(t.shape) for t in (positions, table) if t is not None]
     raise ValueError(
         f'positions of shape {shapes[0]} are of no square image with a class token: '
@@ -162,14 +161,15 @@ def _image_size(state: Mapping[str, Tensor], patch: int) -> int:
     )
 
 
+def _size_of(grid: tuple[int, int], patch: int) -> int | list[int]:
+    rows, columns = (side * patch for side in grid)
+    return rows if rows == columns else [rows, columns]
+
+
 def _kind_of_positions(table: Tensor | None, grid: tuple[int, int]) -> str:
     if table is None:
         return 'none'
-    fixed = sincos_pos_embed(table.shape[-1], grid)
-    same = fixed.shape == table.shape and torch.allclose(
-        fixed, table.float(), atol=1e-3 if table.dtype.itemsize < 4 else 1e-5
-    )
-    return 'sincos' if same else 'learned'
+    return 'sincos' if fixed_grid(table) == grid else 'learned'
 
 
 def _sizes(architecture: Architecture) -> str:
