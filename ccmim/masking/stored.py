@@ -53,6 +53,11 @@ class StoredScorer(nn.Module):
         self._shown: tuple[Tensor, Tensor] | None = None
         self.register_load_state_dict_pre_hook(_expect)
 
+    @property
+    def filled(self) -> bool:
+        """Whether any picture's scores are known."""
+        return self._filled
+
     def hold(self, num_pictures: int) -> None:
         """Make room for so many pictures; forget all unless it is for just as many."""
         if len(self.maps) != num_pictures:

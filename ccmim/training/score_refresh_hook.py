@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader
 from ccmim.data import PlacedImages
 from ccmim.masking import StoredScorer
 from ccmim.registry import HOOKS
+from ccmim.training.data_record import fingerprint, image_list
+from ccmim.training.resume_hook import KEY
 from ccmim.training.shield import shield_workers
 
 
@@ -24,7 +26,8 @@ class ScoreRefreshHook(Hook):
     At the beginning of epochs ``begin``, ``begin + interval``, ... each process scores
     its share of the whole pictures, without gradient, in evaluation mode and in the
     precision of the training, and all get the maps of all. A resumed run has them from
-    its checkpoint, so it refreshes only where an uninterrupted run would.
+    its checkpoint, so it refreshes only where an uninterrupted run would; the maps of
+    other images (``resume_changed_data``) are dropped, and made anew at once.
 
     Args:
         begin: Epochs before the first time.
@@ -41,6 +44,15 @@ class ScoreRefreshHook(Hook):
             raise ValueError(f'interval={interval} must be positive')
         self.begin = begin
         self.interval = interval
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Drop maps of other images than those that the run goes on with."""
+        saved = checkpoint['meta'].get(KEY) if runner._resume else None
+        names = image_list(runner.train_dataloader.dataset)
+        if saved and saved['names'] != fingerprint(names):
+            for name, value in checkpoint['state_dict'].items():
+                if name.endswith(('scorer.maps', 'scorer.scales')):
+                    value.zero_()
 
     def before_train(self, runner: Runner) -> None:
         """Make room for the maps, unless a checkpoint brought them.
@@ -65,7 +77,8 @@ class ScoreRefreshHook(Hook):
         """Score all pictures if it is time."""
         since = runner.epoch - self.begin
         first_step = runner.epoch * len(runner.train_dataloader)
-        if since >= 0 and since % self.interval == 0 and runner.iter == first_step:
+        due = since % self.interval == 0 or not _bare(runner).scorer.filled
+        if since >= 0 and due and runner.iter == first_step:
             started = time.monotonic()
             self._refresh(runner)
             seconds = time.monotonic() - started

@@ -132,6 +132,29 @@ def test_resumed_run_equals_straight_run(config, tmp_path, step):
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
+@pytest.mark.parametrize('more', [False, True])
+def test_maps_of_other_images_are_made_anew_on_resume(
+    config, image_folder, tmp_path, more
+):
+    """Another photo in the place of one, or beside it, though no refresh is due."""
+    build_runner(config('run', **{'train_cfg.max_epochs': 2})).train()
+    before = _maps(tmp_path / 'run' / 'epoch_2.pth')
+    old = sorted(image_folder.rglob('*.jpg'))
+    new = old[0].with_name('a_new_one.jpg')
+    new.write_bytes(old[-1].read_bytes())
+    if not more:
+        old[0].unlink()
+    cfg = config('run', resume_changed_data=True, **{'train_cfg.max_epochs': 3})
+    cfg.load_from = str(tmp_path / 'run' / 'epoch_2.pth')
+    cfg.resume = True
+    runner = build_runner(cfg)
+    runner.train()
+    maps = runner.model.scorer.maps
+    assert len(maps) == 8 + more
+    assert (maps.amax(dim=1) == 255).all()
+    assert not torch.equal(maps[0], before[0])
+
+
 def test_a_step_sees_the_scores_of_its_images(config):
     """Index and place of the batch reach the scorer, image by image."""
     seen = []
