@@ -72,7 +72,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/overlap'))
     parser.add_argument(
-        '--page', type=Path, help="a page with the marks 'tables of overlap' to fill"
+        '--page',
+        type=Path,
+        help="a page with the marks 'tables of NAME' to fill, as OUT's last part",
     )
     return parser.parse_args()
 
@@ -152,7 +154,8 @@ def main() -> None:
         text = write_table(scores, [*arms, BEST], args.out)
         print(f'\n{text}')
         if args.page:
-            fill(args.page, 'tables of overlap', (args.out / 'table.md').read_text())
+            text = (args.out / 'table.md').read_text()
+            fill(args.page, f'tables of {args.out.name}', text)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)

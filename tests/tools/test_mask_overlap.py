@@ -38,8 +38,11 @@ def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_pat
         scenes / 'images/validation',
         scenes / 'annotations/instances_validation.json',
     )
+    page = tmp_path / 'page.md'
+    page.write_text('<!-- tables of out -->\n<!-- end of tables of out -->\n')
     overlap(
         *(tmp_path / 'run.pth', '--config', CONFIG, '--out', tmp_path / 'out'),
+        *('--page', page),
         *('--data', 'toy', *photos, '--own', 'as trained'),
         *(CONFIG, tmp_path / 'run.pth'),
     )
@@ -51,7 +54,9 @@ def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_pat
     gaps = {s.arm: s.value for s in scores if s.metric == 'importance gap'}
     assert gaps.keys() == found.keys() - {'objects first'}
     assert gaps['attention kept'] < 0 < gaps['published order'] < gaps['highest scores']
-    assert 'highest scores' in (tmp_path / 'out' / 'table.md').read_text()
+    table = (tmp_path / 'out' / 'table.md').read_text()
+    assert 'highest scores' in table
+    assert table in page.read_text()
 
 
 def test_a_mistake_is_one_line(overlap, capsys):
