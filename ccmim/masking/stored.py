@@ -49,21 +49,16 @@ class StoredScorer(nn.Module):
         num_patches = self.grid[0] * self.grid[1]
         self.register_buffer('maps', torch.zeros(0, num_patches, dtype=torch.uint8))
         self.register_buffer('scales', torch.zeros(0))
-        self._filled = False
+        self.filled = False  # whether any scores are known
         self._shown: tuple[Tensor, Tensor] | None = None
         self.register_load_state_dict_pre_hook(_expect)
-
-    @property
-    def filled(self) -> bool:
-        """Whether any picture's scores are known."""
-        return self._filled
 
     def hold(self, num_pictures: int) -> None:
         """Make room for so many pictures; forget all unless it is for just as many."""
         if len(self.maps) != num_pictures:
             self.maps = self.maps.new_zeros(num_pictures, self.maps.shape[1])
             self.scales = self.scales.new_zeros(num_pictures)
-            self._filled = False
+            self.filled = False
 
     def measure(self, backbone: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         """Score whole pictures: rows for ``maps`` (B, N) and ``scales`` (B,)."""
@@ -76,7 +71,7 @@ class StoredScorer(nn.Module):
         scored = scales > 0
         self.maps.copy_(torch.where(scored[:, None], maps, self.maps))
         self.scales.copy_(torch.where(scored, scales, self.scales))
-        self._filled = True
+        self.filled = True
 
     def show(self, index: Tensor, places: Tensor) -> None:
         """Tell what the images of the next call are.
@@ -104,7 +99,7 @@ class StoredScorer(nn.Module):
             )
         index, places = shown
         grid = backbone.grid_of(images)
-        if not self._filled:
+        if not self.filled:
             return self.scales.new_ones(len(index), grid[0] * grid[1])
         maps = self.maps[index] * (self.scales[index] / 255)[:, None]
         with torch.autocast(images.device.type, enabled=False):
@@ -115,4 +110,4 @@ def _expect(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -
     # How many pictures there are is known from the data, or from a checkpoint.
     if prefix + 'scales' in state:
         module.hold(len(state[prefix + 'scales']))
-        module._filled = bool(state[prefix + 'scales'].any())
+        module.filled = bool(state[prefix + 'scales'].any())

@@ -48,8 +48,10 @@ class ScoreRefreshHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Drop maps of other images than those that the run goes on with."""
         saved = checkpoint['meta'].get(KEY) if runner._resume else None
+        if not saved:
+            return
         names = image_list(runner.train_dataloader.dataset)
-        if saved and saved['names'] != fingerprint(names):
+        if saved['names'] != fingerprint(names):
             for name, value in checkpoint['state_dict'].items():
                 if name.endswith(('scorer.maps', 'scorer.scales')):
                     value.zero_()
