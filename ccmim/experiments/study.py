@@ -13,7 +13,8 @@ from ccmim.experiments.comparison import Arm, Comparison
 EQUAL_COMPUTE = '_equal_compute'
 ARMS = (
     *('random', 'mae', 'ccmim', 'ccmim_no_contrast', 'ccmim_random_mask'),
-    *('ccmim_grad_both', 'ccmim_gumbel_t1', 'ccmim_gumbel_t03', 'ccmim_gumbel_t01'),
+    *('ccmim_grad_both', 'ccmim_random_mask_grad_both', 'ccmim_attmask_grad_both'),
+    *('ccmim_gumbel_t1', 'ccmim_gumbel_t03', 'ccmim_gumbel_t01'),
     *('ccmim_topk_hints', 'ccmim_easy_to_hard', 'ccmim_mask50', 'ccmim_mask60'),
     *('simmim', 'amt_mae', 'conmim', 'maskdistill'),
 )

@@ -21,6 +21,17 @@ CHANGES = {
         'sampler.type': 'RandomSampler',
     },
     'ccmim_grad_both': {'contrast.grad': 'both'},
+    'ccmim_random_mask_grad_both': {
+        'scorer.type': 'ConstantScorer',
+        'sampler.type': 'RandomSampler',
+        'contrast.grad': 'both',
+    },
+    'ccmim_attmask_grad_both': {
+        'scorer.blocks': [-1],
+        'sampler.type': 'TopKSampler',
+        'sampler.hint_ratio': 0.05,
+        'contrast.grad': 'both',
+    },
     'ccmim_gumbel_t1': {'sampler.type': 'GumbelSampler', 'sampler.temperature': 1.0},
     'ccmim_gumbel_t03': {'sampler.type': 'GumbelSampler', 'sampler.temperature': 0.3},
     'ccmim_gumbel_t01': {'sampler.type': 'GumbelSampler', 'sampler.temperature': 0.1},
