@@ -137,6 +137,8 @@ def test_every_form_of_an_image_gives_the_same_features(tiny, tmp_path):
     torch.testing.assert_close(maps[-1, :, 1, 2], tokens[0, 1 + 4 + 2])
     average = ccmim.extract_features(tiny, ready, pool='average')
     torch.testing.assert_close(average, tokens[:, 1:].mean(1))
+    last = ccmim.extract_features(tiny, ready, block=tiny.backbone.depth - 1)
+    torch.testing.assert_close(tiny.backbone.norm(last), features[:1])
 
 
 def test_the_mode_of_the_model_is_kept(tiny):

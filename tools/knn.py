@@ -1,11 +1,12 @@
 """Judge a pretraining checkpoint by k-NN, and by a linear probe, on its features.
 
     python tools/knn.py [CHECKPOINT] --config CONFIG [--k 5 10 20 100 200] [--random]
-        [--linear] [--pool class|average|both] [--train DATA --test DATA]
+        [--linear] [--pool class|average|both] [--block N] [--train DATA --test DATA]
         [--out FILE.json] [--cfg-options KEY=VALUE ...]
 
 CONFIG is one of mm_configs/*/knn_*.py. Nothing is trained but the linear probe. Without
-a checkpoint random weights are measured.
+a checkpoint random weights are measured. With a block the features are taken after it,
+before the final norm: those of SimMIM, whose head is one layer, are best early.
 """
 
 import argparse
@@ -46,6 +47,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--pool', choices=sorted(POOLS), default='class', help='which feature'
     )
+    parser.add_argument(
+        '--block', type=int, help='take tokens after this one, from 0, not the last'
+    )
     parser.add_argument('--linear', action='store_true', help='fit a linear probe too')
     parser.add_argument(
         '--random', action='store_true', help='measure the random initialisation too'
@@ -68,6 +72,8 @@ def prepare(args: argparse.Namespace) -> Config:
             raise ValueError(f'{args.config} has no classes to learn: use a knn_* one')
         if data is not None:
             cfg[f'{loader}_dataloader'].dataset.data = data
+    if args.block is None:
+        args.block = cfg.get('block')
     init_default_scope(cfg.default_scope)
     return cfg
 
@@ -77,7 +83,13 @@ def measure(
 ) -> dict[str, float]:
     """Compute the accuracies, in percent, by what they are of."""
     (train, train_labels), (test, test_labels) = (
-        extract_features(model.backbone, loader, model.data_preprocessor, args.pool)
+        extract_features(
+            model.backbone,
+            loader,
+            model.data_preprocessor,
+            args.pool,
+            block=args.block,
+        )
         for loader in loaders
     )
     similarities, ids = nearest(train, test, max(args.k))
@@ -111,7 +123,8 @@ def main() -> None:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     sizes = ' and '.join(f'{len(loader.dataset):,}' for loader in loaders)
-    print(f'top-1 in percent, {sizes} images, {args.pool} features')
+    where = '' if args.block is None else f' after block {args.block}'
+    print(f'top-1 in percent, {sizes} images, {args.pool} features{where}')
     for name, found in rows.items():
         values = '  '.join(f'{key} {value:5.2f}' for key, value in found.items())
         print(f'{name:<10}  {values}')

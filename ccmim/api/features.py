@@ -29,6 +29,7 @@ def extract_features(
     pool: str = 'class',
     maps: bool = False,
     batch_size: int = 32,
+    block: int | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Compute a feature of each image.
 
@@ -42,6 +43,8 @@ def extract_features(
         pool: The 'class' token, the 'average' of the patches, or 'both' in a row.
         maps: Whether to give the features of the patches as well.
         batch_size: Images at a time.
+        block: The block after which tokens are taken as they are, counted from 0; those
+            after the final norm when None.
 
     Returns:
         Features (B, D), or (B, 2 D) for 'both', in float32 on the host. With ``maps``
@@ -50,7 +53,7 @@ def extract_features(
 
     Raises:
         FileNotFoundError: If a path does not exist.
-        ValueError: If there is no image, or something is none.
+        ValueError: If there is no image, or something is none, or no such block.
     """
     if pool not in POOLS:
         raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
@@ -64,7 +67,8 @@ def extract_features(
     try:
         while batch := list(islice(stream, batch_size)):
             inputs = torch.stack(batch).to(device)
-            tokens = backbone.encode(backbone.embed(inputs)).float().cpu()
+            tokens = backbone.encode(backbone.embed(inputs), block=block)
+            tokens = tokens.float().cpu()
             features.append(POOLS[pool](tokens))
             if maps:
                 patches = tokens[:, 1:].transpose(1, 2)

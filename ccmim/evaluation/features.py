@@ -27,6 +27,7 @@ def extract_features(
     pool: str = 'class',
     normalise: bool = False,
     quiet: bool = False,
+    block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Compute the feature of each image, in float32.
 
@@ -38,12 +39,16 @@ def extract_features(
         pool: The 'class' token, the 'average' of the patches, or 'both' in a row.
         normalise: Whether each feature is scaled to length 1.
         quiet: Whether to show no progress.
+        block: The block after which tokens are taken as they are, counted from 0; those
+            after the final norm when None. Where a head of one layer predicts pixels,
+            the last blocks do what a decoder does elsewhere, and what tells images
+            apart lies before them (https://proceedings.mlr.press/v119/chen20s.html).
 
     Returns:
         Features (n, D), or (n, 2 D) for 'both', and labels (n,), on the host.
 
     Raises:
-        ValueError: If ``pool`` is another one.
+        ValueError: If ``pool`` is another one, or there is no such block.
     """
     if pool not in POOLS:
         raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
@@ -55,7 +60,7 @@ def extract_features(
         labels.append(batch['labels'])
         if preprocess is not None:
             batch = preprocess(batch, False)
-        tokens = backbone.encode(backbone.embed(batch['inputs']))
+        tokens = backbone.encode(backbone.embed(batch['inputs']), block=block)
         feature = POOLS[pool](tokens).float()
         features.append((F.normalize(feature) if normalise else feature).cpu())
     backbone.train(was_training)

@@ -195,7 +195,9 @@ class VisionTransformer(BaseModule):
         proj = self.patch_embed.proj
         return F.linear(patches, proj.weight.flatten(1), proj.bias) + positions
 
-    def encode(self, tokens: Tensor, class_only: bool = False) -> Tensor:
+    def encode(
+        self, tokens: Tensor, class_only: bool = False, block: int | None = None
+    ) -> Tensor:
         """Encode any subset of an image's tokens together with a class token.
 
         Args:
@@ -203,16 +205,25 @@ class VisionTransformer(BaseModule):
                 relative positions all of an image of ``img_size``, row by row.
             class_only: Whether only the class token is wanted: the last block then
                 computes nothing else.
+            block: The last block to run, counted from 0; all when None.
 
         Returns:
-            Normed tokens of shape (B, 1 + n, D), the class token first; or (B, 1, D).
+            Tokens of shape (B, 1 + n, D), the class token first, or (B, 1, D): normed
+            after all blocks, as they are after ``block``.
+
+        Raises:
+            ValueError: If there is no such block.
         """
         require_all(tokens, self.grid, self.needs_all)
+        last = self.depth - 1 if block is None else block
+        if not 0 <= last < self.depth:
+            raise ValueError(f'block={block} must lie in [0, {self.depth - 1}]')
         x = self._with_class_token(tokens)
-        for block in self.blocks[:-1]:
-            x = self._run(block, x, ALL, self.grid)
+        for i in range(last):
+            x = self._run(self.blocks[i], x, ALL, self.grid)
         rows = slice(1) if class_only else ALL
-        return self.norm(self._run(self.blocks[-1], x, rows, self.grid))
+        x = self._run(self.blocks[last], x, rows, self.grid)
+        return self.norm(x) if block is None else x
 
     @torch.no_grad()
     def class_attention(

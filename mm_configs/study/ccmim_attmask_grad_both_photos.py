@@ -1,7 +1,7 @@
 """ccMIM with AttMask's masks, learning from both sides; photos at 128 px.
 
-An arm of docs/study.md, which tools/study.py runs. The masked patches are those that the
-last block attends to most, but for a twentieth of them.
+An arm of docs/study.md, which tools/study.py runs. The masked patches are those that
+the last block attends to most, but for a twentieth of them.
 """
 
 _base_ = '../small/ccmim_vitt.py'

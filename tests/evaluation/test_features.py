@@ -45,6 +45,16 @@ def test_features_are_those_of_single_images(tiny_vit, batches, pool):
         torch.testing.assert_close(feature, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_features_after_a_block_are_its_tokens(tiny_vit, batches):
+    batches = [{**b, 'inputs': b['inputs'] / 255} for b in batches]
+    vit = tiny_vit()
+    features, _ = extract_features(vit, batches, pool='average', block=0)
+    maps = tiny_vit(out_indices=(0,))
+    maps.load_state_dict(vit.state_dict())
+    expected = torch.cat([maps(b['inputs'])[0].mean((2, 3)) for b in batches])
+    torch.testing.assert_close(features, expected)
+
+
 def test_normalised_features_have_length_one(tiny_vit, batches):
     batches = [{**b, 'inputs': b['inputs'] / 255} for b in batches]
     plain, _ = extract_features(tiny_vit(), batches)

@@ -68,9 +68,21 @@ def test_random_weights_need_no_checkpoint_and_figures_go_to_a_file(knn, tmp_pat
     assert found == {'random': {'k=8': pytest.approx(value, abs=0.01)}}
 
 
+def test_features_are_taken_after_the_block_of_the_command_or_the_config(knn):
+    first, second = (
+        knn('--k', '8', '--block', block, checkpoint=None) for block in (0, 11)
+    )
+    assert 'top-1 in percent, 8 and 8 images, class features after block 0\n' in first
+    assert 'features after block 11\n' in second
+    early = CONFIG.replace('.py', '_128px_block2.py')
+    named = knn('--k', '1', config=early, checkpoint=None)
+    assert 'features after block 2\n' in named
+
+
 @pytest.mark.parametrize(
     ('words', 'changes', 'message'),
     [
+        (('--block', '12'), {}, 'error: block=12 must lie in [0, 11]'),
         ((), dict(checkpoint='no.pth'), 'error: checkpoint no.pth does not exist'),
         (('--k', '9'), {}, 'error: k=9 must lie in [1, 8], the training images'),
         ((), dict(config='no.py'), 'error: config no.py does not exist'),

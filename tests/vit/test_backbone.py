@@ -122,6 +122,31 @@ def test_the_class_token_alone_is_that_of_all_tokens(tiny_vit, images):
     torch.testing.assert_close(alone, vit.encode(tokens)[:, :1], atol=1e-12, rtol=0)
 
 
+def test_tokens_after_a_block_are_what_it_put_out(tiny_vit, images):
+    """As they are: no final norm, and what comes later is not run."""
+    vit = tiny_vit().double().eval()
+    tokens = vit.embed(images.double())
+    captured = []
+    for block in vit.blocks:
+        block.register_forward_hook(lambda *a: captured.append(a[-1]))
+    normed = vit.encode(tokens)
+    outputs = list(captured)
+    for i, output in enumerate(outputs):
+        captured.clear()
+        torch.testing.assert_close(vit.encode(tokens, block=i), output)
+        assert len(captured) == i + 1
+        alone = vit.encode(tokens, class_only=True, block=i)
+        torch.testing.assert_close(alone, output[:, :1], atol=1e-12, rtol=0)
+    torch.testing.assert_close(vit.norm(outputs[-1]), normed)
+
+
+@pytest.mark.parametrize('block', [-1, 2])
+def test_a_block_that_is_not_there_is_refused(tiny_vit, images, block):
+    vit = tiny_vit()
+    with pytest.raises(ValueError, match=rf'block={block} must lie in \[0, 1\]'):
+        vit.encode(vit.embed(images), block=block)
+
+
 def test_feature_maps_are_the_blocks_outputs(tiny_vit, images):
     vit = tiny_vit(out_indices=(0, 1)).eval()
     captured = []
