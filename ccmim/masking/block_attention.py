@@ -6,7 +6,7 @@ B batch, N patches, H heads, n rows.
 import torch
 from torch import Tensor, nn
 
-ALL = slice(None)
+from ccmim.vit.attention import ALL, refuse_scores
 
 
 @torch.no_grad()
@@ -23,13 +23,17 @@ def block_attention(
 
     Returns:
         Probabilities of shape (B, H, n, 1 + N), at least float32; rows sum to one.
+
+    Raises:
+        ValueError: If the backbone's attention is not the plain one.
     """
+    refuse_scores(backbone.attention)
     tokens, grid = backbone.embed(images), backbone.grid_of(images)
     first = backbone.cls_token + backbone.pos_embed[:, :1]
     first = first.to(tokens.dtype).expand(len(tokens), -1, -1)
     x = torch.cat([first, tokens], dim=1)
     for earlier in backbone.blocks[: block % backbone.depth]:
-        x = earlier(x, ALL, grid)
+        x, _ = earlier.forward_scored(x, 'row', grid)  # without stochastic depth
     chosen = backbone.blocks[block]
     q, k = chosen.attn.queries_keys(chosen.norm1(x), rows)
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)

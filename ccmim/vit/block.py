@@ -93,14 +93,15 @@ class Block(nn.Module):
         """Transform tokens, the class token first, and score the patches (B, N - 1).
 
         ``direction`` is 'row' for how much the class token attends to a patch, 'column'
-        for how much a patch attends to the class token, averaged over heads.
+        for how much a patch attends to the class token, averaged over heads. No sample
+        skips a branch: scores are of the whole network, as those of AttMask's teacher.
         """
         q, k, v = self.attn.heads(self.norm1(x))
         rows, bias = QUERIES[direction], self.attn.bias(x.shape[1], grid)
         row_bias = None if bias is None else bias[:, rows]
         scores = SCORES[direction](q[:, :, rows], k, row_bias)
-        attended = self.attn.attend(q, k, v, bias)
-        return self._add_branches(x, lambda i: attended[i]), scores
+        x = x + self.ls1(self.attn.attend(q, k, v, bias))
+        return x + self.ls2(self.mlp(self.norm2(x))), scores
 
     def score(
         self, x: Tensor, direction: str, grid: tuple[int, int] | None = None

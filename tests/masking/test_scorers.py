@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ccmim.masking import ClassAttentionScorer, ConstantScorer
+from ccmim.masking import CentralityScorer, ClassAttentionScorer, ConstantScorer
 
 
 def test_sum_over_all_blocks(tiny_vit, images):
@@ -39,3 +39,18 @@ def test_no_gradient_and_no_cost(tiny_vit, images):
 def test_bad_settings_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         ClassAttentionScorer(**wrong)
+
+
+@pytest.mark.parametrize(
+    'scorer',
+    [ClassAttentionScorer(), CentralityScorer(centrality='degree')],
+    ids=['class attention', 'centrality'],
+)
+def test_scores_are_of_the_whole_network(tiny_vit, images, scorer):
+    """Stochastic depth, of training alone, drops nothing while patches are scored."""
+    arch = dict(embed_dim=32, depth=4, num_heads=2)
+    vit = tiny_vit(arch=arch, drop_path_rate=0.9)
+    expected = scorer(vit.eval(), images)
+    torch.testing.assert_close(scorer(vit.train(), images), expected)
+    tokens = vit.embed(images)
+    assert not torch.equal(vit.encode(tokens), vit.eval().encode(tokens))
