@@ -1,34 +1,27 @@
-"""What some arms hid at the start and at the end of their training."""
+"""What an arm hid at the start and at the end of its training."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 _WIDTH = 560  # pixels of one picture
-NAME = 'masks.jpg'
 
 
-def join_pictures(work_dirs: Sequence[Path], file: Path) -> None:
-    """Put the first and the last picture that runs drew side by side, a row a run.
+def join_pictures(work_dir: Path, file: Path) -> None:
+    """Put the first and the last picture that a run drew side by side.
 
     Args:
-        work_dirs: Of pretrainings; those without pictures are passed over.
-        file: Picture to write; nothing is written if no run drew one.
+        work_dir: Of a pretraining.
+        file: Picture to write; nothing is written if the run drew none.
     """
-    rows = []
-    for work_dir in work_dirs:
-        drawn = sorted((work_dir / 'pictures').glob('epoch_*.png'), key=_epoch)
-        if drawn:
-            rows.append([_read(drawn[0]), _read(drawn[-1])])
-    if not rows:
+    drawn = sorted((work_dir / 'pictures').glob('epoch_*.png'), key=_epoch)
+    if not drawn:
         return
-    heights = [max(picture.height for picture in row) for row in rows]
-    sheet = Image.new('RGB', (2 * _WIDTH, sum(heights)), 'white')
-    for i, row in enumerate(rows):
-        for j, picture in enumerate(row):
-            sheet.paste(picture, (j * _WIDTH, sum(heights[:i])))
+    first, last = _read(drawn[0]), _read(drawn[-1])
+    sheet = Image.new('RGB', (2 * _WIDTH, max(first.height, last.height)), 'white')
+    sheet.paste(first, (0, 0))
+    sheet.paste(last, (_WIDTH, 0))
     sheet.save(file, quality=88)
 
 

@@ -7,10 +7,9 @@ import numpy as np
 
 from ccmim.experiments.budgets import Budget
 from ccmim.experiments.curves import MINUTES, Point, values_of
-from ccmim.experiments.mask_pictures import NAME as MASKS
 from ccmim.experiments.scores import Score, markdown, table
 from ccmim.experiments.study import EQUAL_COMPUTE, config_of, cost, known_arms
-from ccmim.experiments.study_results import SHOWN
+from ccmim.experiments.study_results import MASKS
 
 _REFERENCES = ('random', 'mae', 'ccmim')
 
@@ -53,12 +52,12 @@ def tables(
         parts.insert(1, f'**Equal compute.** {text}')
     if points:
         parts.append(f'![Mean and range of the seeds]({pictures}/curves.png)\n')
-    if (folder / MASKS).exists():
-        shown = [arm for arm in SHOWN if any(s.arm == arm for s in scores)]
-        parts.append(
-            'Masks after the first epoch (left) and the last one, of '
-            f'{" and then ".join(shown)}:\n\n![Masks]({pictures}/{MASKS})\n'
-        )
+    for arm, name in MASKS.items():
+        if (folder / name).exists():
+            parts.append(
+                f'Masks of {arm} after the first epoch (left) and the last one:\n\n'
+                f'![Masks]({pictures}/{name})\n'
+            )
     return '\n'.join(parts)
 
 

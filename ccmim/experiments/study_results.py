@@ -12,18 +12,18 @@ from ccmim.experiments.curves import (
     read_points,
     write_points,
 )
-from ccmim.experiments.mask_pictures import NAME as MASKS
 from ccmim.experiments.mask_pictures import join_pictures
 from ccmim.experiments.plots import plot_scores
 from ccmim.experiments.scores import Score, read_csv, write_csv
 from ccmim.experiments.study import ARMS, EQUAL_COMPUTE
 
-SHOWN = ('ccmim', 'ccmim_gumbel_t01')  # in the picture of masks
+# By arm, so that machines which have run one of them leave the others' in place.
+MASKS = {arm: f'masks_{arm}.jpg' for arm in ('ccmim', 'ccmim_gumbel_t01')}
 _T = TypeVar('_T', Score, Point)
 
 
 def record(comparison: Comparison, folder: Path) -> tuple[list[Score], list[Point]]:
-    """Add what finished runs have given to scores.csv, curves.csv and masks.
+    """Add what finished runs have given to scores.csv, curves.csv and MASKS.
 
     What stands there of other runs, made elsewhere, is kept: so that several calls and
     machines complete one study.
@@ -54,14 +54,10 @@ def record(comparison: Comparison, folder: Path) -> tuple[list[Score], list[Poin
     write_csv(scores, files[0])
     write_points(points, files[1])
     seed = comparison.seeds[0]
-    shown = [
-        arm
-        for arm in comparison.arms
-        if arm.name in SHOWN and (arm.name, seed) in finished
-    ]
-    join_pictures(
-        [comparison.pretraining_folder(arm, seed) for arm in shown], folder / MASKS
-    )
+    for arm in comparison.arms:
+        if arm.name in MASKS and (arm.name, seed) in finished:
+            run = comparison.pretraining_folder(arm, seed)
+            join_pictures(run, folder / MASKS[arm.name])
     return scores, points
 
 

@@ -169,7 +169,11 @@ def test_results_of_other_machines_are_kept_and_those_of_a_run_replaced(
         == points
         == [Point('ccmim', 0, 'minutes', 5, 7.0)]
     )
+    # A picture of an arm that was run elsewhere stays, and stands on the page alone.
+    (tmp_path / 'masks_ccmim.jpg').touch()
     text = tables(ROOT, BUDGETS['cpu'], scores, points, tmp_path)
+    assert f'![Masks]({"/".join(tmp_path.parts[-2:])}/masks_ccmim.jpg)' in text
+    assert 'masks_ccmim_gumbel' not in text
     assert '| ccmim | 31.0 (1) |' in text
     assert '| ccmim_mask60 | not run |' in text
     assert '| ccmim | -2.0 (one seed) |' in text.partition('Difference to mae')[2]
@@ -191,12 +195,12 @@ def test_the_masks_of_the_first_and_the_last_epoch_stand_side_by_side(tmp_path):
     folder.mkdir(parents=True)
     for epoch, colour in (2, 'red'), (9, 'green'), (10, 'blue'):
         Image.new('RGB', (280, 100), colour).save(folder / f'epoch_{epoch}.png')
-    join_pictures([tmp_path, tmp_path / 'run'], tmp_path / 'masks.png')
+    join_pictures(tmp_path / 'run', tmp_path / 'masks.png')
     with Image.open(tmp_path / 'masks.png') as sheet:
         assert sheet.size == (1120, 200)
         assert sheet.getpixel((10, 10)) == (255, 0, 0)
         assert sheet.getpixel((1100, 190)) == (0, 0, 255)
-    join_pictures([tmp_path], tmp_path / 'none.png')
+    join_pictures(tmp_path, tmp_path / 'none.png')
     assert not (tmp_path / 'none.png').exists()
 
 
