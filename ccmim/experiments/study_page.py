@@ -8,7 +8,13 @@ import numpy as np
 from ccmim.experiments.budgets import Budget
 from ccmim.experiments.curves import MINUTES, Point, values_of
 from ccmim.experiments.scores import Score, markdown, table
-from ccmim.experiments.study import EQUAL_COMPUTE, config_of, cost, known_arms
+from ccmim.experiments.study import (
+    EQUAL_COMPUTE,
+    config_of,
+    cost,
+    equal_epochs,
+    known_arms,
+)
 from ccmim.experiments.study_results import MASKS
 
 _REFERENCES = ('random', 'mae', 'ccmim')
@@ -37,7 +43,7 @@ def tables(
     arms = known_arms(root, budget)
     if not scores:
         return 'No run of this budget is recorded.\n'
-    shorter = [a for a in dict.fromkeys(s.arm for s in scores) if a not in arms]
+    shorter = [arm + EQUAL_COMPUTE for arm in arms if _is_shortened(root, budget, arm)]
     references = [arm for arm in _REFERENCES if arm in arms]
     head = ['', 'GF an image', 'epochs', 'compute', 'minutes', 'importance gap']
     facts = [_facts(root, budget, points, arm) for arm in [*arms, *shorter]]
@@ -59,6 +65,11 @@ def tables(
                 f'![Masks]({pictures}/{name})\n'
             )
     return '\n'.join(parts)
+
+
+def _is_shortened(root: Path, budget: Budget, arm: str) -> bool:
+    config = config_of(root, arm, budget.kind)
+    return config is not None and equal_epochs(root, config, budget) > 0
 
 
 def _facts(root: Path, budget: Budget, points: Sequence[Point], arm: str) -> list[str]:

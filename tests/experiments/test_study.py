@@ -145,10 +145,11 @@ def test_curves_are_read_from_interrupted_runs(tmp_path):
 def test_results_of_other_machines_are_kept_and_those_of_a_run_replaced(
     plan, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        'ccmim.experiments.study_page.cost',
-        lambda config: 2e9 if config.stem.startswith('mae') else 5e9,
-    )
+    for module in 'study', 'study_page':
+        monkeypatch.setattr(
+            f'ccmim.experiments.{module}.cost',
+            lambda config: 2e9 if config.stem.startswith('mae') else 5e9,
+        )
     comparison = plan('random', 'mae', seeds=[0])
     results = tmp_path / 'results'
     results.mkdir()
@@ -178,6 +179,9 @@ def test_results_of_other_machines_are_kept_and_those_of_a_run_replaced(
     assert '| ccmim_mask60 | not run |' in text
     assert '| ccmim | -2.0 (one seed) |' in text.partition('Difference to mae')[2]
     assert '| ccmim | 5.00 | 5 | 2.50 x MAE | 7.0 | - |' in text
+    equal = text.partition('**Equal compute.**')[2]
+    assert '| mae | 33.0 (1) |' in equal
+    assert '| ccmim_equal_compute | not run |' in equal
 
 
 def test_a_page_is_filled_between_its_marks(tmp_path):
