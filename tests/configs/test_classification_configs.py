@@ -36,9 +36,10 @@ def load(leaf):
 
 
 def parts(leaf):
-    """Task, letter of the size, data set, per cent of the labels, pixels."""
+    """Task, letter of the size, data set, per cent of the labels, pixels, block."""
     name = re.fullmatch(
-        r'(finetune|linear|knn)_vit([tsblh])_(imagenet|cifar10)(?:_(\d+)pct)?(?:_(\d+)px)?',
+        r'(finetune|linear|knn)_vit([tsblh])_(imagenet|cifar10)'
+        r'(?:_(\d+)pct)?(?:_(\d+)px)?(?:_block(\d+))?',
         Path(leaf).stem,
     )
     return name.groups()
@@ -73,12 +74,13 @@ def test_the_docstring_gives_the_command_of_this_file(leaf):
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
-    task, size, data, percent, pixels = parts(leaf)
+    task, size, data, percent, pixels, block = parts(leaf)
     side = int(pixels or (32 if data == 'cifar10' else 224))
     patch = 4 if side == 32 else 14 if size == 'h' else 16
     backbone = cfg.model.backbone
     assert (backbone.arch, backbone.patch_size) == (ARCH_OF[size], patch)
     assert backbone.img_size == side
+    assert cfg.get('block') == (int(block) if block else None)
     assert cfg.model.head.num_classes == (10 if data == 'cifar10' else 1000)
     assert cfg.model.get('frozen', False) == (task != 'finetune')
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
