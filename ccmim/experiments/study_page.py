@@ -43,7 +43,9 @@ def tables(
     arms = known_arms(root, budget)
     if not scores:
         return 'No run of this budget is recorded.\n'
-    shorter = [arm + EQUAL_COMPUTE for arm in arms if _is_shortened(root, budget, arm)]
+    planned = (arm + EQUAL_COMPUTE for arm in arms if _is_shortened(root, budget, arm))
+    others = (score.arm for score in scores if score.arm not in arms)
+    shorter = list(dict.fromkeys([*planned, *others]))  # nothing recorded is left out
     references = [arm for arm in _REFERENCES if arm in arms]
     head = ['', 'GF an image', 'epochs', 'compute', 'minutes', 'importance gap']
     facts = [_facts(root, budget, points, arm) for arm in [*arms, *shorter]]

@@ -182,6 +182,9 @@ def test_results_of_other_machines_are_kept_and_those_of_a_run_replaced(
     equal = text.partition('**Equal compute.**')[2]
     assert '| mae | 33.0 (1) |' in equal
     assert '| ccmim_equal_compute | not run |' in equal
+    older = [*scores, Score('former_equal_compute', 'cifar10', 0, 'k-NN', 5.0)]
+    text = tables(ROOT, BUDGETS['cpu'], older, points, tmp_path)
+    assert '| former_equal_compute | 5.0 (1) |' in text
 
 
 def test_a_page_is_filled_between_its_marks(tmp_path):
