@@ -2,7 +2,7 @@
 
 import sys
 
-from ccmim.cli import main
+from ccmim.apps.cli import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -13,17 +13,18 @@ from mmengine.registry import Registry
 # warns when a default scope lacks one.
 _ROOMS = {
     'MODELS': (
-        *('vit', 'masking', 'losses', 'decoders', 'methods', 'transfer'),
+        *('vit', 'masking', 'losses', 'heads', 'methods', 'dense'),
         'classification',
     ),
     'DATASETS': ('data', 'classification'),
     'DATA_SAMPLERS': ('data',),
     'TRANSFORMS': ('data', 'classification'),
-    'HOOKS': ('training', 'classification'),
+    'HOOKS': ('engine', 'classification'),
     'METRICS': ('classification',),
     'OPTIMIZERS': ('classification',),
-    'OPTIM_WRAPPERS': ('training',),
-    'OPTIM_WRAPPER_CONSTRUCTORS': ('training',),
+    'OPTIM_WRAPPERS': ('engine',),
+    'OPTIM_WRAPPER_CONSTRUCTORS': ('engine',),
+    'WEIGHT_INITIALIZERS': ('checkpoints',),
 }
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 import ccmim
 from ccmim.api.catalogue import config_file
 from ccmim.data.transforms import ResizeCenterCrop
-from ccmim.targets.normalisation import MEAN, STD
+from ccmim.teachers.normalisation import MEAN, STD
 from ccmim.vit import VisionTransformer
 
 FIVE_LINES = """
@@ -41,7 +41,7 @@ def test_import_and_listing_are_light():
     """Neither the import nor a list of names loads a library."""
     code = (
         'import sys, ccmim; ccmim.list_models(); ccmim.list_methods(); '
-        'from ccmim.cli.parsers import make_parser; make_parser(); '
+        'from ccmim.apps.cli.parsers import make_parser; make_parser(); '
         f'print([name for name in {HEAVY} if name in sys.modules])'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from ccmim.settings import check_arguments, check_options, check_sizes, check_values
+from ccmim.engine.settings import (
+    check_arguments,
+    check_options,
+    check_sizes,
+    check_values,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / 'docs').glob('*.md'))
@@ -132,7 +137,7 @@ def _run(words):
         return False
     parsed = _parser(tool).parse_args(given)
     if tool == 'ccmim':
-        assert importlib.util.find_spec(f'ccmim.cli.{parsed.command}'), words
+        assert importlib.util.find_spec(f'ccmim.apps.cli.{parsed.command}'), words
     config = getattr(parsed, 'config', None)
     options = getattr(parsed, 'cfg_options', None)
     if isinstance(options, dict) and isinstance(config, str):
@@ -155,7 +160,7 @@ def _parser(tool):
     argparse.ArgumentParser.parse_args = capture
     try:
         if tool == 'ccmim':
-            from ccmim.cli import main
+            from ccmim.apps.cli import main
         else:
             spec = importlib.util.spec_from_file_location(
                 f'docs_{Path(tool).stem}', ROOT / tool

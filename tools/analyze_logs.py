@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ccmim.report.curves import Line, draw_curves
-from ccmim.report.run_folder import find_runs
-from ccmim.report.run_scalars import History, merge, read_lines
+from ccmim.apps.report.curves import Line, draw_curves
+from ccmim.apps.runs.folder import find_runs
+from ccmim.apps.runs.scalars import History, merge, read_lines
 
 
 def parse_args() -> argparse.Namespace:

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from ccmim.benchmark.options import OPTIONS
-from ccmim.benchmark.peers import PEERS
-from ccmim.benchmark.plan import LEVELS, METHODS, PRECISIONS, SIZES, Plan
-from ccmim.benchmark.run import run
-from ccmim.settings.option_action import OptionAction
+from benchmarks.options import OPTIONS
+from benchmarks.peers import PEERS
+from benchmarks.plan import LEVELS, METHODS, PRECISIONS, SIZES, Plan
+from benchmarks.run import run
+from ccmim.engine.settings.option_action import OptionAction
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
-from ccmim.benchmark.dense import VARIANTS, DenseTask
-from ccmim.benchmark.machine import machine_facts
-from ccmim.benchmark.plan import PRECISIONS
-from ccmim.benchmark.report import format_table, write_files
-from ccmim.benchmark.rows import Label, exact_of, reference_of
-from ccmim.benchmark.summary import summarise
-from ccmim.benchmark.timing import measure
-from ccmim.settings.option_action import OptionAction
+from benchmarks.dense import VARIANTS, DenseTask
+from benchmarks.machine import machine_facts
+from benchmarks.plan import PRECISIONS
+from benchmarks.report import format_table, write_files
+from benchmarks.rows import Label, exact_of, reference_of
+from benchmarks.summary import summarise
+from benchmarks.timing import measure
+from ccmim.engine.settings.option_action import OptionAction
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ('detection/mask_rcnn_vitb_coco', 'segmentation/upernet_vitb_ade20k')

@@ -16,9 +16,9 @@ from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
 from ccmim.data import SampleKey
-from ccmim.settings import StartHook, clear_errors
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings import StartHook, clear_errors
+from ccmim.engine.settings.option_action import OptionAction
 
 EXAMPLE = """example:
   python tools/browse_dataset.py mm_configs/detection/mask_rcnn_vitb_coco.py \\

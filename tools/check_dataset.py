@@ -20,9 +20,9 @@ import os
 import sys
 from pathlib import Path
 
-from ccmim.dataset_check import SPLITS, check_config, write_sheet
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
+from ccmim.apps.dataset_check import SPLITS, check_config, write_sheet
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings.option_action import OptionAction
 
 
 def parse_args() -> argparse.Namespace:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from ccmim.experiments import (
+from ccmim.apps.compare import (
     Arm,
     Comparison,
     StageError,

@@ -9,10 +9,10 @@ from pathlib import Path
 from mmengine.device import get_device
 from PIL import Image
 
-from ccmim.settings import StartHook, clear_errors
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
-from ccmim.transfer.predictions import draw_predictions
+from ccmim.dense.predictions import draw_predictions
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings import StartHook, clear_errors
+from ccmim.engine.settings.option_action import OptionAction
 
 EXAMPLE = """example:
   python tools/demo.py photo.jpg mm_configs/detection/mask_rcnn_vitb_coco.py \\

@@ -9,14 +9,14 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings import StartHook, clear_errors
+from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation.operations import (
     build_shapes,
     forward_operations,
     training_operations,
 )
-from ccmim.settings import StartHook, clear_errors
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
 
 EXAMPLE = """example:
   python tools/get_flops.py mm_configs/pretrain/ccmim_vitb.py

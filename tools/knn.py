@@ -22,11 +22,11 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from ccmim.checkpoints import load_backbone
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_features, linear_accuracy, nearest, vote
 from ccmim.evaluation.features import POOLS
 from ccmim.registry import MODELS
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,7 +6,7 @@ Example: python tools/make_toy_scenes.py work_dirs/toy_scenes
 
 import argparse
 
-from ccmim.data.toy_scenes import write_toy_scenes
+from ccmim.apps.demo.scenes import write_toy_scenes
 
 
 def main() -> None:

@@ -23,13 +23,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ccmim.experiments import Score, write_table
-from ccmim.experiments.mask_statistics import (
-    mask_statistics,
-    most_overlap,
-    photos_and_objects,
-)
-from ccmim.experiments.study_page import fill
+from ccmim.apps.compare import Score, write_table
 from ccmim.masking import (
     BlockSampler,
     CentralityScorer,
@@ -40,8 +34,14 @@ from ccmim.masking import (
     RandomSampler,
     TopKSampler,
 )
-from ccmim.report.reconstruction import score
-from ccmim.report.saved_method import load_method
+from ccmim.pictures.reconstruction import score
+from ccmim.pictures.saved_method import load_method
+from studies.mask_statistics import (
+    mask_statistics,
+    most_overlap,
+    photos_and_objects,
+)
+from studies.page import fill
 
 BEST = 'objects first'
 ALL, LAST = ClassAttentionScorer(), ClassAttentionScorer(blocks=[-1])

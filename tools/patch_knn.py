@@ -19,9 +19,9 @@ from mmengine.device import get_device
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from ccmim.checkpoints import load_backbone
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_patches, labelled_maps, patch_knn_iou
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
-from ccmim.training.rates import Schedule, learning_rates
+from ccmim.engine.launch import read_config
+from ccmim.engine.optim.rates import Schedule, learning_rates
+from ccmim.engine.settings.option_action import OptionAction
 
 
 def parse_args() -> argparse.Namespace:

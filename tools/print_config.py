@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from ccmim.settings import StartHook, clear_errors
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings import StartHook, clear_errors
+from ccmim.engine.settings.option_action import OptionAction
 
 EXAMPLE = """example:
   python tools/print_config.py mm_configs/pretrain/ccmim_vitb.py \\

@@ -21,14 +21,14 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
+from ccmim.apps.compare import Stage, StageError, run_stages, shown
+from ccmim.apps.demo.scenes import write_toy_scenes
+from ccmim.apps.report.html import Figure, write_report
 from ccmim.checkpoints import load_file
 from ccmim.data.image import decode_image
 from ccmim.data.sources import open_source
-from ccmim.data.toy_scenes import write_toy_scenes
-from ccmim.experiments import Stage, StageError, run_stages, shown
+from ccmim.pictures import reconstruction_sheet
 from ccmim.registry import MODELS
-from ccmim.report import reconstruction_sheet
-from ccmim.report.html import Figure, write_report
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'

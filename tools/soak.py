@@ -102,7 +102,7 @@ class Run:
         work_dir.mkdir(parents=True, exist_ok=True)
         self.started = time.time()
         context = multiprocessing.get_context('forkserver')
-        context.set_forkserver_preload(['ccmim.training.launch', 'ccmim.methods'])
+        context.set_forkserver_preload(['ccmim.engine.launch', 'ccmim.methods'])
         self.processes = [
             context.Process(
                 target=_train, args=(config, work_dir, rank, processes, port)

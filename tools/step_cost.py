@@ -15,9 +15,9 @@ import mmengine
 from mmengine.device import get_device
 from torch import device
 
-from ccmim.benchmark.configs import step_costs
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
+from benchmarks.configs import step_costs
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings.option_action import OptionAction
 
 
 def parse_args() -> argparse.Namespace:

@@ -18,10 +18,11 @@ from types import FrameType
 
 from mmengine.logging import MMLogger
 
-from ccmim.experiments import BUDGETS, StageError, read_csv, run_stages
-from ccmim.experiments.study import known_arms, study
-from ccmim.experiments.study_page import fill, tables
-from ccmim.experiments.study_results import draw, record, recorded
+from ccmim.apps.compare import StageError, read_csv, run_stages
+from studies.budgets import BUDGETS
+from studies.page import fill, tables
+from studies.results import draw, record, recorded
+from studies.study import known_arms, study
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -17,14 +17,14 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
-from ccmim.settings import (
+from ccmim.engine.launch import build_runner, read_config, start_processes
+from ccmim.engine.settings import (
     StartHook,
     check_classes,
     clear_errors,
     config_parser,
     parse,
 )
-from ccmim.training.launch import build_runner, read_config, start_processes
 
 
 def parse_args() -> argparse.Namespace:

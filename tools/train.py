@@ -16,7 +16,15 @@ import argparse
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 
-from ccmim.settings import (
+from ccmim.engine.launch import (
+    build_runner,
+    read_config,
+    report_batch,
+    scale_learning_rate,
+    start_processes,
+    use_mixed_precision,
+)
+from ccmim.engine.settings import (
     StartHook,
     check_classes,
     check_space,
@@ -24,14 +32,6 @@ from ccmim.settings import (
     clear_errors,
     config_parser,
     parse,
-)
-from ccmim.training.launch import (
-    build_runner,
-    read_config,
-    report_batch,
-    scale_learning_rate,
-    start_processes,
-    use_mixed_precision,
 )
 
 

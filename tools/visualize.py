@@ -35,17 +35,17 @@ from torchvision.transforms import Compose
 
 from ccmim.checkpoints import load_backbone
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings.option_action import OptionAction
+from ccmim.pictures.attention import attention_sheet
+from ccmim.pictures.image_map import PROJECTIONS, map_figure
+from ccmim.pictures.method_pictures import method_sheet
+from ccmim.pictures.patch_colours import colour_sheet
+from ccmim.pictures.patch_neighbours import neighbour_sheet
+from ccmim.pictures.photos import Photos, open_photos
+from ccmim.pictures.saved_method import load_method, load_vit
+from ccmim.pictures.tiles import resized, sheet
 from ccmim.registry import MODELS, TRANSFORMS
-from ccmim.report.attention import attention_sheet
-from ccmim.report.image_map import PROJECTIONS, map_figure
-from ccmim.report.method_pictures import method_sheet
-from ccmim.report.patch_colours import colour_sheet
-from ccmim.report.patch_neighbours import neighbour_sheet
-from ccmim.report.photos import Photos, open_photos
-from ccmim.report.saved_method import load_method, load_vit
-from ccmim.report.tiles import resized, sheet
-from ccmim.settings.option_action import OptionAction
-from ccmim.training.launch import read_config
 
 FEATURES = ('attention', 'pca', 'neighbours', 'tsne')
 WHAT = ('masks', *FEATURES, 'predictions')
@@ -140,7 +140,7 @@ def draw_features(args: argparse.Namespace, cfg: Config | None, what: str) -> No
 
 def draw_dense(args: argparse.Namespace, cfg: Config | None) -> None:
     """Draw predictions of one or two checkpoints beside the truth."""
-    from ccmim.transfer.predictions import draw_predictions
+    from ccmim.dense.predictions import draw_predictions
 
     if cfg is None:
         raise ValueError('predictions need a detection or segmentation --config')

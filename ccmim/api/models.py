@@ -12,7 +12,7 @@ from torch import nn
 from ccmim.api.catalogue import config_file
 from ccmim.checkpoints import load_backbone, load_file
 from ccmim.checkpoints.layouts import read_weights
-from ccmim.settings import check_arguments
+from ccmim.engine.settings import check_arguments
 from ccmim.vit import VisionTransformer
 
 _WEIGHTS = ('.pth', '.pt', '.safetensors')

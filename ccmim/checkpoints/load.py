@@ -9,12 +9,37 @@ from torch import Tensor, nn
 
 from ccmim.checkpoints.names import to_ccmim
 from ccmim.checkpoints.safe_load import load_file
+from ccmim.registry import WEIGHT_INITIALIZERS
 
 # Parts of pretraining and classification files that a backbone has no use for.
 NOT_BACKBONE = ('decoder.', 'contrast.', 'head.', 'fc_norm.', 'data_preprocessor.')
 # Positions of another grid are resampled while loading.
 RESAMPLED = ('pos_embed', 'relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')
 PATCHES = 'patch_embed.proj.weight'
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class LoadBackbone:
+    """What ``init_cfg=dict(type='Pretrained', ...)`` of a backbone of ours does.
+
+    Args:
+        checkpoint: See ``load_backbone``, as the others.
+        allow_missing: Names of backbone parameters that the file need not hold.
+        resize_patch: Whether a patch embedding of another side is resampled.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str,
+        allow_missing: Collection[str] = (),
+        resize_patch: bool = False,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.options = dict(allow_missing=allow_missing, resize_patch=resize_patch)
+
+    def __call__(self, backbone: nn.Module) -> None:
+        """Load the checkpoint into the backbone."""
+        load_backbone(backbone, self.checkpoint, **self.options)
 
 
 def load_backbone(

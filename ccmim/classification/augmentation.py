@@ -4,7 +4,7 @@ from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 
 from ccmim.registry import TRANSFORMS
-from ccmim.targets.normalisation import MEAN
+from ccmim.teachers.normalisation import MEAN
 
 
 @TRANSFORMS.register_module()

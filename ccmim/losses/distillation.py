@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit, take
 from ccmim.registry import MODELS
-from ccmim.targets import normalise_features
+from ccmim.teachers import normalise_features
 
 
 @MODELS.register_module()

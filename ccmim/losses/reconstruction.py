@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit, take
 from ccmim.registry import MODELS
-from ccmim.targets import normalise_patches, patchify
+from ccmim.teachers import normalise_patches, patchify
 
 ERRORS = {'square': torch.square, 'absolute': torch.abs}
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ccmim.masking import importance_gap
 from ccmim.registry import MODELS
-from ccmim.targets import SlowNetwork
+from ccmim.teachers import SlowNetwork
 
 
 @MODELS.register_module()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ccmim.losses import products, unit
 from ccmim.masking import take
 from ccmim.registry import MODELS
-from ccmim.targets import SlowNetwork
+from ccmim.teachers import SlowNetwork
 
 
 @MODELS.register_module()

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit.block import draw_linear
 
 
@@ -77,9 +78,7 @@ def load_pretrained(vit: Any) -> None:
             stacklevel=3,
         )
         return
-    from ccmim.checkpoints import load_backbone
-
-    options = {
-        k: init_cfg[k] for k in ('allow_missing', 'resize_patch') if k in init_cfg
-    }
-    load_backbone(vit, file, **options)
+    # Reading files is the business of a room that knows this one, so the registry finds
+    # it: see ``ccmim.checkpoints.load``.
+    load = WEIGHT_INITIALIZERS.build({**init_cfg, 'type': 'ccmim.LoadBackbone'})
+    load(vit)

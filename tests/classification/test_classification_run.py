@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from ccmim.training.launch import build_runner
+from ccmim.engine.launch import build_runner
 
 TINY = {
     'model.backbone.img_size': 64,

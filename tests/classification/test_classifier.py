@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
 
 from ccmim.classification import LARS, ClassHead
-from ccmim.training.layer_decay import LayerDecayOptimWrapperConstructor
+from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
 
 LABELS = torch.tensor([0, 2, 1, 1])
 

@@ -11,7 +11,7 @@ from timm.loss import LabelSmoothingCrossEntropy
 
 from ccmim.classification import BatchMixing, RandAugment
 from ccmim.data import SampleKey, seeded
-from ccmim.training.step_seed import seed_step
+from ccmim.engine.resume.step_seed import seed_step
 
 CLASSES = 5
 LABELS = torch.tensor([0, 1, 3, 4])

@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from ccmim.data.toy_scenes import CATEGORIES, PALETTE, SEG_CLASSES
+from ccmim.apps.demo.scenes import CATEGORIES, PALETTE, SEG_CLASSES
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')

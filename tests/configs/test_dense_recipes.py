@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from ccmim.training.rates import learning_rates
+from ccmim.engine.optim.rates import learning_rates
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ccmim.registry import MODELS
-from ccmim.targets.normalisation import MEAN, STD
+from ccmim.teachers.normalisation import MEAN, STD
 from ccmim.vit import ARCHS
 
 METHODS = dict(

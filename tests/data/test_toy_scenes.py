@@ -7,14 +7,14 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from ccmim.data import toy_scenes
-from ccmim.data.toy_scenes import (
+from ccmim.apps.demo.scenes import (
     CATEGORIES,
     PALETTE,
     SEG_CLASSES,
     toy_scene,
     write_toy_scenes,
 )
+from ccmim.data import toy_scenes
 
 
 @pytest.fixture(scope='module')

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ccmim.data.toy_scenes import toy_scene
+from ccmim.apps.demo.scenes import toy_scene
 from ccmim.evaluation import mask_overlap
 
 

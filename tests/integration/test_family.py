@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from ccmim.checkpoints import load_file
-from ccmim.training.launch import build_runner
+from ccmim.engine.launch import build_runner
 
 TINY = dict(embed_dim=32, depth=2, num_heads=2)
 DECODER = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)

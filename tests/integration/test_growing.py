@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from ccmim.training.launch import build_runner
+from ccmim.engine.launch import build_runner
 
 CHANGES = {
     'model.num_masks': 2,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ccmim.checkpoints import load_file
-from ccmim.training.launch import build_runner
+from ccmim.engine.launch import build_runner
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import ccmim
-from ccmim.training.launch import build_runner
+from ccmim.engine.launch import build_runner
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 SMALL = dict(embed_dim=8, depth=1, num_heads=2)

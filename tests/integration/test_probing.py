@@ -10,7 +10,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.config import Config
 
-from ccmim.training.launch import build_runner
+from ccmim.engine.launch import build_runner
 
 STEPS = [
     dict(type='ccmim.ResizeCenterCrop', size=64),

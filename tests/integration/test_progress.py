@@ -7,8 +7,8 @@ import sys
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ccmim.settings import StartHook, clear_errors
-from ccmim.training.launch import build_runner
+from ccmim.engine.launch import build_runner
+from ccmim.engine.settings import StartHook, clear_errors
 
 
 class Terminal(io.StringIO):

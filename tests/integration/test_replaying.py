@@ -6,10 +6,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ccmim.data import SampleKey
+from ccmim.engine.launch import build_runner
+from ccmim.engine.nonfinite.bad_step import replay_step
 from ccmim.losses import PixelReconstruction
 from ccmim.registry import MODELS
-from ccmim.training.bad_step import replay_step
-from ccmim.training.launch import build_runner
 
 
 @MODELS.register_module(force=True)

@@ -15,9 +15,9 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
 
 from ccmim.checkpoints import WriteError, choose_resume, verify_checkpoint
+from ccmim.engine import StepSeedHook
+from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
-from ccmim.training import StepSeedHook
-from ccmim.training.launch import build_runner
 
 OPTIONS = {
     'model.decoder.in_dim': 32,
@@ -173,7 +173,7 @@ def test_the_loop_of_mmengine_does_not(start, monkeypatch):
     hook = dict(type='SignalAtStepHook', step=6, number=signal.SIGTERM)
     with pytest.raises(SystemExit):
         start('stopped', hook).train()
-    monkeypatch.setattr('ccmim.training.launch._replace', lambda *_: None)
+    monkeypatch.setattr('ccmim.engine.launch._replace', lambda *_: None)
     resumed = start('stopped', resume=True)
     resumed.train()
     assert not _same(resumed, straight)

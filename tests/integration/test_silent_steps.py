@@ -7,8 +7,8 @@ import torch
 from mmengine.hooks import Hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
-from ccmim.training.launch import build_runner
 
 MEASURED = ('time', 'data_time', 'images_per_second', 'loader_share', 'memory')
 

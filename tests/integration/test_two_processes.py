@@ -14,8 +14,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from torch import distributed
 
+from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS, MODELS
-from ccmim.training.launch import build_runner
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 

@@ -5,7 +5,7 @@ import torch
 
 from ccmim.losses import PixelReconstruction
 from ccmim.masking import RandomSampler
-from ccmim.targets import normalise_patches, patchify, unpatchify
+from ccmim.teachers import normalise_patches, patchify, unpatchify
 
 
 @pytest.fixture

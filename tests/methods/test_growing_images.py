@@ -7,9 +7,9 @@ from mmengine.logging import MessageHub
 from torch._dynamo.utils import counters
 from torch.utils.flop_counter import FlopCounterMode
 
+from ccmim.engine.compile import compile_blocks
 from ccmim.methods import GrowingImages
 from ccmim.methods.growing_images import shrink
-from ccmim.training.compile import compile_blocks
 
 SCHEDULE = [(0, 32), (2, 48), (5, 64)]
 

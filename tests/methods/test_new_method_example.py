@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from ccmim.engine.launch import build_runner
 from ccmim.registry import MODELS
-from ccmim.training.launch import build_runner
 
 
 @pytest.fixture(scope='module')

@@ -8,8 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ccmim.data.toy_scenes import write_toy_scenes
-from ccmim.experiments import read_csv
+from ccmim.apps.compare import read_csv
+from ccmim.apps.demo.scenes import write_toy_scenes
 from ccmim.registry import MODELS
 
 CONFIG = 'mm_configs/demo/ccmim_toy.py'

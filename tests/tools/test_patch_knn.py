@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from ccmim.data.toy_scenes import write_toy_scenes
+from ccmim.apps.demo.scenes import write_toy_scenes
 
 CONFIG = 'mm_configs/demo/upernet_toy.py'
 pytestmark = pytest.mark.downstream

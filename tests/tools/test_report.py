@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ccmim.report.page import write_page
-from ccmim.report.page_comparison import read_comparison
-from ccmim.report.run_folder import find_runs
+from ccmim.apps.report.page import write_page
+from ccmim.apps.report.page_comparison import read_comparison
+from ccmim.apps.runs.folder import find_runs
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ccmim.checkpoints import load_backbone
+from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
 from ccmim.registry import MODELS
-from ccmim.training.layer_decay import LayerDecayOptimWrapperConstructor
 from ccmim.vit import VisionTransformer
 from ccmim.vit.decomposed import RelPosAttention, resample_offsets
 
@@ -173,7 +173,7 @@ def test_no_matrix_over_pairs_is_kept():
 @pytest.mark.slow
 @pytest.mark.parametrize('attention', ['rel_pos', 'lisa'])
 def test_compiled_blocks_compute_the_same(tiny_vit, images, attention):
-    from ccmim.training.compile import compile_blocks
+    from ccmim.engine.compile import compile_blocks
 
     torch._dynamo.reset()
     vit = drawn(tiny_vit(attention=attention))

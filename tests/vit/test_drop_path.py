@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from ccmim.training.compile import compile_blocks
+from ccmim.engine.compile import compile_blocks
 from ccmim.vit import VisionTransformer
 from ccmim.vit.drop_path import DropPath
 

@@ -7,7 +7,7 @@ from timm.layers import gen_relative_position_index, resize_rel_pos_bias_table
 from timm.models.beit import Beit
 
 from ccmim.checkpoints.layouts import beit
-from ccmim.training.compile import compile_blocks
+from ccmim.engine.compile import compile_blocks
 from ccmim.vit.rel_pos import (
     relative_bias,
     resample_table,

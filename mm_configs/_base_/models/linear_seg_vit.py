@@ -1,6 +1,6 @@
 """A linear classifier on the last map of a frozen ViT-B/16, for 512 x 512 crops."""
 
-custom_imports = dict(imports=['ccmim.transfer.linear_seg_head'])
+custom_imports = dict(imports=['ccmim.dense.linear_seg_head'])
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(

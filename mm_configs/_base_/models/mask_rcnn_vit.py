@@ -4,7 +4,7 @@ Departs from ViTDet in one thing: no relative positions in the attention, which 
 option (mask_rcnn_vitb_coco_relpos.py).
 """
 
-custom_imports = dict(imports=['ccmim.transfer.detection'])
+custom_imports = dict(imports=['ccmim.dense.detection'])
 norm_cfg = dict(type='ccmim.LN2d', eps=1e-6)
 model = dict(
     type='MaskRCNN',

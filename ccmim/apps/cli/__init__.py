@@ -1,0 +1,5 @@
+"""The ``ccmim`` command."""
+
+from ccmim.apps.cli.main import main
+
+__all__ = ['main']

@@ -1,0 +1,75 @@
+"""Whether a command has begun before, so that giving it again goes on."""
+
+import os
+import shlex
+from argparse import Namespace
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.data.paths import printable
+from ccmim.engine.settings.work_dir import files_of_a_run
+
+CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
+RECIPE = 'recipe.py'
+
+
+def absolute(item: str) -> str:
+    """Make a path or pattern absolute."""
+    return os.path.abspath(os.path.expanduser(item))
+
+
+def asked(args: Namespace) -> str:
+    """Write the command in one way, but for where it writes; the recipe notes it."""
+    words = [*map(absolute, args.data), '--method', args.method]
+    for name in CHOSEN:
+        if (value := getattr(args, name)) is not None:
+            words += [f'--{name.replace("_", "-")}', value]
+    words += ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    return printable(f'ccmim pretrain {shlex.join(map(str, words))}')
+
+
+def is_begun(args: Namespace, out: Path) -> bool:
+    """Tell whether a run is to go on.
+
+    Args:
+        args: What was asked for.
+        out: Where it writes.
+
+    Raises:
+        Mistake: If another command has begun the run that is there, or there is none
+            to ``--resume``.
+    """
+    if args.resume:
+        _check_resume(args, out)
+        return True
+    if args.overwrite or not files_of_a_run(out):
+        return False
+    if (begun := _begun(out)) != asked(args):
+        raise Mistake(
+            f'{out} holds the run of another command ({begun})',
+            '--resume goes on with it, --overwrite begins again, --out DIR goes '
+            'elsewhere',
+        )
+    return True
+
+
+def _begun(out: Path) -> str:
+    recipe = out / RECIPE
+    found = Config.fromfile(recipe) if recipe.is_file() else {}
+    return found.get('asked', 'not of ccmim pretrain')
+
+
+def _check_resume(args: Namespace, out: Path) -> None:
+    if not (out / RECIPE).is_file():
+        raise Mistake(
+            f'there is no run to go on with in {out}',
+            'give its folder with --out, or leave out --resume to begin one',
+        )
+    given = [name for name in CHOSEN if getattr(args, name) is not None]
+    if given and _begun(out) != asked(args):
+        raise Mistake(
+            f'--{given[0].replace("_", "-")} cannot change a run that has begun',
+            'leave it out with --resume, or begin another run with another --out',
+        )

@@ -1,0 +1,40 @@
+"""``ccmim export``: pretrained weights for another library."""
+
+from argparse import Namespace
+from importlib.util import find_spec
+from pathlib import Path
+
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.tools import run_tool
+
+_ENDINGS = {'hf': '_hf', 'onnx': '.onnx', 'safetensors': '.safetensors'}
+
+
+def run(args: Namespace) -> int:
+    """Write the file; 1 if an ONNX graph computes something else than PyTorch."""
+    if args.size and args.to != 'onnx':
+        raise Mistake(
+            '--size is for --to onnx, which fixes the size of the images',
+            'leave it out',
+        )
+    out = args.out or _default_out(Path(args.checkpoint), args.to)
+    if out.exists() and not args.overwrite:
+        raise Mistake(
+            f'{out} is there already',
+            '--overwrite replaces it, --out FILE goes elsewhere',
+        )
+    words = [args.checkpoint, out, *['--overwrite'] * args.overwrite]
+    words += ['--num-heads', args.num_heads] if args.num_heads else []
+    if args.to != 'onnx':
+        return run_tool('convert_checkpoint', [*words, '--to', args.to], args.debug)
+    words += ['--size', *args.size] if args.size else []
+    can_compare = find_spec('onnxruntime') is not None
+    code = run_tool('export_onnx', words + ['--check'] * can_compare, args.debug)
+    if not can_compare:
+        print('Not compared with PyTorch: pip install onnxruntime')
+    return code
+
+
+def _default_out(checkpoint: Path, layout: str) -> Path:
+    ending = _ENDINGS.get(layout, f'_{layout}.pth')
+    return checkpoint.with_name(f'{checkpoint.stem}{ending}')

@@ -1,0 +1,38 @@
+"""Read the command line, run the command, and end with one clear line if it fails."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ccmim.apps.cli.mistakes import MISTAKE, Mistake, help_of, report
+from ccmim.apps.cli.parsers import make_parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run ``ccmim``.
+
+    Args:
+        words: The command line, that of the process when None.
+
+    Returns:
+        0; 1 if something was found wrong or training failed, 2 for a mistake in what
+        was asked for, 130 after Ctrl-C.
+    """
+    parser = make_parser()
+    try:
+        args = parser.parse_args(words)
+    except Mistake as mistake:
+        return report(mistake)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        code = import_module(f'ccmim.apps.cli.{args.command}').run(args) or 0
+    except KeyboardInterrupt:
+        print('\nInterrupted. Run it again to go on.', file=sys.stderr)
+        return 130
+    except Exception as error:
+        return report(error, args.command, args.debug)
+    if code == MISTAKE:  # a script of tools/ has said what
+        print(f'  -> {help_of(args.command)}', file=sys.stderr)
+    return code

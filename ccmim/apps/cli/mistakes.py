@@ -1,0 +1,75 @@
+"""What a user sees of a mistake: one line that says what, one how to mend it."""
+
+import sys
+import traceback
+from contextlib import suppress
+
+_DENSE = ('mmcv', 'mmdet', 'mmseg', 'mmengine', 'pycocotools')
+MISTAKE, FAILED = 2, 1
+
+
+class Mistake(ValueError):
+    """Something that was asked for cannot be done.
+
+    Args:
+        what: What is wrong, in one line.
+        how: What to do about it, in one line.
+    """
+
+    def __init__(self, what: str, how: str) -> None:
+        super().__init__(what)
+        self.how = how
+
+
+def report(error: Exception, command: str = '', debug: bool = False) -> int:
+    """Print a mistake, or the traceback of a bug.
+
+    Args:
+        error: What was raised.
+        command: The command that was run.
+        debug: Whether to show the traceback of a mistake too.
+
+    Returns:
+        The exit code: 2 for a mistake, 1 for a failed stage or a bug.
+    """
+    if debug:
+        traceback.print_exception(error)
+    if type(error).__name__ == 'StageError':  # its text is the end of a log
+        print(f'\n{error}', file=sys.stderr)
+        return FAILED
+    what, how = _explain(error, command)
+    print(f'error: {what}\n  -> {how}', file=sys.stderr, flush=True)
+    return MISTAKE if isinstance(error, ValueError | OSError | ImportError) else FAILED
+
+
+def _explain(error: Exception, command: str) -> tuple[str, str]:
+    if isinstance(error, Mistake):
+        return str(error), error.how
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f'{error.name} is not installed', how_to_install(error.name)
+    if type(error).__name__ == 'MissingLibrary':
+        what, _, how = str(error).rpartition(': ')
+        return what, how
+    text = None
+    with suppress(ImportError):
+        from ccmim.engine.settings.errors import mistake
+
+        text = mistake(error)
+    text = text or f'{type(error).__name__}: {error}'
+    if isinstance(error, ValueError | OSError | ImportError):
+        return text, help_of(command)
+    return text, 'this is no mistake of yours; please report it with what --debug shows'
+
+
+def help_of(command: str) -> str:
+    """Say where it stands what a command takes."""
+    return f'what it takes: ccmim {command} --help'
+
+
+def how_to_install(module: str) -> str:
+    """Say how to get a library that is missing."""
+    if module.partition('.')[0] in _DENSE:
+        return (
+            'in a checkout: bash tools/install.sh; "ccmim doctor" tells what is wrong'
+        )
+    return f'pip install {module}'

@@ -1,0 +1,94 @@
+"""Labelled data cut in two, or cut short: lists and annotation files in a folder."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.classification.labels import FolderLabels
+from ccmim.data.paths import printable
+
+T = TypeVar('T')
+_EVERY = 5  # one of so many images is kept for testing
+
+
+def is_test(number: int) -> bool:
+    """Tell whether image ``number`` is kept for testing where there is no split."""
+    return number % _EVERY == _EVERY - 1
+
+
+def spread(items: Sequence[T], most: int | None) -> list[T]:
+    """Take at most so many items, evenly; all when None."""
+    if most is None or len(items) <= most:
+        return list(items)
+    return [items[i * len(items) // most] for i in range(most)]
+
+
+def list_classes(
+    folder: Path,
+    classes: Sequence[str],
+    file: Path,
+    keep: Callable[[int], bool],
+    most: int | None = None,
+) -> None:
+    """List images of class folders with their classes, by number.
+
+    Args:
+        folder: Holds a folder for each class.
+        classes: Names of the classes; those of training for testing too.
+        file: The list to write.
+        keep: Tells by its number whether an image is taken.
+        most: How many at most.
+    """
+    labels = FolderLabels(str(folder), classes)
+    paths = [path for i, path in enumerate(labels.paths()) if keep(i)]
+    # By number, as a name may hold blanks.
+    lines = [f'{path} {labels.of(printable(path))}\n' for path in spread(paths, most)]
+    file.write_bytes(os.fsencode(''.join(lines)))
+
+
+def cut_coco(
+    source: Path, file: Path, keep: Callable[[int], bool], most: int | None = None
+) -> None:
+    """Write annotations of some of the images.
+
+    Args:
+        source: A file in COCO's format.
+        file: The file to write.
+        keep: Tells by its number whether an image is taken.
+        most: How many at most.
+    """
+    content = json.loads(source.read_bytes())
+    images = [image for i, image in enumerate(content['images']) if keep(i)]
+    content['images'] = spread(images, most)
+    ids = {image['id'] for image in content['images']}
+    content['annotations'] = [a for a in content['annotations'] if a['image_id'] in ids]
+    file.write_text(json.dumps(content))
+
+
+def list_names(
+    folder: Path, suffix: str, file: Path, keep: Callable[[int], bool], most: int | None
+) -> None:
+    """List names of images without their suffix, as mmseg reads them.
+
+    Args:
+        folder: Of the images.
+        suffix: Of the images.
+        file: The list to write.
+        keep: Tells by its number whether an image is taken.
+        most: How many at most.
+
+    Raises:
+        Mistake: If a name is no UTF-8.
+    """
+    names = sorted(path.stem for path in folder.glob(f'*{suffix}'))
+    taken = spread([name for i, name in enumerate(names) if keep(i)], most)
+    odd = [name for name in taken if name.encode(errors='replace') != os.fsencode(name)]
+    if odd:
+        raise Mistake(
+            f'{printable(odd[0])} in {folder} is no name in UTF-8',
+            'mmseg cannot read it in a list: rename the image and its map',
+        )
+    file.write_bytes(os.fsencode(''.join(f'{name}\n' for name in taken)))

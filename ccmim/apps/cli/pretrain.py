@@ -1,0 +1,268 @@
+"""``ccmim pretrain``: look, choose, estimate, train, export, say where all is."""
+
+import os
+import re
+import shlex
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from ccmim.api.catalogue import home
+from ccmim.apps.cli.begun import CHOSEN, RECIPE, absolute, asked, is_begun
+from ccmim.apps.cli.calm import no_messages, short_messages
+from ccmim.apps.cli.choose import Machine, Settings, choose, this_machine
+from ccmim.apps.cli.estimate import Estimate, measure
+from ccmim.apps.cli.found import Found, look
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.parsers import Parser
+from ccmim.apps.cli.recipe import make_recipe
+from ccmim.apps.cli.tools import run_tool
+from ccmim.apps.report.html import write_report
+from ccmim.checkpoints.layouts import read_weights, write_weights
+from ccmim.data.bad_files import write_bad_files
+from ccmim.engine.launch import scale_learning_rate
+from ccmim.engine.settings import (
+    check_arguments,
+    check_options,
+    check_sizes,
+    check_values,
+)
+from ccmim.engine.settings.option_action import OptionAction
+from ccmim.engine.settings.work_dir import files_of_a_run
+from ccmim.engine.signals.run_lock import RunLock
+
+_LEFT_OUT = 'left_out.txt'
+_MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
+_TAKES = 'give a folder of photos, a list of paths (.txt) or tar shards (.tar)'
+_BAD_SHARE = 0.01  # of which a run would stop
+
+
+def run(args: Namespace) -> int:
+    """Pretrain; the exit code of the training."""
+    out = (args.out or default_out(args.data[0], args.method)).absolute()
+    config, words = out / RECIPE, ['--work-dir', out]
+    begun = is_begun(args, out)
+    if begun:
+        print(f'Going on with the run in {_short(out)}')
+        words += ['--resume']
+        if args.resume and args.cfg_options:
+            words += ['--cfg-options', *args.cfg_options]
+    else:
+        cfg, bad = _prepare(args, out)
+        words += ['--overwrite'] if args.overwrite else []
+    if args.dry_run:
+        said = f'The settings are in {_short(config)}'
+        if not begun and files_of_a_run(out):
+            said = f'The run in {_short(out)} is as it was'
+        elif not begun:
+            _write(out, cfg, bad)
+        print(f'\nNothing was trained (--dry-run). {said}')
+        return 0
+    print(
+        f'By hand      {_shell("python", home() / "tools/train.py", config, *words)}\n',
+        flush=True,
+    )
+    with short_messages(), _kept_until_the_first_step(out):
+        if begun:
+            _find_list(config)
+        else:
+            _write(out, cfg, bad)
+        code = run_tool('train', [config, *words, *['--debug'] * args.debug])
+    last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
+    if code or not last.exists():
+        if files_of_a_run(out):
+            print('To go on, give this ccmim command again.')
+        return code
+    _finish(out, last)
+    return 0
+
+
+def default_out(data: str, method: str) -> Path:
+    """Name the folder of a run after its first images.
+
+    Args:
+        data: A folder, file or pattern.
+        method: Name of the method.
+    """
+    stem = Path(re.sub(r'[*?\[\]]', '', data)).expanduser().absolute()
+    name = stem.stem if stem.is_file() else stem.name
+    return Path('work_dirs') / f'{re.sub(r"[^A-Za-z0-9._-]+", "_", name)}_{method}'
+
+
+def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
+    """Say what will be done; its config, and the images that it leaves out."""
+    data = [absolute(item) for item in args.data]
+    print(f'Looking at   {", ".join(args.data)}', flush=True)
+    found = _look(data)
+    print(*found.lines(), sep='\n', flush=True)
+    if not any('dataset.exclude=' in word for word in args.cfg_options):
+        _refuse_damage(found, args.data)
+    machine = this_machine()
+    given = {name: getattr(args, name) for name in CHOSEN}
+    settings = choose(found.num_good, found.median_side, machine, args.method, **given)
+    bad = found.bad if found.looked_at_all else {}
+    cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
+    _change(cfg, args.cfg_options)
+    if cfg.auto_scale_lr.enable:  # to the batch that the options make
+        scale_learning_rate(cfg)
+    _make_folder(out)
+    _say(cfg, settings, machine, _measure(cfg, machine), found)
+    cfg.asked = asked(args)
+    return cfg, bad
+
+
+def _write(out: Path, cfg: Config, bad: Mapping[str, str]) -> None:
+    """Write what a run starts from, unless another one uses the folder."""
+    lock = RunLock(out)
+    lock.take()
+    try:
+        if bad:
+            write_bad_files(out / _LEFT_OUT, bad)
+        cfg.dump(out / RECIPE)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _kept_until_the_first_step(out: Path) -> Iterator[None]:
+    """Put back what the run that is there started from, if it was not gone on with."""
+    before = _states(out)
+    files = [file for name in (RECIPE, _LEFT_OUT) if (file := out / name).is_file()]
+    contents = {file: file.read_bytes() for file in files}
+    try:
+        yield
+    finally:
+        if before and _states(out) == before:
+            for file, content in contents.items():
+                file.write_bytes(content)
+
+
+def _states(out: Path) -> list[tuple[Path, int]]:
+    return [(file, file.stat().st_mtime_ns) for file in files_of_a_run(out)]
+
+
+def _find_list(config: Path) -> None:
+    """Name the list beside a recipe in it: the folder may have been moved."""
+    cfg, here = Config.fromfile(config), config.with_name(_LEFT_OUT)
+    dataset = cfg.train_dataloader.dataset
+    if here.is_file() and Path(dataset.get('exclude') or '').name == _LEFT_OUT:
+        dataset.exclude = str(here)
+        cfg.dump(config)
+
+
+def _look(data: list[str]) -> Found:
+    try:
+        found = look(data)
+    except (ValueError, OSError) as error:
+        raise Mistake(str(error), _TAKES) from error
+    if found.num_good < 2:
+        raise Mistake(
+            f'{found.num_good} of {found.total:,} images can be used',
+            f'hundreds are wanted, thousands are better; {_TAKES}',
+        )
+    return found
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        os.utime(out)
+    except OSError as error:
+        raise Mistake(
+            f'cannot write to {out}: {error.strerror}', 'give another folder with --out'
+        ) from error
+
+
+def _refuse_damage(found: Found, data: list[str]) -> None:
+    share = len(found.bad) / max(1, len(found.checked))
+    if share > _BAD_SHARE and not found.looked_at_all:
+        check = _shell('ccmim check', *data)
+        raise Mistake(
+            f'{share:.0%} of the images that were looked at are damaged',
+            f'{check} --out bad.txt; then give ccmim pretrain --cfg-options '
+            'train_dataloader.dataset.exclude=bad.txt',
+        )
+
+
+def _change(cfg: Config, words: list[str]) -> None:
+    parser = Parser('ccmim pretrain', add_help=False)
+    parser.add_argument(
+        'options', nargs='*', action=OptionAction, metavar='--cfg-options'
+    )
+    options = parser.parse_args(words).options or {}
+    check_options(cfg, options)
+    cfg.merge_from_dict(options)
+    for check in (check_arguments, check_values, check_sizes):
+        check(cfg)
+
+
+def _measure(cfg: Config, machine: Machine) -> Estimate:
+    """Time some steps, with half the batch where the GPU is too small for it."""
+    while True:
+        try:
+            with no_messages():
+                return measure(cfg, machine)
+        except torch.cuda.OutOfMemoryError:
+            if (batch := cfg.train_dataloader.batch_size) < 4:
+                raise
+        torch.cuda.empty_cache()
+        print(f'Batch        {batch} does not fit the GPU, taking {batch // 2}')
+        cfg.train_dataloader.batch_size = batch // 2
+
+
+def _say(
+    cfg: Config, settings: Settings, machine: Machine, cost: Estimate, found: Found
+) -> None:
+    batch, epochs = cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs
+    steps = epochs * (found.num_good // batch)
+    seconds = cost.seconds(steps, batch, machine, settings.workers)
+    letter = settings.size[0].upper() if settings.size != 'tiny' else 'Ti'
+    vit = f'ViT-{letter}/{settings.patch_size} at {settings.image_size} px'
+    lines = [
+        f'Machine      {machine.name}, {machine.gigabytes:.0f} GB memory, '
+        f'{machine.cores} cores',
+        f'Settings     {settings.method}, {vit}, batch {batch}, {settings.workers} '
+        f'loader process{"es" * (settings.workers > 1)}',
+        f'             {epochs} epochs = {steps:,} steps',
+        f'Estimate     about {_duration(seconds)}: {cost.step:.2g} s a step, '
+        f'{1000 * cost.image:.0f} ms to load an image',
+        f'             {cost.gigabytes:.1f} GB of {_MEMORY[machine.device]}, '
+        f'{4 * cost.checkpoint / 1e9:.2g} GB on the disk',
+        f'             measured over {cost.steps} steps; other programs make it longer',
+    ]
+    print(*lines, sep='\n', flush=True)
+
+
+def _finish(out: Path, checkpoint: Path) -> None:
+    backbone = out / 'backbone.safetensors'
+    write_weights(read_weights(checkpoint), backbone, 'safetensors', overwrite=True)
+    page = out / 'report.html'
+    write_report(page, out.name, runs=[out])
+    print(
+        f'\nDone.\n  checkpoint   {_short(checkpoint)}\n  backbone     '
+        f'{_short(backbone)}\n  report       {_short(page)}\n\nNext:\n'
+        f'  {_shell("ccmim transfer", checkpoint, "--data")} LABELLED_FOLDER\n'
+        f'  {_shell("ccmim export", checkpoint, "--to")} timm\n'
+        f'  in Python: ccmim.get_model({_short(backbone)!r})'
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    if seconds < 5400:
+        return f'{seconds / 60:.0f} minutes'
+    hours = seconds / 3600
+    return f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'
+
+
+def _shell(start: str, *words: object) -> str:
+    return f'{start} {shlex.join(map(_short, words))}'
+
+
+def _short(word: object) -> str:
+    return str(word).removeprefix(f'{Path.cwd()}/')

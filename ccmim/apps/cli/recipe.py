@@ -1,0 +1,130 @@
+"""A pretraining config for the chosen settings, made from one of mm_configs."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from ccmim.api.catalogue import home
+from ccmim.apps.cli.choose import Settings
+from ccmim.engine.launch import read_config
+from ccmim.vit import ARCHS
+
+_WIDTHS = ('in_dim', 'dim')  # arguments of parts that get the backbone's tokens
+_STAGED = ('StagedSampler', 'ccmim.ScoreRefreshHook')  # change after some epochs
+_LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
+_LEAST_SCALE = 0.2  # area of the smallest crop
+_LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the time
+
+
+def make_recipe(
+    settings: Settings, data: Sequence[str], exclude: Path | None = None
+) -> Config:
+    """Make a whole config.
+
+    Args:
+        settings: What to train.
+        data: Absolute paths or patterns of the images.
+        exclude: List of images to leave out.
+
+    Returns:
+        The config, without a work dir. Its learning rate is still to be scaled.
+    """
+    cfg = read_config(str(_leaf(settings)))
+    model = cfg.model
+    old = ARCHS[model.backbone.arch]['embed_dim'], model.backbone.img_size
+    new = ARCHS[settings.size]['embed_dim'], settings.image_size
+    model.backbone.arch = settings.size
+    for name, part in model.items():
+        if name != 'teacher':
+            _resize(part, old, new)
+    if 'cells' in model:  # of DenseCL, which divide the patches on a side
+        side = new[1] // settings.patch_size
+        model.cells = max(n for n in range(1, model.cells + 1) if side % n == 0)
+    loader = cfg.train_dataloader
+    loader.update(
+        batch_size=settings.batch_size,
+        num_workers=settings.workers,
+        persistent_workers=True,
+        pin_memory=torch.cuda.is_available(),
+    )
+    loader.dataset.data = data[0] if len(data) == 1 else list(data)
+    loader.dataset.least_side = math.ceil(1.2 * new[1] / _LEAST_SCALE**0.5)
+    if exclude is not None:
+        loader.dataset.exclude = str(exclude)
+    for transform in loader.dataset.transform:
+        _resize_crop(transform, old[1], new[1])
+    _set_epochs(cfg, settings.epochs)
+    cfg.optim_wrapper.accumulative_counts = 1
+    cfg.auto_scale_lr.enable = True
+    return cfg
+
+
+def _leaf(settings: Settings) -> Path:
+    folder = home() / 'mm_configs'
+    if settings.patch_size == 4:
+        return folder / 'small' / f'{settings.method}_vitt_cifar10.py'
+    if settings.size == 'tiny':
+        return folder / 'small' / f'{settings.method}_vitt.py'
+    own = folder / 'pretrain' / f'{settings.method}_vit{settings.size[0]}.py'
+    return own if own.exists() else own.with_name(f'{settings.method}_vitb.py')
+
+
+def _resize(part: Any, old: tuple[int, int], new: tuple[int, int]) -> None:
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key in _WIDTHS and value == old[0]:
+            part[key] = new[0]
+        elif key == 'img_size':
+            part[key] = new[1]
+        else:
+            _resize(value, old, new)
+
+
+def _resize_crop(transform: Any, old: int, new: int) -> None:
+    if transform.get('size') == old:
+        transform.size = new
+    inside = transform.get('transform', ())
+    for part in [inside] if isinstance(inside, dict) else inside:
+        _resize_crop(part, old, new)
+
+
+def _set_epochs(cfg: Config, epochs: int) -> None:
+    """Stretch the schedule; a warm-up lasts at least an epoch where there are two."""
+    share = epochs / cfg.train_cfg.max_epochs
+    cfg.train_cfg.max_epochs = epochs
+    warmup, decay = cfg.param_scheduler
+    end = min(epochs - 1, max(1, round(warmup.end * share)))
+    warmup.end = end
+    decay.end = epochs
+    if 'T_max' in decay:
+        decay.begin, decay.T_max = end, epochs - end
+    if 'milestones' in decay:
+        decay.milestones = [max(1, round(m * share)) for m in decay.milestones]
+    cfg.param_scheduler = [warmup, decay] if end else [decay]
+    for part in (cfg.model, cfg.custom_hooks):
+        _stretch_stages(part, share, epochs)
+    if (own := cfg.model.get('dense_begin', 0)) > _LEAST_STEPS:
+        cfg.model.dense_begin = min(own, max(_LEAST_STEPS, round(own * share)))
+    hooks, often = cfg.default_hooks, max(1, epochs // 10)
+    hooks.checkpoint.interval = often
+    for name in ('probe', 'pictures'):
+        hooks[name].interval = min(often, _LOOKS)
+    hooks.probe.pop('knn', None)  # on the labels of another data set
+
+
+def _stretch_stages(part: Any, share: float, epochs: int) -> None:
+    """Stretch the epochs after which parts change what they do."""
+    if isinstance(part, dict):
+        if part.get('type') in _STAGED:
+            part.begin = min(epochs - 1, max(1, round(part.begin * share)))
+            if 'interval' in part:
+                part.interval = max(1, round(part.interval * share))
+        part = list(part.values())
+    if isinstance(part, list):
+        for inside in part:
+            _stretch_stages(inside, share, epochs)

@@ -1,0 +1,221 @@
+"""Configs that measure a backbone on labelled data, made from those of mm_configs."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ccmim.api.catalogue import home
+from ccmim.apps.cli.labelled import Classes, Instances, Maps
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.parts import cut_coco, is_test, list_classes, list_names
+from ccmim.checkpoints.layouts import Architecture
+from ccmim.classification.labels import FolderLabels
+from ccmim.engine.launch import read_config
+
+_FAST_STEPS = 20
+_FAST_IMAGES, _FAST_LABELLED = 12, 400  # tested images; those of k-NN
+_DENSE_PATCH = 16  # what the pyramids are made for
+_LETTERS = {'small': 's', 'base': 'b', 'large': 'l'}
+
+
+class Tasks:
+    """Writes configs for a backbone.
+
+    Args:
+        architecture: Of the backbone.
+        out: Folder for configs and lists.
+        fast: Whether some steps on some images will do.
+        full: Whether to take the recipes of the papers.
+        steps: Of fine-tuning; what the recipe says when None.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        out: Path,
+        fast: bool = False,
+        full: bool = False,
+        steps: int | None = None,
+    ) -> None:
+        self._architecture, self._out = architecture, out
+        self._fast, self._full = fast, full
+        self._steps = steps or (_FAST_STEPS if fast else None)
+
+    def probe(self, data: Classes, name: str) -> Path:
+        """Write the config of k-NN and linear probe.
+
+        Args:
+            data: Images in class folders.
+            name: What the task is called.
+
+        Returns:
+            Path of the config.
+        """
+        cfg = read_config(str(home() / 'mm_configs/small/knn_vitt_cifar10.py'))
+        options, classes = self._options(), FolderLabels(str(data.train)).classes
+        side = options['img_size']
+        cfg.model.backbone.update(options)
+        cfg.model.head.update(in_dim=self._architecture.embed_dim)
+        cfg.model.head.num_classes = len(classes)
+        share = 1.0 if min(_pair(side)) < 64 else 224 / 256
+        for loader, folder in (('train', data.train), ('val', data.test or data.train)):
+            dataset = cfg[f'{loader}_dataloader'].dataset
+            dataset.data, dataset.classes = str(folder), list(classes)
+            dataset.transform[0].update(size=side, crop_share=share)
+            cfg[f'{loader}_dataloader'].update(
+                batch_size=64, num_workers=1, pin_memory=False
+            )
+            if self._fast or data.test is None:
+                dataset.data = str(self._file(f'{name}_{loader}.txt'))
+                keep = _keep(loader, data.test is not None)
+                most = _FAST_LABELLED if self._fast else None
+                list_classes(folder, classes, Path(dataset.data), keep, most)
+        cfg.test_dataloader = cfg.val_dataloader
+        return self._write(cfg, name)
+
+    def mask_rcnn(self, data: Instances, name: str) -> Path:
+        """Write the config of a Mask R-CNN; arguments as of ``probe``."""
+        cfg = self._dense('detection/mask_rcnn_vit{}_coco', 'mask_rcnn_vitt_penn_fudan')
+        for head in ('bbox_head', 'mask_head'):
+            cfg.model.roi_head[head].num_classes = len(data.classes)
+        cfg.model.neck.in_channels = self._architecture.embed_dim
+        cfg.model.backbone.out_indices = (self._architecture.depth - 1,)
+        for loader, part in (('train', data.train), ('val', data.test or data.train)):
+            file = part[0]
+            cut = self._fast and loader == 'val'
+            if data.test is None or cut:
+                file = self._file(f'{name}_{loader}.json')
+                keep = _keep(loader, data.test is not None)
+                cut_coco(part[0], file, keep, _FAST_IMAGES if cut else None)
+            cfg[f'{loader}_dataloader'].dataset.update(
+                data_root='',
+                ann_file=str(file),
+                data_prefix=dict(img=f'{part[1]}/'),
+                metainfo=dict(classes=data.classes),
+            )
+        cfg.val_evaluator.ann_file = str(file)
+        cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
+        return self._write(cfg, name)
+
+    def upernet(self, data: Maps, name: str) -> Path:
+        """Write the config of an UperNet; arguments as of ``probe``."""
+        cfg = self._dense('segmentation/upernet_vit{}_ade20k', 'upernet_vitt_camvid')
+        width, depth = self._architecture.embed_dim, self._architecture.depth
+        model = cfg.model
+        if not self._full:  # whole images there, of one size; here crops of any
+            crops = read_config(str(home() / 'mm_configs/_base_/datasets/ade20k.py'))
+            side = 256
+            for transform in crops.train_pipeline:
+                if transform.type == 'RandomResize':
+                    transform.scale = (4 * side, side)
+                if transform.type == 'RandomCrop':
+                    transform.crop_size = (side, side)
+            crops.test_pipeline[1].scale = (4 * side, side)
+            cfg.train_dataloader.dataset.pipeline = crops.train_pipeline
+            cfg.val_dataloader.dataset.pipeline = crops.test_pipeline
+            model.data_preprocessor.size = (side, side)
+            model.backbone.img_size = side
+            model.backbone.out_indices = [depth * i // 4 - 1 for i in (1, 2, 3, 4)]
+        model.neck.in_channels = width
+        model.decode_head.update(in_channels=[width] * 4)
+        model.auxiliary_head.update(in_channels=width)
+        for head in (model.decode_head, model.auxiliary_head):
+            head.num_classes = len(data.classes)
+        for loader, part in (('train', data.train), ('val', data.test or data.train)):
+            dataset = cfg[f'{loader}_dataloader'].dataset
+            dataset.update(
+                type='BaseSegDataset',
+                data_root='',
+                data_prefix=dict(img_path=str(part[0]), seg_map_path=str(part[1])),
+                img_suffix=data.suffixes[0],
+                seg_map_suffix=data.suffixes[1],
+                reduce_zero_label=data.ignore_zero,
+                metainfo=dict(classes=data.classes, palette=_palette(data.classes)),
+            )
+            cut = self._fast and loader == 'val'
+            if data.test is None or cut:
+                dataset.ann_file = str(self._file(f'{name}_{loader}.txt'))
+                keep = _keep(loader, data.test is not None)
+                most = _FAST_IMAGES if cut else None
+                names = Path(dataset.ann_file)
+                list_names(part[0], data.suffixes[0], names, keep, most)
+        cfg.test_dataloader = cfg.val_dataloader
+        return self._write(cfg, name)
+
+    def _options(self) -> dict[str, Any]:
+        return dict(self._architecture.options())
+
+    def _dense(self, full: str, small: str) -> Config:
+        """Read a recipe, for the backbone and the number of steps."""
+        options = self._options()
+        if options['patch_size'] != _DENSE_PATCH:
+            raise Mistake(
+                f'the checkpoint has patches of {options["patch_size"]} px',
+                'Mask R-CNN and UperNet want 16 px: give class folders alone to --data',
+            )
+        name = f'small/{small}'
+        if self._full:
+            if (letter := _LETTERS.get(str(options['arch']))) is None:
+                raise Mistake(
+                    '--full has no recipe for a ViT of this size',
+                    f'it has for {", ".join(_LETTERS)}; leave out --full',
+                )
+            name = full.format(letter)
+        cfg = read_config(str(home() / 'mm_configs' / f'{name}.py'))
+        backbone, positions = cfg.model.backbone, options.pop('pos_embed', 'sincos')
+        backbone.update(options, img_size=backbone.get('img_size', 224))
+        if not self._full or positions == 'none':  # the papers train theirs
+            backbone.pos_embed = positions
+        if self._full:
+            cfg.auto_scale_lr.enable = True
+        if self._steps:
+            _shorten(cfg, self._steps)
+        return cfg
+
+    def _file(self, name: str) -> Path:
+        folder = self._out / ('data_fast' if self._fast else 'data')
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    def _write(self, cfg: Config, name: str) -> Path:
+        (self._out / 'configs').mkdir(parents=True, exist_ok=True)
+        file = self._out / 'configs' / f'{name}.py'
+        cfg.dump(file)
+        return file
+
+
+def _keep(loader: str, is_split: bool) -> Any:
+    if is_split:
+        return lambda number: True
+    return is_test if loader == 'val' else lambda number: not is_test(number)
+
+
+def _shorten(cfg: Config, steps: int) -> None:
+    loop = cfg.train_cfg
+    if 'max_iters' not in loop:
+        raise Mistake('this recipe counts epochs', 'leave out --steps')
+    share = steps / loop.max_iters
+    loop.update(max_iters=steps, val_interval=steps)
+    loop.pop('dynamic_intervals', None)
+    for part in cfg.param_scheduler:
+        for key in ('begin', 'end', 'T_max'):
+            if key in part:
+                part[key] = round(part[key] * share)
+        if 'milestones' in part:
+            part.milestones = [max(1, round(m * share)) for m in part.milestones]
+    cfg.param_scheduler = [
+        part for part in cfg.param_scheduler if part.end > part.get('begin', 0)
+    ]
+
+
+def _palette(classes: tuple[str, ...]) -> list[list[int]]:
+    """Colours that are far apart, one a class."""
+    import colorsys
+
+    wheel = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.9, 1) for i in range(len(classes))]
+    return [[round(255 * part) for part in colour] for colour in wheel]
+
+
+def _pair(side: Any) -> tuple[int, int]:
+    return (side, side) if isinstance(side, int) else tuple(side)

@@ -1,0 +1,250 @@
+"""Every arm on every task with every seed, as chains of stages."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ccmim.apps.compare.contents import content_of
+from ccmim.apps.compare.scores import METRICS, Score
+from ccmim.apps.compare.stages import Stage
+
+_FILES = ('.pth', '.pt', '.safetensors')
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to begin, one row of the table.
+
+    Attributes:
+        name: What the table calls it.
+        source: Nothing for random weights, a pretraining config to be run with each
+            seed, or a checkpoint that serves all seeds.
+        options: ``KEY=VALUE`` changes of its pretraining config alone.
+        teacher: Arm before it whose weights of the same seed become its
+            ``model.teacher.checkpoint``; empty if it needs none.
+
+    Raises:
+        ValueError: If the source is neither.
+    """
+
+    name: str
+    source: str = ''
+    options: Sequence[str] = ()
+    teacher: str = ''
+
+    def __post_init__(self) -> None:
+        """Check the source."""
+        path = Path(self.source)
+        known = path.suffix == '.py' or path.suffix in _FILES
+        if self.source and not (known and path.is_file()):
+            raise ValueError(
+                f'{self.name}={self.source}: give a pretraining config (.py) or a '
+                f'checkpoint ({", ".join(_FILES)}) that exists'
+            )
+
+    @property
+    def is_pretrained_here(self) -> bool:
+        """Whether the source is a config."""
+        return self.source.endswith('.py')
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    Attributes:
+        arms: The rows; differences are to the first.
+        tasks: Configs to fine-tune and test, by name; those of tools/knn.py, which
+            have no ``train_cfg``, are measured on frozen features.
+        seeds: Seeds; seed s of an arm's pretraining goes with seed s of each task.
+        out: Folder for everything.
+        pretrain_options: ``KEY=VALUE`` changes of all pretraining configs.
+        options: ``KEY=VALUE`` changes of all tasks.
+
+    Raises:
+        ValueError: If there is nothing to compare, a config does not exist or names
+            are not unique.
+    """
+
+    arms: Sequence[Arm]
+    tasks: dict[str, str]
+    seeds: Sequence[int]
+    out: Path
+    pretrain_options: Sequence[str] = field(default_factory=tuple)
+    options: Sequence[str] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Check that all can be run."""
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names) or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError('the names of the arms and the seeds must be unique')
+        if not (names and self.tasks and self.seeds):
+            raise ValueError('a comparison needs an arm, a task and a seed')
+        for config in self.tasks.values():
+            if not Path(config).is_file():
+                raise ValueError(f'config {config} does not exist')
+
+        for i, arm in enumerate(self.arms):
+            if arm.teacher and arm.teacher not in names[:i]:
+                raise ValueError(
+                    f'{arm.name} learns from {arm.teacher}: compare that arm too, '
+                    'before it'
+                )
+
+    def chains(self, skip: Collection[tuple[str, int]] = ()) -> list[list[Stage]]:
+        """List all stages: a pretraining, its transfers, and those it is needed for.
+
+        Args:
+            skip: Pairs of arm and seed to leave out.
+
+        Returns:
+            The chains of a seed before those of the next, so that a table with one
+            seed is there early.
+        """
+        found = []
+        for seed in self.seeds:
+            chain_of: dict[str, list[Stage]] = {}
+            for arm in self.arms:
+                if arm.teacher:  # behind its teacher, wherever that is
+                    chain = chain_of[arm.teacher]
+                else:
+                    chain = []
+                    found.append(chain)
+                chain_of[arm.name] = chain
+                students = {a.name for a in self.arms if a.teacher == arm.name}
+                is_asked = (arm.name, seed) not in skip
+                is_needed = any((name, seed) not in skip for name in students)
+                if arm.is_pretrained_here and (is_asked or is_needed):
+                    chain.append(self._pretraining(arm, seed))
+                for task in self.tasks if is_asked else ():
+                    chain += self._transfer(arm, task, seed)
+        return [chain for chain in found if chain]
+
+    def pretraining_folder(self, arm: Arm, seed: int) -> Path:
+        """Tell the work dir of an arm's pretraining."""
+        return self.out / f'{arm.name}_seed{seed}' / 'pretraining'
+
+    def pretrainings(self) -> list[list[Stage]]:
+        """List the chains to run first."""
+        return [
+            [self._pretraining(arm, seed)]
+            for arm in self.arms
+            if arm.is_pretrained_here
+            for seed in self.seeds
+        ]
+
+    def transfers(self) -> list[list[Stage]]:
+        """List the chains to run then, of all arms whose weights are there."""
+        return [
+            self._transfer(arm, task, seed)
+            for seed in self.seeds  # so that a table with one seed is there early
+            for task in self.tasks
+            for arm in self.arms
+            if not arm.source or self._weights(arm, seed).is_file()
+        ]
+
+    def scores(self) -> list[Score]:
+        """Read the results that are there."""
+        found = []
+        for arm in self.arms:
+            for task in self.tasks:
+                for seed in self.seeds:
+                    *_, test = self._transfer(arm, task, seed)
+                    if not test.result.is_file():
+                        continue
+                    metrics = json.loads(test.result.read_text())
+                    # A probe has a line for each set of weights, here one.
+                    metrics = metrics.get(
+                        'checkpoint' if arm.source else 'random', metrics
+                    )
+                    found += [
+                        Score(arm.name, task, seed, name, factor * metrics[key])
+                        for key, (name, factor) in METRICS.items()
+                        if key in metrics
+                    ]
+        return found
+
+    def _weights(self, arm: Arm, seed: int) -> Path:
+        if arm.is_pretrained_here:
+            return self._pretraining(arm, seed).result
+        return Path(arm.source)
+
+    def _pretraining(self, arm: Arm, seed: int) -> Stage:
+        work = self.pretraining_folder(arm, seed)
+        changes = [*self.pretrain_options, *arm.options]
+        if arm.teacher:
+            teacher = next(a for a in self.arms if a.name == arm.teacher)
+            weights = self._weights(teacher, seed)
+            changes.append(f'model.teacher.checkpoint={weights}')
+        return Stage(
+            f'{arm.name}, seed {seed}: pretraining',
+            _train(arm.source, work, [f'randomness.seed={seed}', *changes]),
+            work / _last(arm.source, changes),
+            content=self._origin(arm),
+        )
+
+    def _transfer(self, arm: Arm, task: str, seed: int) -> list[Stage]:
+        config, work = self.tasks[task], self.out / f'{arm.name}_seed{seed}' / task
+        options = [f'randomness.seed={seed}', *self.options]
+        weights = [self._weights(arm, seed)] if arm.source else []
+        name = f'{arm.name}, seed {seed}: {task}'
+        metrics = work / 'metrics.json'
+        changes = [*self.pretrain_options, *arm.options]
+        depends = ' '.join(changes) if arm.is_pretrained_here else ''
+        content = f'{self._origin(arm)} {_content(config)}'
+        if 'train_cfg' not in _read(config):
+            probe = _probe(config) + [*weights, '--config', config, '--out', metrics]
+            command = [*probe, '--cfg-options', *options]
+            return [Stage(name, command, metrics, depends, content)]
+        options += [f'model.backbone.init_cfg.checkpoint={file}' for file in weights]
+        result = work / _last(config, self.options)
+        test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
+        if self.options:
+            test += ['--cfg-options', *self.options]
+        return [
+            Stage(name, _train(config, work, options), result, depends, content),
+            Stage(f'{name}: test', test, metrics, depends, content),
+        ]
+
+    def _origin(self, arm: Arm) -> str:
+        """Tell the content that an arm's weights come from, its teacher's included."""
+        teachers = [self._origin(a) for a in self.arms if a.name == arm.teacher]
+        return ' '.join([_content(arm.source) if arm.source else '', *teachers])
+
+
+def _train(config: str, work: Path, options: Sequence[str]) -> list[object]:
+    command = ['tools/train.py', config, '--work-dir', work, '--resume']
+    return [*command, '--cfg-options', *options]
+
+
+@cache
+def _read(config: str) -> Config:
+    return Config.fromfile(config)
+
+
+@cache
+def _content(source: str) -> str:
+    return content_of(_read(source) if source.endswith('.py') else Path(source))
+
+
+def _probe(config: str) -> list[object]:
+    if 'decode_head' in _read(config).model:
+        return ['tools/patch_knn.py']
+    # Not --k last: it would take what comes after it for another number.
+    return ['tools/knn.py', '--k', 20, '--linear', '--pool', 'both']
+
+
+def _last(config: str, options: Sequence[str]) -> str:
+    """Name the checkpoint at the end of a run."""
+    length = _read(config).train_cfg.to_dict()
+    for option in options:
+        key, _, value = option.partition('=')
+        if key.startswith('train_cfg.max_'):
+            length[key.removeprefix('train_cfg.')] = int(value)
+    if 'max_epochs' in length:
+        return f'epoch_{length["max_epochs"]}.pth'
+    return f'iter_{length["max_iters"]}.pth'

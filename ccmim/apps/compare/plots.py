@@ -1,0 +1,47 @@
+"""Pictures of a comparison."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ccmim.apps.compare.scores import Score, columns, estimate
+
+_WIDTH, _HEIGHT = 3.2, 0.26  # inches of a panel, and of a row
+_LETTER = 0.075  # inches, of a name
+
+
+def plot_scores(scores: Sequence[Score], arms: Sequence[str], file: Path) -> None:
+    """Draw a panel for each measure and a row for each arm.
+
+    A dot for each run, a tick at the mean, a line for its 95 % confidence interval.
+
+    Args:
+        scores: At least one.
+        arms: From top to bottom.
+        file: Picture to write; the suffix says of which kind.
+    """
+    heads = columns(scores)
+    names = 0.3 + _LETTER * max(map(len, arms))
+    figure = Figure((names + _WIDTH * len(heads), 0.9 + _HEIGHT * len(arms)))
+    panels = figure.subplots(1, len(heads), squeeze=False, sharey=True)[0]
+    for panel, (task, metric) in zip(panels, heads, strict=True):
+        for y, arm in enumerate(arms):
+            values = [
+                s.value for s in scores if s[:2] == (arm, task) and s.metric == metric
+            ]
+            if not values:
+                continue
+            mean, _, half, count = estimate(values)
+            panel.plot(values, [y] * count, 'o', color=f'C{y % 10}', alpha=0.6)
+            panel.plot([mean, mean], [y - 0.3, y + 0.3], color=f'C{y % 10}', lw=2)
+            if count > 1:
+                ends = [mean - half, mean + half]
+                panel.plot(ends, [y, y], color=f'C{y % 10}', lw=1)
+        panel.set_title(f'{task}: {metric}', fontsize=9)
+        panel.set_yticks(range(len(arms)), arms, fontsize=8)
+        panel.set_ylim(len(arms) - 0.4, -0.6)
+        panel.tick_params(axis='x', labelsize=8)
+        panel.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(file, dpi=130)

@@ -1,0 +1,222 @@
+"""The report: one page with all that some runs have left, which needs no network."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ccmim.apps.report.curves import COLOURS, Line, draw_curves
+from ccmim.apps.report.page_chart import Drawing, to_svg
+from ccmim.apps.report.page_groups import (
+    curves_of,
+    group_runs,
+    sort_keys,
+    tells_something,
+)
+from ccmim.apps.report.page_pictures import Picture, embed
+from ccmim.apps.report.page_tables import (
+    Cell,
+    Table,
+    config_differences,
+    environment,
+    number,
+    overview,
+    values,
+)
+from ccmim.apps.runs.folder import Run
+
+# What the parts of the largest page may take; together less than 15 MB.
+_PICTURE_BYTES, _POINTS, _CONFIG_LETTERS = 6_500_000, 120_000, 1_000_000
+# Where charts stand; all others under 'Training'.
+_HEADS = {'Scores': 'Scores', 'More scores': 'Scores', 'Speed': 'Speed'}
+_STRIPS, _FRAMES, _SINGLE = 6, 12, 3  # of a run, of a strip, and that stand alone
+
+
+class Summary(NamedTuple):
+    """What stands on top of a report.
+
+    Attributes:
+        table: Rows of texts, the heads first; may be empty.
+        notes: Paragraphs below it.
+        figures: Pictures, each with its caption.
+        commands: Shell commands that gave the results.
+    """
+
+    table: Sequence[Sequence[str]] = ()
+    notes: Sequence[str] = ()
+    figures: Sequence[tuple[Path, str]] = ()
+    commands: Sequence[str] = ()
+
+
+class Group(NamedTuple):
+    """Runs that do the same thing, and so share charts and tables.
+
+    Attributes:
+        title: Names of the runs.
+        parts: Charts by title of the part.
+        constants: Values that never change, in words.
+        values: Last and best values.
+        differences: Settings that are not the same.
+    """
+
+    title: str
+    parts: Mapping[str, Sequence[Drawing]]
+    constants: str
+    values: Table
+    differences: Table
+
+
+class Strips(NamedTuple):
+    """Pictures of one kind.
+
+    Attributes:
+        title: Name of the run, and of the pictures if there are several kinds.
+        frames: In their order.
+        moves: Whether they are one picture at several times.
+    """
+
+    title: str
+    frames: Sequence[Picture]
+    moves: bool
+
+
+def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) -> None:
+    """Write the report.
+
+    Args:
+        file: Where it goes.
+        title: Heading of the page.
+        runs: What is compared; each has its colour everywhere.
+        summary: What stands on top.
+    """
+    numbered = dict(enumerate(runs))
+    groups = _groups(numbered)
+    figures, strips = _pictures(runs, summary.figures)
+    env = Environment(
+        loader=PackageLoader('ccmim', 'report'),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script, style = (
+        Markup(env.loader.get_source(env, name)[0]) for name in ('page.js', 'page.css')
+    )
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    limit = _CONFIG_LETTERS // max(1, len(runs))
+    text = env.get_template('page.html.j2').render(
+        title=title,
+        date=f'{datetime.now():%Y-%m-%d %H:%M}',
+        runs=runs,
+        num_colours=len(COLOURS),
+        summary=_table(summary.table),
+        notes=summary.notes,
+        figures=figures,
+        commands=summary.commands,
+        overview=overview(numbered),
+        groups=groups,
+        strips=strips,
+        environment=environment(numbered),
+        configs=[(run.name, run.config_text[:limit]) for run in runs],
+        script=script,
+        style=style,
+        digest=digest,
+    )
+    file.write_text(text, encoding='utf-8')
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Table | None:
+    if not rows:
+        return None
+    head, *rest = rows
+    return Table(head, [(row[0], [Cell(text) for text in row[1:]]) for row in rest])
+
+
+def _groups(runs: Mapping[int, Run]) -> list[Group]:
+    members = [{i: runs[i] for i in ids} for ids in group_runs(list(runs.values()))]
+    lines = sum(
+        len(run.history.training) + len(run.history.scores) for run in runs.values()
+    )
+    points = min(1200, max(10, _POINTS // max(1, lines)))
+    groups, count = [], 0
+    for of_group in members:
+        parts: dict[str, list[Drawing]] = {}
+        still: list[str] = []
+        for title, keys in sort_keys(list(of_group.values())).items():
+            drawings = []
+            for key in keys:
+                curves = curves_of(of_group, key)
+                if not tells_something(curves):
+                    long = [c for c in curves.values() if len(c.steps) > 1]
+                    still += [f'{key} = {number(c.values[-1])}' for c in long]
+                    continue
+                drawn = [Line(i, runs[i].name, curve) for i, curve in curves.items()]
+                chart = draw_curves(drawn, max_points=points)
+                alt = _in_words(key, drawn)
+                drawings.append(Drawing(key, to_svg(chart, count, alt), alt))
+                count += 1
+            if drawings:
+                parts.setdefault(_HEADS.get(title, 'Training'), []).extend(drawings)
+        groups.append(
+            Group(
+                title=_names([run.name for run in of_group.values()]),
+                parts=parts,
+                constants=', '.join(dict.fromkeys(still)),
+                values=values(of_group),
+                differences=config_differences(of_group),
+            )
+        )
+    return groups
+
+
+def _names(names: Sequence[str]) -> str:
+    rest = f' and {len(names) - 4} more' if len(names) > 4 else ''
+    return ', '.join(names[:4]) + rest
+
+
+def _in_words(key: str, lines: Sequence[Line]) -> str:
+    texts = [
+        f'{line.label} goes from {number(line.curve.values[0])} at step '
+        f'{line.curve.steps[0]:,} to {number(line.curve.values[-1])} at step '
+        f'{line.curve.steps[-1]:,}'
+        for line in lines
+    ]
+    return f'Chart of {key}: {"; ".join(texts)}.'
+
+
+def _pictures(
+    runs: Sequence[Run], figures: Sequence[tuple[Path, str]]
+) -> tuple[list[Picture], list[Strips]]:
+    """Embed the given figures and the pictures of the runs, with room for each.
+
+    Pictures that stand alone are left to the figures where there are any.
+    """
+    chosen: list[tuple[str, list[tuple[str, Path]], bool]] = []
+    for run in runs:
+        for strip in [s for s in run.pictures if s.frames[0][0]][:_STRIPS]:
+            frames = strip.frames
+            kept = {
+                round(i * (len(frames) - 1) / (_FRAMES - 1)) for i in range(_FRAMES)
+            }
+            some = [frames[i] for i in sorted(kept)]
+            named = [(f'{run.name}, {strip.title}: {when}', f) for when, f in some]
+            chosen.append((f'{run.name}: {strip.title}', named, True))
+        single = [s for s in run.pictures if not s.frames[0][0]][:_SINGLE]
+        if single and not figures:
+            named = [(f'{run.name}: {s.title}', s.frames[0][1]) for s in single]
+            chosen.append((run.name, named, False))
+    count = len(figures) + sum(len(frames) for _, frames, _ in chosen)
+    room = _PICTURE_BYTES // max(1, count)
+
+    embedded = [embed(file, caption, room) for file, caption in figures]
+    strips = []
+    for title, frames, moves in chosen:
+        pictures = [embed(file, caption, room) for caption, file in frames]
+        if found := [picture for picture in pictures if picture]:
+            strips.append(Strips(title, found, moves))
+    return [picture for picture in embedded if picture], strips

@@ -1,0 +1,173 @@
+"""The tables of a report: what each run is, where it ends, how runs differ."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ccmim.apps.report.page_groups import SPEED, best, curves_of, sort_keys
+from ccmim.apps.runs.config import differences
+from ccmim.apps.runs.folder import Run
+from ccmim.apps.runs.scalars import Curve
+
+_ABSENT = '\N{EN DASH}'
+_MAX_ROWS, _MAX_TEXT = 150, 300
+
+
+class Cell(NamedTuple):
+    """One cell.
+
+    Attributes:
+        text: What is read first.
+        note: What stands below it, smaller.
+        value: The exact number, if the text is a number.
+    """
+
+    text: str
+    note: str = ''
+    value: float | None = None
+
+
+class Table(NamedTuple):
+    """A table with a row of heads, whose rows begin with a head.
+
+    Attributes:
+        head: Texts; the first belongs to the heads of the rows.
+        rows: The head of each row and its cells.
+        runs: Numbers of the runs of the columns; empty if these are no runs.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+    runs: Sequence[int] = ()
+
+
+def number(value: float) -> str:
+    """Write a number with four digits."""
+    if np.isfinite(value) and value == int(value):
+        return f'{value:,.0f}' if abs(value) < 1e9 else f'{value:.3e}'
+    return f'{value:.4g}'
+
+
+def duration(seconds: float) -> str:
+    """Write a time as a person would say it."""
+    if seconds < 120:
+        return f'{seconds:.0f} s'
+    if seconds < 7200:
+        return f'{seconds / 60:.0f} min'
+    return f'{seconds / 3600:.1f} h'
+
+
+def overview(runs: Mapping[int, Run]) -> Table:
+    """Say what each run is, how far it came and how fast it was."""
+    rows: dict[str, list[Cell]] = {}
+    for run in runs.values():
+        for name, cell in _facts(run).items():
+            rows.setdefault(name, []).append(cell)
+    kept = [(n, cells) for n, cells in rows.items() if any(c.text for c in cells)]
+    return _of_runs('', runs, kept)
+
+
+def values(runs: Mapping[int, Run]) -> Table:
+    """Give the last and the best of each value, and the median of speeds."""
+    rows = []
+    for title, keys in sort_keys(list(runs.values())).items():
+        for key in keys:
+            curves = curves_of(runs, key)
+            rated = title in ('Scores', 'Losses', 'More scores')
+            cells = [
+                _value(key, curves[i], rated) if i in curves else Cell(_ABSENT)
+                for i in runs
+            ]
+            rows.append((key, cells))
+    for key in dict.fromkeys(key for run in runs.values() for key in run.history.tests):
+        found = [run.history.tests.get(key) for run in runs.values()]
+        last = [run.history.scores.get(key) for run in runs.values()]
+        if found == [curve and curve.values[-1] for curve in last]:
+            continue  # the last validation was on the same images
+        cells = [Cell(_ABSENT) if v is None else Cell(number(v), '', v) for v in found]
+        rows.append((f'test: {key}', cells))
+    return _of_runs('last value', runs, rows)
+
+
+def config_differences(runs: Mapping[int, Run]) -> Table:
+    """List the settings that are not the same in all runs."""
+    found = differences([run.config for run in runs.values() if run.config])
+    known = {i: run for i, run in runs.items() if run.config}
+    rows = [
+        (key, [Cell(_ABSENT if v is None else _short(v)) for v in of_runs])
+        for key, of_runs in found[:_MAX_ROWS]
+    ]
+    if len(found) > _MAX_ROWS:
+        rest = f'{len(found) - _MAX_ROWS} more'
+        rows.append((rest, [Cell(_ABSENT) for _ in known]))
+    return _of_runs('setting', known, rows)
+
+
+def environment(runs: Mapping[int, Run]) -> Table:
+    """List versions and devices as the logs recorded them; one cell if all agree."""
+    rows = []
+    for key in dict.fromkeys(key for run in runs.values() for key in run.environment):
+        found = [_short(run.environment.get(key, _ABSENT)) for run in runs.values()]
+        shared = found[:1] if len(set(found)) == 1 else found
+        rows.append((key, [Cell(text) for text in shared]))
+    return _of_runs('', runs, rows)
+
+
+def _value(key: str, curve: Curve, rated: bool) -> Cell:
+    if key in SPEED:
+        middle = float(np.median(curve.values))
+        return Cell(number(middle), 'median', middle)
+    last, place = float(curve.values[-1]), best(key, curve)
+    if not rated or place is None or curve.values[place] == last:
+        return Cell(number(last), '', last)
+    note = f'best {number(curve.values[place])} at step {curve.steps[place]:,}'
+    return Cell(number(last), note, last)
+
+
+def _facts(run: Run) -> dict[str, Cell]:
+    model = run.config.get('model')
+    step, planned, training = run.last_step, run.planned_steps, run.history.training
+    state = 'finished' if run.is_finished else 'not finished'
+    if not run.is_finished and planned:
+        state = f'{100 * step // planned} %'
+    if run.is_finished:
+        step = planned or step  # the last ones need not be logged
+    steps = f'of {planned:,} steps' if planned else 'steps'
+    pauses = f'in {run.sessions} sessions' if run.sessions > 1 else ''
+    facts = {
+        'model': Cell(str(model.get('type', '')) if isinstance(model, Mapping) else ''),
+        'state': Cell(state),
+        'trained': Cell(f'{step:,} {steps}', '', step),
+        'begun': Cell(f'{run.begin:%Y-%m-%d %H:%M}' if run.begin else ''),
+        'time in training': Cell(duration(run.seconds) if run.seconds else '', pauses),
+        'seconds a step': Cell(''),
+        'images per second': Cell(''),
+        'waiting for data': Cell(''),
+        'peak memory (MB)': Cell(''),
+        'newest checkpoint': Cell(run.checkpoints[-1] if run.checkpoints else ''),
+        'images left out': Cell(f'{len(run.bad_files)}' if run.bad_files else ''),
+    }
+    if 'time' in training:
+        times = training['time'].values
+        note = f'{number(np.nanmin(times))} to {number(np.nanmax(times))}'
+        facts['seconds a step'] = Cell(number(float(np.median(times))), note)
+    if 'images_per_second' in training:
+        speeds = training['images_per_second'].values
+        facts['images per second'] = Cell(number(float(np.median(speeds))))
+    if {'time', 'data_time'} <= training.keys():
+        share = np.nansum(training['data_time'].values) / np.nansum(times)
+        facts['waiting for data'] = Cell(f'{100 * share:.1f} %')
+    if 'memory' in training:
+        facts['peak memory (MB)'] = Cell(number(np.nanmax(training['memory'].values)))
+    return facts
+
+
+def _of_runs(
+    corner: str, runs: Mapping[int, Run], rows: Sequence[tuple[str, Sequence[Cell]]]
+) -> Table:
+    return Table([corner, *(run.name for run in runs.values())], rows, list(runs))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f'{text[:_MAX_TEXT]} ...'

@@ -1,0 +1,1 @@
+"""What a run has left in its folder, read without running anything found there."""

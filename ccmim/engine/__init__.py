@@ -1,0 +1,43 @@
+"""Precision, parameter groups, seeding, and the start of a run."""
+
+from ccmim.engine.channels_last import ChannelsLastHook
+from ccmim.engine.hooks.bad_files import BadFilesHook
+from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
+from ccmim.engine.hooks.collapse import CollapseHook
+from ccmim.engine.hooks.contrast import ContrastAccuracyHook
+from ccmim.engine.hooks.deferred_log import DeferredRuntimeInfoHook
+from ccmim.engine.hooks.pictures import PictureHook
+from ccmim.engine.hooks.probe import ProbeHook
+from ccmim.engine.hooks.progress import ProgressHook
+from ccmim.engine.hooks.score_refresh import ScoreRefreshHook
+from ccmim.engine.nonfinite.hook import FiniteHook
+from ccmim.engine.optim.autocast import AutocastOptimWrapper
+from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
+from ccmim.engine.resume.epoch_loop import ResumableEpochLoop
+from ccmim.engine.resume.hook import ResumeHook
+from ccmim.engine.resume.step_seed import StepSeedHook
+from ccmim.engine.signals.loader_timeout import LoaderTimeoutHook
+from ccmim.engine.signals.stop_hook import StopHook
+from ccmim.engine.speed import SpeedHook
+
+__all__ = [
+    'AutocastOptimWrapper',
+    'CollapseHook',
+    'BadFilesHook',
+    'ChannelsLastHook',
+    'ContrastAccuracyHook',
+    'DeferredRuntimeInfoHook',
+    'FiniteHook',
+    'LayerDecayOptimWrapperConstructor',
+    'LoaderTimeoutHook',
+    'PictureHook',
+    'ProbeHook',
+    'ProgressHook',
+    'ResumableEpochLoop',
+    'ResumeHook',
+    'SafeCheckpointHook',
+    'ScoreRefreshHook',
+    'SpeedHook',
+    'StepSeedHook',
+    'StopHook',
+]

@@ -1,0 +1,196 @@
+"""What the features of a run are worth, every few epochs.
+
+n images, D width.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather, get_dist_info, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ccmim.engine.signals.shield import shield_workers
+from ccmim.evaluation import extract_features, feature_rank, knn_accuracy
+from ccmim.registry import DATASETS, HOOKS
+
+
+@HOOKS.register_module()
+class ProbeHook(Hook):
+    """Measure the rank of the features and, with labels, the accuracy of k-NN.
+
+    At the end of every ``interval``-th epoch, without gradient, in evaluation mode and
+    in the precision of the training; no random number of the training is drawn. The
+    rank is that of the class tokens of the images trained on last. Values are logged as
+    ``probe/feature_rank`` and ``probe/knn_accuracy`` (percent).
+
+    Args:
+        interval: Epochs from one time to the next.
+        images: How many images the rank is measured on; it cannot exceed them. 512 when
+            None, or a fiftieth of those trained on from one time to the next, so that
+            it takes less than a fiftieth of the training's time; 16 at least.
+        knn: ``train`` and ``test``, configs of ``LabelledImages``, and optionally
+            ``k`` and ``batch_size``; None without labels.
+
+    Raises:
+        ValueError: If ``interval`` or ``images`` is not positive, or ``knn`` has other
+            keys.
+    """
+
+    priority = 'LOW'  # after the step's line of the log
+
+    def __init__(
+        self,
+        interval: int = 10,
+        images: int | None = None,
+        knn: Mapping[str, Any] | None = None,
+    ) -> None:
+        for name, value in dict(interval=interval, images=images).items():
+            if value is not None and value < 1:
+                raise ValueError(f'{name}={value} must be positive')
+        knn = dict(knn or {})
+        if knn and not {'train', 'test'} <= knn.keys() <= _KNN:
+            raise ValueError(
+                f'knn has the keys {sorted(knn)}: give train and test, '
+                'and k and batch_size if you like'
+            )
+        self._interval = interval
+        self._images = images
+        self._knn = knn
+        self._kept: list[Tensor] = []
+        self._sets: list[Dataset] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Open the labelled images.
+
+        Raises:
+            FileNotFoundError: If there are none.
+            ValueError: If the classes of the two sets differ.
+        """
+        if not self._knn:
+            return
+        self._sets = [DATASETS.build(self._knn[name]) for name in ('train', 'test')]
+        train, test = (data.metainfo['classes'] for data in self._sets)
+        if train != test:
+            raise ValueError(
+                f'knn.train has {len(train)} classes and knn.test {len(test)}, or '
+                'their names differ: the probe needs the same'
+            )
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Keep the last images before a probe."""
+        every = self._interval * len(runner.train_dataloader)
+        left = -(runner.iter + 1) % every  # steps after this one
+        images = data_batch['inputs']
+        seen = every * len(images) * get_world_size()
+        wanted = self._images or min(_IMAGES, max(_LEAST, seen // _SHARE))
+        missing = math.ceil(wanted / get_world_size()) - left * len(images)
+        if missing > 0:
+            self._kept.append(images[-missing:])
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Probe if it is time."""
+        every = self._interval * len(runner.train_dataloader)
+        if (runner.iter + 1) % every:
+            return
+        started = time.monotonic()
+        with _apart(runner):
+            values = self._measure(runner)
+        self._kept = []
+        if values:
+            seconds = time.monotonic() - started
+            text = ', '.join(f'{name} {value:.2f}' for name, value in values.items())
+            runner.logger.info(f'Probe: {text} ({seconds:.1f} s)')
+            runner.visualizer.add_scalars(
+                {f'probe/{name}': value for name, value in values.items()},
+                step=runner.iter + 1,
+                file_path=f'{runner.timestamp}.json',
+            )
+
+    def _measure(self, runner: Runner) -> dict[str, float]:
+        """The values; none but on the main process, which gets the features of all."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        height = model.backbone.grid[0] * model.backbone.patch_size
+        # Of two views, one above the other, the first.
+        batches = [images[:, :, :height] for images in self._kept]
+        kept, _ = _features(model, [_batch(images) for images in batches])
+        kept = torch.cat(all_gather(kept))
+        found = [self._all_features(model, runner, data) for data in self._sets]
+        if not is_main_process():
+            return {}
+        values = dict(feature_rank=feature_rank(kept[-(self._images or _IMAGES) :]))
+        if found:
+            (train, train_labels), (test, test_labels) = found
+            k = min(self._knn.get('k', 20), len(train))
+            values['knn_accuracy'] = knn_accuracy(
+                train, train_labels, test, test_labels, k
+            )
+        return values
+
+    def _all_features(
+        self, model: Any, runner: Runner, data: Dataset
+    ) -> tuple[Tensor, Tensor]:
+        """Features and labels of a set, each process computing its share."""
+        rank, world_size = get_dist_info()
+        share = math.ceil(len(data) / world_size)
+        numbers = range(rank, share * world_size, world_size)
+        loader = DataLoader(
+            data,
+            self._knn.get('batch_size', 256),
+            sampler=[number % len(data) for number in numbers],  # all have as many
+            num_workers=runner.train_dataloader.num_workers,
+            generator=torch.Generator(),  # leaves the training's alone
+        )
+        shield_workers(loader)
+        mine = _features(model, loader)
+        features, labels = (
+            torch.stack(all_gather(part), dim=1).flatten(0, 1)[: len(data)]
+            for part in mine
+        )
+        return features, labels
+
+
+_IMAGES, _SHARE, _LEAST = 512, 50, 16
+_KNN = {'train', 'test', 'k', 'batch_size'}
+
+
+def _features(model: Any, batches: Any) -> tuple[Tensor, Tensor]:
+    preprocess = model.data_preprocessor
+    return extract_features(model.backbone, batches, preprocess, quiet=True)
+
+
+def _batch(images: Tensor) -> dict[str, Tensor]:
+    return dict(inputs=images, labels=torch.zeros(len(images), dtype=torch.long))
+
+
+@contextmanager
+def _apart(runner: Runner) -> Iterator[None]:
+    """Leave no trace in the training: its numbers and its compiled kernels."""
+    # Compiled blocks would be compiled anew for the probe's shapes. From PyTorch 2.6
+    # on; without compiled blocks the compiler, slow to import, is not there.
+    stance = None
+    if 'torch._dynamo' in sys.modules:
+        stance = getattr(torch.compiler, 'set_stance', None)
+    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with (
+        torch.random.fork_rng(gpus),
+        stance('force_eager') if stance else nullcontext(),
+        runner.optim_wrapper.optim_context(runner.model),
+    ):
+        yield

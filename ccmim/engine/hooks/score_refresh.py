@@ -1,0 +1,129 @@
+"""Scores of all training images, anew every few epochs."""
+
+import time
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, get_dist_info
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ccmim.data import PlacedImages
+from ccmim.engine.resume.data_record import fingerprint, image_list
+from ccmim.engine.resume.hook import KEY
+from ccmim.engine.signals.shield import shield_workers
+from ccmim.masking import StoredScorer
+from ccmim.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ScoreRefreshHook(Hook):
+    """Fill a method's ``StoredScorer``, and tell it which images each step brings.
+
+    At the beginning of epochs ``begin``, ``begin + interval``, ... each process scores
+    its share of the whole pictures, without gradient, in evaluation mode and in the
+    precision of the training, and all get the maps of all. A resumed run has them from
+    its checkpoint, so it refreshes only where an uninterrupted run would; the maps of
+    other images (``resume_changed_data``) are dropped, and made anew at once.
+
+    Args:
+        begin: Epochs before the first time.
+        interval: Epochs from one time to the next.
+
+    Raises:
+        ValueError: If ``begin`` is negative or ``interval`` not positive.
+    """
+
+    def __init__(self, begin: int = 40, interval: int = 40) -> None:
+        if begin < 0:
+            raise ValueError(f'begin={begin} must not be negative')
+        if interval < 1:
+            raise ValueError(f'interval={interval} must be positive')
+        self.begin = begin
+        self.interval = interval
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Drop maps of other images than those that the run goes on with."""
+        saved = checkpoint['meta'].get(KEY) if runner._resume else None
+        if not saved:
+            return
+        names = image_list(runner.train_dataloader.dataset)
+        if saved['names'] != fingerprint(names):
+            for name, value in checkpoint['state_dict'].items():
+                if name.endswith(('scorer.maps', 'scorer.scales')):
+                    value.zero_()
+
+    def before_train(self, runner: Runner) -> None:
+        """Make room for the maps, unless a checkpoint brought them.
+
+        Raises:
+            ValueError: If the method, the data or the loop is of another kind.
+        """
+        data, scorer = runner.train_dataloader.dataset, _bare(runner).scorer
+        for part, wanted, name in (
+            (scorer, StoredScorer, 'model.scorer'),
+            (data, PlacedImages, 'train_dataloader.dataset'),
+            (runner.train_loop, EpochBasedTrainLoop, 'train_cfg'),
+        ):
+            if not isinstance(part, wanted):
+                raise ValueError(
+                    f'ScoreRefreshHook needs type={wanted.__name__!r} in {name}, '
+                    f'which is a {type(part).__name__}'
+                )
+        scorer.hold(len(data))
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Score all pictures if it is time."""
+        since = runner.epoch - self.begin
+        first_step = runner.epoch * len(runner.train_dataloader)
+        due = since % self.interval == 0 or not _bare(runner).scorer.filled
+        if since >= 0 and due and runner.iter == first_step:
+            started = time.monotonic()
+            self._refresh(runner)
+            seconds = time.monotonic() - started
+            runner.logger.info(f'Scored the training images in {seconds:.1f} s')
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Pass on which parts of which pictures the step is about to see."""
+        places = data_batch.pop('place')  # a method takes images alone
+        _bare(runner).scorer.show(data_batch['data_samples'], places)
+
+    @torch.no_grad()
+    def _refresh(self, runner: Runner) -> None:
+        model = _bare(runner)
+        scorer = model.scorer
+        maps, scales = torch.zeros_like(scorer.maps), torch.zeros_like(scorer.scales)
+        model.eval()
+        for batch in _share(runner.train_dataloader, scorer.img_size):
+            index = batch['data_samples'].to(maps.device)
+            images = model.data_preprocessor(batch)['inputs']
+            with runner.optim_wrapper.optim_context(runner.model):
+                maps[index], scales[index] = scorer.measure(model.backbone, images)
+        model.train()
+        for mine in (maps, scales):
+            all_reduce(mine, 'max')  # what other processes scored is 0 here
+        scorer.store(maps, scales)
+
+
+def _share(loader: DataLoader, size: tuple[int, int]) -> DataLoader:
+    data = loader.dataset.whole(size)
+    rank, world_size = get_dist_info()
+    share = DataLoader(
+        data,
+        loader.batch_size or 1,
+        sampler=range(rank, len(data), world_size),
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        generator=torch.Generator(),  # leaves the training's alone
+    )
+    shield_workers(share)
+    return share
+
+
+def _bare(runner: Runner) -> nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

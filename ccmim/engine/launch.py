@@ -1,0 +1,221 @@
+"""From a config file to a Runner that fits the machine it stands on."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from mmengine.utils.dl_utils import set_multi_processing
+
+from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
+from ccmim.engine.compile import compile_blocks
+from ccmim.engine.plan import PlanHook
+from ccmim.engine.settings import (
+    check_arguments,
+    check_options,
+    check_sizes,
+    check_values,
+)
+
+# Where each launcher tells a process its number.
+_RANK_OF = {
+    'pytorch': 'RANK',
+    'slurm': 'SLURM_PROCID',
+    'mpi': 'OMPI_COMM_WORLD_RANK',
+}
+
+
+def read_config(
+    file: str, work_dir: str | None = None, options: Mapping[str, Any] | None = None
+) -> Config:
+    """Read a config and apply the settings of the command line.
+
+    Args:
+        file: Path of the config.
+        work_dir: Where the run writes; by default what the config says, else
+            ``work_dirs/NAME_OF_CONFIG``.
+        options: Values of ``--cfg-options``, by dotted key.
+
+    Returns:
+        The config.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it cannot be read, or has no place for an option.
+    """
+    if not Path(file).is_file():
+        raise FileNotFoundError(f'config {file} does not exist')
+    try:
+        cfg = Config.fromfile(file)
+    except Exception as error:  # a config is code: it may raise anything
+        raise ValueError(
+            f'config {file} cannot be read: {type(error).__name__}: {error}'
+        ) from error
+    if options:
+        check_options(cfg, options)
+        cfg.merge_from_dict(dict(options))
+    cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
+    return cfg
+
+
+def start_processes(cfg: Config, launcher: str) -> None:
+    """Connect the processes of a launcher, and fit the config to them.
+
+    Args:
+        cfg: The config; changed in place.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        ValueError: If the launcher cannot work on this machine.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none':
+        return
+    if not cfg.get('model_wrapper_cfg'):
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+            gradient_as_bucket_view=True,
+        )
+    if not torch.cuda.is_available():
+        cfg.model_wrapper_cfg.device_ids = None
+    if not is_distributed():
+        _connect(cfg.get('env_cfg') or {}, launcher)
+
+
+def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
+    """Check a config, fit it to the machine and build its Runner.
+
+    From here on checkpoints are read without running code in them, and written so that
+    an interruption leaves the old file. A run to resume is told from which checkpoint.
+
+    Args:
+        cfg: The config; changed in place.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        A Runner, ready to train or test.
+
+    Raises:
+        ValueError: If a setting cannot work, or there is nothing good to resume from.
+    """
+    guard_mmengine()
+    write_atomically()
+    check_arguments(cfg)
+    check_values(cfg)
+    check_sizes(cfg)
+    start_processes(cfg, launcher)
+    if not torch.cuda.is_available():
+        _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU
+    if torch.cuda.is_available():
+        # TF32 for what autocast leaves in float32; the default is full precision.
+        torch.set_float32_matmul_precision(cfg.get('float32_matmul', 'high'))
+    # mmengine would begin an interrupted epoch again.
+    _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
+    build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
+    runner = build(cfg)
+    runner.register_hook(PlanHook())
+    if cfg.get('resume'):
+        # mmengine would trust `last_checkpoint`, and start at 0 without it.
+        runner._load_from = choose_resume(runner.work_dir, cfg.get('load_from'))
+        runner._resume = runner._load_from is not None
+    if _wants_compilation(cfg):
+        compile_blocks(runner.model)
+    return runner
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Switch a config that trains in full precision to bf16 autocast."""
+    if cfg.optim_wrapper.type == 'OptimWrapper':
+        cfg.optim_wrapper.type = 'ccmim.AutocastOptimWrapper'
+        cfg.optim_wrapper.dtype = 'bfloat16'
+    elif cfg.optim_wrapper.get('dtype') == 'float32':
+        cfg.optim_wrapper.dtype = 'bfloat16'
+    else:
+        print_log(f'--amp changes nothing: {cfg.optim_wrapper.type} is set already')
+
+
+def scale_learning_rate(cfg: Config) -> None:
+    """Switch on mmengine's linear scaling, made aware of gradient accumulation.
+
+    Raises:
+        ValueError: If the config does not say for which batch size its rate is.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size')
+    # mmengine counts batch * processes; accumulation enlarges the real batch as well.
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    cfg.auto_scale_lr.base_batch_size /= accumulated
+    cfg.auto_scale_lr.enable = True
+
+
+def report_batch(cfg: Config, num_processes: int) -> None:
+    """Print the effective batch, and warn where the learning rate is for another."""
+    batch = cfg.train_dataloader.batch_size
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    total = batch * num_processes * accumulated
+    text = (
+        f'Effective batch {total} = {batch} a process x {num_processes} processes '
+        f'x {accumulated} accumulated'
+    )
+    scaling = cfg.get('auto_scale_lr') or {}
+    base = scaling.get('base_batch_size')
+    if base and not scaling.get('enable') and total != base:
+        text += (
+            f'. WARNING: the learning rate {cfg.optim_wrapper.optimizer.lr:.3g} is for '
+            f'a batch of {base}; --auto-scale-lr multiplies it by {total / base:.4g}'
+        )
+    print_log(text, logger='current')
+
+
+def _wants_compilation(cfg: Config) -> bool:
+    wanted = cfg.get('compile_blocks', False)
+    if wanted not in (True, False, 'auto'):
+        raise ValueError(f"compile_blocks={wanted!r} must be True, False or 'auto'")
+    return torch.cuda.is_available() if wanted == 'auto' else wanted
+
+
+def _connect(settings: Mapping[str, Any], launcher: str) -> None:
+    if _RANK_OF[launcher] not in os.environ:
+        raise ValueError(
+            f'--launcher {launcher} is for processes that were started together: use '
+            'tools/dist_train.sh or tools/slurm_train.sh, or leave it out'
+        )
+    group = settings.get('dist_cfg') or {}
+    if torch.cuda.is_available():
+        processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+        if processes > torch.cuda.device_count():
+            raise ValueError(
+                f'{processes} processes were started for {torch.cuda.device_count()} '
+                'GPUs: start one for each GPU'
+            )
+        # As mmengine's Runner would, which comes too late for the checks.
+        set_multi_processing(**settings.get('mp_cfg', {}), distributed=True)
+        init_dist(launcher, **group)
+    elif launcher == 'pytorch':
+        # mmengine would select a GPU.
+        timeout = timedelta(seconds=group['timeout']) if 'timeout' in group else None
+        torch.distributed.init_process_group('gloo', timeout=timeout)
+    else:
+        raise ValueError(
+            f'launcher {launcher} needs GPUs; without one use tools/dist_train.sh'
+        )
+
+
+def _replace(node: Any, old: str, new: str) -> None:
+    if isinstance(node, dict):
+        if node.get('type') == old:
+            node['type'] = new
+        for value in node.values():
+            _replace(value, old, new)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _replace(value, old, new)

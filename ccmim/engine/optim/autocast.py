@@ -1,0 +1,132 @@
+"""One optimizer wrapper for fp32, bf16 and fp16, on the CPU and on GPUs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from ccmim.engine.nonfinite.update_guard import UpdateGuard, total_norm
+from ccmim.registry import OPTIM_WRAPPERS
+
+DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Run the forward pass under autocast; weights stay in float32.
+
+    Differs from mmengine's ``AmpOptimWrapper``: it works without a GPU, and only fp16
+    has a gradient scaler, as bf16 has the range of float32. Updates with a loss or
+    gradients that are no numbers are left out, on all processes alike.
+
+    Args:
+        dtype: 'float32', 'bfloat16', 'float16', or 'auto' for bf16 where it is fast on
+            this device and float32 elsewhere (emulated bf16 is slow).
+        kwargs: Arguments of mmengine's ``OptimWrapper``.
+
+    Raises:
+        ValueError: If ``dtype`` is another one.
+    """
+
+    def __init__(self, dtype: str = 'bfloat16', **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if dtype not in DTYPES:
+            raise ValueError(f'optim_wrapper.dtype={dtype!r} must be one of {DTYPES}')
+        self.device_type = get_device().split(':')[0]
+        if dtype == 'auto':
+            dtype = 'bfloat16' if computes_in_bf16(self.device_type) else 'float32'
+        self.dtype = getattr(torch, dtype)
+        self.guard = UpdateGuard()
+        self._grad_norm: Tensor | None = None
+        self.scaler = torch.amp.GradScaler(
+            self.device_type, enabled=self.dtype == torch.float16
+        )
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Give the context of a forward pass."""
+        with (
+            super().optim_context(model),
+            torch.autocast(
+                self.device_type, self.dtype, enabled=self.dtype != torch.float32
+            ),
+        ):
+            yield
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Compute gradients, of the scaled loss in fp16; NaN if the loss is bad."""
+        # 1, or NaN, which reaches all gradients and with them all processes.
+        seed = 1 + 0 * loss.detach()
+        super().backward(self.scaler.scale(loss), gradient=seed, **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        """Clip gradients if asked to and update, unless they are no numbers."""
+        self.scaler.unscale_(self.optimizer)
+        norm = self._grad_norm = self._clip_grad()
+        if norm is None:
+            return
+        if self.scaler.is_enabled():
+            self.guard.bad = (~torch.isfinite(norm)).float()
+            self.scaler.step(self.optimizer, **kwargs)
+            self.scaler.update()
+        else:
+            self.guard.step(self.optimizer, norm, **kwargs)
+
+    def take_grad_norm(self) -> Tensor | None:
+        """Hand over the norm of the last step's gradients before clipping, once."""
+        norm, self._grad_norm = self._grad_norm, None
+        return norm
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the optimizer's state and the scaler's."""
+        return {**super().state_dict(), 'loss_scaler': self.scaler.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up a state, with or without a scaler's part."""
+        state_dict = dict(state_dict)
+        if scaler := state_dict.pop('loss_scaler', None):
+            self.scaler.load_state_dict(scaler)
+        super().load_state_dict(state_dict)
+
+    def _clip_grad(self) -> Tensor | None:
+        """Clip; the norm before it, None where there are no gradients."""
+        # mmengine reads the norm here, and the host would wait for the device.
+        groups = self.optimizer.param_groups
+        params = [p for g in groups for p in g['params'] if p.grad is not None]
+        if not params:
+            return None
+        if not self.clip_grad_kwargs:
+            return total_norm(params)
+        if self.grad_name == 'grad_norm':
+            return self.clip_func(params, **self.clip_grad_kwargs)
+        norm = total_norm(params)  # clipping by value makes infinite ones finite
+        self.clip_func(params, **self.clip_grad_kwargs)
+        return norm
+
+
+@cache
+def computes_in_bf16(device_type: str) -> bool:
+    """Tell whether bf16 is fast on a kind of device ('cuda' or 'cpu').
+
+    On a CPU a probe of some milliseconds decides: a matrix product must take at most
+    two thirds of its time in float32, which no CPU without instructions for bf16 does.
+    """
+    if device_type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return _product_seconds(torch.bfloat16) < _product_seconds(torch.float32) / 1.5
+
+
+def _product_seconds(dtype: torch.dtype) -> float:
+    a = torch.ones(512, 512, dtype=dtype)
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return min(times)  # the least disturbed

@@ -1,0 +1,26 @@
+"""Settings that cannot work are found before a run begins."""
+
+from ccmim.engine.hooks.start import StartHook
+from ccmim.engine.settings.arguments import check_arguments
+from ccmim.engine.settings.classes import check_classes
+from ccmim.engine.settings.command_line import config_parser, parse
+from ccmim.engine.settings.errors import clear_errors
+from ccmim.engine.settings.options import check_options
+from ccmim.engine.settings.sizes import check_sizes
+from ccmim.engine.settings.space import check_space
+from ccmim.engine.settings.values import check_values
+from ccmim.engine.settings.work_dir import claim_work_dir
+
+__all__ = [
+    'StartHook',
+    'check_arguments',
+    'check_classes',
+    'check_options',
+    'check_sizes',
+    'check_space',
+    'check_values',
+    'claim_work_dir',
+    'clear_errors',
+    'config_parser',
+    'parse',
+]

@@ -1,0 +1,43 @@
+"""What all commands that read a config have in common."""
+
+import os
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+
+from ccmim.engine.settings.option_action import OptionAction
+
+
+def config_parser(description: str, *positional: tuple[str, str]) -> ArgumentParser:
+    """Make a parser of OpenMMLab's options.
+
+    Args:
+        description: What the command does, and how it is used.
+        positional: Names and meanings of arguments after the config.
+    """
+    parser = ArgumentParser(
+        description=description, formatter_class=RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='path of the config')
+    for name, meaning in positional:
+        parser.add_argument(name, help=meaning)
+    parser.add_argument('--work-dir', help='where logs and results go')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        default=os.environ.get('CCMIM_DEBUG') == '1',
+        help='show where a mistake was found (also: CCMIM_DEBUG=1)',
+    )
+    return parser
+
+
+def parse(parser: ArgumentParser) -> Namespace:
+    """Read the command line, and tell the launcher's rank to those who look for it."""
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args

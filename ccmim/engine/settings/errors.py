@@ -1,0 +1,159 @@
+"""The end of a command: one clear line for a mistake, a traceback for a bug."""
+
+import inspect
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import get_rank, is_distributed
+from torch.distributed import DistError
+
+from ccmim.checkpoints import WriteError
+from ccmim.data.loader_errors import end_workers, explain
+from ccmim.engine.hooks.start import StartHook
+from ccmim.engine.settings.memory import less_memory
+from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
+from ccmim.engine.signals.lost_processes import LostProcessError, name_lost
+
+# Exit codes; 143 and 0 are those of a run that was asked to stop.
+STOPPED, MISTAKE, NO_ROOM, INTERRUPTED = 1, 2, 3, 130
+# Of the machine, not of the settings.
+_OF_THE_MACHINE = re.compile('CUDA error|NCCL error')
+_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')  # before they are connected
+_PATIENCE = 10.0  # seconds
+
+
+@contextmanager
+def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
+    """End the process with one line and a code, where a traceback would not help.
+
+    - 2: a mistake in what was asked for, found before the first step;
+    - 1: numbers out of range, a process or a loader that is lost, damaged images; or a
+      bug, whose error is left alone;
+    - 3: a disk that is full or read-only, or too little GPU memory;
+    - 130: Ctrl-C before the run can save.
+
+    Args:
+        start: Hook of the run.
+        debug: Whether to show the traceback of mistakes as well.
+
+    Raises:
+        SystemExit: With the code.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        line, code = _explain(error, start)
+        if line is None:
+            raise
+        if debug:
+            traceback.print_exc()
+        _say(line, wait=code == MISTAKE)
+        if is_distributed() and code == MISTAKE:
+            # Threads of gloo that still connect abort an orderly exit now and then.
+            os._exit(code)
+        sys.exit(code)
+
+
+def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:
+    """The line, None for a bug, and the exit code."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return _too_little_memory(error, start), NO_ROOM
+    if isinstance(error, WriteError):
+        return str(error), NO_ROOM
+    if isinstance(error, FloatingPointError | LostProcessError):
+        return str(error), STOPPED
+    if line := explain(error, start.runner and start.runner.train_dataloader):
+        end_workers()
+        return line, STOPPED
+    if not start.started:
+        return mistake(error), MISTAKE
+    # Loops of mmengine do not look for lost processes themselves.
+    step = start.runner.iter + 1 if start.runner else 1
+    return name_lost(error, step), STOPPED
+
+
+def mistake(error: Exception) -> str | None:
+    """Say in one line what is wrong in the settings.
+
+    Libraries raise anything for a value that does not fit, so all counts as a mistake
+    but what is known to come from the machine.
+
+    Args:
+        error: Raised before the first step of a run.
+
+    Returns:
+        The line; None if the settings are not the cause.
+    """
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    if isinstance(error, DistError) or _OF_THE_MACHINE.search(text):
+        return None
+    if unknown := re.match(r'(\S+) is not in the .*registry\.', text):
+        name = unknown[1]
+        return f'unknown type {name}{did_you_mean(name, registered_names())}'
+    text = _one_line(text)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f'{error.filename}: {error.strerror}'
+    if isinstance(error, ValueError | OSError) and text:
+        return text
+    kind, given = _being_built(error)
+    if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):
+        owners = inspect.getmro(kind) if inspect.isclass(kind) else ()
+        known = {name for owner in owners for name in arguments_of(owner)}
+        text += did_you_mean(unknown[1], known)
+    where = f'{kind.__name__}({given}) cannot be built: ' if kind else ''
+    return f'{where}{type(error).__name__}: {text} (--debug shows where)'
+
+
+def _one_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith('Caught '):  # the traceback of a loader worker
+        return lines[-1].partition(': ')[2]
+    return '; '.join(lines)[:500]
+
+
+def _being_built(error: Exception) -> tuple[Callable | None, str]:
+    """The innermost part of the config that was being built, and its plain values."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        if frame.f_globals.get('__name__') != 'mmengine.registry.build_functions':
+            continue
+        kind = frame.f_locals.get('obj_cls') or frame.f_locals.get('scheduler_cls')
+        if kind is not None:
+            given = frame.f_locals['args'].items()
+            plain = (bool, int, float, str, type(None))
+            values = [f'{k}={v!r}' for k, v in given if isinstance(v, plain)]
+            return kind, ', '.join(values)
+    return None, ''
+
+
+def _too_little_memory(error: Exception, start: StartHook) -> str:
+    sizes = re.findall(r'(?:allocate|capacity of) ([\d.]+ \w+)', str(error))
+    tried = f', {sizes[0]} more were needed' if sizes else ''
+    of = f' of {sizes[1]}' if len(sizes) > 1 else ''
+    runner = start.runner
+    step = f' at step {runner.iter + 1}' if runner else ''
+    advice = less_memory(runner.cfg if runner else Config())
+    return f'the GPU memory{of} does not suffice{step}{tried}: {advice}'
+
+
+def _say(line: str, wait: bool) -> None:
+    if is_distributed():
+        rank = get_rank()
+    else:
+        rank = int(next((os.environ[n] for n in _RANKS if n in os.environ), 0))
+    if rank and wait:
+        # The main process has found the same mistake, and the launcher ends this one.
+        time.sleep(_PATIENCE)
+    name = f'error of process {rank}' if rank else 'error'
+    print(f'{name}: {line}', file=sys.stderr, flush=True)

@@ -1,0 +1,119 @@
+"""Settings of the command line, compared with the config that they change."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
+
+from ccmim.engine.settings.arguments import BUILT, TOP, names_of
+from ccmim.engine.settings.kinds import check_kind
+from ccmim.engine.settings.names import did_you_mean, typo_of
+
+_LOADER = names_of(DataLoader) | {'num_batch_per_epoch', 'disable_subprocess_warning'}
+# Parts without a ``type``, and what they may hold.
+_PLACES = {
+    'train_dataloader.': _LOADER,
+    'val_dataloader.': _LOADER,
+    'test_dataloader.': _LOADER,
+    'train_cfg.': {
+        *names_of(EpochBasedTrainLoop, IterBasedTrainLoop),
+        *('type', 'by_epoch'),
+    },
+    'randomness.': names_of(Runner.set_randomness),
+    'auto_scale_lr.': {'enable', 'base_batch_size'},
+    'env_cfg.': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+}
+
+
+def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Compare settings with the config that they are to change.
+
+    A key that the config does not have is accepted where the part that it belongs to
+    may know it; ``check_arguments`` looks at those that have a ``type``.
+
+    Args:
+        cfg: The config, as it is in the file.
+        options: Values by dotted key.
+
+    Raises:
+        ValueError: If a key cannot be set, or a value is of another kind than the one
+            that it replaces.
+    """
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
+        _check(cfg._cfg_dict, _tree(options), '')
+
+
+def _tree(options: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in options.items():
+        *parents, last = key.split('.')
+        node = tree
+        for part in parents:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise ValueError(f'{key} is set, and something that it is a part of')
+        if isinstance(node.get(last), dict):
+            raise ValueError(f'{key} is set, and a part of it')
+        node[last] = value
+    return tree
+
+
+def _check(old: Any, new: Mapping[str, Any], path: str) -> None:
+    for key, value in new.items():
+        full = f'{path}{key}'
+        if isinstance(old, list):
+            if not key.isdigit() or int(key) >= len(old):
+                known = ', '.join(f'{path}{i}' for i in range(len(old)))
+                raise ValueError(f'unknown key {full}: there are {known}')
+            present = old[int(key)]
+        elif not isinstance(old, Mapping):
+            whole = path.removesuffix('.')
+            raise ValueError(f'{full} cannot be set: {whole} is {old!r} in the config')
+        elif key not in old:
+            _check_new(old, key, value, path)
+            continue
+        else:
+            present = old[key]
+            if not path and key not in TOP:
+                _refuse_variable(old, key)
+        if isinstance(value, Mapping):
+            _check(present, value, f'{full}.')
+        else:
+            check_kind(old, key, value, full)
+
+
+def _check_new(old: Mapping[str, Any], key: str, value: Any, path: str) -> None:
+    if 'type' in old or (isinstance(value, Mapping) and 'type' in value):
+        return  # the class will be asked
+    known = _PLACES.get(path, TOP if not path else None)
+    if key in (known or {'_delete_'}):
+        return
+    names = old.keys() | (known or set())
+    if known or typo_of(key, names):
+        raise ValueError(f'unknown key {path}{key}{did_you_mean(key, names, path)}')
+    print_log(f'{path}{key} is new: the config had none', level=logging.WARNING)
+
+
+def _refuse_variable(cfg: Mapping[str, Any], key: str) -> None:
+    used = [path for top in BUILT for path in _paths_of(key, cfg.get(top), top)]
+    places = f' Set {", ".join(used[:3])} instead' if used else ''
+    raise ValueError(
+        f'{key} is a variable of the config file, which has been read: setting it here '
+        f'would change nothing.{places or " Set the keys that it was used for"}'
+    )
+
+
+def _paths_of(key: str, node: Any, path: str) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if key in node:
+            yield f'{path}.{key}'
+        for name, value in node.items():
+            yield from _paths_of(key, value, f'{path}.{name}')
+    elif isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from _paths_of(key, value, f'{path}.{i}')

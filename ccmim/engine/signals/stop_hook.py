@@ -1,0 +1,134 @@
+"""A run that is asked to stop saves first."""
+
+import os
+import signal
+import threading
+import time
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import distributed
+
+from ccmim.engine.hooks.checkpoint import SafeCheckpointHook, in_cycle
+from ccmim.engine.signals.shield import shield_workers
+from ccmim.registry import HOOKS
+
+# Slurm warns with SIGUSR1: the job is over in order, and may be started again.
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGUSR1: 0, signal.SIGTERM: 143}
+_TIMEOUT = 600  # seconds, where the config gives none
+_IMPATIENT = 1.0  # launchers repeat a signal of the terminal at once
+
+
+@HOOKS.register_module()
+class StopHook(Hook):
+    """On SIGTERM, SIGUSR1 and Ctrl-C finish the step, save a checkpoint and exit.
+
+    The exit codes are 143, 0 and 130. A second signal ends the process at once.
+
+    Several processes must stop at the same step. They ask each other on the host,
+    through gloo, so that no one waits for a GPU; and not at every step, as that would
+    let each of them wait for the slowest host.
+
+    Args:
+        interval: Steps from one question to the next, where there are several
+            processes. One process looks at every step, which costs nothing.
+    """
+
+    priority = 95  # after the checkpoint hook (VERY_LOW)
+
+    def __init__(self, interval: int = 10) -> None:
+        if interval < 1:
+            raise ValueError(f'StopHook.interval={interval} must be at least 1')
+        self._interval = interval
+        self._asked = 0
+        self._asked_at = 0.0
+        self._agreed = 0
+        self._group: Any = None
+        self._before: dict[int, Any] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Catch the signals from here on.
+
+        Raises:
+            ValueError: If no hook of the run can save at any step.
+        """
+        if not any(isinstance(h, SafeCheckpointHook) for h in runner.hooks):
+            raise ValueError(
+                'StopHook needs default_hooks.checkpoint.type=ccmim.SafeCheckpointHook'
+            )
+        if get_world_size() > 1:
+            settings = (runner.cfg.get('env_cfg') or {}).get('dist_cfg') or {}
+            seconds = timedelta(seconds=settings.get('timeout', _TIMEOUT))
+            self._group = distributed.new_group(backend='gloo', timeout=seconds)
+        shield_workers(runner.train_dataloader)
+        if runner.val_loop is not None:  # its workers may wait through the training
+            shield_workers(runner.val_loop.dataloader)
+        if threading.current_thread() is threading.main_thread():
+            self._before = {n: signal.signal(n, self._note) for n in EXIT_CODES}
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Let no SIGTERM through while loader workers start, which inherit this."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Let it through again: the workers stand."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Save and exit if a signal has come.
+
+        Raises:
+            SystemExit: With the code of the signal.
+        """
+        if not self._agreed:
+            self._agreed = self._ask(runner)
+        if not self._agreed or in_cycle(runner) or self.is_last_train_iter(runner):
+            return
+        hook = next(h for h in runner.hooks if isinstance(h, SafeCheckpointHook))
+        path = hook.save_after_iter(runner)
+        if self._group:
+            # A launcher ends the others as soon as one process is gone.
+            distributed.barrier(self._group)
+        runner.logger.info(
+            f'Stopped by {signal.Signals(self._agreed).name} after step '
+            f'{runner.iter + 1}: saved {path}. To go on, give the same command '
+            'with --resume'
+        )
+        runner.call_hook('after_run')
+        raise SystemExit(EXIT_CODES[signal.Signals(self._agreed)])
+
+    def after_train(self, runner: Runner) -> None:
+        """Give the signals back."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._asked and time.monotonic() - self._asked_at > _IMPATIENT:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        if not self._asked:
+            self._asked, self._asked_at = number, time.monotonic()
+
+    def _ask(self, runner: Runner) -> int:
+        """The signal that any process has got, 0 for none."""
+        if not self._group:
+            return self._asked
+        if not self.every_n_train_iters(runner, self._interval):
+            return 0
+        asked = torch.tensor(self._asked)
+        distributed.all_reduce(asked, distributed.ReduceOp.MAX, group=self._group)
+        return int(asked)

@@ -1,0 +1,117 @@
+"""A decoder whose masked tokens look at the visible ones, and not at each other.
+
+B batch, V visible, M masked, D width of the encoder, P patch side.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from timm.layers import Mlp
+from torch import Tensor, nn
+
+from ccmim.heads.mae_decoder import decoder_positions
+from ccmim.masking import TokenSplit, take
+from ccmim.registry import MODELS
+from ccmim.vit import LayerNorm, draw_linear, sincos_pos_embed
+from ccmim.vit.archs import resolve_grid
+
+
+@MODELS.register_module()
+class CrossDecoder(nn.Module):
+    """Predict masked patches by cross-attention to the encoded visible ones.
+
+    As in CrossMAE (https://arxiv.org/abs/2401.14391): a masked patch is predicted
+    without regard to the other masked ones, so any share of them can be left out
+    (``decoded_share`` of the method) and the rest comes out the same. Unlike there,
+    every block looks at the encoder's last tokens, not at a learned mixture of all its
+    blocks.
+
+    Args:
+        in_dim: Width D of the encoder.
+        embed_dim: Width of the decoder; a multiple of 4 and of ``num_heads``.
+        depth: Number of blocks.
+        num_heads: Number of attention heads.
+        img_size: Side or (height, width) of the images in pixels.
+        patch_size: Side P of a patch in pixels.
+        in_chans: Channels of an image.
+        mlp_ratio: Width of the MLPs in units of ``embed_dim``.
+
+    Raises:
+        ValueError: If the width cannot be divided among the heads.
+    """
+
+    def __init__(
+        self,
+        in_dim: int = 768,
+        embed_dim: int = 512,
+        depth: int = 8,
+        num_heads: int = 16,
+        img_size: int | Sequence[int] = 224,
+        patch_size: int = 16,
+        in_chans: int = 3,
+        mlp_ratio: float = 4.0,
+    ) -> None:
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(
+                f'embed_dim={embed_dim} must be a multiple of num_heads={num_heads}'
+            )
+        self.grid = resolve_grid(img_size, patch_size)
+        self.embed = nn.Linear(in_dim, embed_dim)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
+        self.pos_embed = nn.Parameter(
+            sincos_pos_embed(embed_dim, self.grid), requires_grad=False
+        )
+        self.blocks = nn.ModuleList(
+            _CrossBlock(embed_dim, num_heads, mlp_ratio) for _ in range(depth)
+        )
+        self.norm = LayerNorm(embed_dim)
+        self.pred = nn.Linear(embed_dim, patch_size**2 * in_chans)
+        self.apply(draw_linear)
+        nn.init.normal_(self.mask_token, std=0.02)
+
+    def forward(self, visible: Tensor, split: TokenSplit) -> Tensor:
+        """Predict the pixels of the masked patches.
+
+        Args:
+            visible: Encoded class token and visible patches, of shape (B, 1 + V, D).
+            split: Who is visible and who is to be predicted.
+
+        Returns:
+            Patches of shape (B, M, 3 * P * P), in the order of ``ids_masked``.
+        """
+        table = decoder_positions(self.pos_embed, self.grid, split)
+        positions = table.expand(len(visible), -1, -1)
+        seen = take(positions[:, 1:], split.ids_visible)
+        memory = self.embed(visible) + torch.cat([positions[:, :1], seen], dim=1)
+        x = self.mask_token.to(memory.dtype) + take(positions[:, 1:], split.ids_masked)
+        for block in self.blocks:
+            x = block(x, memory)
+        return self.pred(self.norm(x))
+
+
+class _CrossBlock(nn.Module):
+    """Attention of the masked tokens to the visible ones, and an MLP."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm1, self.norm_memory = LayerNorm(dim), LayerNorm(dim)
+        self.q, self.kv = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.norm2 = LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        """Transform masked tokens (B, M, C) that see visible ones (B, 1 + V, C)."""
+        queries = self._heads(self.q(self.norm1(x)))
+        keys, values = self.kv(self.norm_memory(memory)).chunk(2, dim=-1)
+        seen = F.scaled_dot_product_attention(
+            queries, self._heads(keys), self._heads(values)
+        )
+        x = x + self.proj(seen.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.norm2(x))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)

@@ -1,0 +1,52 @@
+"""How hard each patch is to predict, foretold.
+
+B batch, N patches, V visible, M masked, D width of the encoder.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from ccmim.heads.mae_decoder import MAEDecoder
+from ccmim.masking import TokenSplit
+from ccmim.registry import MODELS
+from ccmim.vit.archs import resolve_grid
+
+
+@MODELS.register_module()
+class HardnessPredictor(nn.Module):
+    """Foretell the reconstruction error of each patch, up to what keeps their order.
+
+    A decoder of HPM (https://arxiv.org/abs/2304.05919) with one number a patch as its
+    output. The published one shares the embedding and the mask token with the decoder
+    of pixels; this one has its own.
+
+    Args:
+        img_size: Side or (height, width) of the images in pixels.
+        patch_size: Side of a patch in pixels.
+        kwargs: ``in_dim``, ``embed_dim``, ``depth`` and ``num_heads``, as of
+            ``MAEDecoder``.
+    """
+
+    def __init__(
+        self,
+        img_size: int | Sequence[int] = 224,
+        patch_size: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__()
+        grid = resolve_grid(img_size, patch_size)
+        self.decoder = MAEDecoder(img_size=grid, patch_size=1, in_chans=1, **kwargs)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Foretell errors (B, N) from the tokens (B, 1 + N, D) of full images."""
+        decoder = self.decoder
+        x = decoder.embed(tokens) + decoder.pos_embed
+        for block in decoder.blocks:
+            x = block(x)
+        return decoder.pred(decoder.norm(x))[:, 1:, 0]
+
+    def of_masked(self, visible: Tensor, split: TokenSplit) -> Tensor:
+        """Foretell errors (B, M) from the rest (B, 1 + V, D), as ``ids_masked``."""
+        return self.decoder(visible, split)[..., 0]

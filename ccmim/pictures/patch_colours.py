@@ -1,0 +1,80 @@
+"""Features of patches as colours: alike in colour, alike in features.
+
+B batch, N patches, D width.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ccmim.pictures.photos import normalised
+from ccmim.pictures.tiles import SIDE, enlarge, sheet, spread, tile_size
+
+
+def principal_colours(features: Tensor, *others: Tensor) -> list[Tensor]:
+    """Turn features into colours by their first three principal components.
+
+    Mean and components are those of all patches of all images together, so that a
+    colour means the same in each of them. Red is the first component, green the second,
+    blue the third; each is scaled so that the middle 98 per cent fill its range.
+
+    Args:
+        features: Of shape (B, N, D).
+        others: More features, coloured by the components of the first.
+
+    Returns:
+        Colours in [0, 1], each of shape (B, N, 3), on the host.
+    """
+    flat = features.double().cpu().flatten(0, 1)
+    mean = flat.mean(dim=0)
+    axes = principal_axes(flat - mean, 3)
+    low, high = ((flat - mean) @ axes).quantile(torch.tensor([0.01, 0.99]).double(), 0)
+    return [
+        (((x.double().cpu() - mean) @ axes - low) / (high - low).clamp(min=1e-12))
+        .clamp(0, 1)
+        .float()
+        for x in (features, *others)
+    ]
+
+
+def principal_axes(centred: Tensor, count: int) -> Tensor:
+    """Find the directions of greatest variance, the greatest first.
+
+    Args:
+        centred: Features without their mean, of shape (n, D).
+        count: Number of directions.
+
+    Returns:
+        Unit vectors of shape (D, count), the largest entry of each positive, so that
+        the same features always give the same colours; zero beyond D.
+    """
+    _, axes = torch.linalg.eigh(centred.T @ centred)  # ascending
+    axes = axes.flip(1)[:, :count]
+    axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+    return F.pad(axes, (0, count - axes.shape[1]))
+
+
+@torch.no_grad()
+def colour_sheet(backbone: nn.Module, images: Tensor, side: int = SIDE) -> np.ndarray:
+    """Draw each image beside its patches in the colours of ``principal_colours``.
+
+    Args:
+        backbone: Vision Transformer, in evaluation mode.
+        images: uint8 RGB images of shape (B, 3, H, W).
+        side: Pixels of a tile's longer side, about.
+
+    Returns:
+        A uint8 RGB picture of shape (height, width, 3).
+    """
+    device = next(backbone.parameters()).device
+    tokens = backbone.encode(backbone.embed(normalised(images, device)))
+    (colours,) = principal_colours(tokens[:, 1:])
+    size = tile_size(grid := backbone.grid_of(images), side)
+    tiles = (255 * spread(colours, grid, size)).round().astype(np.uint8)
+    columns = {'image': enlarge(images / 255, size), 'patch features': tiles}
+    caption = (
+        'First three principal components of the features as red, green and blue: '
+        'alike in colour, alike in features, across all images.'
+    )
+    return sheet(columns, blocks=3, caption=caption)

@@ -1,0 +1,19 @@
+"""What a hidden patch must become."""
+
+from ccmim.teachers.frozen import normalise_features
+from ccmim.teachers.momentum import SlowNetwork
+from ccmim.teachers.perturbation import ColourPerturbation
+from ccmim.teachers.pixels import normalise_patches, patchify, unpatchify
+from ccmim.teachers.timm_teacher import TimmTeacher
+from ccmim.teachers.vit_teacher import ViTTeacher
+
+__all__ = [
+    'ColourPerturbation',
+    'SlowNetwork',
+    'TimmTeacher',
+    'ViTTeacher',
+    'normalise_features',
+    'normalise_patches',
+    'patchify',
+    'unpatchify',
+]

@@ -1,0 +1,64 @@
+"""A run goes on when the command that began it is given again, and no other."""
+
+import pytest
+
+from ccmim.apps.cli.begun import asked, is_begun
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.parsers import make_parser
+
+
+def parse(*words):
+    return make_parser().parse_args(['pretrain', *words])
+
+
+@pytest.fixture
+def run(tmp_path):
+    """What three epochs on `photos`, stopped after one, leave."""
+    (tmp_path / 'epoch_1.pth').touch()
+    begun = asked(parse('photos', '--epochs', '3'))
+    (tmp_path / 'recipe.py').write_text(f'asked = {begun!r}\n')
+    return tmp_path
+
+
+def test_the_same_command_goes_on_wherever_it_writes(run):
+    assert is_begun(parse('photos', '--epochs', '3'), run)
+    assert is_begun(parse('./photos/', '--epochs', '3', '--out', 'x'), run)
+    assert is_begun(parse('photos', '--resume'), run)
+    assert is_begun(parse('photos', '--resume', '--epochs', '3'), run)
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['photos'],
+        ['photos', '--epochs', '4'],
+        ['others', '--epochs', '3'],
+        ['photos', '--epochs', '3', '--method', 'mae'],
+        ['photos', '--epochs', '3', '--cfg-options', 'a=1'],
+    ],
+)
+def test_another_command_is_refused_with_the_one_that_began(run, words):
+    with pytest.raises(Mistake, match='another command .*photos .*--epochs 3'):
+        is_begun(parse(*words), run)
+
+
+def test_a_photos_folder_elsewhere_is_another_one(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Mistake, match='another command'):
+        is_begun(parse('photos', '--epochs', '3'), run)
+
+
+def test_a_new_run_begins_where_there_is_none_or_it_is_overwritten(run, tmp_path):
+    assert not is_begun(parse('photos', '--overwrite'), run)
+    (run / 'epoch_1.pth').unlink()
+    assert not is_begun(parse('photos'), run), 'a dry run leaves its recipe'
+    with pytest.raises(Mistake, match='no run to go on with'):
+        is_begun(parse('photos', '--resume'), tmp_path / 'nowhere')
+    with pytest.raises(Mistake, match='--epochs cannot change'):
+        is_begun(parse('photos', '--resume', '--epochs', '4'), run)
+
+
+def test_a_run_of_other_tools_is_left_alone(run):
+    (run / 'recipe.py').unlink()
+    with pytest.raises(Mistake, match=r'another command \(not of ccmim pretrain\)'):
+        is_begun(parse('photos'), run)

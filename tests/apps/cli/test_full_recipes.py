@@ -1,0 +1,51 @@
+"""`ccmim transfer --full` takes the papers' recipes as they are, but for the data."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from ccmim.api.catalogue import home
+from ccmim.apps.cli.labelled import Instances, Maps
+from ccmim.apps.cli.tasks import Tasks
+from ccmim.checkpoints.layouts import Architecture
+from ccmim.engine.launch import read_config
+
+PARTS = (Path('images'), Path('maps'))
+MAPS = Maps(Path('root'), PARTS, PARTS, ('a', 'b'), False, ('.jpg', '.png'))
+INSTANCES = Instances(Path('root'), PARTS, PARTS, ('a', 'b'))
+SIZES = dict(b=(768, 12, 12), l=(1024, 24, 16))
+
+
+def _tasks(letter, out, full, pos_embed='sincos'):
+    width, depth, heads = SIZES[letter]
+    sizes = (width, depth, heads, 4 * width)
+    return Tasks(Architecture(*sizes, 224, 16, pos_embed=pos_embed), out, full=full)
+
+
+@pytest.mark.parametrize('letter', SIZES)
+def test_the_backbone_is_that_of_the_recipe(tmp_path, letter):
+    """Positions that the checkpoint holds fixed are trained, as in the papers."""
+    tasks = _tasks(letter, tmp_path, full=True)
+    for file, name in (
+        (tasks.upernet(MAPS, 'maps'), f'segmentation/upernet_vit{letter}_ade20k'),
+        (tasks.mask_rcnn(INSTANCES, 'boxes'), f'detection/mask_rcnn_vit{letter}_coco'),
+    ):
+        ours = Config.fromfile(file).model.backbone
+        theirs = read_config(str(home() / f'mm_configs/{name}.py')).model.backbone
+        assert ours.pos_embed == 'learned'
+        for key in ('pos_embed', 'out_indices', 'global_blocks', 'drop_path_rate'):
+            assert ours.get(key) == theirs.get(key), key
+
+
+def test_a_network_without_positions_stays_without(tmp_path):
+    tasks = _tasks('b', tmp_path, full=True, pos_embed='none')
+    file = tasks.mask_rcnn(INSTANCES, 'boxes')
+    assert Config.fromfile(file).model.backbone.pos_embed == 'none'
+
+
+def test_the_short_recipe_follows_the_checkpoint(tmp_path):
+    file = _tasks('l', tmp_path, full=False).upernet(MAPS, 'maps')
+    backbone = Config.fromfile(file).model.backbone
+    assert backbone.pos_embed == 'sincos'
+    assert tuple(backbone.out_indices) == (5, 11, 17, 23)

@@ -1,0 +1,154 @@
+"""What a folder of labelled data is, is found out; and it is split where it is not."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from ccmim.apps.cli.labelled import Classes, find_labels
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.parts import list_names
+from ccmim.apps.cli.tasks import Tasks
+from ccmim.checkpoints.layouts import Architecture
+from ccmim.classification.labels import open_labels
+
+TINY = Architecture(192, 12, 3, 768, 224, 16, pos_embed='sincos')
+
+
+def test_class_folders_are_split_by_every_fifth_image(class_folders, tmp_path):
+    data = find_labels(class_folders)
+    assert data == Classes(class_folders, class_folders, None)
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out').probe(data, 'mine'))
+    train, test = (
+        open_labels(cfg[f'{split}_dataloader'].dataset.data, None, ['big cat', 'dog'])
+        for split in ('train', 'val')
+    )
+    assert cfg.test_dataloader == cfg.val_dataloader, 'no other data are looked for'
+    assert (len(train.paths()), len(test.paths())) == (16, 4)
+    assert not {*train.paths()} & {*test.paths()}
+    labels = [test.of(path) for path in test.paths()]
+    assert labels == [0, 0, 1, 1]
+    assert cfg.model.head.num_classes == 2
+
+
+def test_a_split_of_class_folders_is_taken_as_it_is(class_folders):
+    (class_folders / 'x').mkdir()
+    root = class_folders.parent / 'split'
+    root.mkdir()
+    for name in ('train', 'val'):
+        (root / name).symlink_to(class_folders)
+    assert find_labels(root) == Classes(root, root / 'train', root / 'val')
+
+
+def test_coco_is_known_by_its_content(coco_folder, tmp_path):
+    data = find_labels(coco_folder)
+    assert data.classes == ('square',)
+    assert data.train == (coco_folder / 'annotations.json', coco_folder / 'images')
+    assert data.test is None
+    pytest.importorskip('mmdet')
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', fast=True).mask_rcnn(data, 'a'))
+    files = [cfg[f'{name}_dataloader'].dataset.ann_file for name in ('train', 'val')]
+    images = [
+        {i['id'] for i in json.loads(Path(file).read_text())['images']}
+        for file in files
+    ]
+    assert images == [{0, 1, 2, 3, 5, 6, 7, 8}, {4, 9}]
+    assert cfg.val_evaluator.ann_file == files[1]
+    assert cfg.model.roi_head.bbox_head.num_classes == 1
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end == 20
+
+
+def test_maps_are_known_by_their_folders(map_folder, tmp_path):
+    data = find_labels(map_folder)
+    assert data.classes == ('class 0', 'class 1', 'class 2')
+    assert data.test == tuple(map_folder / k / 'validation' for k in PAIR)
+    assert find_labels(map_folder, ignore_zero=True).classes == ('class 0', 'class 1')
+    (map_folder / 'classes.txt').write_text('sky\nroad\ncar\n')
+    assert find_labels(map_folder).classes == ('sky', 'road', 'car')
+    pytest.importorskip('mmseg')
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', steps=7).upernet(data, 'a'))
+    assert cfg.model.decode_head.num_classes == 3
+    assert list(cfg.model.backbone.out_indices) == [2, 5, 8, 11]
+    assert cfg.train_cfg.max_iters == 7
+
+
+PAIR = ('images', 'annotations')
+
+
+def test_a_fast_test_set_is_numbered_as_the_training_set(class_folders, tmp_path):
+    """Though a class has no images there."""
+    root = tmp_path / 'split'
+    for split, names in ('train', 'abc'), ('val', 'ac'):
+        for name in names:
+            shutil.copytree(class_folders / 'dog', root / split / name)
+    tasks = Tasks(TINY, tmp_path / 'out', fast=True)
+    cfg = Config.fromfile(tasks.probe(find_labels(root), 'mine'))
+    test = open_labels(cfg.val_dataloader.dataset.data, None, ['a', 'b', 'c'])
+    numbers = {Path(path).parent.name: test.of(path) for path in test.paths()}
+    assert numbers == {'a': 0, 'c': 2}
+
+
+def test_odd_bytes_in_names_reach_the_list(class_folders, map_folder, tmp_path):
+    """But for maps, whose lists mmseg reads as UTF-8."""
+    odd = os.fsdecode(b'caf\xe9.jpg')
+    (class_folders / 'dog' / '0.jpg').rename(class_folders / 'dog' / odd)
+    cfg = Config.fromfile(
+        Tasks(TINY, tmp_path / 'out').probe(find_labels(class_folders), 'mine')
+    )
+    lists = (cfg[f'{split}_dataloader'].dataset.data for split in ('train', 'val'))
+    paths = [path for file in lists for path in open_labels(file).paths()]
+    assert len(paths) == 20
+    assert str(class_folders / 'dog' / odd) in paths
+    images = map_folder / 'images/validation'
+    (images / '0.jpg').rename(images / odd)
+    with pytest.raises(Mistake, match=r'caf.xe9 in .*validation is no name in UTF-8'):
+        list_names(images, '.jpg', tmp_path / 'list.txt', lambda number: True, None)
+
+
+@pytest.mark.parametrize('split', ['training', 'validation'])
+def test_a_class_of_one_map_counts(map_folder, split):
+    folder = map_folder / 'annotations' / split
+    for i in range(600):
+        number = np.full((2, 2), 6 if i == 4 else 0, np.uint8)
+        Image.fromarray(number).save(folder / f'{i:03}.png')
+    assert len(find_labels(map_folder).classes) == 7
+
+
+@pytest.mark.parametrize('name', ['training/7.JPG', 'validation/7.png'])
+def test_images_of_another_suffix_are_not_left_out_in_silence(map_folder, name):
+    Image.new('RGB', (48, 48)).save(map_folder / 'images' / name)
+    with pytest.raises(Mistake, match=r'several suffixes: 9 .jpg, 1 .(JPG|png)'):
+        find_labels(map_folder)
+
+
+def test_images_without_maps_are_no_test_set(map_folder):
+    shutil.rmtree(map_folder / 'annotations/validation')
+    assert find_labels(map_folder).test is None
+
+
+def test_what_cannot_be_used_is_named(map_folder, coco_folder, tmp_path, image_folder):
+    for root in (image_folder / 'part0', tmp_path / 'nowhere'):
+        with pytest.raises(Mistake):
+            find_labels(root)
+    path = map_folder / 'annotations' / 'training' / '0.png'
+    Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(path)
+    with pytest.raises(Mistake, match='0.png is a picture in colours'):
+        find_labels(map_folder)
+    file = coco_folder / 'annotations.json'
+    content = json.loads(file.read_text())
+    for annotation in content['annotations']:
+        annotation['segmentation'] = []
+    file.write_text(json.dumps(content))
+    with pytest.raises(Mistake, match='boxes without masks'):
+        find_labels(coco_folder)
+
+
+def test_dense_tasks_want_patches_of_16_pixels(coco_folder, tmp_path):
+    tasks = Tasks(Architecture(192, 12, 3, 768, 32, 4, pos_embed='sincos'), tmp_path)
+    with pytest.raises(Mistake, match='patches of 4 px'):
+        tasks.mask_rcnn(find_labels(coco_folder), 'a')

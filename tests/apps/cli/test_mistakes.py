@@ -1,0 +1,104 @@
+"""Every mistake is a line that says what and one that says how to mend it."""
+
+import re
+
+import pytest
+
+from ccmim import __version__
+from ccmim.apps.cli.parsers import make_parser
+
+COMMANDS = ('demo', 'pretrain', 'transfer', 'export', 'check', 'doctor', 'report')
+
+
+@pytest.mark.parametrize(
+    ('words', 'what', 'how'),
+    [
+        (['pretrian'], "'pretrian' is unknown", 'did you mean pretrain?'),
+        (['pretrain'], 'required: DATA', 'ccmim pretrain --help'),
+        (['pretrain', 'x', '--method', 'maee'], 'maee', 'did you mean mae?'),
+        (['pretrain', 'x', '--epochs', '0'], 'at least 1', 'ccmim pretrain --help'),
+        (['pretrain', 'x', '--epoch', 'few'], "'few' must be a whole number", 'help'),
+        (['pretrain', 'nowhere'], 'No such folder', 'give a folder of photos'),
+        (['pretrain', 'nowhere', '--resume'], 'no run to go on with', 'leave out'),
+        (['pretrain', 'photos', '--image-size', '100'], 'multiple of 16', 'help'),
+        (['pretrain', 'photos', '--cfg-options', 'lr'], 'form KEY=VALUE', 'help'),
+        (
+            ['pretrain', 'photos', '--cfg-options', 'train_cfg.max_epoch=3'],
+            'did you mean train_cfg.max_epochs',
+            'help',
+        ),
+        (['pretrain', 'photos', '--out', 'file/x'], 'cannot write', 'with --out'),
+        (['pretrain', 'empty'], 'No images in', 'give a folder of photos'),
+        (['pretrain', 'cut.jpg'], '0 of 1 images', 'hundreds are wanted'),
+        (['transfer', 'x.pth'], 'required: --data', 'ccmim transfer --help'),
+        (['transfer', 'x.pth', '--data', 'photos'], 'x.pth does not exist', 'help'),
+        (['export', 'x.pth', '--to', 'tim'], "'tim' is unknown", 'did you mean timm?'),
+        (['export', 'x.pth', '--to', 'timm'], 'x.pth does not exist', 'help'),
+        (['export', 'file', '--to', 'timm', '--size', '2', '2'], '--size', 'leave it'),
+        (['check', 'nowhere'], 'No such folder', 'ccmim check --help'),
+        (
+            ['check', 'photos/part0', '--picture', 'x.png'],
+            'there are none',
+            'leave it out',
+        ),
+        (['check', 'a.py'], 'a.py does not exist', 'ccmim check --help'),
+        (['check', 'photos', '--out', 'no/x'], 'cannot write to no', 'check --help'),
+        (['check', 'a.py', 'photos'], 'checked alone', 'ccmim check a.py'),
+        (['demo', '--images', 'nowhere'], 'no photos nowhere', '--images'),
+        (['report', 'nowhere'], 'nowhere', 'ccmim report --help'),
+    ],
+)
+def test_two_lines_and_code_2(
+    ccmim, words, what, how, image_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty').mkdir()
+    for name in ('file', 'cut.jpg'):
+        (tmp_path / name).touch()
+    code, _, said = ccmim(*words)
+    assert code == 2
+    error, remedy = said.strip().splitlines()[-2:]
+    assert error.startswith('error: ')
+    assert what in error
+    assert remedy.startswith('  -> ')
+    assert how in remedy
+    assert 'Traceback' not in said
+    assert not (tmp_path / 'x_transfer').exists()
+
+
+def test_debug_shows_the_traceback(ccmim, tmp_path):
+    code, _, said = ccmim('check', tmp_path / 'nowhere', '--debug')
+    assert code == 2
+    assert 'Traceback' in said
+    assert 'error: No such folder' in said
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_has_an_example(ccmim, command):
+    code, said, _ = ccmim(command, '--help')
+    assert code == 0
+    examples = said.partition('example')[2]
+    assert re.search(rf'^  ccmim {command}\b', examples, re.M)
+
+
+def test_examples_can_be_parsed():
+    """Each line of an example is a command line that exists."""
+    parser = make_parser()
+    lines = re.findall(r'^  ccmim (.*)$', _all_help(parser), re.M)
+    assert len(lines) > len(COMMANDS)
+    for line in lines:
+        parser.parse_args(line.partition('   ')[0].split())
+
+
+def _all_help(parser):
+    commands = parser._subparsers._group_actions[0].choices
+    assert set(commands) == set(COMMANDS)
+    texts = [command.description for command in commands.values()]
+    return '\n'.join([parser.description, *texts])
+
+
+def test_version_and_no_words(ccmim):
+    assert ccmim('--version')[1].strip() == f'ccmim {__version__}'
+    code, said, _ = ccmim()
+    assert code == 0
+    assert all(f'\n    {command} ' in said for command in COMMANDS)

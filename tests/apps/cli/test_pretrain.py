@@ -1,0 +1,139 @@
+"""What a run starts from is written when it takes a folder, and no other time."""
+
+import shutil
+
+import pytest
+from mmengine.config import Config
+
+from ccmim.apps.cli import pretrain
+from ccmim.apps.cli.estimate import Estimate
+
+FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
+
+
+@pytest.fixture
+def begin(ccmim, image_folder, tmp_path, monkeypatch):
+    """Make a function that gives the command; what it would train with is noted."""
+    (image_folder / 'empty.jpg').touch()
+    monkeypatch.setattr(pretrain, 'measure', lambda *_: Estimate(1, 1, 1, 1, 1))
+    monkeypatch.setattr(pretrain, '_finish', lambda *_: None)
+
+    def begin(*words, train=lambda: 2, out=tmp_path / 'run'):
+        monkeypatch.setattr(pretrain, 'run_tool', lambda *_: train())
+        return ccmim('pretrain', image_folder, '--out', out, *FEW, *words)
+
+    begin.folder = tmp_path / 'run'
+    return begin
+
+
+@pytest.fixture
+def run(begin):
+    """A finished run; its own files are told by content."""
+
+    def train():
+        (begin.folder / 'epoch_1.pth').write_text('weights')
+        return 0
+
+    code, _, error = begin(train=train)
+    assert code == 0, error
+    assert 'empty.jpg\tempty' in (begin.folder / 'left_out.txt').read_text()
+    return lambda: {
+        name: (begin.folder / name).read_text()
+        for name in ('recipe.py', 'left_out.txt')
+    }
+
+
+OTHER = ['--overwrite', '--workers', '2']
+
+
+def test_a_dry_run_leaves_a_run_alone(begin, run, image_folder):
+    before = run()
+    (image_folder / 'empty.jpg').rename(image_folder / 'none.jpg')
+    code, said, error = begin(*OTHER, '--dry-run')
+    assert code == 0, error
+    assert 'Nothing was trained (--dry-run). The run in ' in said
+    assert run() == before
+    code, said, _ = begin('--dry-run')
+    assert code == 0
+    assert 'The settings are in' in said
+    assert run() == before
+
+
+def test_a_dry_run_alone_leaves_its_settings(begin):
+    assert begin('--dry-run')[0] == 0
+    assert Config.fromfile(begin.folder / 'recipe.py').train_cfg.max_epochs == 1
+
+
+@pytest.mark.parametrize('code', [2, 130])
+def test_an_overwriting_run_that_never_begins_changes_nothing(begin, run, code):
+    before = run()
+
+    def train():
+        assert run() != before
+        if code == 130:
+            raise KeyboardInterrupt
+        return code
+
+    assert begin(*OTHER, train=train)[0] == code
+    assert run() == before
+
+
+def test_an_overwriting_run_brings_its_own_recipe(begin, run):
+    before = run()
+
+    def train():
+        (begin.folder / 'epoch_1.pth').unlink()  # after the first step
+        return 3
+
+    assert begin(*OTHER, train=train)[0] == 3
+    assert run()['recipe.py'] != before['recipe.py']
+
+
+def test_a_folder_in_use_is_left_alone_before_the_first_checkpoint(begin, run):
+    before = run()
+    (begin.folder / 'epoch_1.pth').unlink()
+    (begin.folder / 'run.lock').write_text('1 another_host\n')
+    code, _, error = begin('--workers', '2')
+    assert code == 2
+    assert 'is used by pid 1 on host another_host' in error
+    assert run() == before
+
+
+def test_a_run_that_was_moved_finds_its_list(begin, run, tmp_path):
+    moved = tmp_path / 'moved'
+    shutil.move(begin.folder, moved)
+    seen = []
+
+    def train():
+        seen.append(Config.fromfile(moved / 'recipe.py').train_dataloader.dataset)
+        return 0
+
+    code, _, error = begin('--resume', out=moved, train=train)
+    assert code == 0, error
+    assert seen[0].exclude == str(moved / 'left_out.txt')
+
+
+@pytest.mark.parametrize(
+    ('options', 'base'),
+    [
+        ([], 64),
+        (['optim_wrapper.accumulative_counts=4'], 16),
+        (['optim_wrapper.optimizer.lr=0.5'], 64),
+        (['auto_scale_lr.base_batch_size=32'], 32),
+    ],
+)
+def test_the_rate_is_scaled_to_the_batch_of_the_options(begin, options, base):
+    """As by tools/train.py --auto-scale-lr, which scales a given rate too."""
+    words = ['--cfg-options', *options] if options else []
+    assert begin('--dry-run', *words)[0] == 0
+    cfg = Config.fromfile(begin.folder / 'recipe.py')
+    assert cfg.auto_scale_lr == dict(base_batch_size=base, enable=True)
+    if 'lr=' in ''.join(options):
+        assert cfg.optim_wrapper.optimizer.lr == 0.5
+
+
+def test_the_rate_stays_where_scaling_is_switched_off(begin):
+    options = ['auto_scale_lr.enable=False', 'optim_wrapper.accumulative_counts=4']
+    assert begin('--dry-run', '--cfg-options', *options)[0] == 0
+    cfg = Config.fromfile(begin.folder / 'recipe.py')
+    assert cfg.auto_scale_lr == dict(base_batch_size=64, enable=False)

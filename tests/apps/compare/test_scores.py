@@ -1,0 +1,66 @@
+"""Means, spreads and paired differences are the textbook's."""
+
+import math
+
+import pytest
+from PIL import Image
+
+from ccmim.apps.compare import Score, markdown, plot_scores, read_csv, write_csv
+from ccmim.apps.compare.scores import difference, estimate
+
+
+def scores(**values):
+    return [
+        Score(arm, 'toy', seed, 'mIoU', value)
+        for arm, of_seed in values.items()
+        for seed, value in enumerate(of_seed)
+        if value is not None
+    ]
+
+
+def test_an_estimate_has_students_confidence_interval():
+    mean, spread, half, count = estimate([1.0, 2.0, 6.0])
+    assert (mean, count) == (3.0, 3)
+    assert spread == pytest.approx(math.sqrt(7))
+    assert half == pytest.approx(4.302653 * math.sqrt(7 / 3))  # t at 97.5 %, 2 degrees
+
+
+def test_one_run_has_no_interval():
+    assert all(math.isnan(x) for x in estimate([5.0])[1:3])
+
+
+def test_differences_are_taken_seed_by_seed_where_both_have_one():
+    # Seeds differ widely, but the lead is nearly the same in each: pairing shows it.
+    found = scores(a=[10.0, 30.0, 50.0, None], b=[11.0, 31.0, 51.3, 99.0])
+    lead = difference(found, 'b', 'a', 'toy', 'mIoU')
+    assert lead.count == 3
+    assert lead.mean == pytest.approx(1.1)
+    assert lead.half_width < 0.5
+    assert difference(found, 'c', 'a', 'toy', 'mIoU') is None
+
+
+def test_the_table_marks_what_was_not_run():
+    text = markdown(scores(a=[10.0, 12.0], b=[11.0]), ['a', 'b', 'c'])
+    lines = text.splitlines()
+    assert '| a | 11.0 \N{PLUS-MINUS SIGN} 1.4 (2) |' in lines
+    assert '| b | 11.0 (1) |' in lines
+    assert lines.count('| c | not run |') == 2
+    assert '| b | +1.0 (one seed) |' in lines
+
+
+def test_the_lead_comes_with_its_interval():
+    text = markdown(scores(a=[10.0, 12.0], b=[11.0, 15.0]), ['a', 'b'])
+    assert '| b | +2.0 [-10.7, +14.7] |' in text.splitlines()
+
+
+def test_a_csv_file_gives_the_scores_back(tmp_path):
+    found = scores(a=[10.25, 12.5])
+    write_csv(found, tmp_path / 'scores.csv')
+    assert read_csv(tmp_path / 'scores.csv') == found
+
+
+def test_the_plot_is_a_picture_with_dots_of_each_arm(tmp_path):
+    plot_scores(scores(a=[1.0, 2.0], b=[3.0]), ['a', 'b', 'c'], tmp_path / 'scores.png')
+    with Image.open(tmp_path / 'scores.png') as picture:
+        colours = {c for _, c in picture.convert('RGB').getcolors(1 << 24)}
+    assert {(31, 119, 180), (255, 127, 14)} <= colours  # C0 and C1, at the means

@@ -1,0 +1,126 @@
+"""The command: exit codes, lines and a sheet; unlabelled images; wrong input."""
+
+import runpy
+import sys
+
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from ccmim.apps.dataset_check import check_config, write_sheet
+from ccmim.apps.dataset_check.report import Picture, Report
+
+
+def unlabelled(folder):
+    dataset = dict(type='UnlabelledImages', data=str(folder), transform=[])
+    return Config(dict(default_scope='ccmim', train_dataloader=dict(dataset=dataset)))
+
+
+def test_unlabelled_images_are_counted_and_some_decoded(image_folder):
+    (report,) = check_config(unlabelled(image_folder), num_pictures=3)
+    assert report.images == 8
+    assert report.problems == []
+    assert len(report.pictures) == 3
+    assert report.pictures[0].draw().size == (96, 80)
+
+
+def test_an_unlabelled_image_that_is_none_is_named(image_folder):
+    (image_folder / 'part0' / '0.jpg').write_bytes(b'none')
+    (report,) = check_config(unlabelled(image_folder))
+    (problem,) = report.problems
+    assert problem.startswith('images that cannot be used: 1 (')
+    assert '0.jpg' in problem
+
+
+def test_a_missing_folder_is_a_problem(tmp_path):
+    (report,) = check_config(unlabelled(tmp_path / 'none'))
+    assert 'none' in report.problems[0]
+
+
+def test_what_cannot_be_checked_is_refused():
+    with pytest.raises(ValueError, match='no data for val'):
+        check_config(Config(dict(train_dataloader=dict())), ['val'])
+    loader = dict(dataset=dict(type='Unheard'))
+    with pytest.raises(ValueError, match='Unheard cannot be checked'):
+        check_config(Config(dict(train_dataloader=loader)))
+
+
+def test_long_lists_are_cut():
+    report = Report('train')
+    report.problem('bad', list('abcdef'))
+    report.problem('fine', [])
+    assert report.problems == ['bad: 6 (a, b, c, d, ...)']
+
+
+def test_a_sheet_holds_all_pictures_and_a_legend(tmp_path):
+    def broken():
+        raise OSError
+
+    red = Picture('red', lambda: Image.new('RGB', (100, 50), 'red'))
+    pictures = [red] * 4 + [Picture('broken', broken)]
+    write_sheet(pictures, tmp_path / 'sheet.png', dict(soil=(0, 0, 255)))
+    with Image.open(tmp_path / 'sheet.png') as sheet:
+        assert sheet.width == 4 * 320
+        reds = sheet.convert('RGB').getpixel((1000, 20))
+        assert reds == (255, 0, 0)
+        colours = {colour for _, colour in sheet.getcolors(1 << 20)}
+        assert {(128, 128, 128), (0, 0, 255)} <= colours
+
+
+@pytest.fixture
+def run(request, monkeypatch, capsys):
+    """Run the command in this process; gives its exit code and what it printed."""
+    path = request.config.rootpath / 'tools/check_dataset.py'
+
+    def call(*args):
+        monkeypatch.setattr(sys, 'argv', [str(path), *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(path), run_name='__main__')
+        return ended.value.code, capsys.readouterr()
+
+    return call
+
+
+def test_placed_images_are_checked_as_others(run, image_folder, tmp_path):
+    """AMT and stored scores know where in a picture a crop lies."""
+    config = tmp_path / 'config.py'
+    crop = "dict(type='PlacedCrop', size=32)"
+    config.write_text(
+        "default_scope = 'ccmim'\n"
+        "custom_imports = dict(imports=['ccmim.data'])\n"
+        f"data = dict(type='PlacedImages', data='{image_folder}', transform=[{crop}])\n"
+        'train_dataloader = dict(dataset=data)\n'
+    )
+    code, printed = run(config)
+    assert code == 0
+    assert 'train (PlacedImages): 8 images' in printed.out
+
+
+def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path):
+    sheet, config = tmp_path / 'sheet.png', tmp_path / 'config.py'
+    config.write_text(
+        "default_scope = 'ccmim'\n"
+        "custom_imports = dict(imports=['ccmim.data'])\n"
+        f"data = dict(type='UnlabelledImages', data='{image_folder}', transform=[])\n"
+        'train_dataloader = dict(dataset=data)\n'
+    )
+    code, printed = run(config, '--out', sheet, '--num', 2)
+    assert code == 0
+    assert 'train (UnlabelledImages): 8 images' in printed.out
+    assert printed.out.endswith('problems found: none\n')
+    assert sheet.exists()
+    option = f'train_dataloader.dataset.data={tmp_path}/none'
+    code, printed = run(config, '--split', 'train', '--cfg-options', option)
+    assert code == 1
+    assert 'PROBLEM: ' in printed.out
+    assert printed.out.endswith('problems found: 1\n')
+    for args, message in (
+        ((tmp_path / 'none.py',), 'none.py does not exist'),
+        ((config, '--num', 0), '--num 0 must be positive'),
+        ((config, '--split', 'val'), 'no data for val'),
+        ((config, '--out', tmp_path / 'none/sheet.png'), 'cannot write to'),
+        ((config, '--out', tmp_path / 'sheet.txt'), 'must end in .png'),
+    ):
+        code, printed = run(*args)
+        assert code == 2
+        assert message in printed.err

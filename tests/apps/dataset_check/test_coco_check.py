@@ -1,0 +1,240 @@
+"""Each fault of a set in COCO's format is named, and a good set is passed."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+pytest.importorskip('mmdet')
+pytestmark = pytest.mark.downstream
+
+WIDTH, HEIGHT = 40, 30
+SQUARE = [5, 6, 15, 6, 15, 16, 5, 16]
+
+
+@pytest.fixture
+def content():
+    """Two images, three objects of two classes."""
+    return dict(
+        images=[
+            dict(id=i, file_name=f'{i}.png', width=WIDTH, height=HEIGHT) for i in (1, 2)
+        ],
+        annotations=[
+            dict(
+                id=10 + i,
+                image_id=1 + i // 2,
+                category_id=7 + i % 2,
+                bbox=[5, 6, 10, 10],
+                area=100,
+                segmentation=[list(SQUARE)],
+            )
+            for i in range(3)
+        ],
+        categories=[dict(id=7, name='zebra'), dict(id=8, name='tortoise')],
+    )
+
+
+@pytest.fixture
+def check(tmp_path, content):
+    """Write the set, check it, and give the only report."""
+    from ccmim.apps.dataset_check import check_config
+
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for image in content['images']:
+        Image.new('RGB', (WIDTH, HEIGHT), 'green').save(folder / image['file_name'])
+
+    def run(**changes):
+        (tmp_path / 'boxes.json').write_text(json.dumps(content))
+        dataset = dict(
+            type='CocoDataset',
+            data_root=str(tmp_path),
+            ann_file='boxes.json',
+            data_prefix=dict(img='images'),
+            metainfo=dict(classes=('zebra', 'tortoise')),
+            pipeline=[dict(type='LoadAnnotations', with_mask=True)],
+        )
+        dataset.update(changes)
+        wrapped = dict(type='RepeatDataset', times=2, dataset=dataset)
+        loaders = dict(
+            train_dataloader=dict(dataset=wrapped),
+            val_dataloader=dict(dataset=dataset),  # the same again
+        )
+        (report,) = check_config(Config(dict(default_scope='mmdet', **loaders)))
+        return report
+
+    return run
+
+
+def test_a_good_set_has_no_problems_and_its_objects_are_counted(check):
+    report = check()
+    assert report.problems == report.notes == []
+    assert report.counts == dict(zebra=2, tortoise=1)
+    assert report.text().startswith(
+        'train (CocoDataset, boxes.json): 2 images, 3 objects of 2 classes\n'
+    )
+    assert [picture.title for picture in report.pictures] == ['1.png', '2.png']
+
+
+def test_pictures_show_boxes_and_masks(check, content):
+    content['annotations'][2].update(
+        bbox=[5, 6, 20, 22], segmentation=[[5, 6, 25, 6, 25, 28, 5, 28]]
+    )
+    report = check(
+        metainfo=dict(classes=('zebra', 'tortoise'), palette=[(255, 0, 0)] * 2)
+    )
+    drawn = report.pictures[1].draw()
+    assert drawn.getpixel((12, 24))[0] > 100  # half red, over green
+    assert drawn.getpixel((5, 24)) == (255, 0, 0)  # the edge of the box
+    assert drawn.getpixel((34, 24)) == (0, 128, 0)
+
+
+def test_run_lengths_are_drawn(check, content):
+    runs = dict(size=[HEIGHT, WIDTH], counts=[0, HEIGHT * 10, HEIGHT * 30])
+    content['annotations'][2]['segmentation'] = runs
+    report = check(
+        metainfo=dict(classes=('zebra', 'tortoise'), palette=[(255, 0, 0)] * 2)
+    )
+    assert report.problems == []
+    drawn = report.pictures[1].draw()
+    assert drawn.getpixel((2, 28))[0] > 100
+    assert drawn.getpixel((20, 28)) == (0, 128, 0)
+
+
+def _change(index, **values):
+    return lambda content: content['annotations'][index].update(values)
+
+
+FAULTS = {
+    "class 'zebra' of the config is no category of the file: did you mean zebras?": (
+        lambda c: c['categories'][0].update(name='zebras')
+    ),
+    'give metainfo.classes as tortoise, zebra': lambda c: c['categories'].reverse(),
+    'ids that several images have: 1 (1)': lambda c: (
+        c['images'][1].update(id=1) or c['annotations'][2].update(image_id=1)
+    ),
+    'ids that several annotations have: 1 (10)': _change(1, id=10),
+    'images that are listed more than once: 1 (1.png)': (
+        lambda c: c['images'][1].update(file_name='1.png')
+    ),
+    'images: 1 (3.png)': (
+        lambda c: c['images'].append(dict(c['images'][0], id=3, file_name='3.png'))
+    ),
+    'another size than their annotations say: 1 (1.png is 40 x 30, not 41 x 30)': (
+        lambda c: c['images'][0].update(width=41)
+    ),
+    'annotations of images that are not in the file: 1 (annotation 11 of image 9)': (
+        _change(1, image_id=9)
+    ),
+    'categories that are not in the file: 1 (annotation 10 of 1.png: category 5)': (
+        _change(0, category_id=5)
+    ),
+    'boxes that are empty, smaller than a pixel (mmdet leaves them out): 1': (
+        _change(0, bbox=[5, 6, 0, 10])
+    ),
+    'boxes that lie outside their image (mmdet leaves them out): 1': (
+        _change(0, bbox=[50, 6, 10, 10])
+    ),
+    'boxes that reach beyond their image: 1': _change(0, bbox=[35, 6, 10, 10]),
+    'boxes that are not four numbers': _change(0, bbox=[1, 2]),
+    'objects without a mask: 1': _change(0, segmentation=[]),
+    'masks with a polygon of fewer than three points: 1': (
+        _change(0, segmentation=[[1, 2, 3, 4]])
+    ),
+    'masks that reach beyond their image: 1': (
+        _change(0, segmentation=[[1, 2, 3, 4, 3, 33]])
+    ),
+    'masks that are empty: 1': _change(0, segmentation=[[1, 2, 3, 4, 5, 6]]),
+    'masks of another size than their image: 1': (
+        _change(0, segmentation=dict(size=[WIDTH, HEIGHT], counts=[0, 1200]))
+    ),
+    'masks whose runs do not fill their image: 1': (
+        _change(0, segmentation=dict(size=[HEIGHT, WIDTH], counts=[5, 5]))
+    ),
+    "annotations (counted from 0) without 'area': 1 (0)": (
+        lambda c: c['annotations'][0].pop('area')
+    ),
+    'the split is empty': lambda c: c['images'].clear(),
+    'holds no annotations': lambda c: c['annotations'].clear(),
+}
+
+
+@pytest.mark.parametrize('message', FAULTS)
+def test_each_fault_is_named(check, content, message):
+    FAULTS[message](content)
+    problems = check().problems
+    assert len(problems) == 1
+    assert message in problems[0]
+
+
+def test_empty_run_lengths_are_found_in_both_forms(check, content):
+    coco_mask = pytest.importorskip('pycocotools.mask')
+    plain = dict(size=[HEIGHT, WIDTH], counts=[WIDTH * HEIGHT])
+    packed = coco_mask.frPyObjects(plain, HEIGHT, WIDTH)
+    packed['counts'] = packed['counts'].decode()
+    content['annotations'][0]['segmentation'] = plain
+    content['annotations'][1]['segmentation'] = packed
+    (problem,) = check().problems
+    assert problem.startswith('masks that are empty: 2 (annotation 10 of 1.png')
+
+
+def test_rounding_by_a_pixel_is_no_fault(check, content):
+    content['annotations'][0].update(bbox=[-0.5, 0, 41, 30.5])
+    assert check().problems == []
+
+
+def test_missing_masks_matter_to_a_config_that_reads_masks(check, content):
+    content['annotations'][0]['segmentation'] = []
+    assert check(pipeline=[dict(type='LoadAnnotations', with_bbox=True)]).problems == []
+
+
+def test_an_image_that_is_none_is_named(check, tmp_path):
+    (tmp_path / 'images/2.png').write_bytes(b'not an image')
+    (problem,) = check().problems
+    assert problem == 'images that cannot be read: 1 (2.png)'
+
+
+def test_a_photo_on_its_side_has_the_size_at_which_it_is_shown(check, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.new('RGB', (HEIGHT, WIDTH))
+    turned.save(tmp_path / 'images/1.png', exif=exif)
+    assert check().problems == []
+
+
+def test_missing_files_and_folders_are_named(check, tmp_path):
+    (problem,) = check(ann_file='none.json').problems
+    assert problem == f'annotation file {tmp_path}/none.json does not exist'
+    (problem,) = check(data_prefix=dict(img='elsewhere')).problems
+    assert problem == f'image folder {tmp_path}/elsewhere does not exist'
+    (tmp_path / 'text.json').write_text('{')
+    (problem,) = check(ann_file='text.json').problems
+    assert 'is no JSON' in problem
+
+
+def test_a_palette_of_another_length_is_named(check):
+    (problem,) = check(
+        metainfo=dict(classes=('zebra', 'tortoise'), palette=[(1, 2, 3)])
+    ).problems
+    assert problem.startswith('metainfo.palette has 1 colours, and there are 2 classes')
+
+
+def test_images_without_annotations_and_left_out_categories_are_notes(check, content):
+    content['annotations'].pop()
+    report = check(
+        metainfo=dict(classes=('zebra',)), filter_cfg=dict(filter_empty_gt=True)
+    )
+    assert report.problems == []
+    assert report.notes == [
+        'categories that are not in metainfo.classes and left out: 1 (tortoise)',
+        'images without annotations (training skips them): 1 (2.png)',
+    ]
+
+
+def test_lvis_finds_its_images_by_their_address(check, content):
+    for image in content['images']:
+        name = image.pop('file_name')
+        image['coco_url'] = f'http://images.cocodataset.org/images/{name}'
+    report = check(type='LVISV1Dataset', data_prefix=dict(img=''))
+    assert report.problems == []

@@ -1,0 +1,256 @@
+"""The report in a real browser: it loads, reads well everywhere, zooms and prints."""
+
+import json
+import math
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccmim.apps.report.html import Figure, write_report
+
+sync_api = pytest.importorskip('playwright.sync_api')
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason='chromium is not installed'),
+]
+READABLE = 4.5  # contrast that WCAG 2.2 asks of text
+VISIBLE = 3.0  # and of lines in charts
+
+
+@pytest.fixture(scope='module')
+def report(tmp_path_factory):
+    """The address of a page with two runs, pictures, long names and a table."""
+    folder = tmp_path_factory.mktemp('runs')
+    rng = np.random.default_rng(0)
+    for i, name in enumerate(['mae', f'ccmim_{"long" * 20}']):
+        data = folder / name / '20260102_030405' / 'vis_data'
+        data.mkdir(parents=True)
+        steps = np.arange(10, 2010, 10)
+        losses = np.exp(-steps / 500) + 0.05 * rng.random(200) + i
+        lines = [
+            dict(loss=y, lr=y / 1000, time=0.5, iter=x, step=x)
+            for x, y in zip(steps.tolist(), losses.tolist(), strict=True)
+        ]
+        lines.append(dict(mIoU=30.0 + i, step=2000))
+        lines.insert(50, dict(mIoU=20.0 + i, step=500))
+        text = ''.join(json.dumps(line) + '\n' for line in lines)
+        (data / 'scalars.json').write_text(text)
+        (data / 'config.py').write_text(f'model = dict(x="{i}{"y" * 200}")\n')
+        (folder / name / 'pictures').mkdir()
+        for epoch in (1, 2, 3):
+            image = Image.new('RGB', (300, 100), (80 * epoch, 0, 0))
+            image.save(folder / name / 'pictures' / f'masks_epoch_{epoch}.png')
+    Image.new('RGB', (64, 64), (9, 9, 200)).save(folder / 'a.png')
+    head = ['', *(f'measure {k}' for k in range(9))]
+    write_report(
+        folder / 'report.html',
+        'A report with quite a long title',
+        [head, ['row', *'123456789']],
+        ['note ' * 40],
+        [Figure(folder / 'a.png', 'A picture')],
+        ['python tools/train.py ' + '--option=value ' * 30],
+        [folder / 'mae', folder / name],
+    )
+    return (folder / 'report.html').as_uri()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=['--no-sandbox']
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, report):
+    """Open the page; what the console or the network says counts as an error."""
+    opened, errors = [], []
+
+    def open_page(width=1280, **options):
+        page = browser.new_page(viewport=dict(width=width, height=900), **options)
+        page.on('console', lambda message: errors.append(message.text))
+        page.on('pageerror', lambda error: errors.append(str(error)))
+        page.on('requestfailed', lambda request: errors.append(request.url))
+        page.goto(report)
+        opened.append(page)
+        return page
+
+    yield open_page
+    for page in opened:
+        page.close()
+    assert errors == []
+
+
+def sizes(page, selector):
+    return page.eval_on_selector_all(
+        selector, 'all => all.map(e => [e.clientWidth, e.clientHeight])'
+    )
+
+
+@pytest.mark.parametrize(('width', 'script'), [(1280, True), (390, True), (390, False)])
+def test_all_is_there_and_fits(visit, width, script):
+    """Nothing is empty, and the page itself never scrolls sideways."""
+    page = visit(width, java_script_enabled=script)
+    for selector, count in (('.chart svg', 3), ('table', 4), ('.box', 4)):
+        found = sizes(page, selector)
+        assert len(found) >= count
+        assert all(x > 100 and y > 50 for x, y in found), (selector, found)
+    assert page.evaluate('document.documentElement.scrollWidth') <= width
+    shown = [size for size in sizes(page, '.picture img') if all(size)]
+    assert len(shown) == (3 if script else 7)  # with a script, one of each strip
+    loaded = 'all => all.every(image => image.complete && image.naturalWidth > 0)'
+    assert page.eval_on_selector_all('.picture img', loaded)
+
+
+def channels(text):
+    return [float(x) for x in re.findall(r'[\d.]+', text)[:3]]
+
+
+def luminance(text):
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (x / 255 for x in channels(text))
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+COLOURS = """all => all.map(e => {
+    const style = getComputedStyle(e);
+    let behind = e;
+    while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
+        behind = behind.parentElement;
+    const front = {line: style.stroke, text: style.fill}[PAINT] ?? style.color;
+    return [front, getComputedStyle(behind).backgroundColor];
+})"""
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_text_and_lines_stand_out(visit, scheme):
+    """Dark is dark, and in both modes text and curves can be seen."""
+    page = visit(color_scheme=scheme)
+    background = page.evaluate('getComputedStyle(document.body).backgroundColor')
+    assert (luminance(background) < 0.05) == (scheme == 'dark')
+    for selector, paint, least in (
+        ('h1, h2, h3, p, td, th, small, label, figcaption, pre', '', READABLE),
+        ('.chart svg text', 'text', READABLE),
+        ('.chart .line > path', 'line', VISIBLE),
+    ):
+        script = COLOURS.replace('PAINT', f"'{paint}'")
+        pairs = page.eval_on_selector_all(selector, script)
+        assert pairs
+        dim = [pair for pair in pairs if contrast(*pair) < least]
+        assert dim == [], selector
+
+
+def chart(page):
+    """The chart of the loss, and where it is seen."""
+    found = page.locator('.chart', has_text='loss').first
+    found.scroll_into_view_if_needed()
+    return found, found.locator('svg').bounding_box()
+
+
+def labels(found):
+    texts = found.locator('.ticks text').all_text_contents()
+    return [float(text.replace(',', '')) for text in texts]
+
+
+def test_dragging_zooms_and_reset_shows_all(visit):
+    """The axes tell the chosen range, the curve is drawn anew, reset restores it."""
+    page = visit()
+    found, box = chart(page)
+    path = found.locator('.line path[clip-path]').first
+    before = path.get_attribute('d')
+    y = box['y'] + box['height'] / 2
+    page.mouse.move(box['x'] + 0.5 * box['width'], y)
+    page.mouse.down()
+    page.mouse.move(box['x'] + 0.7 * box['width'], y, steps=4)
+    page.mouse.up()
+    after = labels(found)
+    steps = [value for value in after if value > 10]
+    assert len(steps) >= 3
+    assert 700 < min(steps) < max(steps) < 1500
+    assert path.get_attribute('d') != before
+    found.get_by_role('button', name='Reset').click()
+    assert labels(found) == []
+    assert not found.get_by_role('button', name='Reset').is_visible()
+    numbers = [
+        [float(x) for x in re.findall(r'[\d.]+', text)]
+        for text in (before, path.get_attribute('d'))
+    ]
+    assert np.abs(np.subtract(*numbers)).max() < 0.01
+
+
+def test_keyboard_and_wheel_zoom(visit):
+    """Both work on the chart that was chosen; a passing wheel scrolls the page."""
+    page = visit()
+    found, box = chart(page)
+    page.mouse.move(box['x'] + box['width'] / 2, box['y'] + box['height'] / 2)
+    page.mouse.wheel(0, 120)
+    assert labels(found) == []
+    found.focus()
+    page.keyboard.press('+')
+    page.keyboard.press('+')
+    near = [value for value in labels(found) if value > 10]
+    assert max(near) - min(near) <= 500
+    page.keyboard.press('0')
+    assert labels(found) == []
+    box = found.locator('svg').bounding_box()
+    page.mouse.move(box['x'] + box['width'] / 2, box['y'] + box['height'] / 2)
+    page.mouse.wheel(0, -120)
+    page.wait_for_timeout(200)
+    assert labels(found)
+
+
+def test_pointing_reads_the_values(visit):
+    """The tip gives the step and the value of each run, as they were logged."""
+    page = visit()
+    found, box = chart(page)
+    page.mouse.move(box['x'] + box['width'] - 12, box['y'] + box['height'] / 2)
+    text = found.locator('.tip').inner_text()
+    assert 'step 2,000' in text
+    values = [float(value) for value in re.findall(r' (\d\.\d+)$', text, re.MULTILINE)]
+    assert len(values) == 2
+    for i, value in enumerate(values):
+        low = math.exp(-4) + i
+        assert low - 0.01 < value < low + 0.06
+
+
+def test_runs_can_be_hidden_and_strips_move(visit):
+    """A click on a name hides its curves; the slider shows another picture."""
+    page = visit()
+    assert page.locator('.line.run-0').first.is_visible()
+    page.locator('.legend label').first.click()
+    assert not page.locator('.line.run-0').first.is_visible()
+    assert page.locator('.line.run-1').first.is_visible()
+    strip = page.locator('.strip').first
+    assert 'epoch 3' in strip.inner_text()
+    strip.locator('input').focus()
+    page.keyboard.press('Home')
+    assert 'epoch 1' in strip.inner_text()
+    strip.locator('figure:not([hidden]) img').click()
+    assert page.locator('dialog img').is_visible()
+    page.keyboard.press('Escape')
+    assert not page.locator('dialog img').is_visible()
+
+
+def test_page_prints(visit):
+    """Ink goes onto white, also from a dark screen."""
+    page = visit(color_scheme='dark')
+    page.emulate_media(media='print', color_scheme='dark')
+    ink = page.evaluate('getComputedStyle(document.body).color')
+    assert contrast(ink, 'rgb(255, 255, 255)') > READABLE
+    pdf = page.pdf(format='A4')
+    assert pdf.startswith(b'%PDF')
+    assert len(re.findall(rb'/Type\s*/Page\b', pdf)) >= 2

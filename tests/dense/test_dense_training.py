@@ -1,0 +1,279 @@
+"""One real step of Mask R-CNN and of UperNet reaches every parameter of the ViT."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData, PixelData
+
+from ccmim.engine import LayerDecayOptimWrapperConstructor
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+pytestmark = pytest.mark.downstream
+
+ROOT = Path(__file__).parents[2] / 'mm_configs'
+TINY = dict(embed_dim=32, depth=4, num_heads=2)
+SIZE = 64
+
+
+def build(leaf, **changes):
+    """Build the model of a leaf with a tiny backbone, on images of 64 px."""
+    cfg = Config.fromfile(ROOT / leaf)
+    cfg.model.backbone.pop('arch')
+    cfg.merge_from_dict(
+        {
+            'model.backbone.arch': TINY,
+            'model.backbone.img_size': SIZE,
+            'model.backbone.init_cfg': None,
+            'model.neck.in_channels': 32,
+            **changes,
+        }
+    )
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    return MODELS.build(cfg.model)
+
+
+def detector(window_size=0):
+    return build(
+        'small/mask_rcnn_vitt_penn_fudan.py',
+        **{
+            'model.data_preprocessor.pad_size_divisor': SIZE,
+            'model.backbone.out_indices': (3,),
+            'model.backbone.window_size': window_size,
+            'model.backbone.global_blocks': (1, 3) if window_size else (),
+        },
+    )
+
+
+def segmentor():
+    return build(
+        'small/upernet_vitt_camvid.py',
+        **{
+            'model.backbone.out_indices': (0, 1, 2, 3),
+            'model.data_preprocessor.size': (SIZE, SIZE),
+            'model.decode_head.in_channels': [32] * 4,
+            'model.auxiliary_head.in_channels': 32,
+        },
+    )
+
+
+def detection_batch():
+    """Two images, each with two bright rectangles as objects."""
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+
+    boxes = torch.tensor([[4.0, 6.0, 30.0, 40.0], [28.0, 20.0, 62.0, 58.0]])
+    masks = np.zeros((2, SIZE, SIZE), dtype=np.uint8)
+    image = torch.randint(0, 60, (3, SIZE, SIZE), dtype=torch.uint8)
+    for mask, (left, top, right, bottom) in zip(masks, boxes.int(), strict=True):
+        mask[top:bottom, left:right] = 1
+        image[:, top:bottom, left:right] += 150
+    sample = DetDataSample(
+        metainfo=dict(
+            img_shape=(SIZE, SIZE),
+            ori_shape=(SIZE, SIZE),
+            scale_factor=(1.0, 1.0),
+            img_id=0,
+        ),
+        gt_instances=InstanceData(
+            bboxes=boxes,
+            labels=torch.zeros(2, dtype=torch.long),
+            masks=BitmapMasks(masks, SIZE, SIZE),
+        ),
+    )
+    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
+
+
+def segmentation_batch():
+    """Two images whose left and right halves are classes 0 and 1."""
+    from mmseg.structures import SegDataSample
+
+    classes = torch.zeros(1, SIZE, SIZE, dtype=torch.long)
+    classes[:, :, SIZE // 2 :] = 1
+    image = (60 + 120 * classes.expand(3, -1, -1)).to(torch.uint8)
+    sample = SegDataSample(
+        metainfo=dict(img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE)),
+        gt_sem_seg=PixelData(data=classes),
+    )
+    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
+
+
+CASES = {
+    'mask_rcnn': (detector, detection_batch),
+    'mask_rcnn_windows': (lambda: detector(window_size=3), detection_batch),
+    'upernet': (segmentor, segmentation_batch),
+}
+
+
+def total_loss(model, batch):
+    data = model.data_preprocessor(batch, training=True)
+    total, values = model.parse_losses(model(**data, mode='loss'))
+    return total, {k: v for k, v in values.items() if 'loss' in k and k != 'loss'}
+
+
+@pytest.mark.parametrize('case', CASES)
+@pytest.mark.parametrize('bf16', [False, True])
+def test_a_step_has_finite_losses_and_reaches_every_parameter(case, bf16):
+    build_model, make_batch = CASES[case]
+    model = build_model().train()
+    with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+        total, parts = total_loss(model, make_batch())
+    total.backward()
+    assert len(parts) == (5 if case.startswith('mask_rcnn') else 2)
+    assert all(torch.isfinite(v) and v > 0 for v in parts.values()), parts
+    for name, param in model.named_parameters():
+        if param.requires_grad:
+            assert param.grad is not None, name
+            assert torch.isfinite(param.grad).all(), name
+    for name, param in model.backbone.named_parameters():
+        if param.requires_grad:
+            # Attention does not feel a shift of the keys, a third of this bias.
+            assert param.grad.abs().max() > 0, name
+
+
+def test_boxes_are_found_in_float32_under_autocast():
+    model = detector()
+    maps = [torch.randn(1, 128, side, side) for side in (16, 8, 4, 2, 1)]
+    with torch.autocast('cpu', torch.bfloat16):
+        outputs = model.rpn_head(maps)
+    assert {out.dtype for level in outputs for out in level} == {torch.float32}
+
+
+@pytest.mark.parametrize('case', ['mask_rcnn', 'upernet'])
+def test_bf16_gives_nearly_the_loss_of_float32(case):
+    build_model, make_batch = CASES[case]
+    model, losses = build_model().train(), []
+    for bf16 in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+            losses.append(total_loss(model, make_batch())[0].item())
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+@pytest.mark.parametrize('case', ['mask_rcnn', 'upernet'])
+@pytest.mark.slow
+def test_a_few_steps_lower_the_loss(case):
+    build_model, make_batch = CASES[case]
+    model = build_model().train()
+    wrapper = LayerDecayOptimWrapperConstructor(
+        dict(optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05)),
+        dict(layer_decay=0.9),
+    )(model)
+    batch = make_batch()
+    losses = [model.train_step(batch, wrapper)['loss'].item() for _ in range(6)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize('build_model', [detector, segmentor])
+def test_a_pretraining_checkpoint_is_loaded_as_it_is(tmp_path, build_model, tiny_mae):
+    pretrained = tiny_mae(**{'backbone.arch.depth': TINY['depth']})
+    for value in pretrained.backbone.state_dict().values():
+        value.add_(0.5)
+    file = tmp_path / 'epoch_1.pth'
+    torch.save(dict(meta={}, state_dict=pretrained.state_dict()), file)
+    model = build_model()
+    model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    model.init_weights()
+    loaded = model.backbone.state_dict()
+    for name, value in pretrained.backbone.state_dict().items():
+        torch.testing.assert_close(loaded[name], value, msg=name)
+
+
+def test_heads_and_neck_learn_at_the_full_rate_and_blocks_by_depth():
+    model = detector()
+    wrapper = LayerDecayOptimWrapperConstructor(
+        dict(optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1)),
+        dict(layer_decay=0.5),
+    )(model)
+    names = {id(p): name for name, p in model.named_parameters()}
+    rates = {
+        names[id(p)]: group['lr']
+        for group in wrapper.optimizer.param_groups
+        for p in group['params']
+    }
+    expected = {'backbone.patch_embed': 0.5**5, 'backbone.cls_token': 0.5**5}
+    expected |= {f'backbone.blocks.{i}': 0.5 ** (4 - i) for i in range(4)}
+    for name, rate in rates.items():
+        prefix = '.'.join(name.split('.')[: 3 if 'blocks' in name else 2])
+        assert rate == expected.get(prefix, 1.0), name
+    assert set(rates) == {n for n, p in model.named_parameters() if p.requires_grad}
+
+
+def test_the_detector_predicts_boxes_with_masks_of_the_image_size():
+    model = detector().eval()
+    model.roi_head.test_cfg.score_thr = 0.0
+    with torch.no_grad():
+        result = model.test_step(detection_batch())[0].pred_instances
+    assert len(result) > 0
+    assert result.masks.shape == (len(result), SIZE, SIZE)
+    assert result.masks.dtype == torch.bool
+    assert result.bboxes.min() >= 0
+    assert result.bboxes.max() <= SIZE
+
+
+def test_the_segmentor_predicts_a_class_for_each_pixel():
+    model = segmentor().eval()
+    with torch.no_grad():
+        result = model.test_step(segmentation_batch())[0]
+    assert result.pred_sem_seg.data.shape == (1, SIZE, SIZE)
+    assert result.seg_logits.data.shape == (11, SIZE, SIZE)
+    assert torch.equal(
+        result.pred_sem_seg.data[0], result.seg_logits.data.argmax(dim=0)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('leaf', 'metrics'),
+    [
+        (
+            'small/mask_rcnn_vitt_penn_fudan.py',
+            {'coco/bbox_mAP', 'coco/segm_mAP'},
+        ),
+        ('small/upernet_vitt_camvid.py', {'mIoU', 'aAcc'}),
+    ],
+)
+def test_a_runner_trains_and_evaluates_on_real_photos(tmp_path, leaf, metrics):
+    if not os.environ.get('CCMIM_DATA'):
+        pytest.skip('CCMIM_DATA does not name the folder of the small data sets')
+    cfg = Config.fromfile(ROOT / leaf)
+    cfg.work_dir = str(tmp_path)
+    cfg.merge_from_dict(
+        {
+            'train_cfg': dict(max_iters=4, val_interval=4),
+            'param_scheduler': None,
+            'model.backbone.init_cfg': None,
+            'train_dataloader.batch_size': 2,
+            'val_dataloader.dataset.indices': 4,
+            'default_hooks.logger.interval': 1,
+        }
+    )
+    if cfg.default_scope == 'mmdet':
+        cfg.model.test_cfg.rcnn.score_thr = 0.0  # so that there is something to score
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    scalars = runner.message_hub.log_scalars
+    assert runner.iter == 4
+    assert np.isfinite(scalars['train/loss'].data[0]).all()
+    found = {key.removeprefix('val/') for key in scalars if key.startswith('val/')}
+    assert metrics <= found
+    assert (tmp_path / 'iter_4.pth').exists()
+
+
+def test_mask_logits_start_near_zero():
+    """So that the first loss is log 2, whatever the number of classes."""
+    model = detector()
+    model.init_weights()
+    head = model.roi_head.mask_head
+    assert head.num_classes == 1
+    logits = head(torch.randn(5, 128, 14, 14))
+    assert logits.abs().max() < 0.1
+    assert head.conv_logits.weight.std().item() == pytest.approx(0.001, rel=0.3)

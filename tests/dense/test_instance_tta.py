@@ -1,0 +1,102 @@
+"""Views of an image are turned back and merged into one result."""
+
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from torch import nn
+
+pytest.importorskip('mmdet')
+pytestmark = pytest.mark.downstream
+
+HEIGHT, WIDTH = 20, 30
+
+
+@pytest.fixture
+def merge():
+    from ccmim.dense.instance_tta import InstanceTTAModel
+
+    class Module(nn.Module):
+        test_step = None
+
+    def run(views, max_per_img=100):
+        model = InstanceTTAModel(
+            dict(type='nms', iou_threshold=0.5),
+            max_per_img=max_per_img,
+            module=Module(),
+        )
+        (merged,) = model.merge_preds([views])
+        return merged.pred_instances
+
+    return run
+
+
+def view(boxes, scores, labels=None, flip=None, masked=True):
+    from mmdet.structures import DetDataSample
+
+    boxes = torch.tensor(boxes).reshape(-1, 4)
+    found = InstanceData(
+        bboxes=boxes,
+        scores=torch.tensor(scores),
+        labels=torch.tensor(labels or [0] * len(boxes)),
+    )
+    if masked:
+        masks = torch.zeros(len(boxes), HEIGHT, WIDTH, dtype=torch.bool)
+        for mask, (left, top, right, bottom) in zip(masks, boxes.int(), strict=True):
+            mask[top:bottom, left:right] = True
+        found.masks = masks
+    return DetDataSample(
+        metainfo=dict(
+            ori_shape=(HEIGHT, WIDTH), flip=flip is not None, flip_direction=flip
+        ),
+        pred_instances=found,
+    )
+
+
+BOX = [3.0, 2.0, 11.0, 9.0]
+FLIPPED = dict(
+    horizontal=[WIDTH - 11.0, 2.0, WIDTH - 3.0, 9.0],
+    vertical=[3.0, HEIGHT - 9.0, 11.0, HEIGHT - 2.0],
+    diagonal=[WIDTH - 11.0, HEIGHT - 9.0, WIDTH - 3.0, HEIGHT - 2.0],
+)
+
+
+@pytest.mark.parametrize('direction', FLIPPED)
+def test_flipped_boxes_and_masks_are_turned_back(merge, direction):
+    found = merge([view([FLIPPED[direction]], [0.9], flip=direction)])
+    assert found.bboxes.tolist() == [BOX]
+    rows, columns = found.masks[0].nonzero().T
+    assert (rows.min(), rows.max() + 1) == (2, 9)
+    assert (columns.min(), columns.max() + 1) == (3, 11)
+
+
+def test_the_surest_view_of_an_object_wins_with_its_own_mask(merge):
+    near = [4.0, 2.0, 11.0, 9.0]
+    views = [
+        view([near], [0.3]),
+        view([FLIPPED['horizontal']], [0.8], flip='horizontal'),
+    ]
+    found = merge(views)
+    assert found.bboxes.tolist() == [BOX]
+    assert found.scores.tolist() == pytest.approx([0.8])
+    assert found.masks.sum() == 8 * 7
+
+
+def test_other_classes_and_places_are_kept_and_sorted_by_score(merge):
+    far = [20.0, 10.0, 28.0, 18.0]
+    views = [view([BOX, far], [0.3, 0.5]), view([BOX], [0.4], labels=[1])]
+    found = merge(views)
+    assert found.scores.tolist() == pytest.approx([0.5, 0.4, 0.3])
+    assert found.labels.tolist() == [0, 1, 0]
+    assert len(merge(views, max_per_img=2)) == 2
+
+
+def test_views_without_objects_or_masks_are_fine(merge):
+    assert len(merge([view([], []), view([], [], flip='horizontal')])) == 0
+    found = merge([view([BOX], [0.5], masked=False), view([], [], masked=False)])
+    assert found.bboxes.tolist() == [BOX]
+    assert 'masks' not in found
+
+
+def test_no_objects_at_all_cannot_be_asked_for(merge):
+    with pytest.raises(ValueError, match='max_per_img=0'):
+        merge([view([BOX], [0.5])], max_per_img=0)

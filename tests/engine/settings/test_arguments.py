@@ -1,0 +1,106 @@
+"""A misspelt argument is found before anything is built, a right one never."""
+
+import copy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.hooks import Hook
+
+from ccmim.engine.settings import check_arguments, check_sizes, check_values
+from ccmim.registry import HOOKS
+
+ROOT = Path(__file__).parents[3]
+LEAVES = [p for p in (ROOT / 'mm_configs').glob('*/*.py') if p.parent.name != '_base_']
+
+
+@pytest.fixture(scope='module')
+def whole():
+    return Config.fromfile(ROOT / 'mm_configs/pretrain/ccmim_vitb.py')
+
+
+@pytest.fixture
+def cfg(whole):
+    return copy.deepcopy(whole)
+
+
+@pytest.mark.parametrize(
+    ('key', 'meant'),
+    [
+        ('model.mask_ration', 'model.mask_ratio'),
+        ('model.backbone.img_sise', 'model.backbone.img_size'),
+        ('optim_wrapper.optimizer.lrr', 'optim_wrapper.optimizer.lr'),
+        (
+            'train_dataloader.dataset.transform.0.szie',
+            'train_dataloader.dataset.transform.0.size',
+        ),
+        ('train_dataloader.sampler.shufle', 'train_dataloader.sampler.shuffle'),
+        ('default_hooks.logger.intervall', 'default_hooks.logger.interval'),
+        ('train_cfg.max_epoch', 'train_cfg.max_epochs'),
+    ],
+)
+def test_a_misspelt_argument_is_refused_with_the_right_one(cfg, key, meant):
+    cfg.merge_from_dict({key: 1})
+    with pytest.raises(ValueError, match=rf'unknown key {key}: did you mean {meant}\?'):
+        check_arguments(cfg)
+
+
+def test_a_misspelt_part_is_no_variable(cfg):
+    cfg.train_pipeline = cfg.conv_cfg = dict()
+    check_arguments(cfg)
+    cfg.optim_wraper = dict()
+    with pytest.raises(ValueError, match='unknown key optim_wraper: did you mean opti'):
+        check_arguments(cfg)
+
+
+def test_functions_of_loaders_are_known(cfg):
+    cfg.train_dataloader.collate_fn.type = 'default_colate'
+    with pytest.raises(ValueError, match='collate_fn: did you mean default_collate?'):
+        check_arguments(cfg)
+
+
+def test_what_takes_any_argument_is_left_alone(cfg):
+    @HOOKS.register_module(force=True)
+    class GreedyHook(Hook):
+        def __init__(self, interval=1, **kwargs):
+            pass
+
+    cfg.custom_hooks = [dict(type='GreedyHook', intervall=3)]
+    check_arguments(cfg)
+
+
+def test_arguments_that_owners_take_out_are_left_alone(cfg):
+    """mmcv's norms take out requires_grad, the Runner a hook's priority."""
+    cfg.custom_hooks = [dict(type='SpeedHook', priority='LOW')]
+    cfg.model.neck = dict(norm_cfg=dict(type='SyncBN', requires_grad=False))
+    check_arguments(cfg)
+
+
+@pytest.mark.downstream
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+def test_our_own_configs_are_right(path):
+    cfg = Config.fromfile(path)
+    check_arguments(cfg)
+    check_values(cfg)
+    check_sizes(cfg)
+
+
+@pytest.mark.slow
+@pytest.mark.downstream
+@pytest.mark.parametrize('package', ['mmdet', 'mmseg'])
+def test_configs_of_others_are_right(package):
+    """Ten of each package, evenly from all; not those that need what is missing."""
+    module = pytest.importorskip(package)
+    files = sorted(Path(module.__file__).parent.glob('.mim/configs/[!_]*/*.py'))
+    assert len(files) > 300
+    checked = 0
+    for path in files[:: len(files) // 20]:
+        try:
+            cfg = Config.fromfile(path)
+        except (ImportError, OSError):
+            continue
+        check_arguments(cfg)
+        check_values(cfg)
+        check_sizes(cfg)
+        checked += 1
+    assert checked >= 10

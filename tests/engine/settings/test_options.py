@@ -1,0 +1,165 @@
+"""What the command line may change in a config, and how."""
+
+from argparse import ArgumentParser
+
+import pytest
+from mmengine.config import Config
+
+from ccmim.engine.settings import check_options
+from ccmim.engine.settings.option_action import OptionAction
+
+CONFIG = dict(
+    default_scope='ccmim',
+    epochs=5,
+    work_dir='runs',
+    compile_blocks='auto',
+    resume=False,
+    load_from=None,
+    model=dict(
+        type='MAE',
+        backbone=dict(type='VisionTransformer', arch=dict(depth=2), img_size=64),
+        mask_ratio=0.75,
+        test_cfg=dict(rcnn=dict(score_thr=0.05, max_per_img=100)),
+    ),
+    train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=5),
+    train_dataloader=dict(
+        batch_size=4,
+        persistent_workers=False,
+        dataset=dict(type='UnlabelledImages', data='photos', transform=[{}, {}]),
+    ),
+    optim_wrapper=dict(
+        type='AutocastOptimWrapper',
+        optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95)),
+    ),
+    param_scheduler=[dict(type='LinearLR', end=3), dict(type='PolyLR', end=5)],
+    randomness=dict(seed=0),
+)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'modle.mask_ratio': 0.5}, 'unknown key modle: did you mean model?'),
+        ({'train_cgf.max_epochs': 3}, 'unknown key train_cgf: did you mean train_cfg?'),
+        (
+            {'train_dataloader.batchsize': 3},
+            'train_dataloader.batchsize: did you mean train_dataloader.batch_size?',
+        ),
+        ({'train_dataloader.banana': 3}, 'unknown key train_dataloader.banana'),
+        ({'randomness.sead': 3}, 'randomness.sead: did you mean randomness.seed?'),
+        (
+            {'model.test_cfg.rcnn.scor_thr': 0.1},
+            'did you mean model.test_cfg.rcnn.score_thr?',
+        ),
+        (
+            {'param_scheduler.2.end': 3},
+            'param_scheduler.2: there are param_scheduler.0, param_scheduler.1',
+        ),
+        ({'param_scheduler.end': 3}, 'unknown key param_scheduler.end: there are'),
+        (
+            {'train_cfg.max_epochs.x': 3},
+            'train_cfg.max_epochs.x cannot be set: train_cfg.max_epochs is 5',
+        ),
+        ({'load_from.x': 3}, 'load_from.x cannot be set: load_from is None'),
+        ({'train_cfg.max_epochs': 'ten'}, 'max_epochs=ten does not fit: it is a numb'),
+        ({'model.mask_ratio': 'half'}, 'it is a number, 0.75 in the config'),
+        ({'train_dataloader.persistent_workers': 'ja'}, 'it is True or False'),
+        ({'resume': 'flase'}, 'resume=flase does not fit: it is True or False'),
+        ({'model.backbone': 'tiny'}, 'set by its parts, such as model.backbone.type='),
+        ({'model': 5}, 'model=5 does not fit'),
+        ({'param_scheduler': 5}, 'by its parts, such as param_scheduler.0.KEY=...'),
+        ({'optim_wrapper.optimizer.betas': 'x'}, r'a list of numbers, \[0.9, 0.95\]'),
+        ({'model.mask_ratio.x': 1, 'model.mask_ratio': 0.5}, 'and a part of it'),
+        ({'model.mask_ratio': 0.5, 'model.mask_ratio.x': 1}, 'is set, and something'),
+    ],
+)
+def test_what_cannot_be_set_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        check_options(Config(CONFIG), options)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'model.mask_ratio': 1, 'train_cfg.max_epochs': 5.0},
+        {'train_dataloader.dataset.data': ['a', 'b']},
+        {'train_dataloader.dataset.data': None, 'train_dataloader.batch_size': None},
+        {'model.backbone.arch': 'tiny'},  # which says that it may be a text
+        {'model.backbone.img_size': [64, 96]},
+        {'model.backbone.init_cfg.checkpoint': 'file.pth'},  # of a class that knows it
+        {'compile_blocks': True, 'load_from': 'file.pth', 'experiment_name': 'x'},
+        {'randomness.deterministic': True, 'train_cfg.val_interval': 2},
+        {'train_dataloader.timeout': 3, 'train_dataloader.collate_fn.type': 'x'},
+        {'param_scheduler.1.end': 4, 'optim_wrapper.clip_grad.max_norm': 1.0},
+        {'visualizer.type': 'Visualizer', 'custom_hooks': [], 'float32_matmul': 'high'},
+        {'default_hooks.ema.type': 'EMAHook', 'default_hooks.ema.momentum': 0.1},
+        {'model.test_cfg.rcnn.nms.iou_threshold': 0.5},  # new, and like nothing there
+    ],
+)
+def test_what_may_be_set_is_not(options):
+    check_options(Config(CONFIG), options)
+
+
+def test_a_variable_of_the_file_is_named_with_the_key_that_counts():
+    """It was used when the file was read: changing it afterwards does nothing."""
+    cfg = Config(dict(CONFIG, end=5))
+    with pytest.raises(ValueError, match='end is a variable of the config file') as e:
+        check_options(cfg, {'end': 7})
+    assert 'Set param_scheduler.0.end, param_scheduler.1.end instead' in str(e.value)
+    with pytest.raises(ValueError, match='Set the keys that it was used for'):
+        check_options(Config(CONFIG), {'epochs': 7})
+
+
+@pytest.fixture
+def parser():
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
+    return parser
+
+
+def test_words_become_values(parser):
+    words = ['a.b=1', 'c=x,y', 'd=[1,(2,3)]', 'e=my photos', 'f=None', 'g="1"', 'h=a=b']
+    options = parser.parse_args(['--cfg-options', *words]).cfg_options
+    assert options == {
+        **{'a.b': 1, 'c': ['x', 'y'], 'd': [1, (2, 3)], 'e': 'my photos'},
+        **{'f': None, 'g': '1', 'h': 'a=b'},
+    }
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('runs/epoch_60 (1).pth', 'runs/epoch_60 (1).pth'),
+        ('epoch_60 (1).pth', 'epoch_60 (1).pth'),
+        ('/home/u/a,b/e.pth', '/home/u/a,b/e.pth'),
+        ('(1) photos', '(1) photos'),
+        ('[my photos/a, b (1)/c]', ['my photos/a', 'b (1)/c']),
+        ("['a,b/c', d]", ['a,b/c', 'd']),
+        ("'1,2'", '1,2'),
+        ('1, 2.5,none,True', [1, 2.5, 'none', True]),
+        ('(x,y)', ('x', 'y')),
+        ('(3,)', (3,)),
+        ('[]', []),
+        ('[(1, 2), [a], ()]', [(1, 2), ['a'], ()]),
+        ('https://host/a,b', 'https://host/a,b'),
+        ('', ''),
+    ],
+)
+def test_brackets_and_commas_in_paths_are_kept(parser, text, value):
+    options = parser.parse_args(['--cfg-options', f'a={text}']).cfg_options
+    assert options == {'a': value}
+
+
+@pytest.mark.parametrize(
+    'word', ['a', '=1', 'a..b=1', 'a=[1,2', 'a=1)],(2', "a=['b]", 'a=(old) and (new)']
+)
+def test_words_that_are_no_settings_end_with_code_2(parser, word, capsys):
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(['--cfg-options', word])
+    assert end.value.code == 2
+    assert 'argument --cfg-options: ' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_all_tools_read_them_alike(request):
+    tools = request.config.rootpath.glob('tools/*.py')
+    assert [p.name for p in tools if 'DictAction' in p.read_text()] == []

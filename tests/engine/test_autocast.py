@@ -1,0 +1,97 @@
+"""One optimizer wrapper computes in the precision it is told, on any device."""
+
+import pytest
+import torch
+from torch import nn
+
+from ccmim.engine import AutocastOptimWrapper, autocast
+
+
+def _wrapper(dtype, **options):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1, bias=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, AutocastOptimWrapper(dtype, optimizer=optimizer, **options)
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
+def test_precision_of_forward_and_weights(dtype):
+    model, wrapper = _wrapper(dtype)
+    before = model.weight.detach().clone()
+    inputs = torch.full((2, 4), 0.5)
+    with wrapper.optim_context(model):
+        out = model(inputs)
+    assert out.dtype == getattr(torch, dtype)
+    wrapper.update_params(out.float().mean())
+    # d(mean) / d(weight) = 0.5, so SGD moves by 0.05 whatever the loss scale.
+    torch.testing.assert_close(model.weight, before - 0.05, atol=1e-3, rtol=0)
+    assert model.weight.dtype == torch.float32
+
+
+def test_only_fp16_scales():
+    for dtype, enabled in (('float32', False), ('bfloat16', False), ('float16', True)):
+        assert _wrapper(dtype)[1].scaler.is_enabled() == enabled
+
+
+def test_clipping_sees_unscaled_gradients():
+    for dtype in ('float32', 'float16'):
+        model, wrapper = _wrapper(dtype, clip_grad=dict(max_norm=0.5))
+        before = model.weight.detach().clone()
+        with wrapper.optim_context(model):
+            loss = model(torch.ones(2, 4) / 2).float().mean()
+        wrapper.update_params(loss)
+        assert (model.weight - before).norm().item() == pytest.approx(0.05, abs=1e-4)
+
+
+def test_fp16_skips_a_step_that_overflowed():
+    model, wrapper = _wrapper('float16')
+    before = model.weight.detach().clone()
+    with wrapper.optim_context(model):
+        loss = (model(torch.ones(2, 4)) * torch.inf).float().sum()
+    wrapper.update_params(loss)
+    assert torch.equal(model.weight, before)
+
+
+def test_accumulation_averages():
+    model, wrapper = _wrapper('float32', accumulative_counts=2)
+    wrapper.initialize_count_status(model, 0, 2)
+    before = model.weight.detach().clone()
+    for scale in (1.0, 3.0):
+        with wrapper.optim_context(model):
+            loss = model(torch.full((1, 4), scale)).sum()
+        wrapper.update_params(loss)
+    torch.testing.assert_close(model.weight, before - 0.1 * 2)
+
+
+def test_state_round_trip():
+    _, wrapper = _wrapper('float16')
+    wrapper.scaler._init_scale = 8.0
+    state = wrapper.state_dict()
+    _, other = _wrapper('float16')
+    other.load_state_dict(state)
+    assert other.state_dict()['loss_scaler'] == state['loss_scaler']
+    _, plain = _wrapper('float32')
+    plain.load_state_dict(state)
+
+
+@pytest.mark.parametrize('native', [True, False])
+def test_auto_is_bf16_where_the_device_has_it(native, monkeypatch):
+    monkeypatch.setattr(autocast, 'computes_in_bf16', lambda device: native)
+    expected = torch.bfloat16 if native else torch.float32
+    assert _wrapper('auto')[1].dtype == expected
+
+
+@pytest.mark.parametrize(('ratio', 'chosen'), [(1.0, False), (1.4, False), (1.6, True)])
+def test_a_cpu_computes_in_bf16_where_a_probe_is_clearly_faster(
+    ratio, chosen, monkeypatch
+):
+    seconds = {torch.float32: 1e-3, torch.bfloat16: 1e-3 / ratio}
+    monkeypatch.setattr(autocast, '_product_seconds', seconds.get)
+    autocast.computes_in_bf16.cache_clear()
+    assert autocast.computes_in_bf16('cpu') == chosen
+    autocast.computes_in_bf16.cache_clear()
+
+
+def test_unknown_precision_is_named():
+    with pytest.raises(ValueError, match="dtype='int8'"):
+        _wrapper('int8')

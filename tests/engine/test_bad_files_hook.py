@@ -1,0 +1,231 @@
+"""A run lists the images that it cannot use, each once, and counts them at its end."""
+
+import os
+import signal
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.runner import Runner
+from PIL import Image
+from torch import distributed
+from torch.utils.data import DataLoader
+
+from ccmim.checkpoints import guard_mmengine
+from ccmim.data import UnlabelledImages, VisitSampler
+from ccmim.data.bad_files import BadFiles, read_bad_files
+from ccmim.data.bad_images import TooManyBadImagesError
+from ccmim.engine import BadFilesHook, SafeCheckpointHook, StopHook
+
+TRANSFORM = [
+    dict(type='ccmim.RandomResizedCrop', size=16),
+    dict(type='ccmim.ToUint8Tensor'),
+]
+BAD = {2: b'', 5: b'no image', 9: b'\x89PNG'}
+
+
+class Mean(torch.nn.Module):
+    """Learns the mean of the images; may send itself a signal at a step."""
+
+    def __init__(self, stop_at=0):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.stop_at = stop_at
+
+    def train_step(self, data, optim_wrapper):
+        self.stop_at -= 1
+        if self.stop_at == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        loss = (self.weight - data['inputs'].float().mean()).square().sum()
+        optim_wrapper.update_params(loss)
+        return dict(loss=loss)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    for i in range(12):
+        pixels = rng.integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f'{i:03d}.png')
+    return folder
+
+
+def _harm(photos, numbers=BAD):
+    for i in numbers:
+        (photos / f'{i:03d}.png').write_bytes(BAD[i])
+
+
+@pytest.fixture
+def train(photos, tmp_path):
+    """Train two epochs of three steps; the text of the log."""
+
+    def train(name='run', num_workers=1, stop_at=0, resume=False, **dataset):
+        runner = Runner(
+            Mean(stop_at),
+            str(tmp_path / name),
+            train_dataloader=dict(
+                dataset=dict(
+                    type=UnlabelledImages,
+                    data=str(photos),
+                    transform=TRANSFORM,
+                    **dataset,
+                ),
+                batch_size=4,
+                num_workers=num_workers,
+                sampler=dict(type='ccmim.VisitSampler'),
+                collate_fn=dict(type='default_collate'),
+            ),
+            train_cfg=dict(by_epoch=True, max_epochs=2),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-6)),
+            default_hooks=dict(
+                checkpoint=dict(type=SafeCheckpointHook, interval=1),
+                logger=dict(type='LoggerHook', interval=1),
+            ),
+            custom_hooks=[dict(type=BadFilesHook), dict(type=StopHook)],
+            randomness=dict(seed=0),
+            resume=resume,
+            experiment_name=os.urandom(4).hex(),
+        )
+        with pytest.raises(SystemExit) if stop_at else nullcontext():
+            runner.train()
+        (log,) = Path(runner.log_dir).glob('*.log')
+        return log.read_text()
+
+    guard_mmengine()
+    return train
+
+
+def _listed(path):
+    return {name[-7:-4]: reason for name, reason in read_bad_files(path).items()}
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_bad_images_are_listed_and_counted(train, photos, tmp_path, num_workers):
+    _harm(photos)
+    log = train(num_workers=num_workers)
+    path = tmp_path / 'run' / 'bad_files.txt'
+    assert path.read_text().count('\n') == 3
+    assert _listed(path) == {
+        '002': 'empty',
+        '005': 'not an image',
+        '009': 'damaged: header of a PNG',
+    }
+    line = f'skipped 3 of 12 images: 1 empty, 1 not an image, 1 damaged ({path})'
+    kinds = line.partition(': ')[2].partition(' (')[0].split(', ')
+    (said,) = [text for text in log.splitlines() if 'skipped' in text]
+    assert said.endswith(f'({path})')
+    assert 'skipped 3 of 12 images: ' in said
+    assert all(kind in said for kind in kinds)
+
+
+def test_a_run_of_good_images_lists_nothing(train, tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'bad_files.txt').write_text('/of/another/run.jpg\tempty\n')
+    assert 'skipped' not in train()
+    assert not (tmp_path / 'run' / 'bad_files.txt').exists()
+
+
+def test_a_resumed_run_goes_on_with_its_list(train, photos, tmp_path):
+    """Also what was repaired meanwhile stays listed; the count is that of the run."""
+    _harm(photos)
+    assert 'skipped 3 of 12' in train(stop_at=3)
+    path = tmp_path / 'run' / 'bad_files.txt'
+    before = path.read_text()
+    Image.new('RGB', (20, 20)).save(photos / '002.png')
+    log = train(resume=True)
+    assert path.read_text() == before
+    assert 'skipped 3 of 12' in log
+
+
+def test_the_list_of_one_run_is_what_the_next_leaves_out(train, photos, tmp_path):
+    """What was excluded is listed again, so the last list is always the whole one."""
+    _harm(photos, [2, 5])
+    train('first')
+    first = tmp_path / 'first' / 'bad_files.txt'
+    _harm(photos, [9])
+    log = train('second', exclude=first)
+    second = tmp_path / 'second' / 'bad_files.txt'
+    assert '2 of the 2 images that' in log
+    assert f'skipped 1 of 10 images: 1 damaged ({second})' in log
+    assert list(_listed(second)) == ['002', '005', '009']
+    # In the same folder too: the list is read before the run begins it anew.
+    again = train('second', exclude=second)
+    assert 'skipped' not in again.removeprefix(log)  # one file in the same second
+    assert list(_listed(second)) == ['002', '005', '009']
+
+
+def test_a_run_that_stops_says_how_many_of_what(train, photos, tmp_path):
+    _harm(photos)
+    (photos / '007.png').write_bytes(b'')
+    with pytest.raises(TooManyBadImagesError) as error:
+        train()
+    path = tmp_path / 'run' / 'bad_files.txt'
+    line = str(error.value).splitlines()[-1]
+    assert '4 of 12 images are damaged, 3 are allowed (max_bad_share)' in line
+    assert '2 empty, ' in line
+    assert line.endswith(f'({path})')
+    assert len(read_bad_files(path)) == 4
+
+
+def _rank(rank, folder):
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    images = UnlabelledImages(f'{folder}/photos', TRANSFORM, max_bad_share=1)
+    sampler = VisitSampler(images, seed=0)
+    fork = dict(num_workers=2, multiprocessing_context='fork')
+    loader = DataLoader(images, 2, sampler=sampler, **fork)
+    lines = []
+    runner = SimpleNamespace(
+        train_dataloader=loader,
+        work_dir=folder,
+        iter=0,
+        logger=SimpleNamespace(info=lines.append),
+    )
+    hook = BadFilesHook()
+    hook.before_train(runner)
+    for epoch in range(3):  # from the second on, each meets what the other has listed
+        sampler.set_epoch(epoch)
+        list(loader)
+    distributed.barrier()
+    hook.after_run(runner)
+    (images_listed,) = [BadFiles(f'{folder}/bad_files.txt').reasons]
+    assert len(images_listed) == 40
+    assert lines == [f'skipped 40 of 60 images: 40 empty ({folder}/bad_files.txt)'] * (
+        rank == 0
+    )
+    os._exit(0)
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_two_ranks_share_one_list(tmp_path):
+    """Four loader workers in two processes: forty lines, none twice."""
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    (tmp_path / 'bad_files.txt').write_text('/of/another/run.jpg\tempty\n')
+    for i in range(60):
+        if i % 3:
+            (photos / f'{i:03d}.png').write_bytes(b'')
+        else:
+            Image.new('RGB', (20, 20)).save(photos / f'{i:03d}.png')
+    mp.spawn(_rank, (str(tmp_path),), nprocs=2)
+    lines = (tmp_path / 'bad_files.txt').read_text().splitlines()
+    expected = [f'{photos}/{i:03d}.png\tempty' for i in range(60) if i % 3]
+    assert sorted(lines) == expected
+
+
+def test_another_data_set_is_left_alone(tmp_path):
+    runner = SimpleNamespace(
+        train_dataloader=DataLoader(torch.zeros(3)), work_dir=tmp_path, iter=0
+    )
+    hook = BadFilesHook()
+    hook.before_train(runner)
+    hook.after_run(runner)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,84 @@
+"""A saved step is computed again with all that it depends on, whatever the method."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
+
+from ccmim.engine.launch import build_runner
+from ccmim.engine.nonfinite.bad_step import images_of, replay_step, save_step
+from ccmim.registry import MODELS
+
+TINY = {
+    'train_dataloader.batch_size': 2,
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'train_dataloader.pin_memory': False,
+    'train_dataloader.dataset.transform.0.size': 64,
+    'train_cfg.max_epochs': 2,
+    'optim_wrapper.dtype': 'float32',
+    'optim_wrapper.accumulative_counts': 1,
+}
+DECODER = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)
+AMT = {
+    'model.scorer.img_size': 64,
+    'model.sampler.begin': 1,
+    'model.decoder': DECODER,
+}
+HPM = {f'model.{part}': DECODER for part in ('decoder', 'predictor')}
+CLASSIFIER = {'model.head.in_dim': 32, 'model.head.num_classes': 2}
+
+
+class Recorder(Hook):
+    """Save a step before it is taken, and note what it then gives."""
+
+    step = 6
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.step - 1:
+            images = images_of(data_batch)
+            self.file = save_step(runner, self.step, images, {}, with_weights=True)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.step - 1:
+            self.losses = {k: v.item() for k, v in outputs.items() if 'loss_' in k}
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'changes'),
+    [
+        ('small/amt_mae_vitt', AMT),
+        pytest.param('small/hpm_vitt', HPM, marks=pytest.mark.slow),
+        ('classification/finetune_vitb_imagenet', CLASSIFIER),
+    ],
+)
+def test_losses_are_those_of_the_step(request, image_folder, tmp_path, leaf, changes):
+    """In the second epoch, when AMT reads stored maps and HPM hides harder patches."""
+    cfg = Config.fromfile(request.config.rootpath / f'mm_configs/{leaf}.py')
+    arch = dict(embed_dim=32, depth=2, num_heads=2)
+    cfg.model.backbone.update(arch=arch, img_size=64, drop_path_rate=0.2)
+    cfg.merge_from_dict({**TINY, **changes})
+    cfg.update(work_dir=str(tmp_path / 'run'), experiment_name=leaf)
+    cfg.train_dataloader.dataset.data = str(image_folder)
+    for stage in ('val', 'test'):
+        cfg.update({f'{stage}_{k}': None for k in ('dataloader', 'evaluator', 'cfg')})
+    for hook in cfg.custom_hooks:
+        if 'ScoreRefresh' in hook.type:
+            hook.update(begin=1, interval=2)
+    cfg.param_scheduler = []
+    model = Config(dict(model=cfg.model)).model
+    runner, recorder = build_runner(cfg), Recorder()
+    runner.register_hook(recorder, 'LOW')
+    runner.train()
+
+    type(runner.message_hub)._instance_dict.clear()  # as in a new process
+    DefaultScope.get_instance('replay', scope_name='ccmim')
+    losses = replay_step(MODELS.build(model), recorder.file)
+    assert recorder.losses
+    assert {k: losses[k].item() for k in recorder.losses} == recorder.losses
+    saved = torch.load(recorder.file, weights_only=True)
+    saved['seed'] += 1  # the control: other random numbers, another step
+    torch.save(saved, recorder.file)
+    others = replay_step(MODELS.build(model), recorder.file)
+    assert any(others[k].item() != v for k, v in recorder.losses.items())

@@ -1,0 +1,192 @@
+"""An old checkpoint is deleted only when the new one is known to be good."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from ccmim.checkpoints.atomic import AtomicLocalBackend, WriteError, write_atomically
+from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
+from ccmim.engine.optim.autocast import AutocastOptimWrapper
+from ccmim.engine.resume.epoch_loop import ResumableEpochLoop
+
+
+class Line(torch.nn.Module):
+    """One weight, pulled towards each number of the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def train_step(self, data, optim_wrapper):
+        loss = (self.weight - data).square().mean()
+        optim_wrapper.update_params(loss)
+        return dict(loss=loss)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Build a run of epochs of five steps."""
+    write_atomically()
+
+    def start(hook, epochs=3, accumulated=1, **options):
+        data = torch.arange(10.0) / 10
+        runner = Runner(
+            Line(),
+            str(tmp_path / 'run'),
+            train_dataloader=DataLoader(data, batch_size=2),
+            train_cfg=dict(type=ResumableEpochLoop, max_epochs=epochs),
+            optim_wrapper=dict(
+                optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulated
+            ),
+            default_hooks=dict(checkpoint=hook, logger=dict(type='LoggerHook')),
+            experiment_name=os.urandom(4).hex(),
+            **options,
+        )
+        return runner
+
+    return start
+
+
+def _files(runner):
+    return sorted(p.name for p in Path(runner.work_dir).glob('*.pth'))
+
+
+def _fail_from(monkeypatch, number):
+    """Let the disk be full from a checkpoint on."""
+    put, count = AtomicLocalBackend.put, [0]
+
+    def limited(self, obj, filepath):
+        count[0] += str(filepath).endswith('.pth')
+        if count[0] >= number:
+            raise WriteError('full')
+        put(self, obj, filepath)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'put', limited)
+
+
+@pytest.mark.parametrize('hook', [SafeCheckpointHook, CheckpointHook])
+def test_a_full_disk_leaves_the_last_good_one(start, monkeypatch, hook):
+    """mmengine's hook is the control: it has deleted the only one by then."""
+    runner = start(hook(interval=1, max_keep_ckpts=1))
+    _fail_from(monkeypatch, 3)
+    with pytest.raises(WriteError):
+        runner.train()
+    safe = hook is SafeCheckpointHook
+    assert _files(runner) == (['epoch_2.pth'] if safe else [])
+    pointer = Path(runner.work_dir, 'last_checkpoint').read_text()
+    assert os.path.isfile(pointer) == safe
+
+
+def test_damage_found_after_saving_deletes_nothing(start, monkeypatch):
+    runner = start(SafeCheckpointHook(interval=1, max_keep_ckpts=1))
+    put = AtomicLocalBackend.put
+
+    def damaging(self, obj, filepath):
+        if str(filepath).endswith('epoch_2.pth'):
+            obj = obj[:-100]
+        put(self, obj, filepath)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'put', damaging)
+    with pytest.raises(ValueError, match='epoch_2.pth is damaged'):
+        runner.train()
+    assert 'epoch_1.pth' in _files(runner)
+    assert Path(runner.work_dir, 'last_checkpoint').read_text().endswith('epoch_1.pth')
+
+
+@pytest.mark.parametrize(
+    ('by_epoch', 'interval', 'keep', 'files'),
+    [
+        (True, 1, 2, ['epoch_2.pth', 'epoch_3.pth']),
+        (True, 2, -1, ['epoch_2.pth', 'epoch_3.pth']),
+        (False, 4, 1, ['iter_15.pth']),
+        (False, 4, 3, ['iter_12.pth', 'iter_15.pth', 'iter_8.pth']),
+    ],
+)
+def test_as_many_as_asked_for_are_kept(start, by_epoch, interval, keep, files):
+    hook = SafeCheckpointHook(interval=interval, by_epoch=by_epoch, max_keep_ckpts=keep)
+    runner = start(hook)
+    part = Path(runner.work_dir, '.epoch_9.pth.part')
+    part.write_text('of a writer that was killed')
+    runner.train()
+    assert _files(runner) == files
+    assert not part.exists()
+
+
+def test_checkpoints_wait_for_the_end_of_the_cycle(start):
+    """Epochs of five steps, updates every four: 5 waits until 8, 10 until 12."""
+    runner = start(SafeCheckpointHook(interval=1), accumulated=4)
+    runner.train()
+    steps = {
+        name: torch.load(Path(runner.work_dir, name), weights_only=False)['meta']
+        for name in _files(runner)
+    }
+    assert {n: (m['epoch'], m['iter']) for n, m in steps.items()} == {
+        'epoch_1.pth': (1, 8),
+        'epoch_2.pth': (2, 12),
+        'epoch_3.pth': (3, 15),  # the last update comes early
+    }
+
+
+@pytest.mark.parametrize('accumulated', [1, 4])
+@pytest.mark.parametrize('interval', [3, 5, 7])
+def test_any_step_goes_on_exactly(start, interval, accumulated):
+    """At the end of an epoch too, where the epoch's hooks have not run yet."""
+    options = dict(
+        param_scheduler=dict(type='StepLR', step_size=1, gamma=0.5, by_epoch=True)
+    )
+    hook = dict(type=SafeCheckpointHook, interval=interval, by_epoch=False)
+    straight = start(hook, accumulated=accumulated, **options)
+    straight.train()
+    for name in _files(straight):
+        again = start(hook, accumulated=accumulated, **options)
+        again._resume, again._load_from = True, str(Path(again.work_dir, name))
+        again.train()
+        assert torch.equal(again.model.weight, straight.model.weight), name
+        assert (again.epoch, again.iter) == (3, 15)
+        ours, theirs = (
+            r.message_hub.get_scalar('train/lr').data[0].tolist()
+            for r in (again, straight)
+        )
+        assert ours == theirs
+        assert len(ours) == 15
+
+
+def test_the_scale_of_fp16_goes_on(start):
+    """Lowered by an overflow before, it is not the first one again."""
+
+    def begin():
+        hook = dict(type=SafeCheckpointHook, interval=7, by_epoch=False)
+        runner = start(hook)
+        sgd = dict(type='SGD', lr=0.1)
+        runner.optim_wrapper = dict(
+            type=AutocastOptimWrapper, dtype='float16', optimizer=sgd
+        )
+        runner.model.weight.register_hook(lambda g: g / 0 if runner.iter == 3 else g)
+        return runner
+
+    straight = begin()
+    straight.train()
+    again = begin()
+    again._resume, again._load_from = True, str(Path(again.work_dir, 'iter_7.pth'))
+    again.train()
+    scaler = again.optim_wrapper.scaler
+    assert scaler.get_scale() == 2**15
+    assert scaler.state_dict() == straight.optim_wrapper.scaler.state_dict()
+    assert torch.equal(again.model.weight, straight.model.weight)
+
+
+def test_epochs_of_another_length_are_refused(start):
+    """With other images or another batch the position has no meaning."""
+    hook = dict(type=SafeCheckpointHook, interval=7, by_epoch=False)
+    runner = start(hook)
+    runner.train()
+    again = start(hook, epochs=9)
+    again._resume, again._load_from = True, str(Path(again.work_dir, 'iter_14.pth'))
+    again._train_dataloader = DataLoader(torch.arange(4.0), batch_size=2)
+    with pytest.raises(ValueError, match='at step 14 in epoch 3, .* has 2 steps'):
+        again.train()

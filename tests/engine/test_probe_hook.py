@@ -1,0 +1,39 @@
+"""What the probe keeps of the training; settings that cannot work are refused."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ccmim.engine import ProbeHook
+
+
+@pytest.mark.parametrize(
+    ('given', 'text'),
+    [
+        (dict(interval=0), 'interval=0 must be positive'),
+        (dict(images=0), 'images=0 must be positive'),
+        (dict(knn=dict(train=1)), 'give train and test'),
+        (dict(knn=dict(train=1, test=1, neighbours=3)), 'give train and test'),
+    ],
+)
+def test_settings_that_cannot_work(given, text):
+    with pytest.raises(ValueError, match=text):
+        ProbeHook(**given)
+
+
+@pytest.mark.parametrize(
+    ('steps', 'given', 'count'),
+    [
+        (2, {}, 25),  # a fiftieth of 10 epochs of 128 images
+        (20, {}, 256),
+        (1000, {}, 512),  # no more
+        (2, dict(images=100), 100),
+    ],
+)
+def test_a_short_epoch_is_measured_on_few_images(steps, given, count):
+    hook = ProbeHook(interval=10, **given)
+    runner = SimpleNamespace(train_dataloader=range(steps))
+    for runner.iter in range(10 * steps - min(10 * steps, 40), 10 * steps):
+        hook.before_train_iter(runner, 0, dict(inputs=torch.zeros(64, 1)))
+    assert sum(map(len, hook._kept)) == count

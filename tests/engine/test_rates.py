@@ -1,0 +1,102 @@
+"""The drawn learning rates are those that a run trains with."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from ccmim.engine.optim.rates import learning_rates
+
+WARM_UP = dict(
+    type='LinearLR',
+    start_factor=0.25,
+    begin=0,
+    end=4,
+    by_epoch=True,
+    convert_to_iter_based=True,
+)
+COSINE = dict(
+    type='CosineAnnealingLR',
+    begin=4,
+    end=10,
+    T_max=6,
+    eta_min=0.0,
+    by_epoch=True,
+    convert_to_iter_based=True,
+)
+
+
+@pytest.fixture
+def config(request):
+    path = request.config.rootpath / 'mm_configs' / 'small' / 'ccmim_vitt.py'
+    cfg = Config.fromfile(path)
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=10)
+    cfg.param_scheduler = [WARM_UP, COSINE]
+    cfg.optim_wrapper.optimizer.lr = 1e-3
+    return cfg
+
+
+def test_warm_up_and_cosine_follow_their_formulae(config):
+    schedule = learning_rates(config, points=100)
+    assert schedule.unit == 'epochs'
+    assert schedule.steps[[0, 1, -1]].tolist() == [0.0, 0.1, 9.9]
+    rates = dict(
+        zip(schedule.steps.round(1).tolist(), schedule.rates[:, 0], strict=True)
+    )
+    assert rates[0.0] == pytest.approx(0.25e-3)
+    # The last of the 40 steps of warm-up is the first at the full rate.
+    assert rates[2.0] == pytest.approx(1e-3 * (0.25 + 0.75 * 20 / 39))
+    assert rates[7.0] == pytest.approx(1e-3 * (1 + math.cos(math.pi * 3 / 6)) / 2)
+
+
+def test_each_group_keeps_its_distance_from_the_highest(config):
+    config.optim_wrapper.paramwise_cfg.layer_decay = 0.5
+    schedule = learning_rates(config, points=10)
+    ratios = schedule.rates / schedule.rates[:, -1:]
+    assert ratios.std(axis=0).max() < 1e-12
+    depths = {round(math.log(r, 0.5)) for r in ratios[0]}
+    assert depths == set(range(14))  # the embedding, twelve blocks, what follows
+
+
+def test_long_schedules_by_steps_keep_their_shape(config):
+    config.train_cfg = dict(by_epoch=False, max_iters=100_000)
+    config.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.1, begin=0, end=10_000, by_epoch=False),
+        dict(type='MultiStepLR', milestones=[60_000, 90_000], by_epoch=False),
+    ]
+    schedule = learning_rates(config, points=1000)
+    assert schedule.unit == 'steps'
+    rates = dict(zip(schedule.steps.tolist(), schedule.rates[:, 0], strict=True))
+    for step, rate in ((0, 1e-4), (20_000, 1e-3), (61_000, 1e-4), (91_000, 1e-5)):
+        assert rates[step] == pytest.approx(rate)
+
+
+def test_steps_in_a_run_by_epochs_need_the_length_of_an_epoch(config):
+    config.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False)
+    ]
+    with pytest.raises(ValueError, match='--epoch-length'):
+        learning_rates(config)
+    schedule = learning_rates(config, epoch_length=100, points=1000)
+    reached = schedule.steps[schedule.rates[:, 0] > 0.999e-3].min()
+    assert reached == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.slow
+def test_the_command_draws_and_prints(request, tmp_path):
+    root = request.config.rootpath
+    command = [sys.executable, 'tools/plot_schedule.py', 'mm_configs/small/mae_vitt.py']
+    done = subprocess.run(
+        [*command, '--out', tmp_path / 'rates.png'],
+        cwd=root,
+        env={'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1', 'PATH': ''},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'lr x 1, wd 0.05' in done.stdout
+    with Image.open(tmp_path / 'rates.png') as picture:
+        assert len(picture.convert('RGB').getcolors(1 << 24)) > 10

@@ -1,0 +1,272 @@
+"""A run that is resumed with something changed keeps its place, or says why not."""
+
+import re
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ccmim.checkpoints import ResumeError, load_file, write_atomically
+from ccmim.engine import ResumableEpochLoop, ResumeHook, SafeCheckpointHook
+from ccmim.registry import HOOKS
+
+
+class Line(torch.nn.Module):
+    """One weight, pulled towards the brightness of each image."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def train_step(self, data, optim_wrapper):
+        brightness = data['inputs'].float().mean(dim=(1, 2, 3)) / 255
+        loss = (self.weight - brightness).square().mean()
+        optim_wrapper.update_params(loss)
+        return dict(loss=loss)
+
+
+@HOOKS.register_module(force=True)
+class SeenHook(Hook):
+    """Notes which images each step sees."""
+
+    def __init__(self):
+        self.seen = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.seen.append(data_batch['data_samples'].tolist())
+
+
+@pytest.fixture
+def train(image_folder, tmp_path):
+    """Train on eight photos in steps of a batch; the run, and what it saw."""
+    write_atomically()
+
+    def train(
+        folder='run', resume=None, epochs=3, batch=2, accumulated=1, workers=0,
+        data=image_folder, schedule=(), iterations=0, changed_data=False,
+    ):  # fmt: skip
+        sampler = 'Infinite' * bool(iterations) + 'VisitSampler'
+        hook, by_iteration = SeenHook(), dict(by_epoch=False, max_iters=iterations)
+        runner = Runner(
+            Line(),
+            str(tmp_path / folder),
+            train_dataloader=dict(
+                batch_size=batch,
+                num_workers=workers,
+                sampler=dict(type=f'ccmim.{sampler}', seed=0),
+                collate_fn=dict(type='default_collate'),
+                dataset=dict(
+                    type='ccmim.UnlabelledImages',
+                    data=str(data),
+                    transform=dict(type='ccmim.ToUint8Tensor'),
+                ),
+            ),
+            train_cfg=by_iteration
+            if iterations
+            else dict(type=ResumableEpochLoop, max_epochs=epochs),
+            optim_wrapper=dict(
+                optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulated
+            ),
+            param_scheduler=list(schedule) or None,
+            default_hooks=dict(
+                checkpoint=dict(type=SafeCheckpointHook, by_epoch=False, interval=1),
+                logger=dict(type='LoggerHook', interval=1),
+            ),
+            custom_hooks=[hook, ResumeHook()],
+            cfg=dict(resume_changed_data=changed_data),
+            experiment_name=f'{folder}_{torch.rand(()).item()}',
+            resume=bool(resume),
+            load_from=resume and str(tmp_path / folder / resume),
+        )
+        runner.train()
+        return runner, hook.seen
+
+    return train
+
+
+def _scalars(runner, name):
+    return runner.message_hub.get_scalar(f'train/{name}').data[0].tolist()
+
+
+def _flat(seen):
+    return [image for batch in seen for image in batch]
+
+
+def _log(tmp_path, folder='run'):
+    logs = sorted((tmp_path / folder).glob('*/*.log'))
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    return [line for line in lines if 'Resuming: ' in line]
+
+
+def test_what_a_checkpoint_says_about_its_run(train, tmp_path, image_folder):
+    train(epochs=1)
+    kept = load_file(tmp_path / 'run' / 'iter_4.pth')['meta']['ccmim']
+    names = kept.pop('names')
+    assert len(names) == 64
+    version = kept.pop('version')
+    assert re.fullmatch(r'\d+\.\d+\.\d+', version)
+    assert kept == dict(processes=1, batch=2, accumulated=1, images=8, length=4)
+    image_folder.rename(tmp_path / 'elsewhere')  # as on another machine
+    train('other', epochs=1, data=tmp_path / 'elsewhere')
+    assert load_file(tmp_path / 'other' / 'iter_4.pth')['meta']['ccmim']['names'] == (
+        names
+    )
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'resume', 'step'),
+    [
+        (2, 4, 'iter_6.pth', 3),  # epoch 2, 4 of 8 images
+        (4, 2, 'iter_3.pth', 6),
+        (2, 8, 'iter_4.pth', 1),  # the end of an epoch
+        (2, 8, 'iter_8.pth', 2),
+    ],
+)
+def test_another_batch_keeps_the_place(train, tmp_path, old, new, resume, step):
+    """Each image is seen as often as without a change, in the same order."""
+    _, straight = train('straight')
+    _, before = train(epochs=2, batch=old)
+    done = int(re.findall(r'\d+', resume)[0])
+    again, after = train(resume=resume, batch=new)
+    assert _flat(before[:done]) + _flat(after) == _flat(straight)
+    assert again.iter == 3 * 8 // new
+    assert len(after) == again.iter - step
+    (line,) = _log(tmp_path)
+    epoch, seen = divmod(done * old, 8)
+    if not seen:
+        epoch, seen = epoch - 1, 8
+    assert (
+        f'{old} images a process x 1 processes x 1 accumulated -> {new} images a '
+        'process x 1 processes x 1 accumulated: the place in the data is kept: '
+        f'epoch {epoch + 1}, {seen} of 8 images; step {done} is now called {step}'
+    ) in line
+
+
+def _schedule(epochs):
+    """One epoch of warm-up, then a cosine to 0."""
+    shared = dict(by_epoch=True, convert_to_iter_based=True)
+    return [
+        dict(type='LinearLR', start_factor=0.01, begin=0, end=1, **shared),
+        dict(type='CosineAnnealingLR', T_max=epochs - 1, begin=1, end=epochs, **shared),
+    ]
+
+
+def test_the_schedule_is_counted_in_the_new_steps(train):
+    """Rates after the change are those of a run that had the batch from the start."""
+    straight, _ = train('straight', batch=4, schedule=_schedule(3))
+    train(epochs=2, schedule=_schedule(3))
+    again, _ = train(resume='iter_6.pth', batch=4, schedule=_schedule(3))
+    assert _scalars(again, 'lr')[-3:] == _scalars(straight, 'lr')[-3:]
+    assert _scalars(again, 'lr')[-1] < 0.2 * max(_scalars(again, 'lr'))
+
+
+def test_accumulation_that_keeps_the_update(train):
+    """Half the batch accumulated twice: the same updates at the same images."""
+    straight, _ = train('straight', batch=4)
+    train(batch=4, epochs=2)
+    again, _ = train(resume='iter_3.pth', batch=2, accumulated=2)
+    ours = torch.tensor(_scalars(again, 'loss')[3:]).unflatten(0, (-1, 2)).mean(dim=1)
+    theirs = torch.tensor(_scalars(straight, 'loss')[3:])
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        again.model.weight, straight.model.weight, rtol=1e-6, atol=0
+    )
+
+
+def test_a_place_between_two_steps_is_refused(train):
+    train(epochs=2)
+    with pytest.raises(ResumeError, match='after image 2 of epoch 2, which is no') as e:
+        train(resume='iter_5.pth', batch=4)
+    assert 'Resume from the end of an epoch' in str(e.value)
+    assert '\n' not in str(e.value)
+
+
+def test_counted_in_iterations_the_batch_must_stay(train, tmp_path):
+    straight, seen = train(iterations=6)
+    again, after = train(resume='iter_3.pth', iterations=6)
+    assert after == seen[3:]
+    assert _scalars(again, 'loss') == _scalars(straight, 'loss')
+    with pytest.raises(ResumeError, match='only with 2 images a step: set .* to 2$'):
+        train(resume='iter_3.pth', batch=4, iterations=6)
+    # Two processes that took one image each would have been no change.
+    file = tmp_path / 'run' / 'iter_3.pth'
+    saved = torch.load(file, weights_only=False)
+    saved['meta']['ccmim'].update(processes=2, batch=1, length=8)
+    torch.save(saved, file)
+    again, after = train(resume='iter_3.pth', iterations=6)
+    assert after == seen[3:]
+    assert (
+        'x 2 processes x 1 accumulated -> 2 images a process x 1' in _log(tmp_path)[-1]
+    )
+
+
+def test_another_number_of_workers_changes_nothing(train, tmp_path):
+    straight, _ = train('straight')
+    train(epochs=2)
+    again, _ = train(resume='iter_6.pth', workers=2)
+    assert _scalars(again, 'loss') == _scalars(straight, 'loss')
+    assert _log(tmp_path) == []
+
+
+@pytest.fixture
+def changed(train, image_folder):
+    """A run of which two files are gone, one is renamed and one is new."""
+    train(epochs=2)
+    first, second, third = sorted(image_folder.glob('*/*.jpg'))[:3]
+    first.rename(first.with_name('a.jpg'))
+    second.unlink()
+    (third.parent / 'b.jpg').write_bytes(third.read_bytes())
+    third.unlink()
+    (third.parent / 'c.jpg').write_bytes(
+        sorted(image_folder.glob('*/*'))[-1].read_bytes()
+    )
+
+
+def test_a_changed_data_set_is_refused(train, changed, tmp_path):
+    with pytest.raises(ResumeError) as caught:
+        train(resume='iter_6.pth')
+    text = str(caught.value)
+    assert text.startswith(
+        'The data set has changed since step 6: 3 files gone (part0/0.jpg, '
+        'part0/2.jpg, ...), 3 new (part0/a.jpg, part0/b.jpg, ...). Restore it, or '
+    )
+    assert '--cfg-options resume_changed_data=True' in text
+    assert not (tmp_path / 'run' / 'iter_12.pth').exists()
+
+
+def test_a_changed_data_set_is_taken_by_name(train, changed, tmp_path):
+    """The epoch that was interrupted begins anew, as its order is another."""
+    runner, seen = train(resume='iter_6.pth', changed_data=True)
+    assert [sorted(_flat(seen[i : i + 4])) for i in (0, 4)] == [list(range(8))] * 2
+    assert len(seen) == 8
+    line, again = _log(tmp_path)
+    assert line.endswith('3 new (part0/a.jpg, part0/b.jpg, ...)')
+    assert 'WARNING - Resuming: epoch 2 begins anew' in again
+    train(resume='iter_12.pth', epochs=4)  # the list of the folder is the new one
+    assert len(_log(tmp_path)) == 2
+
+
+def test_without_the_list_the_change_is_still_seen(train, changed, tmp_path):
+    (tmp_path / 'run' / 'images.txt.gz').unlink()
+    with pytest.raises(ResumeError, match='since step 6: other files. Restore'):
+        train(resume='iter_6.pth')
+
+
+def test_a_longer_schedule_is_taken_up(train, tmp_path):
+    """Of a run to 2 epochs that goes on to 4: the rates of a run to 4."""
+    straight, _ = train('straight', epochs=4, schedule=_schedule(4))
+    train(epochs=2, schedule=_schedule(2))
+    again, _ = train(resume='iter_8.pth', epochs=4, schedule=_schedule(4))
+    rates = _scalars(again, 'lr')
+    assert rates[8:] == _scalars(straight, 'lr')[8:]
+    assert rates[8] > 5 * rates[7]
+    (line,) = _log(tmp_path)
+    assert 'WARNING' in line
+    assert 'The schedule is not that of the checkpoint' in line
+
+
+def test_an_unchanged_run_says_nothing(train, tmp_path):
+    train(epochs=2)
+    train(resume='iter_6.pth')
+    assert _log(tmp_path) == []

@@ -1,0 +1,108 @@
+"""Workers outlive the signals of a job and obey their parent."""
+
+import os
+import signal
+import time
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ccmim.engine.signals.shield import shield_workers
+
+
+@pytest.fixture(autouse=True)
+def _usual_signals():
+    """Workers inherit handlers, which a run that failed has not given back."""
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGUSR1: signal.SIG_DFL,
+    }
+    before = {n: signal.signal(n, handler) for n, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Pids(Dataset):
+    """Gives the process that loads."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.tensor(os.getpid())
+
+
+def _send_from_another_process(number, pid):
+    child = os.fork()
+    if child == 0:
+        os.kill(pid, number)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize('shielded', [True, False])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'SIGTERM',
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ('SIGINT', 'SIGUSR1')),
+    ],
+)
+def test_signals_of_others_do_not_end_a_worker(name, shielded):
+    """The control: without the shield each of them does."""
+    loader = DataLoader(Pids(), num_workers=1, prefetch_factor=1)
+    if shielded:
+        shield_workers(loader)
+    batches = iter(loader)
+    worker = int(next(batches))
+    ends = pytest.raises((RuntimeError, KeyboardInterrupt))
+    with nullcontext() if shielded else ends:
+        _send_from_another_process(getattr(signal, name), worker)
+        time.sleep(0.2)
+        assert [int(batch) for batch in batches] == [worker] * 7
+
+
+def test_the_parent_can_end_a_worker():
+    """And the loader's own function is still called."""
+    started = torch.zeros(1).share_memory_()
+    loader = DataLoader(
+        Pids(), num_workers=1, worker_init_fn=lambda worker: started.add_(1)
+    )
+    shield_workers(loader)
+    batches = iter(loader)
+    worker = int(next(batches))
+    assert started.item() == 1
+    os.kill(worker, signal.SIGTERM)
+    for process in batches._workers:
+        process.join(5)
+        assert process.exitcode == 0
+
+
+def test_a_worker_ends_with_its_parent(tmp_path):
+    """Soon: it has copies of the connections that others watch the parent through."""
+    child = os.fork()
+    if child == 0:
+        loader = DataLoader(Pids(), num_workers=1)
+        shield_workers(loader)
+        batches = iter(loader)
+        worker = int(next(batches))
+        (tmp_path / 'pid').write_text(str(worker))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    worker = int((tmp_path / 'pid').read_text())
+    deadline = time.monotonic() + 3
+    while _lives(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _lives(pid):
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False

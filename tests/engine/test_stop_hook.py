@@ -1,0 +1,59 @@
+"""One signal is a request, two are an order."""
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import pytest
+from torch.utils.data import DataLoader
+
+from ccmim.engine import SafeCheckpointHook
+from ccmim.engine.signals.shield import _shield
+from ccmim.engine.signals.stop_hook import StopHook
+
+
+def _die_by(signals):
+    """How a child ends that gets signals; each is a pair of a pause and a number."""
+    child = os.fork()
+    if child == 0:
+        hook = StopHook()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # of other tests
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, hook._note)
+        for pause, number in signals:
+            time.sleep(pause)
+            os.kill(os.getpid(), number)
+        os._exit(hook._asked)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_repeated_signal_ends_the_process(monkeypatch):
+    monkeypatch.setattr('ccmim.engine.signals.stop_hook._IMPATIENT', 0.1)
+    assert _die_by([(0, signal.SIGTERM)]) == signal.SIGTERM  # it was noted
+    # A launcher passes on what the terminal has sent already.
+    assert _die_by([(0, signal.SIGINT), (0, signal.SIGINT)]) == signal.SIGINT
+    assert _die_by([(0, signal.SIGINT), (0.2, signal.SIGTERM)]) == -signal.SIGTERM
+
+
+def test_workers_of_the_validation_outlive_signals_too():
+    """They may wait through the training, and PyTorch raises when one of them dies."""
+    train, val = (DataLoader(range(2)) for _ in range(2))
+    runner = SimpleNamespace(
+        hooks=[SafeCheckpointHook()],
+        cfg={},
+        train_dataloader=train,
+        val_loop=SimpleNamespace(dataloader=val),
+    )
+    hook = StopHook()
+    try:
+        hook.before_train(runner)
+    finally:
+        hook.after_train(runner)
+    for loader in (train, val):
+        assert loader.worker_init_fn.func is _shield
+
+
+def test_a_wrong_interval_is_named():
+    with pytest.raises(ValueError, match='interval=0 must be at least 1'):
+        StopHook(interval=0)

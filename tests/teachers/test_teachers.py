@@ -1,0 +1,109 @@
+"""Teachers: any model of timm or of ours, frozen, on the student's grid, offline."""
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+
+from ccmim.teachers import TimmTeacher, ViTTeacher, normalise_features
+
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+TINY_VIT = dict(
+    type='ccmim.VisionTransformer', arch=dict(embed_dim=32, depth=2, num_heads=2)
+)
+
+
+@pytest.fixture(scope='module')
+def timm_file(tmp_path_factory):
+    """The weights of a small ViT as timm saves them."""
+    torch.manual_seed(7)
+    file = tmp_path_factory.mktemp('teacher') / 'vit.pth'
+    torch.save(timm.create_model('test_vit').state_dict(), file)
+    return str(file)
+
+
+def test_weights_come_from_the_file(timm_file, images):
+    """Features of the file's model, of images as that model normalises them."""
+    teacher = TimmTeacher('test_vit', (10, 10), checkpoint=timm_file)
+    model = timm.create_model('test_vit').eval()
+    model.load_state_dict(torch.load(timm_file))
+    large = F.interpolate(images, (160, 160), mode='bicubic', antialias=True)
+    theirs = (large * STD + MEAN - 0.5) / 0.5
+    assert model.pretrained_cfg['mean'] == (0.5, 0.5, 0.5)
+    expected = model.forward_features(theirs)[:, 1:]
+    torch.testing.assert_close(teacher(images), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ('model', 'size', 'width'),
+    [('test_vit', 64, 64), ('test_resnet', 128, 96), ('test_convnext', 128, 64)],
+)
+def test_grid_is_the_students(model, size, width, images):
+    teacher = TimmTeacher(model, (4, 4))
+    assert teacher.size == [size, size]
+    assert teacher(images).shape == (4, 16, width)
+    assert teacher.out_dim == width
+
+
+def test_features_stand_row_by_row(images):
+    """A change of the patch in row 1, column 2 changes feature 6 the most."""
+    teacher = TimmTeacher('test_resnet', (4, 4))
+    changed = images.clone()
+    changed[:, :, 16:32, 32:48] += 1
+    distance = (teacher(changed) - teacher(images)).norm(dim=2)
+    assert distance.argmax(1).tolist() == [6] * 4
+
+
+def test_our_teacher_is_a_checkpoint_of_ours(tiny_mae, images, tmp_path):
+    """A pretraining checkpoint, read as downstream tasks read it."""
+    mae = tiny_mae()
+    torch.save(dict(state_dict=mae.state_dict()), tmp_path / 'x.pth')
+    teacher = ViTTeacher(TINY_VIT, (4, 4), str(tmp_path / 'x.pth'))
+    expected = mae.backbone.encode(mae.backbone.embed(images))[:, 1:]
+    torch.testing.assert_close(teacher(images), expected)
+    assert ViTTeacher(TINY_VIT, (2, 2), str(tmp_path / 'x.pth')).size == [32, 32]
+
+
+def test_a_teacher_is_frozen_and_unseen(images):
+    """Evaluation mode for good, no gradient, nothing to optimise or save."""
+    teacher = TimmTeacher('test_resnet', (4, 4)).train()
+    network = teacher.frozen.network
+    assert not any(m.training for m in network.modules())
+    assert not any(p.requires_grad for p in network.parameters())
+    assert list(teacher.parameters()) == []
+    assert teacher.state_dict() == {}
+    assert not teacher(images.requires_grad_()).requires_grad
+
+
+def test_a_teacher_follows_to_another_precision(images):
+    teacher = TimmTeacher('test_vit', (4, 4))
+    wide = teacher(images).double()
+    assert teacher.double()(images.double()).dtype == torch.float64
+    torch.testing.assert_close(teacher(images.double()), wide, atol=1e-4, rtol=0)
+
+
+def test_normalised_features():
+    features = normalise_features(torch.randn(5, 7, 64) * 3 + 2)
+    torch.testing.assert_close(features.mean(2), torch.zeros(5, 7), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        features.var(2, correction=0), torch.ones(5, 7), atol=1e-4, rtol=0
+    )
+
+
+def test_no_weights_no_training():
+    """Without being asked to, nothing is downloaded; the run stops before it starts."""
+    for teacher in (TimmTeacher('test_vit', (4, 4)), ViTTeacher(TINY_VIT, (4, 4))):
+        with pytest.raises(ValueError, match='teacher.checkpoint is not set'):
+            teacher.init_weights()
+
+
+def test_mistakes_are_named(timm_file, tmp_path):
+    with pytest.raises(ValueError, match="teacher.model='vit_nano' is none of"):
+        TimmTeacher('vit_nano', (4, 4))
+    with pytest.raises(ValueError, match='does not fit test_resnet'):
+        TimmTeacher('test_resnet', (4, 4), checkpoint=timm_file)
+    with pytest.raises(ValueError, match='choose one'):
+        TimmTeacher('test_vit', (4, 4), checkpoint=timm_file, pretrained=True)
+    with pytest.raises(FileNotFoundError, match=r'none\.pth'):
+        TimmTeacher('test_vit', (4, 4), checkpoint=str(tmp_path / 'none.pth'))

@@ -1,0 +1,130 @@
+"""The command prints a table, writes the files and refuses what cannot be."""
+
+import csv
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOL = Path(__file__).parents[3] / 'tools' / 'benchmark.py'
+TINY = [
+    *('--methods', 'ccmim', '--sizes', 's', '--batch-sizes', '2', '--steps', '1'),
+    *('--rounds', '2', '--warmup', '1', '--cfg-options'),
+    *('model.backbone.arch=tiny', 'model.backbone.img_size=32'),
+    *('model.decoder.in_dim=192', 'model.decoder.img_size=32'),
+    *('model.decoder.depth=1', 'model.contrast.in_dim=192'),
+    'train_dataloader.dataset.transform.0.size=32',
+]
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Run the tool in this process with a command line; gives its exit code."""
+    spec = importlib.util.spec_from_file_location('benchmark_tool', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['benchmark.py', *map(str, arguments)])
+        return tool.main()
+
+    return run
+
+
+@pytest.mark.slow
+def test_table_and_files(command, tmp_path, capsys, image_folder):
+    assert (
+        command(
+            *('--precisions', 'fp32', '--options', 'score3', '--aa', '--workers', 0),
+            *('--levels', 'step', 'trainer', 'files', '--images', image_folder),
+            *('--peers', tmp_path, '--out', tmp_path / 'out', *TINY),
+        )
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert f'ccMIM: not in {tmp_path}, left out' in printed
+    for fact in ('date: ', 'device: ', 'threads: ', 'torch: '):
+        assert fact in printed
+    with (tmp_path / 'out' / 'benchmark.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row['level'], row['code'], row['method']) for row in rows] == [
+        ('step', 'ours', 'ccmim'),
+        ('step', 'ours', 'ccmim score3'),
+        ('step', 'ours A/A', 'ccmim'),
+        ('trainer', 'ours', 'ccmim'),
+        ('trainer', 'ours', 'ccmim score3'),
+        ('trainer', 'ours A/A', 'ccmim'),
+        ('files', 'ours', 'ccmim'),
+        ('files', 'ours', 'ccmim score3'),
+        ('files', 'ours', 'loader'),
+    ]
+    table = printed[printed.index('level ') :].splitlines()
+    for line, row in zip(table[1:], rows, strict=False):
+        rate = float(row['images_per_s'])
+        assert f' {rate:.{0 if rate >= 1000 else 1}f} ' in line
+    assert [float(row['ratio']) for row in rows[::3]] == [1, 1, 1]
+    assert float(rows[0]['saved_mb_per_image']) > 0
+    assert rows[0]['peak_percent'] == ''  # this shape is not in the table
+    content = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
+    assert [len(row['seconds_of_rounds']) for row in content['rows']] == [2] * 9
+
+
+@pytest.mark.slow
+def test_each_option_is_a_row_beside_the_exact_one(command, tmp_path, capsys):
+    options = ['score3', 'cross', 'cached', 'masks2', 'progressive']
+    assert TINY[6:8] == ['--steps', '1']
+    shape = [text.replace('=32', '=64') for text in TINY[8:]]
+    tiny = [*TINY[:6], '--steps', '3', *shape]
+    levels = ('--levels', 'step', 'trainer', '--precisions', 'fp32')
+    out = ('--out', tmp_path, '--options')
+    assert command(*levels, *out, *options, *tiny) == 0
+    assert '"to exact": against ccmim' in capsys.readouterr().out
+    with (tmp_path / 'benchmark.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row['method'] for row in rows] == 2 * [
+        'ccmim',
+        *(f'ccmim {option}' for option in options),
+    ]
+    assert [bool(row['exact_ratio']) for row in rows] == 2 * [False, *5 * [True]]
+    saved = {row['method'][6:]: float(row['saved_mb_per_image']) for row in rows}
+    assert saved['masks2'] > 1.7 * saved['']  # two graphs
+    assert saved['progressive'] == saved['']  # that of the full size
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'line'),
+    [
+        (['--precisions', 'tf32'], 'tf32 needs a GPU: leave it out of --precisions'),
+        (['--levels', 'files'], '--images'),
+        (['--levels', 'files', '--images', 'nowhere'], 'nowhere does not exist'),
+        (['--peers', 'nowhere'], 'clone the published code into it'),
+        (['--rounds', '0'], '--rounds must be at least 1'),
+        (['--options', 'progressive', '--steps', '2'], 'must be a multiple of 3'),
+        (['--batch-sizes', '1'], '--batch-sizes must be at least 2'),
+        (['--cfg-options', 'model.backbone.arch=none'], "arch='none' is unknown"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_exit_code_2(command, capsys, arguments, line):
+    assert command(*arguments) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.startswith('error: ')
+    assert error.count('\n') == 1
+
+
+def test_code_that_computes_something_else_is_not_timed(
+    command, tmp_path, capsys, monkeypatch
+):
+    from benchmarks import run
+
+    (tmp_path / 'ccMIM').mkdir()
+    monkeypatch.setattr(run, 'import_code', lambda peer, folder: None)
+    monkeypatch.setattr(run, 'check', lambda code: (False, 'ccMIM: DOES NOT'))
+    assert command('--precisions', 'fp32', '--peers', tmp_path, *TINY) == 1
+    printed = capsys.readouterr().out
+    assert 'ccMIM: DOES NOT' in printed
+    assert 'published  ' not in printed

@@ -1,0 +1,69 @@
+"""What steps cost beside each other; mistakes of the command are one line."""
+
+import runpy
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from benchmarks.configs import step_costs
+
+
+@pytest.fixture
+def leaf(request):
+    def leaf(name, **backbone):
+        cfg = Config.fromfile(request.config.rootpath / f'mm_configs/small/{name}.py')
+        cfg.model.backbone.update(backbone)
+        return cfg
+
+    return leaf
+
+
+@pytest.mark.slow
+def test_a_deeper_encoder_costs_what_its_blocks_do(leaf):
+    arch = dict(embed_dim=192, num_heads=3)
+    configs = {
+        depth: leaf('simmim_vitt_cifar10', arch=dict(arch, depth=depth))
+        for depth in (2, 12)
+    }
+    costs = step_costs(configs, 8, rounds=3, steps=1, device=torch.device('cpu'))
+    assert costs.keys() == configs.keys()
+    assert 2.5 < costs[12] / costs[2] < 7, 'six times, but for what is beside blocks'
+
+
+@pytest.mark.parametrize('name', ['maskdistill', 'amt_mae', 'simclr'])
+def test_teachers_maps_and_views_need_not_be_given(leaf, name):
+    cfg = leaf(f'{name}_vitt_cifar10', arch=dict(embed_dim=24, depth=1, num_heads=2))
+    narrow(cfg.model)
+    costs = step_costs({name: cfg}, 2, rounds=1, steps=1, device=torch.device('cpu'))
+    assert costs[name] > 0
+
+
+def narrow(model):
+    for part in ('decoder', 'projector', 'mask_token'):
+        for key in ('in_dim', 'dim'):
+            if key in model.get(part, {}):
+                model[part][key] = 24
+    if 'teacher' in model:
+        model.teacher.backbone.arch = model.backbone.arch
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['a.py'], 'give NAME=CONFIG for each config'),
+        (['a=no.py'], 'error: config no.py does not exist'),
+        (['a=mm_configs/small/upernet_vitt_camvid.py'], 'pretrains nothing'),
+    ],
+)
+def test_mistakes_are_one_line(request, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(request.config.rootpath)
+    monkeypatch.setattr(sys, 'argv', ['tools/step_cost.py', *words])
+    with pytest.raises(SystemExit) as error:
+        runpy.run_path('tools/step_cost.py', run_name='__main__')
+    assert error.value.code == 2
+    text = capsys.readouterr().err
+    assert text.startswith('error: ')
+    assert message in text
+    assert text.count('\n') == 1
