@@ -98,7 +98,7 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
     groups = _groups(numbered)
     figures, strips = _pictures(runs, summary.figures)
     env = Environment(
-        loader=PackageLoader('ccmim', 'report'),
+        loader=PackageLoader('ccmim', 'apps/report'),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
