@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ccmim.losses.cosine import products, unit
 from ccmim.losses.gather import gather_constant, gather_with_grad, rank
 from ccmim.registry import MODELS
+from ccmim.vit.no_grad import no_grad
 
 
 def info_nce(
@@ -89,7 +90,7 @@ class SingleViewContrast(nn.Module):
         Where the keys are constants their pass needs no gradient: the result is the
         same, and neither its memory nor its time is spent.
         """
-        return torch.no_grad() if self.grad == 'visible' else nullcontext()
+        return no_grad() if self.grad == 'visible' else nullcontext()
 
     def forward(self, visible: Tensor, masked: Tensor) -> Tensor:
         """Compute the loss of this process.

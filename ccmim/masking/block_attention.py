@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from ccmim.vit.attention import ALL, refuse_scores
+from ccmim.vit.no_grad import no_grad
 
 
-@torch.no_grad()
+@no_grad()
 def block_attention(
     backbone: nn.Module, images: Tensor, block: int, rows: slice = ALL
 ) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ccmim.masking.block_attention import block_attention
 from ccmim.registry import MODELS
+from ccmim.vit.no_grad import no_grad
 
 STEPS = 100  # 0.85 ** 100 is 9e-8: what PageRank has left to settle
 
@@ -78,7 +79,7 @@ class CentralityScorer(nn.Module):
         self.centrality = CENTRALITIES[centrality]
         self.block = block
 
-    @torch.no_grad()
+    @no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """Score the patches of normalised images (B, 3, H, W): (B, N), positive."""
         attention = block_attention(backbone, images, self.block, slice(1, None))

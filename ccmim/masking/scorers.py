@@ -6,11 +6,11 @@ B batch, N patches, D width.
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
 from ccmim.registry import MODELS
+from ccmim.vit.no_grad import no_grad
 
 
 @MODELS.register_module()
@@ -41,7 +41,7 @@ class ClassAttentionScorer(nn.Module):
         self.blocks = blocks
         self.direction = direction
 
-    @torch.no_grad()
+    @no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """Score the patches of normalised images (B, 3, H, W): (B, N), at least 0."""
         tokens = backbone.embed(images)

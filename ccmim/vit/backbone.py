@@ -20,6 +20,7 @@ from ccmim.vit.attention import ALL, refuse_scores
 from ccmim.vit.attentions import make_attention, whole_grid_option
 from ccmim.vit.block import Block, LayerNorm
 from ccmim.vit.initial import draw_weights, freeze_unused, load_pretrained
+from ccmim.vit.no_grad import no_grad
 from ccmim.vit.patches import cut_patches
 from ccmim.vit.pos_embed import (
     resample_loaded_positions,
@@ -225,7 +226,7 @@ class VisionTransformer(BaseModule):
         x = self._run(self.blocks[last], x, rows, self.grid)
         return self.norm(x) if block is None else x
 
-    @torch.no_grad()
+    @no_grad()
     def class_attention(
         self, tokens: Tensor, blocks: Sequence[int], direction: str = 'row'
     ) -> Tensor:
