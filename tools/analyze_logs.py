@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from ccmim.apps.report.curves import Line, draw_curves
 from ccmim.apps.runs.folder import find_runs
 from ccmim.apps.runs.scalars import History, merge, read_lines
 
@@ -76,7 +76,8 @@ def plot_curve(histories: dict[str, History], args: argparse.Namespace) -> None:
             f'--legend has {len(titles)} names: give {many}, one a run, or '
             f'{many * len(keys)}, one for each key of each run'
         )
-    lines = []
+    figure = Figure((8, 4.5), layout='constrained')
+    axes = figure.subplots()
     for i, (name, history) in enumerate(histories.items()):
         known = history.training | history.scores
         for j, key in enumerate(keys):
@@ -85,9 +86,12 @@ def plot_curve(histories: dict[str, History], args: argparse.Namespace) -> None:
             number = i * len(keys) + j
             short = f'{titles[i]}: {key}' if len(keys) > 1 else titles[i]
             label = short if len(titles) == many else titles[number]
-            lines.append(Line(number, label, known[key]))
-    chart = draw_curves(lines, args.title, size=(8, 4.5), legend=True)
-    chart.figure.savefig(args.out, dpi=150, facecolor='white')
+            axes.plot(*known[key], label=label)
+    axes.set_title(args.title, loc='left')
+    axes.set_xlabel('step')
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(args.out, dpi=150)
     print(f'drawn to {args.out}')
 
 

@@ -59,8 +59,8 @@ def test_plot_curve(run, log, tmp_path, capsys):
     run('plot_curve', log, other, '--keys', 'loss', 'time', '--out', picture)
     with Image.open(picture) as image:
         found = {rgb for _, rgb in image.convert('RGB').getcolors(1 << 20)}
-    # Blue, orange, green and purple of the palette.
-    assert {(28, 102, 214), (194, 83, 10), (24, 121, 78), (138, 63, 252)} <= found
+    # Matplotlib's first four colors.
+    assert {(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40)} <= found
     for words, message in (
         (('--keys', 'mAP'), 'has no mAP; it has loss, time'),
         (('--legend', 'a', 'b'), '--legend has 2 names: give 1'),

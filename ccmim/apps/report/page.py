@@ -10,8 +10,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ccmim.apps.report.curves import COLOURS, Line, draw_curves
-from ccmim.apps.report.page_chart import Drawing, to_svg
+from ccmim.apps.report.page_chart import Chart, make_chart, plotly_script, to_json
 from ccmim.apps.report.page_groups import (
     curves_of,
     group_runs,
@@ -32,6 +31,7 @@ from ccmim.apps.runs.folder import Run
 
 # What the parts of the largest page may take; together less than 15 MB.
 _PICTURE_BYTES, _POINTS, _CONFIG_LETTERS = 6_500_000, 120_000, 1_000_000
+_COLORS = 8  # of runs, in page.css
 # Where charts stand; all others under 'Training'.
 _HEADS = {'Scores': 'Scores', 'More scores': 'Scores', 'Speed': 'Speed'}
 _STRIPS, _FRAMES, _SINGLE = 6, 12, 3  # of a run, of a strip, and that stand alone
@@ -65,7 +65,7 @@ class Group(NamedTuple):
     """
 
     title: str
-    parts: Mapping[str, Sequence[Drawing]]
+    parts: Mapping[str, Sequence[Chart]]
     constants: str
     values: Table
     differences: Table
@@ -104,16 +104,25 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    charts = [c for group in groups for part in group.parts.values() for c in part]
+    names = [run.name for run in runs]
+    lines = sum(len(chart.curves) for chart in charts)
+    data = to_json(charts, names, min(1200, max(10, _POINTS // max(1, lines))))
     script, style = (
         Markup(env.loader.get_source(env, name)[0]) for name in ('page.js', 'page.css')
     )
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    plotly = plotly_script() if charts else ''
+    digests = [
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (plotly, script)
+    ]
     limit = _CONFIG_LETTERS // max(1, len(runs))
     text = env.get_template('page.html.j2').render(
         title=title,
         date=f'{datetime.now():%Y-%m-%d %H:%M}',
         runs=runs,
-        num_colours=len(COLOURS),
+        num_colours=_COLORS,
+        chart_numbers=iter(range(len(charts))),
         summary=_table(summary.table),
         notes=summary.notes,
         figures=figures,
@@ -125,9 +134,17 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
         configs=[(run.name, run.config_text[:limit]) for run in runs],
         script=script,
         style=style,
-        digest=digest,
+        digests=digests,
+        plotly=plotly,
+        data=data,
     )
-    file.write_text(text, encoding='utf-8')
+    # A full disk must leave the older page as it was.
+    part = file.with_name(f'.{file.name}.part')
+    try:
+        part.write_text(text, encoding='utf-8')
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table | None:
@@ -139,29 +156,22 @@ def _table(rows: Sequence[Sequence[str]]) -> Table | None:
 
 def _groups(runs: Mapping[int, Run]) -> list[Group]:
     members = [{i: runs[i] for i in ids} for ids in group_runs(list(runs.values()))]
-    lines = sum(
-        len(run.history.training) + len(run.history.scores) for run in runs.values()
-    )
-    points = min(1200, max(10, _POINTS // max(1, lines)))
-    groups, count = [], 0
+    names = [run.name for run in runs.values()]
+    groups = []
     for of_group in members:
-        parts: dict[str, list[Drawing]] = {}
+        parts: dict[str, list[Chart]] = {}
         still: list[str] = []
         for title, keys in sort_keys(list(of_group.values())).items():
-            drawings = []
+            charts = []
             for key in keys:
                 curves = curves_of(of_group, key)
                 if not tells_something(curves):
                     long = [c for c in curves.values() if len(c.steps) > 1]
                     still += [f'{key} = {number(c.values[-1])}' for c in long]
                     continue
-                drawn = [Line(i, runs[i].name, curve) for i, curve in curves.items()]
-                chart = draw_curves(drawn, max_points=points)
-                alt = _in_words(key, drawn)
-                drawings.append(Drawing(key, to_svg(chart, count, alt), alt))
-                count += 1
-            if drawings:
-                parts.setdefault(_HEADS.get(title, 'Training'), []).extend(drawings)
+                charts.append(make_chart(key, names, curves))
+            if charts:
+                parts.setdefault(_HEADS.get(title, 'Training'), []).extend(charts)
         groups.append(
             Group(
                 title=_names([run.name for run in of_group.values()]),
@@ -177,16 +187,6 @@ def _groups(runs: Mapping[int, Run]) -> list[Group]:
 def _names(names: Sequence[str]) -> str:
     rest = f' and {len(names) - 4} more' if len(names) > 4 else ''
     return ', '.join(names[:4]) + rest
-
-
-def _in_words(key: str, lines: Sequence[Line]) -> str:
-    texts = [
-        f'{line.label} goes from {number(line.curve.values[0])} at step '
-        f'{line.curve.steps[0]:,} to {number(line.curve.values[-1])} at step '
-        f'{line.curve.steps[-1]:,}'
-        for line in lines
-    ]
-    return f'Chart of {key}: {"; ".join(texts)}.'
 
 
 def _pictures(

@@ -1,83 +1,102 @@
-"""Charts as parts of a page: SVG whose colours are those of the page."""
+"""The charts of the page: numbers for plotly, as few as a screen can show."""
 
-import io
-import re
+import json
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from markupsafe import Markup
-from matplotlib import rc_context
 
-from ccmim.apps.report.curves import COLOURS, FAINT, INK, Chart
-
-_SHARED = re.compile(r'(id="|#)([mp][0-9a-f]{10})\b')  # clip paths and markers
-_ID = re.compile(r' id="([^"]*)"')
-_NUMBER = re.compile(r'_\d+\b')
-_UNUSED = re.compile(
-    r'<metadata>.*?</metadata>\s*|<style type="text/css">.*?</style>', re.DOTALL
-)
+from ccmim.apps.report.page_tables import number
+from ccmim.apps.runs.scalars import Curve
 
 
-class Drawing(NamedTuple):
-    """A chart in a page.
+class Chart(NamedTuple):
+    """A value of some runs over their steps.
 
     Attributes:
         title: What it shows.
-        svg: The drawing.
         alt: The same in words.
+        curves: The curve of each run, by its number in the page.
     """
 
     title: str
-    svg: Markup
     alt: str
+    curves: Mapping[int, Curve]
 
 
-def to_svg(chart: Chart, number: int, alt: str) -> Markup:
-    """Turn a chart into an SVG element that stands in a page with others.
-
-    Colours become CSS variables, so that light and dark pages have their own. What the
-    script of the page needs for zooming stands in ``data-`` attributes: the box of the
-    axes in units of the drawing, and the range of each axis.
+def make_chart(key: str, names: Sequence[str], curves: Mapping[int, Curve]) -> Chart:
+    """Describe a chart in words beside its numbers.
 
     Args:
-        chart: A drawn chart.
-        number: Its number in the page, which makes ids unique.
-        alt: What it shows, in words.
+        key: The value that it shows.
+        names: Names of all runs of the page.
+        curves: Its curves by number of the run.
+    """
+    texts = [
+        f'{names[run]} goes from {number(curve.values[0])} at step '
+        f'{curve.steps[0]:,} to {number(curve.values[-1])} at step '
+        f'{curve.steps[-1]:,}'
+        for run, curve in curves.items()
+    ]
+    return Chart(key, f'Chart of {key}: {"; ".join(texts)}.', curves)
+
+
+def to_json(charts: Sequence[Chart], names: Sequence[str], points: int) -> Markup:
+    """Write the charts for the script of the page.
+
+    Args:
+        charts: In the order in which they stand in the page.
+        names: Names of all runs of the page.
+        points: Points kept of a curve; extremes stay.
 
     Returns:
-        Safe markup.
+        JSON that is safe inside a script element.
     """
-    stream = io.StringIO()
-    with rc_context(
-        {'svg.fonttype': 'none', 'svg.hashsalt': 'ccmim', 'path.simplify': False}
-    ):
-        chart.figure.savefig(stream, format='svg', transparent=True)
-    text = _UNUSED.sub('', stream.getvalue())
-    body = text[text.index('>', text.index('<svg ')) + 1 :]
-    body = _SHARED.sub(rf'\1c{number}-\2', body)
-    body = _ID.sub(_as_class, body)
-    for run, colour in enumerate(COLOURS):
-        body = body.replace(colour, f'var(--run-{run})')
-    body = body.replace(INK, 'var(--ink)').replace(FAINT, 'var(--faint)')
-
-    width, height = chart.figure.bbox.size
-    box = chart.axes.get_window_extent()
-    data = {
-        'box': (box.x0, height - box.y1, box.x1, height - box.y0),
-        'x': chart.axes.get_xlim(),
-        'y': chart.axes.get_ylim(),
-    }
-    attributes = ' '.join(
-        f'data-{name}="{" ".join(f"{v:.10g}" for v in values)}"'
-        for name, values in data.items()
-    )
-    begin = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}" ').format(
-        f'{width:g}', f'{height:g}', alt
-    )
-    return begin + Markup(f'{attributes}>{body}')
+    found = []
+    for chart in charts:
+        thin = {run: thin_out(curve, points) for run, curve in chart.curves.items()}
+        lines = [
+            dict(
+                run=run,
+                x=[int(step) for step in curve.steps],
+                # A gap where there is no number; six digits are more than is seen.
+                y=[float(f'{v:.6g}') if np.isfinite(v) else None for v in curve.values],
+            )
+            for run, curve in thin.items()
+        ]
+        found.append(dict(title=chart.title, lines=lines))
+    text = json.dumps(dict(names=list(names), charts=found), separators=(',', ':'))
+    # JSON knows these escapes, and without the letters no text ends the element.
+    return Markup(text.replace('<', r'\u003c').replace('>', r'\u003e'))
 
 
-def _as_class(found: re.Match) -> str:
-    name = found[1]
-    if re.match(r'c\d+-[mp]', name):
-        return found[0]
-    return f' class="{_NUMBER.sub("", name)}"'
+def plotly_script() -> Markup:
+    """Read plotly's script from the installed package, without importing it."""
+    folder = Path(find_spec('plotly').origin).parent
+    file = folder / 'package_data' / 'plotly.min.js'
+    return Markup(file.read_text(encoding='utf-8'))
+
+
+def thin_out(curve: Curve, count: int) -> Curve:
+    """Keep some of the points: the least and the greatest value of each stretch.
+
+    Args:
+        curve: Steps and values, of shape (K,).
+        count: How many are kept at most; at least 4.
+
+    Returns:
+        The curve of at most ``count`` points; the first and the last step stay.
+    """
+    if len(curve.steps) <= count:
+        return curve
+    inner = np.arange(1, len(curve.steps) - 1)
+    kept = {0, len(curve.steps) - 1}
+    for part in np.array_split(inner, (count - 2) // 2):
+        values = curve.values[part]
+        if np.isfinite(values).any():
+            kept |= {int(part[np.nanargmin(values)]), int(part[np.nanargmax(values)])}
+    ids = sorted(kept)
+    return Curve(curve.steps[ids], curve.values[ids])
