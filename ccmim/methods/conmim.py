@@ -65,11 +65,6 @@ class ConMIM(BaseModel):
         self.contrast = MODELS.build(contrast)
         self.mask_ratio = mask_ratio
 
-    def init_weights(self) -> None:
-        """Load what ``init_cfg`` of the parts names; the slow network starts alike."""
-        super().init_weights()
-        self.slow.start(self.backbone, self.projector)
-
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the loss of normalised images (B, 3, H, W).
 

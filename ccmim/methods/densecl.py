@@ -71,11 +71,6 @@ class DenseCL(BaseModel):
         self.dense_weight = dense_weight
         self.dense_begin = dense_begin
 
-    def init_weights(self) -> None:
-        """Load what ``init_cfg`` of the parts names; the slow network starts alike."""
-        super().init_weights()
-        self.slow.start(self.backbone, self.projector)
-
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the losses of normalised views (B, 3, 2H, W), one above the other.
 

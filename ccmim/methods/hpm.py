@@ -60,11 +60,6 @@ class HPM(BaseModel):
         self.ranking = MODELS.build(ranking)
         self.mask_ratio = mask_ratio
 
-    def init_weights(self) -> None:
-        """Load what ``init_cfg`` of the parts names; the slow network starts alike."""
-        super().init_weights()
-        self.slow.start(self.backbone, self.predictor)
-
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the losses of normalised images (B, 3, H, W).
 

@@ -50,19 +50,26 @@ class SlowNetwork(nn.Module):
         self.momentum = momentum
         self.last_momentum = last_momentum
         self.interval = interval
+        # Whatever filled the fast network since, the first step begins from that.
+        self.started = False
+        self.register_load_state_dict_pre_hook(_started_if_loaded)
 
     def start(self, backbone: nn.Module, projector: nn.Module) -> None:
         """Take over the weights of the fast network as they are."""
         self.backbone.load_state_dict(backbone.state_dict())
         self.projector.load_state_dict(projector.state_dict())
+        self.started = True
 
     def follow(self, backbone: nn.Module, projector: nn.Module) -> None:
         """Move towards the fast network, after each of its updates; in training only.
 
-        To be called at the beginning of an iteration.
+        To be called at the beginning of an iteration. At the first, unless a checkpoint
+        held the copy too, it takes over the weights, however they were loaded.
         """
         hub = MessageHub.get_current_instance()
         iteration, last = hub.get_info('iter', 0), hub.get_info('max_iters', 1)
+        if self.training and not self.started:
+            self.start(backbone, projector)
         if not self.training or iteration % self.interval:
             return
         done = max(iteration - 1, 0) / last
@@ -77,3 +84,9 @@ class SlowNetwork(nn.Module):
         """Compute keys (B, N, C) of full images (B, 3, H, W), without gradient."""
         tokens = self.backbone.encode(self.backbone.embed(images))
         return self.projector(tokens)[:, 1:]
+
+
+def _started_if_loaded(
+    module: SlowNetwork, state: dict[str, Tensor], prefix: str, *_: object
+) -> None:
+    module.started |= any(name.startswith(prefix) for name in state)

@@ -4,10 +4,12 @@ import copy
 
 import pytest
 import torch
+from mmengine.runner import load_checkpoint
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import ccmim.methods
+from ccmim.checkpoints import load_backbone
 
 METHODS = [
     'ccmim', 'mae', 'simmim', 'maskdistill', 'conmim',
@@ -109,6 +111,49 @@ def _check_bf16_gradients(model, images):
 def test_every_trained_parameter_has_float32s_gradient_in_bf16(model, images):
     """In float32 too none is missing: distributed training does not search for them."""
     _check_bf16_gradients(model, images)
+
+
+def _load_by_init_cfg(model, file):
+    model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    model.init_weights()
+
+
+def _load_by_load_from(model, file):
+    """What mmengine's Runner does with `load_from`."""
+    load_checkpoint(model, str(file), strict=False)
+
+
+def _load_by_load_backbone(model, file):
+    load_backbone(model.backbone, file)
+
+
+@pytest.mark.parametrize(
+    'load', [_load_by_init_cfg, _load_by_load_from, _load_by_load_backbone]
+)
+@pytest.mark.parametrize('method', ['conmim', 'hpm', 'densecl'])
+def test_an_averaged_copy_begins_like_what_was_loaded(
+    request, images, tiny_vit, tmp_path, method, load
+):
+    """However it was loaded; unless the file holds the copy too."""
+    build, given = request.getfixturevalue(f'tiny_{method}'), tiny_vit().state_dict()
+    state = {f'backbone.{name}': value for name, value in given.items()}
+    torch.save(dict(state_dict=state), tmp_path / 'x.pth')
+    model = build()
+    load(model, tmp_path / 'x.pth')
+    model.loss(images)
+    for name, value in model.slow.backbone.state_dict().items():
+        assert torch.equal(value, given[name]), name
+    fast = model.predictor if method == 'hpm' else model.projector
+    for a, b in zip(fast.parameters(), model.slow.projector.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+    with torch.no_grad():
+        model.slow.backbone.cls_token.add_(1.0)
+    again = build(slow=dict(momentum=1.0))
+    again.load_state_dict(model.state_dict())
+    again.loss(images)
+    ours, theirs = again.slow.backbone.cls_token, model.slow.backbone.cls_token
+    assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_scores_are_the_slow_networks_of_the_full_image(
     with torch.no_grad():
         for parameter in model.slow.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    model.slow.momentum = 1.0
+    model.slow.momentum, model.slow.started = 1.0, True
     model.sampler.register_forward_hook(lambda *a: seen.update(scores=a[1][0]))
     model.loss(images.double())
     tokens = slow_encode(model.slow.backbone, images.double())
@@ -86,6 +86,7 @@ def test_scores_are_the_slow_networks_of_the_full_image(
 def test_the_slow_network_follows(tiny_hpm, images):
     """slow = 0.99 slow + 0.01 fast, backbone and predictor, before the first step."""
     model = tiny_hpm()
+    model.slow.started = True
     with torch.no_grad():
         for parameter in [*model.backbone.parameters(), *model.predictor.parameters()]:
             parameter.add_(1.0)
