@@ -7,6 +7,8 @@ loaded when they are first asked for.
 from importlib import import_module
 from typing import Any
 
+from ccmim.operators import install as _install_operators
+
 __version__ = '0.1.0'
 
 _LAZY = {
@@ -20,6 +22,8 @@ _LAZY = {
 }
 
 __all__ = ['__version__', *_LAZY]
+
+_install_operators()
 
 
 def __getattr__(name: str) -> Any:

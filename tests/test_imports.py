@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # Every room may import the rooms above it and none below.
 ROOMS = (
-    *('registry', 'vit', 'checkpoints', 'masking', 'teachers', 'losses', 'heads'),
-    *('methods', 'data', 'classification', 'evaluation', 'pictures', 'dense'),
+    *('operators', 'registry', 'vit', 'checkpoints', 'masking', 'teachers', 'losses'),
+    *('heads', 'methods', 'data', 'classification', 'evaluation', 'pictures', 'dense'),
     *('export', 'engine', 'api', 'apps'),
 )
 # The apps, likewise among themselves.

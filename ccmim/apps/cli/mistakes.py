@@ -4,6 +4,8 @@ import sys
 import traceback
 from contextlib import suppress
 
+from ccmim.operators import InstallError, one_line
+
 _DENSE = ('mmcv', 'mmdet', 'mmseg', 'mmengine', 'pycocotools')
 MISTAKE, FAILED = 2, 1
 
@@ -39,12 +41,16 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
         return FAILED
     what, how = _explain(error, command)
     print(f'error: {what}\n  -> {how}', file=sys.stderr, flush=True)
-    return MISTAKE if isinstance(error, ValueError | OSError | ImportError) else FAILED
+    mistakes = ValueError | OSError | ImportError | InstallError
+    return MISTAKE if isinstance(error, mistakes) else FAILED
 
 
 def _explain(error: Exception, command: str) -> tuple[str, str]:
     if isinstance(error, Mistake):
         return str(error), error.how
+    if text := one_line(error):
+        what, _, how = text.rpartition(': ')
+        return what, how
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f'{error.name} is not installed', how_to_install(error.name)
     if type(error).__name__ == 'MissingLibrary':

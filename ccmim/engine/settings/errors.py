@@ -20,6 +20,7 @@ from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.settings.memory import less_memory
 from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
 from ccmim.engine.signals.lost_processes import LostProcessError, name_lost
+from ccmim.operators import InstallError
 
 # Exit codes; 143 and 0 are those of a run that was asked to stop.
 STOPPED, MISTAKE, NO_ROOM, INTERRUPTED = 1, 2, 3, 130
@@ -71,6 +72,8 @@ def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:
         return _too_little_memory(error, start), NO_ROOM
     if isinstance(error, WriteError):
         return str(error), NO_ROOM
+    if isinstance(error, InstallError):
+        return str(error), MISTAKE
     if isinstance(error, FloatingPointError | LostProcessError):
         return str(error), STOPPED
     if line := explain(error, start.runner and start.runner.train_dataloader):
@@ -104,7 +107,7 @@ def mistake(error: Exception) -> str | None:
     text = _one_line(text)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
-    if isinstance(error, ValueError | OSError) and text:
+    if isinstance(error, ValueError | OSError | InstallError) and text:
         return text
     kind, given = _being_built(error)
     if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):
