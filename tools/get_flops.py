@@ -17,6 +17,7 @@ from ccmim.evaluation.operations import (
     forward_operations,
     training_operations,
 )
+from ccmim.methods import PretrainMethod
 
 EXAMPLE = """example:
   python tools/get_flops.py mm_configs/pretrain/ccmim_vitb.py
@@ -49,12 +50,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def views(cfg: Config) -> int:
-    """Tell how many views of an image a training sample holds, one above the other."""
-    steps = cfg.train_dataloader.dataset.get('transform') or [{}]
-    return 2 if 'TwoViews' in steps[0].get('type', '') else 1
-
-
 def image_size(cfg: Config, backbone: Any) -> tuple[int, int]:
     """Tell the height and width of the images that a config is for."""
     for step in cfg.get('test_pipeline') or ():
@@ -79,8 +74,8 @@ def main() -> None:
         rows = {f'forward: {name}': value for name, value in parts.items()}
         if len(parts) > 1:
             rows['forward: all'] = sum(parts.values())
-        if 'backbone' in parts and len(parts) == 1:
-            tall = height * views(cfg)
+        if isinstance(model, PretrainMethod):
+            tall = height * model.num_views
             rows['training step'] = training_operations(model, tall, width)
     print(f'{args.config}, {height} x {width} pixels')
     for name, count in rows.items():

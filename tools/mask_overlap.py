@@ -14,7 +14,7 @@ the mean score of that masker. Writes table.md, scores.csv and scores.png.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -32,9 +32,9 @@ from ccmim.masking import (
     KeepSampler,
     PublishedSampler,
     RandomSampler,
+    TokenSplit,
     TopKSampler,
 )
-from ccmim.pictures.reconstruction import score
 from ccmim.pictures.saved_method import load_method
 from studies.mask_statistics import (
     mask_statistics,
@@ -80,13 +80,29 @@ def parse_args() -> argparse.Namespace:
 
 
 class Row(NamedTuple):
-    """One way to mask: what scores patches, and what draws from the scores."""
+    """One way to mask: what makes scores and a mask of normalized images."""
 
     name: str
     seed: int
     method: nn.Module
-    scores_of: Callable[[Tensor], Tensor]
-    sampler: nn.Module
+    draws: Callable[[Tensor], Iterator[tuple[Tensor, TokenSplit]]]
+
+
+def draws_of(
+    method: nn.Module, scorer: nn.Module, sampler: nn.Module, images: Tensor
+) -> Iterator[tuple[Tensor, TokenSplit]]:
+    """Draw masks without end from the scores of a network by any scorer and sampler."""
+    parts = [scorer(method.backbone, x) for x in images.split(32)]
+    scores = torch.cat(parts)
+    while True:
+        yield scores, sampler(scores, method.mask_ratio)
+
+
+def own_draws(method: nn.Module, images: Tensor) -> Iterator[tuple[Tensor, TokenSplit]]:
+    """Draw masks without end as a method does itself."""
+    while True:
+        made = method(images, mode='predict')
+        yield made.scores, made.split
 
 
 def maskers(method: nn.Module) -> dict[str, tuple[nn.Module, nn.Module]]:
@@ -115,11 +131,11 @@ def rows(args: argparse.Namespace) -> list[Row]:
     for seed, file in enumerate(args.checkpoints):
         method = load_method(Config.fromfile(args.config), file)
         for name, (scorer, sampler) in maskers(method).items():
-            scores = partial(scorer, method.backbone)
-            found.append(Row(name, seed, method, scores, sampler))
+            draws = partial(draws_of, method, scorer, sampler)
+            found.append(Row(name, seed, method, draws))
     for name, config, file in args.own:
         method = load_method(Config.fromfile(config), file)
-        found.append(Row(name, 0, method, partial(score, method), method.sampler))
+        found.append(Row(name, 0, method, partial(own_draws, method)))
     return found
 
 
@@ -130,13 +146,9 @@ def measure(args: argparse.Namespace) -> list[Score]:
     size = grid[0] * patch, grid[1] * patch
     for task, photos, annotations in args.data:
         images, objects = photos_and_objects(Path(photos), Path(annotations), size)
-        for name, seed, method, scores_of, sampler in ways:
+        for name, seed, method, draws in ways:
             inputs = method.data_preprocessor(dict(inputs=images), False)['inputs']
-            with torch.no_grad():
-                scores = torch.cat([scores_of(x) for x in inputs.split(32)])
-            overlap, gap = mask_statistics(
-                scores, sampler, method.mask_ratio, objects, patch
-            )
+            overlap, gap = mask_statistics(draws(inputs), objects, patch)
             found.append(Score(name, task, seed, 'on objects', 100 * overlap))
             found.append(Score(name, task, seed, 'importance gap', 100 * gap))
         most = most_overlap(objects, patch, ways[0].method.mask_ratio)

@@ -103,7 +103,7 @@ def draw_masks(args: argparse.Namespace, cfg: Config | None) -> None:
     if cfg is None or cfg.get('default_scope') in DENSE:
         raise ValueError('masks need the --config of a pretraining run')
     method = load_method(cfg, args.checkpoint).to(args.device)
-    if hasattr(method, 'sampler'):
+    if method.num_views == 1:
         transform = _whole(_sides(method.backbone))
     else:
         steps = cfg.train_dataloader.dataset.transform

@@ -14,7 +14,10 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ccmim.classification import Classifier
 from ccmim.masking import ConstantScorer, StoredScorer
+from ccmim.methods import PretrainMethod
+from ccmim.teachers import ColourPerturbation
 
 
 def count_operations(run: Callable[[], Any]) -> int:
@@ -38,13 +41,21 @@ def build_shapes(cfg: Config) -> nn.Module:
     scope = cfg.get('default_scope') or 'mmengine'
     with torch.device('meta'), DefaultScope.overwrite_default_scope(scope):
         model = MODELS.build(cfg.model)
-    # What changes colours or is known already has no products to count, and draws
+    # What changes colors or is known already has no products to count, and draws
     # numbers or looks up images, which shapes cannot.
-    if hasattr(model, 'perturbation'):
-        model.perturbation = nn.Identity()
-    if isinstance(getattr(model, 'scorer', None), StoredScorer):
-        model.scorer = ConstantScorer()
+    replace_parts(model, ColourPerturbation, nn.Identity)
+    replace_parts(model, StoredScorer, ConstantScorer)
     return model
+
+
+def replace_parts(
+    model: nn.Module, kind: type[nn.Module], new: Callable[[], nn.Module]
+) -> None:
+    """Put a new part in the place of each part of a kind, whatever its name."""
+    for parent in list(model.modules()):
+        for name, part in parent.named_children():
+            if isinstance(part, kind):
+                setattr(parent, name, new())
 
 
 def training_operations(model: nn.Module, height: int, width: int) -> float:
@@ -87,24 +98,20 @@ def forward_operations(model: nn.Module, height: int, width: int) -> dict[str, i
         return count_operations(lambda: kept.append(run()))
 
     model.eval()
-    if not (hasattr(model, 'neck') or hasattr(model, 'decode_head')):
-        if not hasattr(model, 'head'):
-            return {'backbone': count(lambda: model.backbone(image))}
+    if isinstance(model, Classifier):
         linear = [m for m in model.head.modules() if isinstance(m, nn.Linear)]
         return dict(
             backbone=count(lambda: model.features(image)),
             head=sum(2 * layer.weight.numel() for layer in linear),
         )
     parts = {'backbone': count(lambda: model.backbone(image))}
-    if getattr(model, 'neck', None) is not None:
-        parts['neck'] = count(lambda: model.neck(kept[-1]))
-    maps = kept[-1]
-    if hasattr(model, 'decode_head'):
-        parts['decode_head'] = count(lambda: model.decode_head(maps))
-    elif not hasattr(model, 'roi_head'):
-        parts['head'] = count(lambda: model.bbox_head(maps))
-    else:
-        parts['rpn_head'] = count(lambda: model.rpn_head(maps))
+    if isinstance(model, PretrainMethod):
+        return parts
+    for name in ('neck', 'decode_head', 'bbox_head', 'rpn_head'):  # OpenMMLab's names
+        if isinstance(part := dict(model.named_children()).get(name), nn.Module):
+            maps = kept[1 if 'neck' in parts else 0]
+            parts[name] = count(lambda part=part, maps=maps: part(maps))
+    if 'rpn_head' in parts:
         parts |= _of_boxes(model, count)
     return parts
 

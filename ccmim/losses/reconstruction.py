@@ -1,5 +1,7 @@
 """Error of the predicted pixels of the masked patches."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -53,6 +55,31 @@ class PixelReconstruction(nn.Module):
     def of_each(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
         """Compute the error of each masked patch (B, M), whose mean is the loss."""
         return self._errors(pred, images, split).mean(dim=2)
+
+    def in_pixels(
+        self, pred: Tensor, images: Tensor, split: TokenSplit
+    ) -> dict[str, Any]:
+        """Bring predictions to the units of the images, to be looked at.
+
+        Where normalized pixels are predicted, each patch gets the mean and variance of
+        the true one back, as the pictures of MAE do.
+
+        Args:
+            pred: As for the error, of shape (B, M, 3 * P * P).
+            images: Normalized images of shape (B, 3, H, W).
+            split: Who was masked.
+
+        Returns:
+            ``pred``, ``target``, ``space`` and ``note`` of a method's ``Prediction``.
+        """
+        target, note = patchify(images, self.patch_size), ''
+        pred = pred.to(target.dtype)
+        if self.norm_pix:
+            true = take(target, split.ids_masked)
+            scale = (true.var(dim=-1, keepdim=True) + 1e-6).sqrt()
+            pred = pred * scale + true.mean(dim=-1, keepdim=True)
+            note = 'Predicted patches have the brightness and contrast of the true.'
+        return dict(pred=pred, target=target, space='pixels', note=note)
 
     def _errors(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
         target = take(patchify(images, self.patch_size), split.ids_masked)

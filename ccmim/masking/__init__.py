@@ -21,7 +21,7 @@ from ccmim.masking.samplers import (
 from ccmim.masking.scorers import ClassAttentionScorer, ConstantScorer, importance_gap
 from ccmim.masking.split import TokenSplit, count_visible, split_tokens, take
 from ccmim.masking.staged import StagedSampler
-from ccmim.masking.stored import StoredScorer
+from ccmim.masking.stored import StoredScorer, stored_scorer
 from ccmim.masking.throwing import ThrowSampler
 from ccmim.masking.units import UnitSampler
 
@@ -56,5 +56,6 @@ __all__ = [
     'published_order',
     'some_masked',
     'split_tokens',
+    'stored_scorer',
     'take',
 ]

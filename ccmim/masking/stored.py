@@ -106,6 +106,12 @@ class StoredScorer(nn.Module):
             return crop_maps(maps.unflatten(1, self.grid), places, grid)
 
 
+def stored_scorer(model: nn.Module) -> StoredScorer | None:
+    """Find the ``StoredScorer`` among the parts of a model, whatever its name."""
+    parts = (part for part in model.modules() if isinstance(part, StoredScorer))
+    return next(parts, None)
+
+
 def _expect(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
     # How many pictures there are is known from the data, or from a checkpoint.
     if prefix + 'scales' in state:

@@ -1,5 +1,6 @@
 """Pretraining methods, one a file."""
 
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.methods.ccmim import CCMIM
 from ccmim.methods.conmim import ConMIM
 from ccmim.methods.densecl import DenseCL
@@ -18,6 +19,8 @@ __all__ = [
     'DenseCL',
     'GrowingImages',
     'MaskDistill',
+    'Prediction',
+    'PretrainMethod',
     'SimCLR',
     'SimMIM',
 ]

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.masking import (
@@ -12,12 +11,13 @@ from ccmim.masking import (
     importance_gap,
     some_masked,
 )
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.methods.several_masks import mean_over_masks
 from ccmim.registry import MODELS
 
 
 @MODELS.register_module()
-class CCMIM(BaseModel):
+class CCMIM(PretrainMethod):
     """Reconstruct semantically rich patches and align the two halves of an image.
 
     Zhang, Zhu, Zhao, Yan: "Contextual image masking modeling via synergized
@@ -61,13 +61,12 @@ class CCMIM(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         if contrast_weight < 0:
             raise ValueError(f'contrast_weight={contrast_weight} must not be negative')
         check_decoded_share(decoded_share)
         if num_masks < 1:
             raise ValueError(f'num_masks={num_masks} must be at least 1')
-        self.backbone = MODELS.build(backbone)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = MODELS.build(scorer)
         self.sampler = MODELS.build(sampler)
@@ -100,12 +99,20 @@ class CCMIM(BaseModel):
             mask_importance_gap=importance_gap(scores, split),
         )
 
+    def predict(self, images: Tensor) -> Prediction:
+        """Mask and predict pixels as ``loss`` does; see ``Prediction``."""
+        scores = self.scorer(self.backbone, images)
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.encode(self.backbone.embed(images, split.ids_visible))
+        pred = self.decoder(visible, split)
+        return Prediction(
+            scores, split, **self.reconstruction.in_pixels(pred, images, split)
+        )
+
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
+        """Answer mmengine, with the mean over several masks if there are."""
         if mode == 'loss' and self.num_masks > 1:
             return mean_over_masks(self, inputs, self.num_masks)
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+        return super().forward(inputs, data_samples, mode)

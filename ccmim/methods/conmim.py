@@ -4,16 +4,16 @@ import math
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.masking import importance_gap
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.registry import MODELS
 from ccmim.teachers import SlowNetwork
 
 
 @MODELS.register_module()
-class ConMIM(BaseModel):
+class ConMIM(PretrainMethod):
     """Find the key of each hidden patch (https://arxiv.org/abs/2205.09616).
 
     Queries come from the masked image, keys from a slow copy of the network on the full
@@ -53,8 +53,7 @@ class ConMIM(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
-        self.backbone = MODELS.build(backbone)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         self.projector = MODELS.build(projector)
         self.slow = SlowNetwork(self.backbone, self.projector, **slow)
         self.scorer = MODELS.build(scorer)
@@ -83,10 +82,9 @@ class ConMIM(BaseModel):
             mask_importance_gap=importance_gap(scores, split),
         )
 
-    def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
-    ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+    def predict(self, images: Tensor) -> Prediction:
+        """Mask, and change the images of the keys, as ``loss`` does."""
+        scores = self.scorer(self.backbone, images)
+        split = self.sampler(scores, self.mask_ratio)
+        views = {'seen by slow network': self.perturbation(images)}
+        return Prediction(scores, split, views=views)

@@ -4,17 +4,17 @@ from typing import Any
 
 import torch
 from mmengine.logging import MessageHub
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ccmim.losses import products, unit
 from ccmim.masking import take
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.registry import MODELS
 from ccmim.teachers import SlowNetwork
 
 
 @MODELS.register_module()
-class DenseCL(BaseModel):
+class DenseCL(PretrainMethod):
     """Contrast whole views and their cells (https://arxiv.org/abs/2011.09157).
 
     Keys come from a slow copy of the network on the second view. A cell's key is that
@@ -40,6 +40,8 @@ class DenseCL(BaseModel):
         ValueError: If patches do not fill the cells or a weight is out of range.
     """
 
+    num_views = 2
+
     def __init__(
         self,
         backbone: dict[str, Any],
@@ -54,8 +56,7 @@ class DenseCL(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
-        self.backbone = MODELS.build(backbone)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         if cells < 1 or any(side % cells for side in self.backbone.grid):
             raise ValueError(
                 f'cells={cells} must divide the patches on a side, {self.backbone.grid}'
@@ -91,13 +92,12 @@ class DenseCL(BaseModel):
         weight = self.dense_weight if iteration >= self.dense_begin else 0.0
         return dict(loss_contrast=(1 - weight) * whole, loss_dense=weight * dense)
 
-    def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
-    ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+    def predict(self, images: Tensor) -> Prediction:
+        """Change the colors of both views as ``loss`` does."""
+        first, second = images.chunk(2, dim=2)
+        views = {'first part': first, 'first view': self.perturbation(first)}
+        views |= {'second part': second, 'second view': self.perturbation(second)}
+        return Prediction(views=views)
 
     def _encode(self, backbone: nn.Module, images: Tensor) -> Tensor:
         tokens = backbone.encode(backbone.embed(images))  # (B, 1+N, D)

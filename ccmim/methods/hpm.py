@@ -4,16 +4,16 @@ import math
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.masking import count_visible, importance_gap
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.registry import MODELS
 from ccmim.teachers import SlowNetwork
 
 
 @MODELS.register_module()
-class HPM(BaseModel):
+class HPM(PretrainMethod):
     """Mine hard patches for MAE (https://arxiv.org/abs/2304.05919).
 
     Beside the decoder a predictor foretells the error of each patch. It learns their
@@ -49,8 +49,7 @@ class HPM(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
-        self.backbone = MODELS.build(backbone)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.predictor = MODELS.build(predictor)
         self.slow = SlowNetwork(self.backbone, self.predictor, **slow)
@@ -79,13 +78,15 @@ class HPM(BaseModel):
             mask_importance_gap=importance_gap(scores, split),
         )
 
-    def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
-    ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+    def predict(self, images: Tensor) -> Prediction:
+        """Mask and predict pixels as ``loss`` does; see ``Prediction``."""
+        scores = self._score(images)
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.encode(self.backbone.embed(images, split.ids_visible))
+        pred = self.decoder(visible, split)
+        return Prediction(
+            scores, split, **self.reconstruction.in_pixels(pred, images, split)
+        )
 
     @torch.no_grad()
     def _score(self, images: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.masking import (
@@ -12,11 +11,12 @@ from ccmim.masking import (
     importance_gap,
     some_masked,
 )
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.registry import MODELS
 
 
 @MODELS.register_module()
-class MAE(BaseModel):
+class MAE(PretrainMethod):
     """Reconstruct hidden patches from the rest (https://arxiv.org/abs/2111.06377).
 
     With another scorer and sampler than ``ConstantScorer`` and ``RandomSampler`` it is
@@ -50,9 +50,8 @@ class MAE(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         check_decoded_share(decoded_share)
-        self.backbone = MODELS.build(backbone)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = MODELS.build(scorer)
         self.sampler = MODELS.build(sampler)
@@ -77,10 +76,12 @@ class MAE(BaseModel):
             mask_importance_gap=importance_gap(scores, split),
         )
 
-    def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
-    ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+    def predict(self, images: Tensor) -> Prediction:
+        """Mask and predict pixels as ``loss`` does; see ``Prediction``."""
+        scores = self.scorer(self.backbone, images)
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.encode(self.backbone.embed(images, split.ids_visible))
+        pred = self.decoder(visible, split)
+        return Prediction(
+            scores, split, **self.reconstruction.in_pixels(pred, images, split)
+        )

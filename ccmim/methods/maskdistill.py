@@ -4,15 +4,16 @@ import math
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.masking import importance_gap
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.registry import MODELS
+from ccmim.teachers import normalise_features
 
 
 @MODELS.register_module()
-class MaskDistill(BaseModel):
+class MaskDistill(PretrainMethod):
     """Predict normalised teacher features (https://arxiv.org/abs/2210.10615).
 
     The official code was never released; this follows the paper's formula: smooth L1 of
@@ -51,8 +52,7 @@ class MaskDistill(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
-        self.backbone = MODELS.build(backbone)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         self.teacher = MODELS.build(dict(teacher, grid=self.backbone.grid))
         self.scorer = MODELS.build(scorer)
         self.sampler = MODELS.build(sampler)
@@ -79,10 +79,16 @@ class MaskDistill(BaseModel):
             mask_importance_gap=importance_gap(scores, split),
         )
 
-    def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
-    ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+    def predict(self, images: Tensor) -> Prediction:
+        """Mask and predict features as ``loss`` does; see ``Prediction``."""
+        scores = self.scorer(self.backbone, images)
+        split = self.sampler(scores, self.mask_ratio)
+        if not self.teacher.has_weights:  # its features mean nothing
+            return Prediction(scores, split)
+        visible = self.backbone.embed(images, split.ids_visible)
+        hidden = self.mask_token(self.backbone, images, split.ids_masked)
+        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
+        pred = self.decoder(encoded[:, 1 + visible.shape[1] :])
+        return Prediction(
+            scores, split, pred, normalise_features(self.teacher(images).float())
+        )

@@ -3,16 +3,16 @@
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.losses import gather_with_grad
 from ccmim.losses.gather import rank
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.registry import MODELS
 
 
 @MODELS.register_module()
-class SimCLR(BaseModel):
+class SimCLR(PretrainMethod):
     """Contrast the class tokens of two views (https://arxiv.org/abs/2002.05709).
 
     The other views of all processes are the negatives, with gradient, and batch norm
@@ -28,6 +28,8 @@ class SimCLR(BaseModel):
         init_cfg: mmengine's initialisation config.
     """
 
+    num_views = 2
+
     def __init__(
         self,
         backbone: dict[str, Any],
@@ -37,8 +39,7 @@ class SimCLR(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
-        self.backbone = MODELS.build(backbone)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         self.perturbation = MODELS.build(perturbation)
         self.projector = MODELS.build(projector)
         self.contrast = MODELS.build(contrast)
@@ -55,10 +56,9 @@ class SimCLR(BaseModel):
         queries = keys.split(len(tokens))[rank()]  # (2B, C)
         return dict(loss_contrast=self.contrast(queries, keys))
 
-    def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
-    ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+    def predict(self, images: Tensor) -> Prediction:
+        """Change the colors of both views as ``loss`` does."""
+        first, second = images.chunk(2, dim=2)
+        views = {'first part': first, 'first view': self.perturbation(first)}
+        views |= {'second part': second, 'second view': self.perturbation(second)}
+        return Prediction(views=views)

@@ -4,15 +4,15 @@ import math
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.masking import importance_gap
+from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.registry import MODELS
 
 
 @MODELS.register_module()
-class SimMIM(BaseModel):
+class SimMIM(PretrainMethod):
     """Predict raw pixels with one layer (https://arxiv.org/abs/2111.09886).
 
     Mask tokens stand in the encoder's input, so it sees the full length. Departs from
@@ -47,8 +47,7 @@ class SimMIM(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
-        self.backbone = MODELS.build(backbone)
+        super().__init__(backbone, data_preprocessor, init_cfg)
         self.scorer = MODELS.build(scorer)
         self.sampler = MODELS.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
@@ -73,10 +72,14 @@ class SimMIM(BaseModel):
             mask_importance_gap=importance_gap(scores, split),
         )
 
-    def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
-    ) -> Any:
-        """Answer mmengine: the losses in mode 'loss', else the encoded tokens."""
-        if mode == 'loss':
-            return self.loss(inputs)
-        return self.backbone.encode(self.backbone.embed(inputs))
+    def predict(self, images: Tensor) -> Prediction:
+        """Mask and predict pixels as ``loss`` does; see ``Prediction``."""
+        scores = self.scorer(self.backbone, images)
+        split = self.sampler(scores, self.mask_ratio)
+        visible = self.backbone.embed(images, split.ids_visible)
+        hidden = self.mask_token(self.backbone, images, split.ids_masked)
+        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
+        pred = self.decoder(encoded[:, 1 + visible.shape[1] :])
+        return Prediction(
+            scores, split, **self.reconstruction.in_pixels(pred, images, split)
+        )

@@ -9,11 +9,9 @@ from ccmim.pictures.method_pictures import (
 )
 from ccmim.pictures.patch_colours import colour_sheet, principal_colours
 from ccmim.pictures.patch_neighbours import nearest_patches, neighbour_sheet
-from ccmim.pictures.reconstruction import Reconstruction, reconstruct
 from ccmim.pictures.tiles import sheet
 
 __all__ = [
-    'Reconstruction',
     'attention_sheet',
     'colour_sheet',
     'draw_map',
@@ -25,7 +23,6 @@ __all__ = [
     'neighbour_sheet',
     'principal_colours',
     'project',
-    'reconstruct',
     'reconstruction_sheet',
     'sheet',
 ]

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit
+from ccmim.methods import Prediction
 from ccmim.pictures.patch_colours import principal_colours
-from ccmim.pictures.reconstruction import complete, hide, predict
 from ccmim.pictures.tiles import SIDE, enlarge, heat, sheet, spread, tile_size
-from ccmim.teachers import normalise_features, unpatchify
+from ccmim.teachers import unpatchify
 
 _MASKED, _THROWN = 128, 32  # greys
 
@@ -20,15 +20,15 @@ _MASKED, _THROWN = 128, 32  # greys
 def method_columns(
     method: nn.Module, images: Tensor, side: int = SIDE
 ) -> dict[str, np.ndarray]:
-    """Draw what there is to see of a method.
+    """Draw what a method's ``predict`` tells of images.
 
-    - Methods that mask: the original, the importance of the patches, the chosen mask;
-      then the reconstruction where pixels are predicted, the predicted and the
-      teacher's features as colours where those are, or what the slow network sees.
-    - Methods of two views: each view before and after the change of colours.
-    - Others: the original.
+    - The original, unless images are pairs of views.
+    - Of methods that mask: the importance of the patches and the chosen mask; then the
+      reconstruction where pixels are predicted, or the predicted and the true features
+      as colors.
+    - Other images that a network was given, such as changed colors.
 
-    Masks and changes of colour are drawn from the default generators.
+    Masks and changes of color are drawn from the default generators.
 
     Args:
         method: A pretraining method with mmengine's image preprocessor, in evaluation
@@ -40,15 +40,10 @@ def method_columns(
     Returns:
         uint8 tiles of shape (B, height, width, 3) by label.
     """
-    normalised = method.data_preprocessor(dict(inputs=images))['inputs']
-    if hasattr(method, 'sampler'):
-        return _masked(method, normalised, side)
-    if hasattr(method, 'perturbation'):
-        return _views(method, normalised, side)
-    size = tile_size(method.backbone.grid_of(normalised), side)
-    return dict(original=enlarge(pixels(method, normalised), size))
+    return _columns(method, *_predict(method, images), side)
 
 
+@torch.no_grad()
 def method_sheet(
     method: nn.Module, images: Tensor, side: int = SIDE, caption: str = ''
 ) -> np.ndarray:
@@ -63,10 +58,9 @@ def method_sheet(
     Returns:
         A uint8 RGB picture of shape (height, width, 3).
     """
-    columns = method_columns(method, images, side)
-    if 'reconstruction' in columns and method.reconstruction.norm_pix:
-        caption += ' Predicted patches have the brightness and contrast of the true.'
-    return sheet(columns, caption=caption)
+    normalised, made = _predict(method, images)
+    columns = _columns(method, normalised, made, side)
+    return sheet(columns, caption=f'{caption} {made.note}'.rstrip())
 
 
 def reconstruction_sheet(method: nn.Module, images: Tensor) -> np.ndarray:
@@ -89,36 +83,51 @@ def reconstruction_sheet(method: nn.Module, images: Tensor) -> np.ndarray:
 
 def pixels(method: nn.Module, images: Tensor) -> Tensor:
     """Undo the normalisation of images (B, 3, H, W): values in [0, 1], on the host."""
-    preprocessor = method.data_preprocessor
-    if hasattr(preprocessor, 'mean'):
-        images = images * preprocessor.std + preprocessor.mean
+    statistics = dict(method.data_preprocessor.named_buffers())  # none: as they are
+    if 'mean' in statistics:
+        images = images * statistics['std'] + statistics['mean']
     return (images.float().cpu() / 255).clamp(0, 1)
 
 
-def _masked(method: nn.Module, images: Tensor, side: int) -> dict[str, np.ndarray]:
-    grid = method.backbone.grid_of(images)
+def _predict(method: nn.Module, images: Tensor) -> tuple[Tensor, Prediction]:
+    normalised = method.data_preprocessor(dict(inputs=images))['inputs']
+    return normalised, method(normalised, mode='predict')
+
+
+def _columns(
+    method: nn.Module, images: Tensor, made: Prediction, side: int
+) -> dict[str, np.ndarray]:
+    one = images.chunk(method.num_views, dim=2)[0]
+    grid = method.backbone.grid_of(one)
     size = tile_size(grid, side)
-    original = enlarge(pixels(method, images), size)
-    scores, split = hide(method, images)
-    unseen, thrown = _unseen(split, grid, size)
-    equal = bool((scores == scores[:, :1]).all())
+    columns = {}
+    if method.num_views == 1:
+        columns['original'] = enlarge(pixels(method, images), size)
+    if made.split is not None:
+        columns |= _masked(method, made, grid, columns['original'])
+    for label, view in made.views.items():
+        columns[label] = enlarge(pixels(method, view), size)
+    return columns
+
+
+def _masked(
+    method: nn.Module, made: Prediction, grid: tuple[int, int], original: np.ndarray
+) -> dict[str, np.ndarray]:
+    size = original.shape[1:3]
+    unseen, thrown = _unseen(made.split, grid, size)
+    equal = bool((made.scores == made.scores[:, :1]).all())
     columns = {
-        'original': original,
         'importance (all alike)' if equal else 'importance': heat(
-            scores.float().cpu(), grid, original
+            made.scores.float().cpu(), grid, original
         ),
         'mask (dark: left out)' if thrown.any() else 'mask': _covered(original, unseen),
     }
-    if hasattr(method, 'reconstruction'):
-        patches = complete(method, images, split, predict(method, images, split))
-        completed = unpatchify(patches, method.backbone.patch_size, grid)
+    if made.pred is not None and made.space == 'pixels':
+        completed = unpatchify(made.completed, method.backbone.patch_size, grid)
         drawn = enlarge(pixels(method, completed), size)
         columns['reconstruction'] = _covered(drawn, np.where(thrown, unseen, 0))
-    elif getattr(getattr(method, 'teacher', None), 'has_weights', False):
-        columns |= _features(method, images, split, size)
-    elif hasattr(method, 'perturbation'):
-        changed = method.perturbation(images)
-        columns['seen by slow network'] = enlarge(pixels(method, changed), size)
+    elif made.pred is not None:
+        columns |= _features(made, grid, size)
     return columns
 
 
@@ -137,27 +146,13 @@ def _covered(tiles: np.ndarray, grey: np.ndarray) -> np.ndarray:
 
 
 def _features(
-    method: nn.Module, images: Tensor, split: TokenSplit, size: tuple[int, int]
+    made: Prediction, grid: tuple[int, int], size: tuple[int, int]
 ) -> dict[str, np.ndarray]:
-    """Colours of what is predicted and of what it should be, of the same meaning."""
-    target = normalise_features(method.teacher(images).float())  # (B, N, C)
-    pred = predict(method, images, split)  # (B, M, C)
-    foretold = target.scatter(1, split.ids_masked[..., None].expand_as(pred), pred)
-    grid = method.backbone.grid_of(images)
-    theirs, ours = principal_colours(target, foretold)
+    """Colors of what is predicted and of what it should be, of the same meaning."""
+    theirs, ours = principal_colours(made.target, made.completed)
     drawn = (255 * spread(ours, grid, size)).round().astype(np.uint8)
-    visible = spread(~split.mask, grid, size)[..., None] * 255
+    visible = spread(~made.split.mask, grid, size)[..., None] * 255
     return {
         'predicted features': _covered(drawn, visible),
         "teacher's features": (255 * spread(theirs, grid, size)).astype(np.uint8),
     }
-
-
-def _views(method: nn.Module, images: Tensor, side: int) -> dict[str, np.ndarray]:
-    columns = {}
-    for number, view in zip(('first', 'second'), images.chunk(2, dim=2), strict=True):
-        size = tile_size(method.backbone.grid_of(view), side)
-        columns[f'{number} part'] = enlarge(pixels(method, view), size)
-        changed = pixels(method, method.perturbation(view))
-        columns[f'{number} view'] = enlarge(changed, size)
-    return columns

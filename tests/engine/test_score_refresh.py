@@ -183,7 +183,7 @@ def test_a_damaged_picture_keeps_its_old_map(config, image_folder):
     [
         (
             {'model.scorer': dict(_delete_=True, type='ConstantScorer')},
-            "needs type='StoredScorer' in model.scorer, which is a ConstantScorer",
+            "needs a type='StoredScorer' in model, and no part of MAE is one",
         ),
         (
             {'train_dataloader.dataset.type': 'UnlabelledImages'},

@@ -12,6 +12,8 @@ from torch import Tensor
 from benchmarks.inputs import from_memory, noise_batches
 from benchmarks.rows import Contender, Label, training_state
 from benchmarks.timing import measure
+from ccmim.evaluation.operations import replace_parts
+from ccmim.masking import ConstantScorer, StoredScorer
 from ccmim.registry import MODELS
 
 _LEARNING_RATE = 1e-6  # random weights diverge at a real rate without warm-up
@@ -53,17 +55,14 @@ def step_costs(
 
 def _row(name: str, cfg: Config, batch_size: int, device: torch.device) -> Contender:
     cfg = Config(cfg.to_dict())
-    if cfg.model.get('scorer', {}).get('type') == 'StoredScorer':
-        cfg.model.scorer = dict(type='ConstantScorer')
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('ccmim'):
         model = MODELS.build(cfg.model).to(device).train()
+        replace_parts(model, StoredScorer, ConstantScorer)
         settings = cfg.optim_wrapper.to_dict()
         settings.update(dtype='float32', accumulative_counts=1)
         settings['optimizer']['lr'] = _LEARNING_RATE
         wrapper = build_optim_wrapper(model, settings)
-    if hasattr(model, 'teacher'):
-        model.teacher.has_weights = True  # which they are does not matter here
 
     def train(batches: Iterator[Tensor]) -> None:
         for batch in batches:

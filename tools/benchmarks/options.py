@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 from torch import nn
 
-from ccmim.masking import StoredScorer
+from ccmim.masking import stored_scorer
 from ccmim.methods import GrowingImages
 
 OPTIONS: dict[str, str] = dict(
@@ -69,8 +69,8 @@ def before_step(model: nn.Module, step: int, batch_size: int) -> None:
     if isinstance(model.data_preprocessor, GrowingImages):
         info = dict(epoch=step % NUM_SIZES, max_epochs=NUM_SIZES)
         MessageHub.get_current_instance().update_info_dict(info)
-    scorer = getattr(model, 'scorer', None)
-    if isinstance(scorer, StoredScorer):
+    scorer = stored_scorer(model)
+    if scorer is not None:
         if len(scorer.maps) != batch_size:
             scorer.hold(batch_size)
             maps = torch.randint_like(scorer.maps, 256)

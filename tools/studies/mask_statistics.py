@@ -3,6 +3,8 @@
 B images, N patches, H W pixels.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +12,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ccmim.data import ToUint8Tensor
 from ccmim.evaluation import mask_overlap
-from ccmim.masking import TopKSampler, importance_gap
+from ccmim.masking import TokenSplit, TopKSampler, importance_gap
 
 
 def photos_and_objects(
@@ -61,9 +63,7 @@ class MaskStatistics(NamedTuple):
 
 @torch.no_grad()
 def mask_statistics(
-    scores: Tensor,
-    sampler: nn.Module,
-    mask_ratio: float,
+    drawn: Iterator[tuple[Tensor, TokenSplit]],
     objects: Tensor,
     patch_size: int,
     draws: int = 200,
@@ -71,9 +71,8 @@ def mask_statistics(
     """Compute how much more than by chance a sampler hides of objects and importance.
 
     Args:
-        scores: Importance of the patches, of shape (B, N), with a positive mean.
-        sampler: What draws from them.
-        mask_ratio: Share of masked patches.
+        drawn: Scores of the patches (B, N), with a positive mean, and a mask drawn from
+            them, again and again.
         objects: Bool, of shape (B, H, W).
         patch_size: Side of a patch in pixels.
         draws: Masks that are drawn for each image, from a seed of their own.
@@ -83,9 +82,9 @@ def mask_statistics(
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        splits = [sampler(scores, mask_ratio) for _ in range(draws)]
-    overlaps = [mask_overlap(split.mask, objects, patch_size) for split in splits]
-    gaps = [importance_gap(scores, split) for split in splits]
+        made = list(islice(drawn, draws))
+    overlaps = [mask_overlap(split.mask, objects, patch_size) for _, split in made]
+    gaps = [importance_gap(scores, split) for scores, split in made]
     return MaskStatistics(*(torch.stack(x).mean().item() for x in (overlaps, gaps)))
 
 

@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 
 from ccmim.apps.cli.choose import Machine
 from ccmim.engine.settings.space import checkpoint_bytes
+from ccmim.masking import stored_scorer
 from ccmim.registry import DATASETS, MODELS
 
 _STEPS, _PATIENCE = 3, 6.0  # timed steps, unless they take more seconds than that
@@ -79,7 +80,7 @@ def measure(cfg: Config, machine: Machine) -> Estimate:
 
     def train() -> None:
         if place is not None:  # what ScoreRefreshHook does for AMT
-            model.scorer.show(data['data_samples'], place)
+            stored_scorer(model).show(data['data_samples'], place)
         model.train_step(data, wrapper)
         if on_gpu:
             torch.cuda.synchronize()

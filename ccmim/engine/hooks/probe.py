@@ -126,9 +126,8 @@ class ProbeHook(Hook):
     def _measure(self, runner: Runner) -> dict[str, float]:
         """The values; none but on the main process, which gets the features of all."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        height = model.backbone.grid[0] * model.backbone.patch_size
         # Of two views, one above the other, the first.
-        batches = [images[:, :, :height] for images in self._kept]
+        batches = [images.chunk(model.num_views, dim=2)[0] for images in self._kept]
         kept, _ = _features(model, [_batch(images) for images in batches])
         kept = torch.cat(all_gather(kept))
         found = [self._all_features(model, runner, data) for data in self._sets]

@@ -15,7 +15,7 @@ from ccmim.data import PlacedImages
 from ccmim.engine.resume.data_record import fingerprint, image_list
 from ccmim.engine.resume.hook import KEY
 from ccmim.engine.signals.shield import shield_workers
-from ccmim.masking import StoredScorer
+from ccmim.masking import stored_scorer
 from ccmim.registry import HOOKS
 
 
@@ -52,9 +52,11 @@ class ScoreRefreshHook(Hook):
             return
         names = image_list(runner.train_dataloader.dataset)
         if saved['names'] != fingerprint(names):
-            for name, value in checkpoint['state_dict'].items():
-                if name.endswith(('scorer.maps', 'scorer.scales')):
-                    value.zero_()
+            kept = stored_scorer(runner.model)
+            names = [n for n, part in _bare(runner).named_modules() if part is kept]
+            for name in names:
+                for buffer in ('maps', 'scales'):
+                    checkpoint['state_dict'][f'{name}.{buffer}'].zero_()
 
     def before_train(self, runner: Runner) -> None:
         """Make room for the maps, unless a checkpoint brought them.
@@ -62,9 +64,13 @@ class ScoreRefreshHook(Hook):
         Raises:
             ValueError: If the method, the data or the loop is of another kind.
         """
-        data, scorer = runner.train_dataloader.dataset, _bare(runner).scorer
+        data, scorer = runner.train_dataloader.dataset, stored_scorer(runner.model)
+        if scorer is None:
+            raise ValueError(
+                f"ScoreRefreshHook needs a type='StoredScorer' in model, and no part "
+                f'of {type(_bare(runner)).__name__} is one'
+            )
         for part, wanted, name in (
-            (scorer, StoredScorer, 'model.scorer'),
             (data, PlacedImages, 'train_dataloader.dataset'),
             (runner.train_loop, EpochBasedTrainLoop, 'train_cfg'),
         ):
@@ -79,7 +85,7 @@ class ScoreRefreshHook(Hook):
         """Score all pictures if it is time."""
         since = runner.epoch - self.begin
         first_step = runner.epoch * len(runner.train_dataloader)
-        due = since % self.interval == 0 or not _bare(runner).scorer.filled
+        due = since % self.interval == 0 or not stored_scorer(runner.model).filled
         if since >= 0 and due and runner.iter == first_step:
             started = time.monotonic()
             self._refresh(runner)
@@ -91,12 +97,12 @@ class ScoreRefreshHook(Hook):
     ) -> None:
         """Pass on which parts of which pictures the step is about to see."""
         places = data_batch.pop('place')  # a method takes images alone
-        _bare(runner).scorer.show(data_batch['data_samples'], places)
+        stored_scorer(runner.model).show(data_batch['data_samples'], places)
 
     @torch.no_grad()
     def _refresh(self, runner: Runner) -> None:
         model = _bare(runner)
-        scorer = model.scorer
+        scorer = stored_scorer(model)
         maps, scales = torch.zeros_like(scorer.maps), torch.zeros_like(scorer.scales)
         model.eval()
         for batch in _share(runner.train_dataloader, scorer.img_size):

@@ -26,6 +26,7 @@ from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.data.samplers import VisitSampler
 from ccmim.data.unlabelled import unlabelled_in
 from ccmim.engine.resume.step_seed import seed_step
+from ccmim.masking import stored_scorer
 
 
 def images_of(batch: Any) -> Tensor | list[str]:
@@ -124,7 +125,7 @@ def replay_step(model: BaseModel, file: str | Path) -> dict[str, Tensor]:
         MessageHub.get_current_instance().update_info(name, value)
     batch = dict(saved['batch'])
     if 'place' in batch:  # in which part of which picture stored scores are to be read
-        model.scorer.show(batch['data_samples'], batch.pop('place'))
+        stored_scorer(model).show(batch['data_samples'], batch.pop('place'))
     seed_step(saved['seed'], saved['step'] - 1, saved['rank'])
     with torch.autocast(device, dtype, enabled=dtype != torch.float32):
         data = model.data_preprocessor(batch, True)

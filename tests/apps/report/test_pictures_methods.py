@@ -6,8 +6,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ccmim.pictures import method_columns, method_sheet
+from ccmim.masking import take
+from ccmim.pictures import method_columns, method_sheet, reconstruction_sheet
 from ccmim.registry import MODELS
+from ccmim.teachers import normalise_patches, patchify
 
 MASK = ['original', 'importance', 'mask']
 RANDOM = ['original', 'importance (all alike)', 'mask']
@@ -117,6 +119,43 @@ def test_features_of_a_known_teacher_and_their_prediction(method):
     assert np.abs(ours - theirs)[hidden].max() <= 1
     assert (ours[~hidden] == 255).all()
     assert theirs.std() > 30
+
+
+def _perfect(method, images):
+    """Let a decoder predict the true normalised patches."""
+    target = normalise_patches(patchify(images, 16))
+    method.decoder.forward = lambda _, split: take(target, split.ids_masked)
+
+
+def test_a_perfect_prediction_gives_the_image_back(tiny_mae, images):
+    """Normalised pixels are un-normalised by the statistics of each true patch."""
+    method, patches = tiny_mae(), patchify(images, 16)
+    made = method(images, mode='predict')
+    assert torch.equal(made.completed[~made.split.mask], patches[~made.split.mask])
+    assert not torch.allclose(made.completed[made.split.mask], patches[made.split.mask])
+    _perfect(method, images)
+    made = method(images, mode='predict')
+    torch.testing.assert_close(made.completed, patches, atol=1e-4, rtol=1e-3)
+
+
+def test_sheet_pixel_by_pixel(tiny_ccmim):
+    method = tiny_ccmim(
+        data_preprocessor=dict(
+            type='ImgDataPreprocessor', mean=[120.0] * 3, std=[60.0] * 3
+        )
+    )
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    _perfect(method, (images.float() - 120) / 60)
+    sheet = reconstruction_sheet(method, images)
+    assert sheet.shape == (2 * 68, 4 * 68, 3)
+    rows = torch.from_numpy(sheet).reshape(2, 68, 4, 68, 3)[:, :64, :, :64]
+    original, _, masked, completed = rows.permute(2, 0, 4, 1, 3).int()
+    assert torch.equal(original, images.int())
+    assert (completed - original).abs().max() <= 1
+    grey = (masked == 128).all(1)
+    assert grey.float().mean() >= 0.74  # three of four patches
+    shown = ~grey.unsqueeze(1).expand_as(masked)
+    assert torch.equal(masked[shown], original[shown])
 
 
 def test_the_sheet_has_a_label_above_each_column(method):

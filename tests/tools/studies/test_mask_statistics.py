@@ -16,6 +16,11 @@ from studies.mask_statistics import (
 OBJECT = slice(0, 32)  # pixels: four of the sixteen patches
 
 
+def _draws(scores, sampler):
+    while True:
+        yield scores, sampler(scores, 0.5)
+
+
 def test_samplers_are_between_chance_and_knowing_the_objects():
     objects = torch.zeros(6, 64, 64, dtype=torch.bool)
     objects[:, OBJECT, OBJECT] = True
@@ -23,7 +28,7 @@ def test_samplers_are_between_chance_and_knowing_the_objects():
     scores[:, :2, :2] = 2.0  # highest on the object
     state = torch.get_rng_state()
     known, chance = (
-        mask_statistics(scores.flatten(1), sampler, 0.5, objects, 16, draws=100)
+        mask_statistics(_draws(scores.flatten(1), sampler), objects, 16, draws=100)
         for sampler in (TopKSampler(), RandomSampler())
     )
     assert torch.equal(torch.get_rng_state(), state)
