@@ -1,6 +1,7 @@
 """Transformer blocks as compiled kernels, block by block."""
 
 import warnings
+from types import MethodType
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ def compile_blocks(model: nn.Module, backend: str = 'inductor') -> bool:
 
     Blocks are where the time goes, all of one kind share one compilation, and their
     shapes are few: the scoring pass, the visible and the masked tokens, the decoder.
+    Deep copies (averaged weights, teachers) are compiled too, on their own weights.
     Where the compiler does not work, the model stays as it is and one warning says why.
 
     Args:
@@ -38,10 +40,12 @@ def compile_blocks(model: nn.Module, backend: str = 'inductor') -> bool:
             stacklevel=2,
         )
         return False
-    torch.compiler.config.recompile_limit = MOST_VARIANTS
-    for block in [m for m in model.modules() if isinstance(m, Block)]:
-        for name in METHODS:
-            method = getattr(block, name)
-            compiled = torch.compile(method, backend=backend, dynamic=False)
-            setattr(block, name, compiled)
+    torch._dynamo.config.cache_size_limit = MOST_VARIANTS  # its name in all versions
+    blocks = [m for m in model.modules() if isinstance(m, Block)]
+    for name in METHODS:
+        method = getattr(Block, name)
+        compiled = torch.compile(method, backend=backend, dynamic=False)
+        for block in blocks:
+            # A deep copy binds a bound method to the copied block, but not a function.
+            setattr(block, name, MethodType(compiled, block))
     return True

@@ -1,5 +1,7 @@
 """Compiled blocks compute the same, in one graph each, for every epoch."""
 
+import copy
+
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -41,6 +43,26 @@ def test_weights_keep_their_names_and_places(tiny_ccmim):
     before = {name: p.data_ptr() for name, p in model.named_parameters()}
     compile_blocks(model, backend='aot_eager')
     assert {name: p.data_ptr() for name, p in model.named_parameters()} == before
+
+
+def test_a_deep_copy_computes_with_its_own_weights(tiny_vit, images):
+    """As averaged weights do; both in windows, with scores and without."""
+    torch._dynamo.reset()
+    model = tiny_vit(window_size=2, global_blocks=[0])
+    plain = copy.deepcopy(model)
+    assert compile_blocks(model, backend='eager')
+    copied = copy.deepcopy(model)
+    with torch.no_grad():
+        for network in (copied, plain):
+            for parameter in network.parameters():
+                parameter.mul_(1.5)
+    tokens = copied.embed(images)
+    for compute in (
+        lambda vit: vit(images)[0],
+        lambda vit: vit.class_attention(tokens, [0, 1]),
+    ):
+        torch.testing.assert_close(compute(copied), compute(plain))
+        assert not torch.allclose(compute(copied), compute(model))
 
 
 def test_without_a_working_compiler_one_warning_and_the_plain_path(tiny_ccmim, images):
