@@ -16,6 +16,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
 from ccmim.engine.compile import compile_blocks
+from ccmim.engine.optim.schedule import fit_at_start
 from ccmim.engine.plan import PlanHook
 from ccmim.engine.settings import (
     check_arguments,
@@ -122,6 +123,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)
+    fit_at_start(runner)
     runner.register_hook(PlanHook())
     if cfg.get('resume'):
         # mmengine would trust `last_checkpoint`, and start at 0 without it.

@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from ccmim.engine.optim.schedule import fitted_schedule
+
 REST = 'the rest'
+INF = int(1e9)  # what mmengine takes for no end
 
 
 class PlanHook(Hook):
@@ -29,8 +32,12 @@ class PlanHook(Hook):
         dtype = getattr(runner.optim_wrapper, 'dtype', torch.float32)
         lines = [f'Forward passes in {str(dtype).removeprefix("torch.")}']
         lines += describe_rates(model, runner.optim_wrapper.optimizer.param_groups)
-        lines += describe_schedule(runner.cfg.get('param_scheduler'))
+        length = len(runner.train_dataloader)
+        by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
+        lines += describe_schedule(fitted_schedule(runner), by_epoch and length)
         runner.logger.info('\n'.join(lines))
+        for text in beyond_the_run(fitted_schedule(runner), runner):
+            runner.logger.warning(text)
 
 
 def describe_rates(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -58,22 +65,55 @@ def describe_rates(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> lis
 
 def describe_schedule(
     schedulers: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
+    epoch_length: int = 0,
 ) -> list[str]:
-    """Write a line for each stage of a schedule, from the config."""
+    """Write a line for each stage of a schedule.
+
+    Args:
+        schedulers: ``param_scheduler`` of a config, without fractions.
+        epoch_length: Steps of an epoch, to count in epochs what is counted in steps.
+
+    Returns:
+        Lines.
+    """
     if not schedulers:
         return ['Schedule: none, rates stay as they are']
     listed = [schedulers] if isinstance(schedulers, Mapping) else schedulers
     lines = ['Schedule (tools/plot_schedule.py draws it):']
     for scheduler in listed:
-        unit = 'epochs' if scheduler.get('by_epoch', True) else 'steps'
-        begin, end = scheduler.get('begin', 0), scheduler.get('end')
-        told = {'type', 'by_epoch', 'begin', 'end', 'T_max', 'convert_to_iter_based'}
-        others = [f'{k}={v}' for k, v in scheduler.items() if k not in told]
+        by_epoch = scheduler.get('by_epoch', True)
+        unit = 'epochs' if by_epoch or epoch_length else 'steps'
+        length = 1 if by_epoch else epoch_length or 1
+        begin, end = scheduler.get('begin', 0) / length, scheduler.get('end')
+        told = {'type', 'by_epoch', 'begin', 'end', 'T_max'}
+        others = [
+            f'{k}={[round(m / length, 6) for m in v] if k == "milestones" else v}'
+            for k, v in scheduler.items()
+            if k not in told
+        ]
         lines.append(
-            f'  {unit} {begin} to {"the end" if end is None else end}: '
+            f'  {unit} {begin:.9g} to '
+            f'{"the end" if end is None else f"{end / length:.9g}"}: '
             f'{scheduler["type"]}{" " * bool(others)}{", ".join(others)}'
         )
     return lines
+
+
+def beyond_the_run(schedulers: Any, runner: Runner) -> list[str]:
+    """Name the schedulers that would end after the run does."""
+    listed = [schedulers] if isinstance(schedulers, Mapping) else schedulers or []
+    texts = []
+    for i, scheduler in enumerate(listed):
+        by_epoch = scheduler.get('by_epoch', True)
+        total = runner.max_epochs if by_epoch else runner.max_iters
+        if total < scheduler.get('end', total) < INF:
+            unit = 'epochs' if by_epoch else 'steps'
+            texts.append(
+                f'param_scheduler.{i} ({scheduler["type"]}) ends after '
+                f'{scheduler["end"]} {unit} and the run after {total}: leave `end` '
+                'out, or give a fraction of the run such as 0.05'
+            )
+    return texts
 
 
 def _layers(model: nn.Module) -> dict[nn.Parameter, int]:

@@ -28,7 +28,3 @@ default_hooks = dict(
     checkpoint=dict(interval=1, max_keep_ckpts=1), logger=dict(interval=10)
 )
 train_cfg = dict(max_epochs=30)
-_base_.param_scheduler[0].end = 3
-_base_.param_scheduler[1].begin = 3
-_base_.param_scheduler[1].end = 30
-_base_.param_scheduler[1].T_max = 27

@@ -43,4 +43,3 @@ model = dict(
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_iters=300)
-_base_.param_scheduler[1].end = 300

@@ -26,4 +26,5 @@ model = dict(
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_iters=200)
-_base_.param_scheduler[1].end = 200
+_base_.param_scheduler[0].end = 50 / 200
+_base_.param_scheduler[1].begin = 50 / 200

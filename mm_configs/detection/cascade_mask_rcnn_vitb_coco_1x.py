@@ -16,5 +16,6 @@ _base_ = [
 train_dataloader = dict(batch_size=2)
 train_cfg = dict(max_iters=12 * 7330, val_interval=7330)  # 117,266 images / 16
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
-_base_.param_scheduler[1].update(end=12 * 7330, milestones=[8 * 7330, 11 * 7330])
+_base_.param_scheduler[0].end = 500 / (12 * 7330)
+_base_.param_scheduler[1].milestones = [8 / 12, 11 / 12]
 auto_scale_lr = dict(base_batch_size=16)

@@ -24,5 +24,6 @@ model = dict(
 optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay=0.9, no_decay_by_shape=False, no_decay_names=())
 )
-train_cfg = dict(max_iters=138281, dynamic_intervals=[(135001, 138281)])
-_base_.param_scheduler[1].update(end=138281, milestones=[122916, 133159])
+train_cfg = dict(max_iters=138281)
+_base_.param_scheduler[0].end = 250 / 138281
+_base_.param_scheduler[1].milestones = [122916 / 138281, 133159 / 138281]

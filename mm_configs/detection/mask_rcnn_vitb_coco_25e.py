@@ -9,5 +9,6 @@ as MIMDet ran it). Not run. Eight GPUs at batch 8 each.
 """
 
 _base_ = './mask_rcnn_vitb_coco.py'
-train_cfg = dict(max_iters=46093, dynamic_intervals=[(45001, 46093)])
-_base_.param_scheduler[1].update(end=46093, milestones=[40972, 44386])
+train_cfg = dict(max_iters=46093)
+_base_.param_scheduler[0].end = 250 / 46093
+_base_.param_scheduler[1].milestones = [40972 / 46093, 44386 / 46093]

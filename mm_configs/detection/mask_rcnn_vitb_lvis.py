@@ -32,5 +32,6 @@ model = dict(
     test_cfg=dict(rcnn=dict(score_thr=0.02, max_per_img=300)),
 )
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
-train_cfg = dict(max_iters=156250, dynamic_intervals=[(155001, 156250)])
-_base_.param_scheduler[1].update(end=156250, milestones=[138889, 150463])
+train_cfg = dict(max_iters=156250)
+_base_.param_scheduler[0].end = 250 / 156250
+_base_.param_scheduler[1].milestones = [138889 / 156250, 150463 / 156250]

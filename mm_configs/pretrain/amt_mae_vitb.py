@@ -27,4 +27,5 @@ custom_hooks = [
 ]
 train_cfg = dict(max_epochs=400)
 optim_wrapper = dict(accumulative_counts=1)
-_base_.param_scheduler[1].update(T_max=360, end=400)
+_base_.param_scheduler[0].end = 40 / 400
+_base_.param_scheduler[1].begin = 40 / 400

@@ -35,11 +35,14 @@ param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=5e-7 / 1e-4,
-        begin=0,
-        end=10,
+        end=10 / 200,
         convert_to_iter_based=True,
     ),
-    # Milestones are counted from `begin`.
-    dict(type='MultiStepLR', gamma=0.1, milestones=[175], begin=0, end=200),
+    dict(
+        type='MultiStepLR',
+        gamma=0.1,
+        milestones=[175 / 200],
+        convert_to_iter_based=True,
+    ),
 ]
 auto_scale_lr = dict(base_batch_size=2048)

@@ -7,5 +7,5 @@ Not run at full length.
 
 _base_ = 'ccmim_vitb.py'
 train_cfg = dict(max_epochs=300)
-_base_.param_scheduler[1].T_max = 260
-_base_.param_scheduler[1].end = 300
+_base_.param_scheduler[0].end = 40 / 300
+_base_.param_scheduler[1].begin = 40 / 300

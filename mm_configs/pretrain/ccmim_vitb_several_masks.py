@@ -10,5 +10,5 @@ ccmim_vitb.py; whether they are worth as much was not run by us.
 _base_ = 'ccmim_vitb.py'
 model = dict(num_masks=2)
 train_cfg = dict(max_epochs=400)
-_base_.param_scheduler[1].T_max = 360
-_base_.param_scheduler[1].end = 400
+_base_.param_scheduler[0].end = 40 / 400
+_base_.param_scheduler[1].begin = 40 / 400

@@ -21,7 +21,7 @@ optim_wrapper = dict(
     optimizer=dict(lr=7.5e-4, betas=(0.9, 0.98)),
     clip_grad=dict(max_norm=1.0),
 )
-_base_.param_scheduler[0].end = 10
+_base_.param_scheduler[0].end = 10 / 800
 _base_.param_scheduler[1].pop('eta_min')  # a ratio holds for any batch
-_base_.param_scheduler[1].update(begin=10, T_max=790, eta_min_ratio=1e-5 / 7.5e-4)
+_base_.param_scheduler[1].update(begin=10 / 800, eta_min_ratio=1e-5 / 7.5e-4)
 auto_scale_lr = dict(base_batch_size=2048)

@@ -12,4 +12,5 @@ model = dict(
     mask_token=dict(dim=384),
 )
 train_cfg = dict(max_epochs=300)
-_base_.param_scheduler[1].update(T_max=290, end=300)
+_base_.param_scheduler[0].end = 10 / 300
+_base_.param_scheduler[1].begin = 10 / 300

@@ -26,5 +26,6 @@ optim_wrapper = dict(
     accumulative_counts=1,
     optimizer=dict(lr=1.5e-4 * 1024 / 256, betas=(0.9, 0.999), weight_decay=0.1),
 )
-_base_.param_scheduler[1].update(T_max=260, end=300)
+_base_.param_scheduler[0].end = 40 / 300
+_base_.param_scheduler[1].begin = 40 / 300
 auto_scale_lr = dict(base_batch_size=1024)

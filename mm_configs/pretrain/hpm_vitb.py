@@ -16,4 +16,5 @@ _base_ = [
 train_dataloader = dict(batch_size=512)
 train_cfg = dict(max_epochs=200)
 optim_wrapper = dict(accumulative_counts=1)
-_base_.param_scheduler[1].update(T_max=160, end=200)
+_base_.param_scheduler[0].end = 40 / 200
+_base_.param_scheduler[1].begin = 40 / 200

@@ -23,9 +23,7 @@ optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3, betas=(0.9, 0.999)),
     clip_grad=dict(max_norm=3.0),
 )
-_base_.param_scheduler[0].end = 10
+_base_.param_scheduler[0].end = 10 / 300
 _base_.param_scheduler[1].pop('eta_min')  # a ratio holds for any batch
-_base_.param_scheduler[1].update(
-    begin=10, T_max=290, end=300, eta_min_ratio=1e-5 / 1.5e-3
-)
+_base_.param_scheduler[1].update(begin=10 / 300, eta_min_ratio=1e-5 / 1.5e-3)
 auto_scale_lr = dict(base_batch_size=2048)

@@ -27,4 +27,5 @@ train_cfg = dict(max_epochs=300)
 optim_wrapper = dict(
     accumulative_counts=1, optimizer=dict(betas=(0.9, 0.999), weight_decay=0.1)
 )
-_base_.param_scheduler[1].update(T_max=260, end=300)
+_base_.param_scheduler[0].end = 40 / 300
+_base_.param_scheduler[1].begin = 40 / 300

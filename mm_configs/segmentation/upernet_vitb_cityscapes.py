@@ -24,5 +24,6 @@ model = dict(
     test_cfg=dict(crop_size=(512, 1024), stride=(341, 683)),
 )
 train_cfg = dict(max_iters=80000, val_interval=8000)
-_base_.param_scheduler[1].end = 80000
+_base_.param_scheduler[0].end = 1500 / 80000
+_base_.param_scheduler[1].begin = 1500 / 80000
 auto_scale_lr = dict(base_batch_size=8)

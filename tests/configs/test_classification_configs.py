@@ -136,8 +136,8 @@ def test_the_model_builds_with_matching_widths(leaf):
 def test_the_schedule_ends_with_the_training(leaf):
     cfg = load(leaf)
     warmup, decay = cfg.param_scheduler
-    assert decay.end == cfg.train_cfg.max_epochs
-    assert warmup.end == decay.begin == decay.end - decay.T_max
+    assert warmup.end == decay.begin
+    assert not {'end', 'T_max'} & decay.keys(), 'it ends with the run'
     assert warmup.convert_to_iter_based
     assert decay.convert_to_iter_based
     assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
@@ -154,7 +154,7 @@ def test_fine_tuning_follows_the_recipe_of_mae(leaf):
     warmup, decay = cfg.param_scheduler
     assert 8 * cfg.train_dataloader.batch_size == 1024
     assert cfg.auto_scale_lr.base_batch_size == 1024
-    assert (cfg.train_cfg.max_epochs, warmup.end) == (epochs, 5)
+    assert (cfg.train_cfg.max_epochs, warmup.end) == (epochs, 5 / epochs)
     assert (optimizer.type, optimizer.betas) == ('AdamW', (0.9, 0.999))
     assert optimizer.lr == pytest.approx(blr * 1024 / 256)
     assert optimizer.weight_decay == 0.05
@@ -189,7 +189,7 @@ def test_linear_probes_follow_the_recipe_of_mae(leaf):
         trust_coeff=0.001,
         weight_decay=0.0,
     )
-    assert (cfg.train_cfg.max_epochs, warmup.end, decay.eta_min) == (90, 10, 0.0)
+    assert (cfg.train_cfg.max_epochs, warmup.end, decay.eta_min) == (90, 10 / 90, 0.0)
     assert (cfg.model.head.norm, cfg.model.head.init_std) == ('batch', 0.01)
     assert 'mixing' not in cfg.model
     crop, *others = cfg.train_dataloader.dataset.transform

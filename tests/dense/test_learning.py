@@ -24,7 +24,6 @@ def _log(request, monkeypatch, scenes, work_dir, name):
             'work_dir': str(work_dir),
             'visualizer.name': work_dir.name,  # else one of another test goes on
             'train_cfg.max_iters': STEPS,
-            'param_scheduler.1.end': STEPS,
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
             'default_hooks.logger.interval': 10,

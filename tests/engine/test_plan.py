@@ -1,12 +1,14 @@
 """Before the first step a run tells each layer's learning rate and its schedule."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from ccmim.engine.launch import build_runner
 from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
-from ccmim.engine.plan import describe_rates, describe_schedule
+from ccmim.engine.plan import beyond_the_run, describe_rates, describe_schedule
 
 
 def rates(model, **paramwise):
@@ -39,12 +41,23 @@ def test_layers_of_one_rate_share_a_line(tiny_vit):
     assert [line[-1] for line in both] == ['block 0', 'embedding, block 1, the rest']
 
 
+def test_a_schedule_that_outlasts_the_run_is_named():
+    run = SimpleNamespace(max_epochs=2, max_iters=20)
+    long = dict(type='LinearLR', by_epoch=False, end=400)
+    (told,) = beyond_the_run([dict(type='CosineAnnealingLR', end=2), long], run)
+    assert told.startswith('param_scheduler.1 (LinearLR) ends after 400 steps and the')
+
+
 def test_a_schedule_is_told_stage_by_stage():
     warm_up = dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=5)
     drops = dict(type='MultiStepLR', by_epoch=False, begin=5, milestones=[8], gamma=0.1)
     assert describe_schedule([warm_up, drops])[1:] == [
         '  epochs 0 to 5: LinearLR start_factor=0.01',
-        '  steps 5 to the end: MultiStepLR milestones=[8], gamma=0.1',
+        '  steps 5 to the end: MultiStepLR milestones=[8.0], gamma=0.1',
+    ]
+    decay = dict(type='PolyLR', by_epoch=False, begin=30, end=100)
+    assert describe_schedule([decay], epoch_length=20)[1:] == [
+        '  epochs 1.5 to 5: PolyLR'
     ]
     assert describe_schedule(None) == ['Schedule: none, rates stay as they are']
 

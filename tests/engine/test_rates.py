@@ -100,3 +100,65 @@ def test_the_command_draws_and_prints(request, tmp_path):
     assert 'lr x 1, wd 0.05' in done.stdout
     with Image.open(tmp_path / 'rates.png') as picture:
         assert len(picture.convert('RGB').getcolors(1 << 24)) > 10
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'warm_up', 'length'),
+    [
+        ('small/mae_vitt.py', 0.1, dict(max_epochs=2)),
+        ('pretrain/ccmim_vitb.py', 0.05, dict(max_epochs=2)),
+        ('pretrain/simmim_vitb.py', 10 / 800, dict(max_epochs=8)),
+        ('small/upernet_vitt_camvid.py', 50 / 300, dict(max_iters=60)),
+    ],
+)
+def test_one_key_changes_the_length_of_the_whole_schedule(
+    request, leaf, warm_up, length
+):
+    pytest.importorskip('mmseg')
+    cfg = Config.fromfile(request.config.rootpath / 'mm_configs' / leaf)
+    cfg.train_cfg.update(length)
+    (total,) = length.values()
+    per_epoch = 500 if 'max_epochs' in length else 1
+    schedule = learning_rates(cfg, per_epoch, points=total * per_epoch)
+    rates = schedule.rates.max(axis=1)
+    full = schedule.steps[rates > 0.999 * cfg.optim_wrapper.optimizer.lr].min()
+    assert full == pytest.approx(warm_up * total, abs=1.5 / per_epoch)
+    assert rates[-1] < 0.11 * rates.max()
+
+
+def test_a_runner_follows_the_curve_that_is_drawn(request, image_folder, tmp_path):
+    """Two epochs of four steps; the warm-up, 0.8 steps, is left out."""
+    from ccmim.engine.launch import build_runner
+
+    cfg = Config.fromfile(request.config.rootpath / 'mm_configs/small/mae_vitt.py')
+    cfg.model.backbone.update(arch=dict(embed_dim=32, depth=2, num_heads=2))
+    cfg.model.decoder.update(in_dim=32, embed_dim=16, depth=1, num_heads=2)
+    cfg.update(work_dir=str(tmp_path / 'run'), experiment_name='curve')
+    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.dataset.data = str(image_folder)
+    cfg.train_cfg.max_epochs = 2
+    cfg.default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+    cfg.custom_hooks = []
+    runner = build_runner(cfg)
+    runner.train()
+    rates = runner.message_hub.get_scalar('train/lr').data[0]
+    length = len(runner.train_dataloader)
+    drawn = learning_rates(cfg, epoch_length=length, points=2 * length)
+    assert rates.tolist() == pytest.approx(drawn.rates.max(axis=1), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ('count', 'told'),
+    [
+        (dict(end=1.5), r'param_scheduler\.0\.end=1\.5 must be a whole number'),
+        (dict(milestones=[0.5, -1.0]), r'param_scheduler\.0\.milestones\.1=-1\.0'),
+    ],
+)
+def test_a_count_is_a_number_or_a_fraction(config, count, told):
+    config.param_scheduler = [dict(type='MultiStepLR', **count)]
+    with pytest.raises(ValueError, match=told):
+        learning_rates(config)
+    config.train_cfg = dict(max_iters=5)
+    config.param_scheduler = [dict(type='MultiStepLR', milestones=[1])]
+    with pytest.raises(ValueError, match='counts epochs, but the run counts iter'):
+        learning_rates(config)

@@ -57,7 +57,7 @@ def test_two_processes_pretrain_on_a_folder(request, image_folder, tmp_path):
         request, 'bash', 'tools/dist_train.sh', config, 2, '--work-dir', tmp_path,
         '--auto-scale-lr', '--cfg-options', *options,
         f'train_dataloader.dataset.data={image_folder}', 'train_cfg.max_epochs=30',
-        'optim_wrapper.optimizer.lr=0.5', 'param_scheduler.0.end=2',
+        'optim_wrapper.optimizer.lr=0.5',
     )  # fmt: skip
     assert 'Effective batch 8 = 4 a process x 2 processes x 1 accumulated' in text
     losses = [float(x) for x in re.findall(r' loss_reconstruction: (\S+)', text)]

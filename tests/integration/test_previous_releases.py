@@ -44,7 +44,11 @@ def start(tiny_run, tmp_path, monkeypatch):
             'train_dataloader.dataset.data': 'pictures',
             'train_cfg.max_epochs': 2,
             'optim_wrapper.dtype': 'float32',
-            'param_scheduler.0.end': 1,  # the full rate in the second epoch
+            # The full rate in the second epoch, by the schedule of 800 epochs.
+            'param_scheduler.0.end': 1,
+            'param_scheduler.1.begin': 40,
+            'param_scheduler.1.T_max': 760,
+            'param_scheduler.1.end': 800,
         }
         cfg = tiny_run('ccmim_vitb', folder, changes)
         cfg.resume = resume

@@ -135,8 +135,6 @@ def schedule(config: Path, epochs: int) -> tuple[str, ...]:
         f'train_cfg.max_epochs={epochs}',
         f'param_scheduler.0.end={warm_up}',
         f'param_scheduler.1.begin={warm_up}',
-        f'param_scheduler.1.end={epochs}',
-        f'param_scheduler.1.T_max={epochs - warm_up}',
     ]
     for i, hook in enumerate(cfg.custom_hooks):
         if 'ScoreRefresh' in hook.type:

@@ -94,18 +94,9 @@ def _resize_crop(transform: Any, old: int, new: int) -> None:
 
 
 def _set_epochs(cfg: Config, epochs: int) -> None:
-    """Stretch the schedule; a warm-up lasts at least an epoch where there are two."""
+    """Set the length, and stretch what begins after some epochs."""
     share = epochs / cfg.train_cfg.max_epochs
-    cfg.train_cfg.max_epochs = epochs
-    warmup, decay = cfg.param_scheduler
-    end = min(epochs - 1, max(1, round(warmup.end * share)))
-    warmup.end = end
-    decay.end = epochs
-    if 'T_max' in decay:
-        decay.begin, decay.T_max = end, epochs - end
-    if 'milestones' in decay:
-        decay.milestones = [max(1, round(m * share)) for m in decay.milestones]
-    cfg.param_scheduler = [warmup, decay] if end else [decay]
+    cfg.train_cfg.max_epochs = epochs  # the schedule is in fractions of it
     for part in (cfg.model, cfg.custom_hooks):
         _stretch_stages(part, share, epochs)
     if (own := cfg.model.get('dense_begin', 0)) > _LEAST_STEPS:

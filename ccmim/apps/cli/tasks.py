@@ -195,18 +195,7 @@ def _shorten(cfg: Config, steps: int) -> None:
     loop = cfg.train_cfg
     if 'max_iters' not in loop:
         raise Mistake('this recipe counts epochs', 'leave out --steps')
-    share = steps / loop.max_iters
     loop.update(max_iters=steps, val_interval=steps)
-    loop.pop('dynamic_intervals', None)
-    for part in cfg.param_scheduler:
-        for key in ('begin', 'end', 'T_max'):
-            if key in part:
-                part[key] = round(part[key] * share)
-        if 'milestones' in part:
-            part.milestones = [max(1, round(m * share)) for m in part.milestones]
-    cfg.param_scheduler = [
-        part for part in cfg.param_scheduler if part.end > part.get('begin', 0)
-    ]
 
 
 def _palette(classes: tuple[str, ...]) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """The learning rate of every parameter group at every step of a run."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, PARAM_SCHEDULERS, DefaultScope
+
+from ccmim.engine.optim.schedule import fit_schedule
 
 
 class Schedule(NamedTuple):
@@ -52,14 +55,19 @@ def learning_rates(
     total = length.get('max_epochs' if by_epoch else 'max_iters')
     if not total:
         raise ValueError('the config trains nothing: train_cfg has no length')
-    per_epoch = -(-points // total) if by_epoch else 1
-    shrink = (epoch_length or 0) / per_epoch if by_epoch else max(1, total / points)
-    by_steps = [s.type for s in cfg.param_scheduler if not s.get('by_epoch', True)]
-    if not shrink and by_steps:
+    listed = cfg.get('param_scheduler') or []
+    listed = [listed] if isinstance(listed, Mapping) else listed
+    by_steps = [s.type for s in listed if _counts_steps(s)]
+    if by_epoch and by_steps and not epoch_length:
         raise ValueError(
             f'{by_steps[0]} counts steps in a run by epochs: say how many steps an '
             'epoch has (--epoch-length)'
         )
+    per_epoch = -(-points // total) if by_epoch else 1  # of the points
+    real = (epoch_length or per_epoch) if by_epoch else None
+    steps_in_all = total * real if real else total
+    shrink = real / per_epoch if real else max(1, total / points)
+    fitted = fit_schedule(listed, total if by_epoch else None, steps_in_all, real)
     with (
         DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'ccmim')),
         torch.device('meta'),  # no memory, no time for weights
@@ -72,9 +80,9 @@ def learning_rates(
                 scheduler
                 if scheduler.get('by_epoch', True)
                 else _shortened(scheduler, shrink),
-                default_args=dict(optimizer=wrapper, epoch_length=per_epoch),
+                default_args=dict(optimizer=wrapper),
             )
-            for scheduler in cfg.param_scheduler
+            for scheduler in fitted
         ]
     groups = wrapper.optimizer.param_groups
     rates, steps = [], []
@@ -89,6 +97,15 @@ def learning_rates(
     names = [group.get('name', f'group {i}') for i, group in enumerate(groups)]
     unit = 'epochs' if by_epoch else 'steps'
     return Schedule(names, np.array(rates), np.array(steps), unit)
+
+
+def _counts_steps(scheduler: Mapping[str, Any]) -> bool:
+    counts = [scheduler.get(key) for key in ('begin', 'end', 'T_max', 'step_size')]
+    counts += scheduler.get('milestones', [])
+    # Zero is the same in any unit, and a fraction in none.
+    return not scheduler.get('by_epoch', True) and any(
+        count and not isinstance(count, float) for count in counts
+    )
 
 
 def _shortened(scheduler: dict[str, Any], shrink: float) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """CAE's schedule: 12 epochs of COCO at batch 32, in iterations."""
 
 epoch = 3665  # 117,266 annotated images / 32
-max_iters = 12 * epoch
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=epoch)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=12 * epoch, val_interval=epoch)
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='bfloat16',
@@ -13,13 +12,11 @@ optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay=0.75),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500 / (12 * epoch)),
     dict(
         type='MultiStepLR',
         by_epoch=False,
-        begin=0,
-        end=max_iters,
-        milestones=[9 * epoch, 11 * epoch],
+        milestones=[9 / 12, 11 / 12],
         gamma=0.1,
     ),
 ]

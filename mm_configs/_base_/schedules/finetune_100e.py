@@ -18,16 +18,13 @@ param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-4,
-        begin=0,
-        end=5,
+        end=5 / 100,
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=95,
         eta_min_ratio=1e-6 / base_lr,  # of each depth's rate
-        begin=5,
-        end=100,
+        begin=5 / 100,
         convert_to_iter_based=True,
     ),
 ]

@@ -1,10 +1,6 @@
-"""A short fine-tuning for small data: AdamW, layer decay, 1 epoch of warm-up, cosine.
+"""A short fine-tuning for small data: AdamW, layer decay, a tenth warms up, cosine."""
 
-The leaf sets its length in three lines: `train_cfg`, `T_max` and `end` of the decay.
-"""
-
-epochs = 10
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=5)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=5)
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
     dtype='auto',
@@ -18,16 +14,13 @@ param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-2,
-        begin=0,
-        end=1,
+        end=0.1,
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=epochs - 1,
         eta_min=0.0,
-        begin=1,
-        end=epochs,
+        begin=0.1,
         convert_to_iter_based=True,
     ),
 ]

@@ -21,16 +21,13 @@ param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-4,
-        begin=0,
-        end=10,
+        end=10 / 90,
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=80,
         eta_min=0.0,
-        begin=10,
-        end=90,
+        begin=10 / 90,
         convert_to_iter_based=True,
     ),
 ]

@@ -23,16 +23,13 @@ param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-4,
-        begin=0,
-        end=40,
+        end=40 / 800,  # a fraction of the run, whatever its length
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=760,
         eta_min=0.0,
-        begin=40,
-        end=800,
+        begin=40 / 800,
         convert_to_iter_based=True,
     ),
 ]

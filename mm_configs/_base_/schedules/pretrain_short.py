@@ -1,7 +1,6 @@
 """A short pretraining for small data: AdamW, a tenth of warm-up, cosine to 0."""
 
-epochs = 40
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40)
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
     dtype='auto',
@@ -15,16 +14,13 @@ param_scheduler = [
     dict(
         type='LinearLR',
         start_factor=1e-2,
-        begin=0,
-        end=epochs // 10,
+        end=0.1,
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=epochs - epochs // 10,
         eta_min=0.0,
-        begin=epochs // 10,
-        end=epochs,
+        begin=0.1,
         convert_to_iter_based=True,
     ),
 ]

@@ -1,10 +1,6 @@
-"""A short schedule for small data sets and CPUs; bf16 where the device computes in it.
+"""A short schedule for small data and CPUs; bf16 where the device computes in it."""
 
-The leaf sets its length in two lines: `train_cfg` and the end of the decay.
-"""
-
-max_iters = 300
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=100000)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=100000)
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='auto',
@@ -16,14 +12,13 @@ optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay=0.85),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50 / 300),
     dict(
         type='PolyLR',
         power=1.0,
         eta_min=0.0,
         by_epoch=False,
-        begin=50,
-        end=max_iters,
+        begin=50 / 300,
     ),
 ]
 auto_scale_lr = dict(base_batch_size=4)

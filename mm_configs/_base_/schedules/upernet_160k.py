@@ -1,7 +1,6 @@
 """The schedule of MAE's UperNet recipe: 160k iterations at batch 16."""
 
-max_iters = 160000
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=16000)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=16000)
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='bfloat16',
@@ -12,14 +11,13 @@ optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay=0.65),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, end=1500 / 160000),
     dict(
         type='PolyLR',
         power=1.0,
         eta_min=0.0,
         by_epoch=False,
-        begin=1500,
-        end=max_iters,
+        begin=1500 / 160000,
     ),
 ]
 auto_scale_lr = dict(base_batch_size=16)

@@ -1,14 +1,7 @@
 """ViTDet's schedule: 100 epochs of COCO at batch 64, in iterations."""
 
 max_iters = 184375  # 100 epochs * 118000 images / 64
-interval = 5000
-train_cfg = dict(
-    type='IterBasedTrainLoop',
-    max_iters=max_iters,
-    val_interval=interval,
-    # From the last multiple of the interval on, validate at the very end only.
-    dynamic_intervals=[(max_iters // interval * interval + 1, max_iters)],
-)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=5000)
 optim_wrapper = dict(
     type='ccmim.AutocastOptimWrapper',
     dtype='bfloat16',
@@ -19,13 +12,11 @@ optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay=0.7),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=250),
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=250 / max_iters),
     dict(
         type='MultiStepLR',
         by_epoch=False,
-        begin=0,
-        end=max_iters,
-        milestones=[163889, 177546],
+        milestones=[163889 / max_iters, 177546 / max_iters],
         gamma=0.1,
     ),
 ]

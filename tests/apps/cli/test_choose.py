@@ -66,18 +66,9 @@ def _build(method, size):
     assert model.backbone.embed_dim == widths[size]
     assert cfg.train_dataloader.dataset.data == 'photos'
     assert cfg.train_dataloader.batch_size == 10
-    assert cfg.train_cfg.max_epochs == max(s.end for s in cfg.param_scheduler) == 7
+    assert cfg.train_cfg.max_epochs == 7
     assert cfg.auto_scale_lr.enable
     assert cfg.optim_wrapper.accumulative_counts == 1
-
-
-@pytest.mark.parametrize(('epochs', 'ends'), [(1, [1]), (2, [1, 2]), (80, [8, 80])])
-def test_a_schedule_is_stretched(epochs, ends):
-    """The small config warms up for 4 of 40 epochs."""
-    cfg = make_recipe(choose(100, 500, CPU, 'mae', epochs=epochs), ['photos'])
-    assert [part.end for part in cfg.param_scheduler] == ends
-    begins = [part.begin for part in cfg.param_scheduler]
-    assert begins == [0, *ends[:-1]]
 
 
 def test_a_drop_of_the_rate_is_at_its_share_of_the_run():

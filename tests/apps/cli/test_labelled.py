@@ -60,7 +60,7 @@ def test_coco_is_known_by_its_content(coco_folder, tmp_path):
     assert images == [{0, 1, 2, 3, 5, 6, 7, 8}, {4, 9}]
     assert cfg.val_evaluator.ann_file == files[1]
     assert cfg.model.roi_head.bbox_head.num_classes == 1
-    assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end == 20
+    assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == 20
 
 
 def test_maps_are_known_by_their_folders(map_folder, tmp_path):

@@ -1,0 +1,104 @@
+"""Schedules in fractions of a run, so that its length is one key."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+_COUNTS = ('begin', 'end', 'T_max', 'step_size', 'milestones')
+
+
+def fit_schedule(
+    schedulers: Any,
+    max_epochs: int | None,
+    max_iters: int,
+    epoch_length: int | None = None,
+) -> Any:
+    """Turn fractions of a run into the steps or epochs that they stand for.
+
+    An integer counts epochs or steps, as in mmengine; a float from 0 to 1 is a fraction
+    of the whole run: ``LinearLR(begin=0, end=0.05)`` warms up for the first twentieth,
+    whatever the length. What ends with the run needs no ``end``. A stage that would
+    last less than two steps is left out: mmengine's LinearLR never reaches the full
+    rate in one.
+
+    Args:
+        schedulers: ``param_scheduler`` of a config: one, a list, or such by optimizer.
+        max_epochs: Epochs of the run; None where it counts iterations.
+        max_iters: Steps of the run.
+        epoch_length: Steps of an epoch, for ``convert_to_iter_based``.
+
+    Returns:
+        The same without fractions. ``convert_to_iter_based`` has been carried out.
+
+    Raises:
+        ValueError: If a count is neither an integer nor a fraction from 0 to 1.
+    """
+    if schedulers is None:
+        return None
+    if isinstance(schedulers, Mapping) and 'type' not in schedulers:
+        return {
+            name: fit_schedule(part, max_epochs, max_iters, epoch_length)
+            for name, part in schedulers.items()
+        }
+    single = not isinstance(schedulers, Sequence)
+    fitted: list[Any] = []
+    for i, scheduler in enumerate([schedulers] if single else schedulers):
+        if not isinstance(scheduler, Mapping):  # built already
+            fitted.append(scheduler)
+            continue
+        whole = dict(scheduler)
+        by_epoch = whole.get('by_epoch', True)
+        total, unit = max_epochs if by_epoch else max_iters, 1
+        if whole.pop('convert_to_iter_based', False) and by_epoch and epoch_length:
+            total, unit = max_iters, epoch_length
+            whole['by_epoch'] = False
+        if total is None:
+            raise ValueError(
+                f'param_scheduler.{i} ({whole["type"]}) counts epochs, but the run '
+                'counts iterations: set by_epoch=False'
+            )
+        for name in _COUNTS:
+            if whole.get(name) is not None:
+                key = f'param_scheduler.{i}.{name}'
+                whole[name] = _count(whole[name], total, unit, key)
+        whole.setdefault('end', total)
+        if not 0 <= whole['end'] - whole.get('begin', 0) < 2:
+            fitted.append(whole)
+    return fitted[0] if single and fitted else fitted
+
+
+def fit_at_start(runner: Runner) -> None:
+    """Let a Runner fit its schedule as soon as it knows how long an epoch is."""
+    build = runner.build_train_loop
+
+    def build_and_fit(loop: Any) -> Any:
+        built = build(loop)
+        runner.param_schedulers = _fit(runner.param_schedulers, built)
+        return built
+
+    runner.build_train_loop = build_and_fit
+
+
+def fitted_schedule(runner: Runner) -> Any:
+    """Return ``param_scheduler`` of a run's config, without fractions."""
+    return _fit(runner.cfg.get('param_scheduler'), runner.train_loop)
+
+
+def _fit(schedulers: Any, loop: Any) -> Any:
+    # A loop by iterations says that it has one epoch.
+    epochs = None if isinstance(loop, IterBasedTrainLoop) else loop.max_epochs
+    return fit_schedule(schedulers, epochs, loop.max_iters, len(loop.dataloader))
+
+
+def _count(value: Any, total: int, unit: int, key: str) -> Any:
+    if isinstance(value, list | tuple):
+        return [_count(v, total, unit, f'{key}.{i}') for i, v in enumerate(value)]
+    if isinstance(value, float) and 0 <= value <= 1:
+        return round(value * total)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(
+            f'{key}={value!r} must be a whole number, or a fraction of the run from '
+            '0.0 to 1.0'
+        )
+    return value * unit
