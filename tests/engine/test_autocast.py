@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ccmim.engine import AutocastOptimWrapper, autocast
+from ccmim.engine import AutocastOptimWrapper
+from ccmim.engine.optim import autocast
 
 
 def _wrapper(dtype, **options):

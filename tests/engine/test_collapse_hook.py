@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ccmim.engine import CollapseHook, collapse_hook
+from ccmim.engine import CollapseHook
+from ccmim.engine.hooks import collapse as collapse_hook
 from ccmim.engine.hooks.collapse import lead, likeness, mask_overlap, score_spread
 from ccmim.masking import split_tokens
 

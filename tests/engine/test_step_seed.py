@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ccmim.engine import StepSeedHook, step_seed
+from ccmim.engine import StepSeedHook
+from ccmim.engine.resume import step_seed
 
 
 def _draws(seed, iteration, rank, monkeypatch):

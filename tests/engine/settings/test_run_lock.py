@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ccmim.engine.settings import run_lock
+from ccmim.engine.signals import run_lock
 from ccmim.engine.signals.run_lock import LOCK, RunLock
 
 HOLDER = """

@@ -144,9 +144,9 @@ def test_curves_are_read_from_interrupted_runs(tmp_path):
 def test_results_of_other_machines_are_kept_and_those_of_a_run_replaced(
     plan, tmp_path, monkeypatch
 ):
-    for module in 'study', 'study_page':
+    for module in 'study', 'page':
         monkeypatch.setattr(
-            f'ccmim.apps.compare.{module}.cost',
+            f'studies.{module}.cost',
             lambda config: 2e9 if config.stem.startswith('mae') else 5e9,
         )
     comparison = plan('random', 'mae', seeds=[0])

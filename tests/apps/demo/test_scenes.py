@@ -7,6 +7,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from ccmim.apps.demo import scenes as toy_scenes
 from ccmim.apps.demo.scenes import (
     CATEGORIES,
     PALETTE,
@@ -14,7 +15,6 @@ from ccmim.apps.demo.scenes import (
     toy_scene,
     write_toy_scenes,
 )
-from ccmim.data import toy_scenes
 
 
 @pytest.fixture(scope='module')
@@ -214,7 +214,7 @@ def test_scenes_with_a_file_of_somebody_else_among_them_are_not_replaced(tmp_pat
 
 
 def test_the_tool_writes_what_the_function_writes(tmp_path, monkeypatch, capsys):
-    tool = Path(__file__).parents[2] / 'tools' / 'make_toy_scenes.py'
+    tool = Path(__file__).parents[3] / 'tools' / 'make_toy_scenes.py'
     options = ['--train=2', '--val=1', '--unlabelled=1', '--size=40', '--seed=7']
     monkeypatch.setattr('sys.argv', [str(tool), str(tmp_path / 'a'), *options])
     runpy.run_path(str(tool), run_name='__main__')

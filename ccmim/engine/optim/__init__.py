@@ -1,0 +1,1 @@
+"""Precision, parameter groups and learning rates."""

@@ -1,0 +1,1 @@
+"""Stopping a run, and noticing that one was stopped."""
