@@ -141,7 +141,7 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
     # A full disk must leave the older page as it was.
     part = file.with_name(f'.{file.name}.part')
     try:
-        part.write_text(text, encoding='utf-8')
+        part.write_text(text, encoding='utf-8', errors='replace')
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

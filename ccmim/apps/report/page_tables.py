@@ -148,14 +148,14 @@ def _facts(run: Run) -> dict[str, Cell]:
         'newest checkpoint': Cell(run.checkpoints[-1] if run.checkpoints else ''),
         'images left out': Cell(f'{len(run.bad_files)}' if run.bad_files else ''),
     }
-    if 'time' in training:
-        times = training['time'].values
+    times = training['time'].values if 'time' in training else np.empty(0)
+    if np.nansum(times) > 0:
         note = f'{number(np.nanmin(times))} to {number(np.nanmax(times))}'
         facts['seconds a step'] = Cell(number(float(np.median(times))), note)
     if 'images_per_second' in training:
         speeds = training['images_per_second'].values
         facts['images per second'] = Cell(number(float(np.median(speeds))))
-    if {'time', 'data_time'} <= training.keys():
+    if 'data_time' in training and np.nansum(times) > 0:
         share = np.nansum(training['data_time'].values) / np.nansum(times)
         facts['waiting for data'] = Cell(f'{100 * share:.1f} %')
     if 'memory' in training:

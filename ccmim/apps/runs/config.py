@@ -21,14 +21,14 @@ def parse_config(text: str) -> dict[str, Any]:
     """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+        return {
+            statement.targets[0].id: _value(statement.value)
+            for statement in tree.body
+            if isinstance(statement, ast.Assign)
+            and isinstance(statement.targets[0], ast.Name)
+        }
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
-    return {
-        statement.targets[0].id: _value(statement.value)
-        for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.targets[0], ast.Name)
-    }
 
 
 def flatten(value: Any, prefix: str = '') -> dict[str, str]:
@@ -72,10 +72,15 @@ def _value(node: ast.expr) -> Any:
         return {word.arg: _value(word.value) for word in node.keywords if word.arg}
     if isinstance(node, ast.Dict):
         pairs = zip(node.keys, node.values, strict=True)
-        return {_value(key): _value(value) for key, value in pairs if key}
+        return {_key(key): _value(value) for key, value in pairs if key}
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(item) for item in node.elts]
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         return ast.unparse(node)
+
+
+def _key(node: ast.expr) -> Any:
+    key = _value(node)
+    return key if isinstance(key, str | int | float) else ast.unparse(node)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ccmim.apps.runs.config import parse_config
+from ccmim.apps.runs.files import is_own, own_text
 from ccmim.apps.runs.log import LogFacts, read_log
 from ccmim.apps.runs.pictures import Strip, find_pictures
 from ccmim.apps.runs.scalars import History, merge, numbers, read_lines
@@ -62,8 +63,10 @@ class Run(NamedTuple):
         if not isinstance(cfg, Mapping):
             return 0
         length = self.history.epoch_length
-        planned = cfg.get('max_iters') or length * (cfg.get('max_epochs') or 0)
-        return planned if isinstance(planned, int) else 0
+        iters, epochs = cfg.get('max_iters'), cfg.get('max_epochs')
+        if isinstance(iters, int) and iters > 0:
+            return iters
+        return length * epochs if isinstance(epochs, int) and epochs > 0 else 0
 
     @property
     def is_finished(self) -> bool:
@@ -127,7 +130,7 @@ def read_run(folder: Path, name: str) -> Run:
     history = merge(lines)
     tests = [path for s in sessions for path in s.glob('*.json')]
     for file in (*tests, folder / 'metrics.json'):
-        history.tests.update(_result(file))
+        history.tests.update(_result(own_text(file, folder)))
     text = _config_text(folder, trained or sessions)
     logs = [_log(session) for session in trained]
     timed = [log for log in logs if log.begin and log.end]
@@ -143,10 +146,10 @@ def read_run(folder: Path, name: str) -> Run:
         environment=next(
             (log.environment for log in logs[::-1] if log.environment), {}
         ),
-        bad_files=_text(folder / BAD_FILES).splitlines(),
+        bad_files=own_text(folder / BAD_FILES, folder).splitlines(),
         checkpoints=sorted(
             (file.name for file in folder.glob('*.pth')),
-            key=lambda name: [int(n) for n in re.findall(r'\d+', name)],
+            key=lambda name: [int(n[:18]) for n in re.findall(r'\d+', name)],
         ),
         pictures=find_pictures(folder),
     )
@@ -185,13 +188,13 @@ def _lines(session: Path) -> list[dict[str, float]]:
         if not others:
             return []
         file = others[-1]
-    return read_lines(file)
+    return read_lines(file) if is_own(file, session) else []
 
 
-def _result(file: Path) -> dict[str, float]:
+def _result(text: str) -> dict[str, float]:
     try:
-        values = json.loads(_text(file) or '{}')
-    except ValueError:
+        values = json.loads(text or '{}')
+    except (ValueError, RecursionError):
         return {}
     values = numbers(values) if isinstance(values, dict) else {}
     return {k: v for k, v in values.items() if k not in ('time', 'data_time')}
@@ -199,14 +202,11 @@ def _result(file: Path) -> dict[str, float]:
 
 def _log(session: Path) -> LogFacts:
     file = session / f'{session.name}.log'
-    return read_log(file) if file.is_file() else LogFacts(None, None, {})
+    return read_log(file) if is_own(file, session) else LogFacts(None, None, {})
 
 
 def _config_text(folder: Path, sessions: Sequence[Path]) -> str:
     recorded = [s / 'vis_data' / 'config.py' for s in sessions[::-1]]
     files = [*recorded, *sorted(folder.glob('*.py'))]
-    return next((text for text in map(_text, files) if text), '')
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding='utf-8', errors='replace') if file.is_file() else ''
+    texts = (own_text(file, folder) for file in files)
+    return next((text for text in texts if text), '')

@@ -33,14 +33,18 @@ def read_log(file: Path) -> LogFacts:
         stream.seek(max(0, size - _ENDS))
         tail = stream.read()
     text = head.decode('utf-8', 'replace')
-    times = _STAMP.findall(text) + _STAMP.findall(tail.decode('utf-8', 'replace'))
+    stamps = _STAMP.findall(text) + _STAMP.findall(tail.decode('utf-8', 'replace'))
+    times = [time for stamp in stamps if (time := _time(stamp))]
     facts = text.partition('- Config:')[0]
     return LogFacts(
-        _time(times[0]) if times else None,
-        _time(times[-1]) if times else None,
+        times[0] if times else None,
+        times[-1] if times else None,
         {k: v.strip() for k, v in _FACT.findall(facts) if k != _LONG},
     )
 
 
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, '%Y/%m/%d %H:%M:%S')
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, '%Y/%m/%d %H:%M:%S')
+    except ValueError:  # the 99th of a month
+        return None

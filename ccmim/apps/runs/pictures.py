@@ -5,6 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from ccmim.apps.runs.files import is_own
+
 _KINDS = ('.png', '.jpg', '.jpeg')
 _PLACE = re.compile(r'(?P<title>.*?)[_-]?(?P<unit>epoch|iter|step)_?(?P<count>\d+)')
 _TEST = 'test '
@@ -64,7 +66,8 @@ def _files(folder: Path) -> list[Path]:
     places = [folder / 'pictures', *folder.glob('*/pictures')]
     places += folder.glob('*/vis_data/vis_image')
     found = {file for place in places for file in place.rglob('*')}
-    return [file for file in found if file.suffix.lower() in _KINDS]
+    pictures = [file for file in found if file.suffix.lower() in _KINDS]
+    return [file for file in pictures if is_own(file, folder)]
 
 
 def _title(stem: str) -> str:

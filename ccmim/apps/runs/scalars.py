@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 _PLACES = ('step', 'iter', 'epoch')
+_MOST_STEPS = 10**15
 _TIMES = ('time', 'data_time')  # of testing: they would mix with those of training
 
 
@@ -55,23 +56,32 @@ def read_lines(file: Path) -> list[dict[str, float]]:
         A mapping a line.
     """
     found = []
-    for text in file.read_text(encoding='utf-8', errors='replace').splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict):
-            found.append(numbers(line))
+    with file.open(encoding='utf-8', errors='replace') as stream:
+        for text in stream:
+            try:
+                line = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(line, dict) and _has_place(values := numbers(line)):
+                found.append(values)
     return found
 
 
 def numbers(values: Mapping[str, object]) -> dict[str, float]:
-    """Pick what is a number."""
-    return {
-        str(key): value
-        for key, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    """Pick what is a number; an integer beyond all floats is infinite."""
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                float(value)
+            except OverflowError:
+                value = math.inf if value > 0 else -math.inf
+            found[str(key)] = value
+    return found
+
+
+def _has_place(line: Mapping[str, float]) -> bool:
+    return all(0 <= line.get(key, 0) <= _MOST_STEPS for key in _PLACES)
 
 
 def merge(sessions: Sequence[Sequence[Mapping[str, float]]]) -> History:
@@ -130,7 +140,7 @@ def _values(line: Mapping[str, float], but: Sequence[str] = ()) -> dict[str, flo
 def _epoch_length(lines: Sequence[Mapping[str, float]]) -> int:
     """Count the steps of an epoch: the least that explains step and epoch."""
     pairs = [
-        (_step(line), int(line['epoch'])) for line in lines if line.get('epoch', 0) > 0
+        (_step(line), int(line['epoch'])) for line in lines if line.get('epoch', 0) >= 1
     ]
     return max((math.ceil(step / epoch) for step, epoch in pairs), default=0)
 
