@@ -3,8 +3,6 @@
 from ccmim.engine.channels_last import ChannelsLastHook
 from ccmim.engine.hooks.bad_files import BadFilesHook
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
-from ccmim.engine.hooks.collapse import CollapseHook
-from ccmim.engine.hooks.contrast import ContrastAccuracyHook
 from ccmim.engine.hooks.deferred_log import DeferredRuntimeInfoHook
 from ccmim.engine.hooks.pictures import PictureHook
 from ccmim.engine.hooks.probe import ProbeHook
@@ -22,10 +20,8 @@ from ccmim.engine.speed import SpeedHook
 
 __all__ = [
     'AutocastOptimWrapper',
-    'CollapseHook',
     'BadFilesHook',
     'ChannelsLastHook',
-    'ContrastAccuracyHook',
     'DeferredRuntimeInfoHook',
     'FiniteHook',
     'LayerDecayOptimWrapperConstructor',

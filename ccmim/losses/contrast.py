@@ -6,10 +6,9 @@ n samples of a process, D width, C channels of the projection, R processes.
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccmim.losses.cosine import products, unit
+from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.losses.gather import gather_constant, gather_with_grad, rank
 from ccmim.registry import MODELS
 from ccmim.vit.no_grad import no_grad
@@ -17,7 +16,7 @@ from ccmim.vit.no_grad import no_grad
 
 def info_nce(
     queries: Tensor, keys: Tensor, labels: Tensor, temperature: float
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Compute the InfoNCE loss of unit vectors, in their precision.
 
     -log(exp(q.k+ / T) / sum over all k of exp(q.k / T)), averaged over the queries
@@ -30,9 +29,10 @@ def info_nce(
         temperature: Divisor T of the cosine similarities.
 
     Returns:
-        Scalar; log K when all keys are alike.
+        Scalar, log K when all keys are alike; and the share of queries whose own key is
+        the nearest.
     """
-    return F.cross_entropy(products(queries, keys) / temperature, labels)
+    return cross_entropy_and_accuracy(products(queries, keys) / temperature, labels)
 
 
 @MODELS.register_module()
@@ -92,7 +92,7 @@ class SingleViewContrast(nn.Module):
         """
         return no_grad() if self.grad == 'visible' else nullcontext()
 
-    def forward(self, visible: Tensor, masked: Tensor) -> Tensor:
+    def forward(self, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the loss of this process.
 
         Args:
@@ -100,7 +100,8 @@ class SingleViewContrast(nn.Module):
             masked: Class tokens of the masked patches, of shape (n, D).
 
         Returns:
-            Scalar, 2T times InfoNCE, at least float32.
+            Scalar, 2T times InfoNCE, at least float32; and the share of images whose
+            two halves are told from those of all others.
         """
         queries = self._project(visible)
         with self.key_gradient():
@@ -108,8 +109,8 @@ class SingleViewContrast(nn.Module):
         gather = gather_constant if self.grad == 'visible' else gather_with_grad
         labels = torch.arange(len(queries), device=queries.device)
         labels += len(queries) * rank()
-        loss = info_nce(queries, gather(keys), labels, self.temperature)
-        return 2 * self.temperature * loss
+        loss, accuracy = info_nce(queries, gather(keys), labels, self.temperature)
+        return 2 * self.temperature * loss, accuracy
 
     def _project(self, tokens: Tensor) -> Tensor:
         if self.batch_norm == 'local':

@@ -1,4 +1,4 @@
-"""Cosine similarities that a contrast can take exponentials of.
+"""Cosine similarities, and the contrast that is made of them.
 
 K keys, C channels.
 """
@@ -30,3 +30,18 @@ def products(queries: Tensor, keys: Tensor) -> Tensor:
     device = 'cpu' if queries.is_meta else queries.device.type
     with torch.autocast(device, enabled=False):
         return queries @ keys.transpose(-2, -1)
+
+
+def cross_entropy_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Contrast each query's own key with all others.
+
+    Args:
+        logits: Similarities over the temperature, of shape (n, K).
+        labels: Index of each query's own key, of shape (n,).
+
+    Returns:
+        The cross entropy, and the share of queries whose own key is the nearest: a
+        monitored value without gradient, about 1 / K by chance.
+    """
+    nearest = logits.detach().argmax(dim=1)
+    return F.cross_entropy(logits, labels), (nearest == labels).float().mean()

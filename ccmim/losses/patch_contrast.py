@@ -1,9 +1,8 @@
 """Contrast between the patches of one image."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccmim.losses.cosine import products, unit
+from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.masking import TokenSplit
 from ccmim.registry import MODELS
 
@@ -29,7 +28,9 @@ class PatchContrast(nn.Module):
             raise ValueError(f'temperature={temperature} must be positive')
         self.temperature = temperature
 
-    def forward(self, queries: Tensor, keys: Tensor, split: TokenSplit) -> Tensor:
+    def forward(
+        self, queries: Tensor, keys: Tensor, split: TokenSplit
+    ) -> tuple[Tensor, Tensor]:
         """Compute the loss.
 
         Args:
@@ -39,7 +40,10 @@ class PatchContrast(nn.Module):
             split: Who was masked.
 
         Returns:
-            Scalar, at least float32; log N when all keys are alike.
+            Scalar, at least float32, log N when all keys are alike; and the share of
+            masked patches that are told from all others of their image.
         """
         logits = products(unit(queries), unit(keys)) / self.temperature  # (B, M, N)
-        return F.cross_entropy(logits.flatten(0, 1), split.ids_masked.flatten())
+        return cross_entropy_and_accuracy(
+            logits.flatten(0, 1), split.ids_masked.flatten()
+        )

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccmim.losses.cosine import products, unit
+from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.losses.gather import gather_constant
 from ccmim.registry import MODELS
 
@@ -42,7 +42,9 @@ class QueueContrast(nn.Module):
         self.temperature = temperature
         self.register_buffer('queue', F.normalize(torch.randn(length, dim), dim=1))
 
-    def forward(self, queries: Tensor, keys: Tensor, new: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, keys: Tensor, new: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Compute the loss; in training, queue the new keys afterwards.
 
         Args:
@@ -51,7 +53,8 @@ class QueueContrast(nn.Module):
             new: What later queries are told from, of shape (m, C).
 
         Returns:
-            Scalar, at least float32; log(1 + K) when all keys are alike.
+            Scalar, at least float32, log(1 + K) when all keys are alike; and the share
+            of queries whose key is nearer than all of the queue.
         """
         queries, keys, new = unit(queries), unit(keys), unit(new)
         positive = (queries * keys).sum(dim=1, keepdim=True)
@@ -60,7 +63,7 @@ class QueueContrast(nn.Module):
         if self.training:
             self._append(gather_constant(new))
         target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-        return F.cross_entropy(logits, target)
+        return cross_entropy_and_accuracy(logits, target)
 
     def _append(self, new: Tensor) -> None:
         # A new tensor: the backward pass still needs the old one.

@@ -4,10 +4,9 @@ n views of a process, C channels of the projection, R processes.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccmim.losses.cosine import products, unit
+from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.losses.gather import rank
 from ccmim.registry import MODELS
 
@@ -33,7 +32,7 @@ class TwoViewContrast(nn.Module):
             raise ValueError(f'temperature={temperature} must be positive')
         self.temperature = temperature
 
-    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the loss of this process.
 
         Args:
@@ -43,11 +42,12 @@ class TwoViewContrast(nn.Module):
                 ranks, of shape (R * n, C).
 
         Returns:
-            Scalar, at least float32; log(R * n - 1) when all projections are alike.
+            Scalar, at least float32, log(R * n - 1) when all projections are alike; and
+            the share of views whose nearest one is of the same image.
         """
         logits = products(unit(queries), unit(keys)) / self.temperature  # (n, R * n)
         length, start = len(queries), len(queries) * rank()
         ids = torch.arange(len(keys), device=keys.device)
         itself = ids == ids[start : start + length, None]
         other = (ids[:length] + length // 2) % length + start
-        return F.cross_entropy(logits.masked_fill(itself, -torch.inf), other)
+        return cross_entropy_and_accuracy(logits.masked_fill(itself, -torch.inf), other)

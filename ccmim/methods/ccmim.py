@@ -90,12 +90,13 @@ class CCMIM(PretrainMethod):
         with self.contrast.key_gradient():
             masked = self.backbone.embed(images, split.ids_masked)  # (B, M, D)
             masked = self.backbone.encode(masked, class_only=True)  # (B, 1, D)
-        contrast = self.contrast(visible[:, 0], masked[:, 0])
+        contrast, accuracy = self.contrast(visible[:, 0], masked[:, 0])
         wanted = some_masked(split, self.decoded_share)  # all, unless the config says
         pred = self.decoder(visible, wanted)  # (B, M, 3*P*P)
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, wanted),
             loss_contrast=self.contrast_weight * contrast,
+            contrast_accuracy=accuracy,
             mask_importance_gap=importance_gap(scores, split),
         )
 

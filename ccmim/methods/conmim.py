@@ -77,8 +77,10 @@ class ConMIM(PretrainMethod):
         hidden = self.mask_token(self.backbone, images, split.ids_masked)  # (B, M, D)
         encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
         queries = self.projector(encoded)[:, 1 + visible.shape[1] :]  # (B, M, C)
+        contrast, accuracy = self.contrast(queries, keys, split)
         return dict(
-            loss_contrast=self.contrast(queries, keys, split),
+            loss_contrast=contrast,
+            contrast_accuracy=accuracy,
             mask_importance_gap=importance_gap(scores, split),
         )
 

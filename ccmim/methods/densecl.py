@@ -85,12 +85,16 @@ class DenseCL(PretrainMethod):
             slow_tokens = self._encode(self.slow.backbone, second)
             keys = self.slow.projector(slow_tokens)
             match = take(keys[:, 1:], most_similar(tokens[:, 1:], slow_tokens[:, 1:]))
-        whole = self.contrast(queries[:, 0], keys[:, 0], keys[:, 0])
+        whole, accuracy = self.contrast(queries[:, 0], keys[:, 0], keys[:, 0])
         cells = queries[:, 1:].flatten(0, 1), match.flatten(0, 1)  # (B * S, C)
-        dense = self.dense_contrast(*cells, keys[:, 1:].mean(dim=1))
+        dense, _ = self.dense_contrast(*cells, keys[:, 1:].mean(dim=1))
         iteration = MessageHub.get_current_instance().get_info('iter', 0)
         weight = self.dense_weight if iteration >= self.dense_begin else 0.0
-        return dict(loss_contrast=(1 - weight) * whole, loss_dense=weight * dense)
+        return dict(
+            loss_contrast=(1 - weight) * whole,
+            loss_dense=weight * dense,
+            contrast_accuracy=accuracy,
+        )
 
     def predict(self, images: Tensor) -> Prediction:
         """Change the colors of both views as ``loss`` does."""

@@ -54,7 +54,8 @@ class SimCLR(PretrainMethod):
         tokens = self.backbone.encode(tokens, class_only=True)  # (2B, 1, D)
         keys = self.projector(gather_with_grad(tokens))[:, 0]  # (R * 2B, C)
         queries = keys.split(len(tokens))[rank()]  # (2B, C)
-        return dict(loss_contrast=self.contrast(queries, keys))
+        contrast, accuracy = self.contrast(queries, keys)
+        return dict(loss_contrast=contrast, contrast_accuracy=accuracy)
 
     def predict(self, images: Tensor) -> Prediction:
         """Change the colors of both views as ``loss`` does."""

@@ -10,7 +10,6 @@ default_hooks = dict(
 )
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='ccmim.ContrastAccuracyHook'),
     dict(type='ccmim.BadFilesHook'),
     dict(type='ccmim.LoaderTimeoutHook', seconds=300),
 ]

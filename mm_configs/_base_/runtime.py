@@ -20,7 +20,6 @@ custom_hooks = [
     dict(type='ccmim.StepSeedHook'),
     dict(type='ccmim.SpeedHook'),
     dict(type='ccmim.FiniteHook'),
-    dict(type='ccmim.CollapseHook'),
     dict(type='ccmim.ResumeHook'),
     dict(type='ccmim.StopHook'),
 ]

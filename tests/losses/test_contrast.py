@@ -36,13 +36,13 @@ def test_info_nce_against_a_slow_loop():
     for query, label in zip(queries.numpy(), labels.tolist(), strict=True):
         similarities = [np.exp(query @ key / temperature) for key in keys.numpy()]
         total -= math.log(similarities[label] / sum(similarities))
-    ours = info_nce(queries, keys, labels, temperature).item()
+    ours = info_nce(queries, keys, labels, temperature)[0].item()
     assert ours == pytest.approx(total / 5, abs=1e-12)
 
 
 def test_info_nce_of_equal_keys_is_log_of_their_number():
     keys = _unit(1, 8).expand(11, 8)
-    loss = info_nce(_unit(4, 8), keys, torch.arange(4), 0.5)
+    loss, _ = info_nce(_unit(4, 8), keys, torch.arange(4), 0.5)
     assert loss.item() == pytest.approx(math.log(11))
 
 
@@ -50,7 +50,11 @@ def test_info_nce_of_orthogonal_pairs():
     """n orthonormal pairs: log(1 + (n - 1) exp(-1 / T))."""
     eye = torch.eye(6, dtype=torch.float64)
     expected = math.log(1 + 5 * math.exp(-1 / 0.5))
-    assert info_nce(eye, eye, torch.arange(6), 0.5).item() == pytest.approx(expected)
+    loss, accuracy = info_nce(eye, eye, torch.arange(6), 0.5)
+    assert loss.item() == pytest.approx(expected)
+    assert accuracy == 1
+    swapped = eye[[0, 1, 2, 3, 5, 4]]
+    assert info_nce(swapped, eye, torch.arange(6), 0.5)[1] == pytest.approx(4 / 6)
 
 
 def test_scale_is_twice_the_temperature():
@@ -59,8 +63,8 @@ def test_scale_is_twice_the_temperature():
     for temperature in (0.2, 0.5):
         contrast = SingleViewContrast(8, temperature=temperature, projector=False)
         unit = [x / x.norm(dim=1, keepdim=True) for x in (visible, masked)]
-        plain = info_nce(*unit, torch.arange(6), temperature)
-        ours = contrast(visible, masked)
+        plain, _ = info_nce(*unit, torch.arange(6), temperature)
+        ours, _ = contrast(visible, masked)
         assert ours.item() == pytest.approx(2 * temperature * plain.item())
 
 
@@ -69,7 +73,7 @@ def test_published_keys_have_no_gradient():
     visible, masked = torch.randn(2, 6, 8, dtype=torch.float64).requires_grad_()
     visible, masked = visible.detach().requires_grad_(), masked.detach()
     masked.requires_grad_()
-    contrast(visible, masked).backward()
+    contrast(visible, masked)[0].backward()
     assert masked.grad is None
     assert visible.grad.norm() > 0
     with contrast.key_gradient():
@@ -82,7 +86,7 @@ def test_both_sides_get_a_gradient_when_asked():
     visible = torch.randn(6, 8, dtype=torch.float64, requires_grad=True)
     masked = torch.randn(6, 8, dtype=torch.float64, requires_grad=True)
     contrast.eval()  # running statistics, so that the function is fixed
-    assert torch.autograd.gradcheck(contrast, (visible, masked))
+    assert torch.autograd.gradcheck(lambda *x: contrast(*x)[0], (visible, masked))
     with contrast.key_gradient():
         assert torch.is_grad_enabled()
 
@@ -102,14 +106,16 @@ def test_projector_is_the_published_one():
 def test_aligned_pairs_cost_less_than_shuffled_ones():
     contrast = SingleViewContrast(16, projector=False)
     tokens = torch.randn(8, 16)
-    assert contrast(tokens, tokens) < contrast(tokens, tokens.roll(1, 0)) - 0.5
+    aligned, shuffled = contrast(tokens, tokens), contrast(tokens, tokens.roll(1, 0))
+    assert aligned[0] < shuffled[0] - 0.5
+    assert (aligned[1], shuffled[1]) == (1, 0)
 
 
 def test_loss_is_float32_under_bf16():
     """With the projector, which autocast may round."""
     contrast = SingleViewContrast(8, out_dim=4)
     with torch.autocast('cpu', torch.bfloat16):
-        loss = contrast(torch.randn(6, 8), torch.randn(6, 8))
+        loss, _ = contrast(torch.randn(6, 8), torch.randn(6, 8))
     assert loss.dtype == torch.float32
 
 
@@ -126,9 +132,9 @@ def test_autocast_leaves_the_contrast_in_float32(name):
     """Similarities rounded to bf16 and divided by 0.1 would be off by per cents."""
     contrast, shape, others = CONTRASTS[name]
     queries, keys = torch.randn(*shape), torch.randn(*shape)
-    exact = contrast(queries, keys, *others)
+    exact, _ = contrast(queries, keys, *others)
     with torch.autocast('cpu', torch.bfloat16):
-        loss = contrast(queries, keys, *others)
+        loss, _ = contrast(queries, keys, *others)
     assert loss.dtype == torch.float32
     assert torch.equal(loss, exact)
 

@@ -19,20 +19,25 @@ def test_nt_xent_against_a_slow_loop(temperature):
     for i in range(8):
         terms = {k: math.exp(z[i] @ z[k] / temperature) for k in range(8) if k != i}
         total -= math.log(terms[(i + 4) % 8] / sum(terms.values()))
-    ours = TwoViewContrast(temperature)(x, x)
+    ours = TwoViewContrast(temperature)(x, x)[0]
     assert ours.item() == pytest.approx(total / 8, abs=1e-12)
 
 
 def test_nt_xent_of_equal_views_is_log_of_the_others():
     alike = torch.ones(6, 4)
-    assert TwoViewContrast(0.3)(alike, alike).item() == pytest.approx(math.log(5))
+    loss, _ = TwoViewContrast(0.3)(alike, alike)
+    assert loss.item() == pytest.approx(math.log(5))
 
 
 def test_nt_xent_of_orthogonal_pairs():
     """n pairs, alike within and orthogonal between: log(1 + (2n - 2) exp(-1 / T))."""
     pairs = torch.eye(4, dtype=torch.float64).repeat(2, 1)
     expected = math.log(1 + 6 * math.exp(-1 / 0.5))
-    assert TwoViewContrast(0.5)(pairs, pairs).item() == pytest.approx(expected)
+    loss, accuracy = TwoViewContrast(0.5)(pairs, pairs)
+    assert loss.item() == pytest.approx(expected)
+    assert accuracy == 1
+    mixed = torch.cat([torch.eye(4), torch.eye(4)[[0, 1, 3, 2]]])
+    assert TwoViewContrast(0.5)(mixed, mixed)[1] == 0.5
 
 
 def test_queue_contrast_against_a_slow_loop():
@@ -43,8 +48,12 @@ def test_queue_contrast_against_a_slow_loop():
         negative = sum(math.exp(query @ k / 0.3) for k in contrast.queue)
         positive = math.exp(query @ key / 0.3)
         total -= math.log(positive / (positive + negative))
-    ours = contrast(queries, keys, keys)
+    ours, accuracy = contrast(queries, keys, keys)
     assert ours.item() == pytest.approx(total / 4, abs=1e-12)
+    cosines = torch.stack([_unit(queries) @ k for k in contrast.queue[-3:]])
+    nearer = (_unit(queries) * _unit(keys)).sum(1) > cosines.amax(0)
+    assert accuracy <= nearer.float().mean()  # four of the queue are newer
+    assert contrast.eval()(queries, queries, keys)[1] == 1
 
 
 def test_queue_holds_the_newest_keys():
@@ -87,10 +96,10 @@ def test_gradient_of_a_step_that_queued_its_keys():
     queries = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     keys = torch.randn(2, 3, dtype=torch.float64)
     old = contrast.queue.clone()
-    ours = torch.autograd.grad(contrast(queries, keys, keys), queries)[0]
+    ours = torch.autograd.grad(contrast(queries, keys, keys)[0], queries)[0]
     contrast.queue = old
     contrast.eval()
-    theirs = torch.autograd.grad(contrast(queries, keys, keys), queries)[0]
+    theirs = torch.autograd.grad(contrast(queries, keys, keys)[0], queries)[0]
     assert torch.equal(ours, theirs)
 
 

@@ -14,7 +14,7 @@ def _by_hand(model, images, num_masks):
         split = model.sampler(scores, model.mask_ratio)
         visible = backbone.encode(backbone.embed(images, split.ids_visible))
         masked = backbone.encode(backbone.embed(images, split.ids_masked)).detach()
-        contrast = model.contrast(visible[:, 0], masked[:, 0])
+        contrast, _ = model.contrast(visible[:, 0], masked[:, 0])
         pred = model.decoder(visible, split)
         hidden, shown = (scores.gather(1, ids).mean() for ids in split[1::-1])
         passes.append((

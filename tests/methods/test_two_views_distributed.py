@@ -18,7 +18,8 @@ def _step(model, views):
     """One SGD step; the loss and the state after it."""
     inner = getattr(model, 'module', model)
     optimizer = torch.optim.SGD(inner.parameters(), lr=0.1)
-    loss = sum(model(views, mode='loss').values())
+    losses = model(views, mode='loss')
+    loss = sum(v for k, v in losses.items() if k.startswith('loss_'))
     loss.backward()
     optimizer.step()
     return loss.detach(), inner.state_dict()
