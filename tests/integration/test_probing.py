@@ -63,8 +63,7 @@ def test_training_is_the_same_to_the_last_bit(train, knn):
 def test_a_resumed_run_probes_when_the_straight_one_would(train, tmp_path):
     probe = dict(type='ccmim.ProbeHook', interval=2, images=2)
     _, straight = train('straight', probe)
-    train('parts', probe, **{'train_cfg.max_epochs': 1})
-    file = str(tmp_path / 'parts' / 'epoch_1.pth')
+    file = str(tmp_path / 'straight' / 'epoch_1.pth')
     _, lines = train('parts', probe, resume=True, load_from=file)
     ranks = [
         [line['probe/feature_rank'] for line in run if 'probe/feature_rank' in line]
