@@ -14,7 +14,8 @@ class LARS(Lars):
     """timm's LARS, by the rule of MoCo v3 and MAE for who is adapted.
 
     Weights get steps in proportion to their norm, without weight decay too, where
-    timm's would be plain SGD; 1-D parameters (biases) are updated by plain SGD.
+    timm's would be plain SGD; 1-D parameters (biases) are updated by plain SGD, without
+    weight decay.
 
     Args:
         params: Parameters or groups of them.
@@ -31,7 +32,9 @@ class LARS(Lars):
             members = list(group['params'])
             flat = [p for p in members if p.ndim <= 1]
             full = [p for p in members if p.ndim > 1]
-            for part, adapted in ((full, True), (flat, False)):
-                if part:
-                    parts.append({**group, 'params': part, 'always_adapt': adapted})
+            if full:
+                parts.append({**group, 'params': full, 'always_adapt': True})
+            if flat:  # timm would decay and adapt them where weight_decay is set
+                plain = dict(always_adapt=False, weight_decay=0.0)
+                parts.append({**group, 'params': flat, **plain})
         super().__init__(parts, **kwargs)

@@ -7,7 +7,8 @@ import torch
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
-from ccmim.masking.split import TokenSplit, count_visible, split_tokens
+from ccmim.masking.samplers import rank_scores
+from ccmim.masking.split import TokenSplit, count_visible, split_tokens, whole
 from ccmim.registry import MODELS
 
 
@@ -42,8 +43,8 @@ class EasyToHardSampler(nn.Module):
         share = self.first + (self.last - self.first) * done
         num_patches = scores.shape[1]
         num_masked = num_patches - count_visible(num_patches, mask_ratio)
-        rank = scores.argsort(dim=1).argsort(dim=1)  # (B, N), N - 1 = highest
-        is_hard = rank >= num_patches - int(num_masked * share)
         lottery = torch.rand(scores.shape, device=scores.device)  # below 1
+        rank = rank_scores(scores, lottery)  # (B, N), N - 1 = highest
+        is_hard = rank >= num_patches - whole(num_masked * share)
         order = lottery.masked_fill(is_hard, 1.0).argsort(dim=1)
         return split_tokens(order, mask_ratio)

@@ -5,7 +5,7 @@ B batch, M masked, m of them wanted.
 
 import torch
 
-from ccmim.masking.split import TokenSplit
+from ccmim.masking.split import TokenSplit, whole
 
 
 def check_decoded_share(share: float) -> None:
@@ -29,13 +29,13 @@ def some_masked(split: TokenSplit, share: float) -> TokenSplit:
         share: In (0, 1]; at 1 the split is returned as it is and nothing is drawn.
 
     Returns:
-        The split with m = max(1, int(M * share)) masked patches an image, uniformly
+        The split with m = max(1, whole(M * share)) masked patches an image, uniformly
         drawn and in the order in which they stood; its ``mask`` marks these alone.
     """
     if share == 1:
         return split
     masked = split.ids_masked
-    count = max(1, int(masked.shape[1] * share))
+    count = max(1, whole(masked.shape[1] * share))
     noise = torch.rand(masked.shape, device=masked.device)
     chosen = noise.topk(count, dim=1).indices.sort(dim=1).values
     ids = masked.gather(1, chosen)

@@ -46,6 +46,21 @@ def gumbel_order(scores: Tensor, noise: Tensor, temperature: float) -> Tensor:
     return (scores.clamp(min=tiny).log() / temperature + gumbel).argsort(dim=1)
 
 
+def rank_scores(scores: Tensor, lottery: Tensor) -> Tensor:
+    """Rank patches by their scores, and where these are equal by lot.
+
+    Args:
+        scores: Importance, of shape (B, N).
+        lottery: Uniform in [0, 1), of shape (B, N).
+
+    Returns:
+        The place of each patch in ascending order, of shape (B, N): N - 1 = highest.
+    """
+    drawn = lottery.argsort(dim=1)
+    order = drawn.gather(1, scores.gather(1, drawn).argsort(dim=1, stable=True))
+    return order.argsort(dim=1)
+
+
 @MODELS.register_module()
 class PublishedSampler(nn.Module):
     """Mask by importance plus uniform noise, as published; random where scores are low.
@@ -142,8 +157,8 @@ class TopKSampler(nn.Module):
         num_masked = num_patches - count_visible(num_patches, mask_ratio)
         pool = round(num_patches * self.hint_pool)
         hints = min(round(num_masked * self.hint_ratio), pool)
-        rank = scores.argsort(dim=1).argsort(dim=1)  # (B, N), N - 1 = highest
-        lottery = torch.rand(scores.shape, device=scores.device)
+        lots, lottery = torch.rand((2, *scores.shape), device=scores.device)
+        rank = rank_scores(scores, lots)  # (B, N), N - 1 = highest
         lottery = lottery.masked_fill(rank < num_patches - pool, 2.0)
         is_hint = lottery.argsort(dim=1).argsort(dim=1) < hints
         return split_tokens(rank.masked_fill(is_hint, -1).argsort(dim=1), mask_ratio)

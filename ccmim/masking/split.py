@@ -3,6 +3,7 @@
 B batch, N patches, V visible, M masked, D width.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -46,18 +47,23 @@ def split_tokens(order: Tensor, mask_ratio: float) -> TokenSplit:
 
 
 def count_visible(num_patches: int, mask_ratio: float) -> int:
-    """Count the patches that stay visible: int(N * (1 - mask_ratio)), as in MAE.
+    """Count the patches that stay visible: ``whole(N * (1 - mask_ratio))``, as in MAE.
 
     Raises:
         ValueError: If no patch would be visible, or none masked.
     """
-    num_visible = int(num_patches * (1 - mask_ratio))
+    num_visible = whole(num_patches * (1 - mask_ratio))
     if not 0 < num_visible < num_patches:
         raise ValueError(
             f'mask_ratio={mask_ratio} leaves {num_visible} of {num_patches} patches '
             'visible: choose one that shows and hides at least one patch'
         )
     return num_visible
+
+
+def whole(count: float) -> int:
+    """Round down as exact numbers would be: 100 * (1 - 0.9) is 10."""
+    return math.floor(count + 1e-6)
 
 
 def take(tokens: Tensor, ids: Tensor) -> Tensor:

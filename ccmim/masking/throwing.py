@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ccmim.masking.samplers import gumbel_order
-from ccmim.masking.split import TokenSplit, count_visible
+from ccmim.masking.split import TokenSplit, count_visible, whole
 from ccmim.registry import MODELS
 
 
@@ -42,7 +42,7 @@ class ThrowSampler(nn.Module):
         """
         num_patches = scores.shape[1]
         num_rest = count_visible(num_patches, mask_ratio)  # V + T
-        num_visible = int(num_patches * (1 - mask_ratio - self.throw_ratio))
+        num_visible = whole(num_patches * (1 - mask_ratio - self.throw_ratio))
         if num_visible < 1:
             raise ValueError(
                 f'throw_ratio={self.throw_ratio} beside mask_ratio={mask_ratio} leaves '

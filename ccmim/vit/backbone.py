@@ -26,6 +26,7 @@ from ccmim.vit.pos_embed import (
     resample_loaded_positions,
     resample_pos_embed,
     sincos_pos_embed,
+    tell_grid,
 )
 from ccmim.vit.rel_pos import require_all, resample_loaded_tables
 
@@ -153,6 +154,7 @@ class VisionTransformer(BaseModule):
         self.norm = norm if final_norm else nn.Identity()
         draw_weights(self, learned)
         freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
+        self.register_state_dict_post_hook(tell_grid)
         self.register_load_state_dict_pre_hook(resample_loaded_positions)
         self.register_load_state_dict_pre_hook(resample_loaded_tables)
 

@@ -1,9 +1,11 @@
 """Positions of patches: the fixed sin-cos table of MAE, and resampling."""
 
+import logging
 import math
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor
 
@@ -88,19 +90,30 @@ def resample_pos_embed(
     )
 
 
+def tell_grid(
+    module: Any, state: dict[str, Any], prefix: str, metadata: dict[str, Any]
+) -> None:
+    """Note a module's grid beside its weights: as many patches fill several grids.
+
+    A hook for ``register_state_dict_post_hook``.
+    """
+    metadata['grid'] = tuple(module.grid)
+
+
 def resample_loaded_positions(
-    module: Any, state: dict[str, Any], prefix: str, *_: Any
+    module: Any, state: dict[str, Any], prefix: str, metadata: dict[str, Any], *_: Any
 ) -> None:
     """Fit a checkpoint's positions to a module's grid on loading.
 
-    Fixed positions tell their grid. Others are taken for those of the module's grid if
-    they are as many, else of a square one. A hook for
-    ``register_load_state_dict_pre_hook``.
+    Fixed positions tell their grid, and files of ours that of learned ones. Others are
+    taken for those of the module's grid if they are as many, else of a square one. A
+    hook for ``register_load_state_dict_pre_hook``.
 
     Args:
         module: Network with ``pos_embed`` and its ``grid``.
         state: What is being loaded; its positions are replaced.
         prefix: Of the module's names in ``state``.
+        metadata: What ``tell_grid`` noted, if anything.
 
     Raises:
         ValueError: If positions that are not fixed are of another number than the
@@ -109,11 +122,27 @@ def resample_loaded_positions(
     table, own = state.get(prefix + 'pos_embed'), module.pos_embed
     if table is None or table.ndim != 3 or table.shape[-1] != own.shape[-1]:
         return
-    same = module.grid if table.shape == own.shape else None
-    held = fixed_grid(table) or same or square_grid(table)
+    held = fixed_grid(table) or _noted(metadata, table)
+    if held is None:
+        same = module.grid if table.shape == own.shape else None
+        square = square_grid(table)
+        held = same or square
+        if same and square and same != square:
+            print_log(
+                f'pos_embed of the checkpoint holds {table.shape[1] - 1} patches, and '
+                f'no word of their grid: taken for the {same[0]} x {same[1]} of '
+                f'img_size, not for {square[0]} x {square[1]}',
+                logger='current',
+                level=logging.WARNING,
+            )
     if held is None:
         raise ValueError(
             f'pos_embed of the checkpoint holds {table.shape[1] - 1} patches, which is '
             'no square: set img_size to the size it was trained with'
         )
     state[prefix + 'pos_embed'] = resample_pos_embed(table, held, module.grid)
+
+
+def _noted(metadata: dict[str, Any], table: Tensor) -> tuple[int, int] | None:
+    grid = metadata.get('grid')
+    return grid if grid and math.prod(grid) == table.shape[1] - 1 else None

@@ -120,23 +120,27 @@ def test_layer_decay_leaves_the_head_at_the_full_rate(tiny_classifier):
     assert len(found) == len(names)
 
 
-def _published_lars(weights, gradients, lr, momentum=0.9, trust=0.001):
-    """One parameter's path by MoCo v3's rule, without weight decay."""
+def _published_lars(weights, gradients, lr, decay, momentum=0.9, trust=0.001):
+    """One parameter's path: LARS (https://arxiv.org/abs/1708.03888), MoCo v3's rule."""
     velocity = torch.zeros_like(weights)
     for gradient in gradients:
         if weights.ndim > 1 and weights.norm() > 0 and gradient.norm() > 0:
-            gradient = gradient * trust * weights.norm() / gradient.norm()
+            scale = trust * weights.norm() / (gradient.norm() + decay * weights.norm())
+            gradient = (gradient + decay * weights) * scale
         velocity = momentum * velocity + gradient
         weights = weights - lr * velocity
     return weights
 
 
-def test_lars_is_that_of_moco_v3(tiny_classifier):
-    """Weights are adapted without weight decay too, biases never."""
+@pytest.mark.parametrize('decay', [0.0, 0.3])
+def test_lars_is_that_of_moco_v3(tiny_classifier, decay):
+    """Weights are adapted without weight decay too; biases neither that nor decayed."""
     head = tiny_classifier().double().head
-    wrapper = build_optim_wrapper(
-        head, dict(optimizer=dict(type='ccmim.LARS', lr=6.4, momentum=0.9))
-    )
+    with torch.no_grad():
+        for param in head.parameters():  # biases begin as 0, where no decay shows
+            param.add_(torch.randn_like(param))
+    options = dict(type='ccmim.LARS', lr=6.4, momentum=0.9, weight_decay=decay)
+    wrapper = build_optim_wrapper(head, dict(optimizer=options))
     assert isinstance(wrapper.optimizer, LARS)
     generator = torch.Generator().manual_seed(0)
     for name, param in head.named_parameters():
@@ -144,7 +148,7 @@ def test_lars_is_that_of_moco_v3(tiny_classifier):
             torch.randn(param.shape, generator=generator, dtype=torch.float64)
             for _ in range(4)
         ]
-        expected = _published_lars(param.detach().clone(), gradients, lr=6.4)
+        expected = _published_lars(param.detach().clone(), gradients, 6.4, decay)
         for gradient in gradients:
             wrapper.optimizer.zero_grad()
             param.grad = gradient.clone()

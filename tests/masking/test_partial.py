@@ -31,6 +31,12 @@ def test_a_quarter_of_the_masked_is_drawn_evenly(split):
     assert (some.mask.sum(1) == 3).all()
 
 
+def test_counts_are_those_of_exact_numbers():
+    """100 * 0.29 is 28.999... in floats."""
+    half = RandomSampler()(torch.ones(1, 200), 0.5)
+    assert some_masked(half, 0.29).ids_masked.shape == (1, 29)
+
+
 def test_at_least_one_is_kept(split):
     assert some_masked(split, 1e-9).ids_masked.shape == (2000, 1)
 

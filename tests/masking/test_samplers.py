@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from ccmim.masking import (
+    EasyToHardSampler,
     GumbelSampler,
     MultinomialSampler,
     PublishedSampler,
     RandomSampler,
     TopKSampler,
+    count_visible,
     gumbel_order,
     importance_gap,
     published_order,
@@ -117,6 +119,29 @@ def test_top_k_masks_the_highest():
     assert (masked >= scores.gather(1, split.ids_visible).amax(1)).all()
 
 
+@pytest.mark.parametrize(
+    'sampler',
+    [
+        TopKSampler(),
+        TopKSampler(hint_ratio=0.25, hint_pool=0.5),
+        EasyToHardSampler(1.0, 1.0),
+        EasyToHardSampler(0.5, 0.5),
+    ],
+)
+def test_equal_scores_are_drawn_by_lot(sampler):
+    """Stored scores of 8 bits are often equal; before training all may be."""
+    scores = torch.ones(1, 16)
+    share = _masked_share(sampler, scores, 0.5, 20000)
+    torch.testing.assert_close(share, torch.full((16,), 0.5), atol=0.02, rtol=0)
+    scores[0, 3:7] = 2.0  # are masked; of the equal others each as often
+    sure, rest = [3, 4, 5, 6], [0, 1, 2, *range(7, 16)]
+    share = _masked_share(sampler, scores, 0.5, 20000)
+    torch.testing.assert_close(
+        share[rest], share[rest].mean().expand(12), atol=0.02, rtol=0
+    )
+    assert (share[sure] > share[rest].max() + 0.1).all()
+
+
 def test_hints_are_drawn_from_the_top():
     """A quarter of 8 masked patches, all among the 4 highest scores, become visible."""
     scores = _scores()
@@ -138,6 +163,17 @@ def test_importance_gap():
     low = split_tokens(torch.tensor([[2, 3, 0, 1]]), 0.5)
     assert importance_gap(scores, high).item() == pytest.approx(1.0)
     assert importance_gap(scores, low).item() == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize(
+    ('patches', 'ratio', 'visible'),
+    [(100, 0.9, 10), (196, 0.75, 49), (10, 0.7, 3), (196, 0.6, 78), (49, 0.6, 19)],
+)
+def test_counts_are_those_of_exact_numbers(patches, ratio, visible):
+    """100 * (1 - 0.9) is 9.999... in floats; 78.4 is 78, as in MAE."""
+    assert count_visible(patches, ratio) == visible
+    scores = torch.ones(1, patches)
+    assert RandomSampler()(scores, ratio).ids_visible.shape[1] == visible
 
 
 @pytest.mark.parametrize('ratio', [0.0, 1.0, 0.999, -0.5, 1.5])

@@ -34,6 +34,8 @@ def test_published_shares_of_a_full_image():
     assert (split.ids_masked.shape[1], split.ids_visible.shape[1]) == (89, 29)
     units = ThrowSampler(0.26)(torch.ones(2, 49), 0.44)
     assert (units.ids_masked.shape[1], units.ids_visible.shape[1]) == (22, 14)
+    exact = ThrowSampler(0.4)(torch.ones(2, 100), 0.3)  # 30 - 7e-15 in floats
+    assert (exact.ids_masked.shape[1], exact.ids_visible.shape[1]) == (30, 30)
     assert (split.mask.sum(1) == 89).all()
     assert not split.mask.gather(1, split.ids_visible).any()
 

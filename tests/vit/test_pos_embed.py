@@ -84,3 +84,20 @@ def test_learned_positions_of_as_many_patches_are_kept(tiny_vit):
     table = torch.randn_like(vit.pos_embed)
     vit.load_state_dict(vit.state_dict() | dict(pos_embed=table))
     assert torch.equal(vit.pos_embed, table)
+
+
+@pytest.mark.parametrize('size', [(32, 128), (128, 32)])
+def test_learned_positions_of_as_many_patches_in_another_grid(tiny_vit, size, capsys):
+    """Weights of ours tell their grid; of others one line says what is assumed."""
+    there = tiny_vit(pos_embed='learned', img_size=size)
+    here = tiny_vit(pos_embed='learned')
+    here.load_state_dict(there.state_dict())
+    expected = resample_pos_embed(there.pos_embed, there.grid, here.grid)
+    assert torch.equal(here.pos_embed, expected)
+    square = {**here.state_dict()}  # a plain dict, as other libraries write it
+    there.load_state_dict(square)
+    assert torch.equal(there.pos_embed, here.pos_embed)
+    grid = '{} x {}'.format(*there.grid)
+    assert f'taken for the {grid} of img_size, not for 4 x 4' in capsys.readouterr().out
+    here.load_state_dict(square)
+    assert 'taken' not in capsys.readouterr().out
