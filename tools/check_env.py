@@ -1,4 +1,4 @@
-"""Prints what is installed, runs mmcv's compiled ops, and says what to mend.
+"""Prints what is installed, runs the operators of detection, and says what to mend.
 
 python tools/check_env.py            everything; exit code 1 if a need is not met
 python tools/check_env.py --unmet    only the pinned requirements to install
@@ -28,7 +28,8 @@ SHOWN = {
     *ORIGINALS,
 }
 MODULES = (
-    *('torch', 'torchvision', 'timm', 'cv2', 'pycocotools.mask'),
+    # First, as it explains a torchvision that does not load.
+    *('ccmim', 'torch', 'torchvision', 'timm', 'cv2', 'pycocotools.mask'),
     *('mmengine', 'mmcv', 'mmdet', 'mmseg'),
 )
 
@@ -93,13 +94,13 @@ def installed_version(name: str) -> str | None:
 def check_python(version: tuple[int, int]) -> Finding:
     """Whether this Python is one that the wheels exist for."""
     text = '.'.join(map(str, version))
-    if (3, 10) <= version <= (3, 12):
+    if (3, 10) <= version <= (3, 13):
         return Finding('ok', 'python', f'{text} ({sys.executable})')
     return Finding(
         'wrong',
         'python',
         f'{text} is not supported',
-        'install Python 3.10, 3.11 or 3.12, remove .venv and run: '
+        'install Python 3.10, 3.11, 3.12 or 3.13, remove .venv and run: '
         'bash tools/install.sh',
     )
 
@@ -142,9 +143,9 @@ def check_import(
     try:
         load(name)
     except Exception as error:  # a broken wheel raises anything at import
-        reason = _first_line(error)
-        system = 'libGL' in reason or 'libgthread' in reason
-        remedy = 'apt-get install libgl1 libglib2.0-0' if system else INSTALL
+        reason, remedy = _explain(error)
+        if 'libGL' in reason or 'libgthread' in reason:
+            remedy = 'apt-get install libgl1 libglib2.0-0'
         return Finding('wrong', f'import {name}', reason, remedy)
     return Finding('ok', f'import {name}', 'works')
 
@@ -190,21 +191,25 @@ def check_roi_align(roi_align: Callable[..., Any], device: str) -> Finding:
     return Finding('ok', f'RoIAlign on {device}', 'right')
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _explain(error: Exception) -> tuple[str, str]:
+    """What went wrong, and the remedy."""
+    if type(error).__name__ == 'InstallError':
+        reason, _, remedy = str(error).rpartition(': ')
+        return reason, remedy
+    return (str(error).strip().splitlines() or [type(error).__name__])[0], INSTALL
 
 
 def _op_failed(op: str, device: str, error: Exception) -> Finding:
-    reason = _first_line(error)
+    reason, remedy = _explain(error)
     if device == 'cpu':
-        return Finding('wrong', f'{op} on cpu', reason, INSTALL)
+        return Finding('wrong', f'{op} on cpu', reason, remedy)
     # The rest of ccmim runs on the GPU all the same, so this is not fatal.
     return Finding(
         'note',
         f'{op} on {device}',
         reason,
-        'Mask R-CNN cannot train on this GPU: install the CUDA toolkit (nvcc) of the '
-        'CUDA version that torch was built for, then run: bash tools/install.sh',
+        'Mask R-CNN cannot train on this GPU: install torch and torchvision for its '
+        "CUDA, and set CCMIM_OPS=torchvision if mmcv's operators are compiled",
     )
 
 
@@ -224,13 +229,17 @@ def check_torch() -> list[Finding]:
 
 
 def check_ops(devices: Iterable[str]) -> list[Finding]:
-    """Runs nms and RoIAlign of mmcv on every device."""
+    """Whose operators mmcv has, and what nms and RoIAlign give on every device."""
     try:
-        from mmcv.ops import nms, roi_align
-    except Exception as error:  # without compiled ops: ImportError, or worse
-        text = f'mmcv is without its compiled ops ({_first_line(error)})'
-        return [Finding('wrong', 'mmcv.ops', text, INSTALL)]
-    return [
+        from mmcv import _ext
+        from mmcv.ops import get_compiler_version, nms, roi_align
+
+        import ccmim  # noqa: F401  finds them in torchvision
+    except Exception as error:  # InstallError, or what a broken wheel raises
+        return [Finding('wrong', 'mmcv.ops', *_explain(error))]
+    served = _ext.__file__.endswith('.py')
+    text = get_compiler_version().partition(', ')[2] if served else 'compiled'
+    return [Finding('ok', 'mmcv.ops', text)] + [
         check(op, device)
         for device in devices
         for check, op in ((check_nms, nms), (check_roi_align, roi_align))
@@ -242,13 +251,19 @@ def unmet(
     bounds: Mapping[str, str],
     version_of: Callable[[str], str | None] = installed_version,
 ) -> list[str]:
-    """Pinned requirements that are missing here or outside their bounds."""
-    return [
-        f'{name}=={tested}'
+    """Requirements that are missing here or outside their bounds, pinned."""
+    wrong = {
+        name: tested
         for name, tested in pins.items()
         if check_version(name, tested, bounds.get(name, ''), version_of).level
         == 'wrong'
-    ]
+    }
+    if 'torch' in pins and 'torch' not in wrong:
+        # torch stays, so torchvision has to go with it: 0.15 with 2.0, and so on.
+        fitting = f'0.{int(version_of("torch").split(".")[1]) + 15}.'
+        if not (version_of('torchvision') or '').startswith(fitting):
+            wrong['torchvision'] = f'{fitting}*'
+    return [f'{name}=={version}' for name, version in wrong.items()]
 
 
 def look(pins: Mapping[str, str], bounds: Mapping[str, str]) -> list[Finding]:
@@ -272,7 +287,7 @@ def main() -> int:
     )
     parser.add_argument('--tests', action='store_true', help='include tests.txt')
     parser.add_argument('--unmet', action='store_true', help='print pins to install')
-    parser.add_argument('--ops', metavar='DEVICE', help="run mmcv's ops there only")
+    parser.add_argument('--ops', metavar='DEVICE', help='run the operators there only')
     args = parser.parse_args()
     if args.ops:
         findings = check_ops([args.ops])

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs all that ccmim needs; takes seconds when nothing is left to do.
 #
-#   bash tools/install.sh            what the quickstart, training and testing need
-#   bash tools/install.sh --tests    and what tools/run_tests.sh needs
+#   bash tools/install.sh                 what the quickstart, training and testing need
+#   bash tools/install.sh --tests         and what tools/run_tests.sh needs
+#   bash tools/install.sh --compiled-ops  and mmcv's own operators, compiled here; NMS
+#                                         and RoIAlign come from torchvision without
 #
 # Afterwards `ccmim_python` of tools/common.sh prints the interpreter to use.
 #
@@ -13,25 +15,27 @@
 #                    requirements/runtime.txt, options included:
 #                    CCMIM_TORCH='torch==2.11.0 torchvision==0.26.0 --index-url URL'
 #                    .venv remembers it for the next run.
-# CCMIM_CACHE        where the built mmcv and the logs are kept (~/.cache/ccmim).
-# MAX_JOBS           how many compilers run at a time while mmcv is built.
+# CCMIM_CACHE        where the logs are kept (~/.cache/ccmim).
+# MAX_JOBS           how many compilers run at a time for --compiled-ops.
 set -euo pipefail
 # shellcheck source=tools/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # shellcheck source=tools/installer/steps.sh
 source "$ccmim_root/tools/installer/steps.sh"
-# shellcheck source=tools/installer/mmcv.sh
-source "$ccmim_root/tools/installer/mmcv.sh"
+# shellcheck source=tools/installer/compiled_ops.sh
+source "$ccmim_root/tools/installer/compiled_ops.sh"
 
 cache=$(realpath -m "${CCMIM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ccmim}")
 logs=$cache/logs
 requirements=$ccmim_root/requirements
 mmcv=$(grep '^onedl-mmcv==' "$requirements/dense.txt")
+versions='Python 3.10, 3.11, 3.12 or 3.13'
+cpu_index=https://download.pytorch.org/whl/cpu
 
 pip() { "$python" -m pip install "$@"; }
 
 supported() {
-  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
     2>/dev/null
 }
 
@@ -47,23 +51,22 @@ need_python() {
     command -v "$python" >/dev/null ||
       die "CCMIM_PYTHON=$CCMIM_PYTHON is no program; give the path of a Python"
     supported "$python" ||
-      die "$python is not Python 3.10, 3.11 or 3.12; unset CCMIM_PYTHON or change it"
+      die "$python is not $versions; unset CCMIM_PYTHON or change it"
     has_pip "$python" || die "$python has no pip; run: $python -m ensurepip"
     return
   fi
   if has_pip "$python"; then
-    supported "$python" || die "$ccmim_root/.venv is not of Python 3.10, 3.11 or 3.12;" \
+    supported "$python" || die "$ccmim_root/.venv is not of $versions;" \
       'remove that folder and run this again'
     return
   fi
-  for candidate in ${CCMIM_BASE_PYTHON:-python3 python3.12 python3.11 python3.10}; do
+  for candidate in ${CCMIM_BASE_PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
     if supported "$candidate"; then base=$candidate && break; fi
   done
-  [[ -n $base ]] || die 'no Python 3.10, 3.11 or 3.12 was found; install one (apt-get' \
+  [[ -n $base ]] || die "no $versions was found; install one (apt-get" \
     'install python3.12 python3.12-venv, or uv, conda, pyenv) or set CCMIM_BASE_PYTHON'
   "$base" -c 'import venv, ensurepip' 2>/dev/null ||
     die "$base cannot make an environment; run: apt-get install $(package "$base")-venv"
-  need_space "$ccmim_root" 12
   step "making .venv with $base" venv "$base" -m venv "$ccmim_root/.venv"
 }
 
@@ -86,17 +89,67 @@ mend_opencv() {
     die "$(tail -n 1 "$logs/cv2.log"); run: apt-get install libgl1 libglib2.0-0"
 }
 
-# ready KIND: whether the last install still holds: same files, torch and GPU, all loads.
+# Takes out operators that were compiled for another torch; mmcv works without them.
+mend_mmcv() {
+  local site
+  site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+  compgen -G "$site/mmcv/_ext*.so" >/dev/null || return 0
+  ! "$python" "$ccmim_root/tools/check_env.py" --ops cpu >"$logs/ops.log" 2>&1 ||
+    return 0
+  step "mmcv's operators were compiled for another torch; taking it without" mmcv pip \
+    --force-reinstall --no-deps --no-cache-dir "$mmcv"
+}
+
+# Prints the option for PyTorch's index of builds without CUDA, a tenth of the size,
+# where no GPU is there and the index can be reached.
+cpu_option() {
+  [[ $(uname -sm) == 'Linux x86_64' ]] || return 0
+  if compgen -G '/dev/nvidia[0-9]*' >/dev/null || [[ -e /dev/dxg ]]; then return; fi
+  if timeout 10 "$python" -c \
+    'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' \
+    "$cpu_index/torchvision/" >/dev/null 2>&1; then
+    printf '%s\n' "--extra-index-url $cpu_index"
+  fi
+}
+
+# need_torch WORDS: says what is to be fetched, looks for the room, and installs it.
+need_torch() {
+  local torch=$1 size=3 option=''
+  if [[ -z ${CCMIM_TORCH:-} ]]; then option=$(cpu_option); fi
+  if [[ $torch$option == */cpu* || $(uname -sm) != 'Linux x86_64' ]]; then size=1; fi
+  if ! "$python" -c 'import torch' 2>/dev/null; then
+    need_space "$prefix" $((4 * size))
+    need_space "${TMPDIR:-/tmp}" $((size + 1))
+  fi
+  if ((size == 3)); then
+    size='with CUDA: up to 3 GB to fetch, 6 GB on disk'
+  else
+    size='for the CPU: up to 0.3 GB to fetch, 1 GB on disk'
+  fi
+  # Several words on purpose.
+  # shellcheck disable=SC2086
+  step "installing $torch ($size)" torch pip $torch $option
+}
+
+# Prints torch's version and whose operators mmcv has; fails where something is broken.
+state() {
+  (cd / && env -u CCMIM_OPS "$python" -c 'if True:
+    import ccmim, mmengine, torch, torchvision, mmcv.ops
+    ours = mmcv._ext.__file__.endswith(".py")
+    print(torch.__version__, "torchvision" if ours else "compiled")' 2>/dev/null)
+}
+
+# ready: whether the last install still holds: same files and torch, and all loads.
 ready() {
-  local name lines
+  local now lines
   command -v "$python" >/dev/null || return 1
   prefix=$("$python" -c 'import sys; print(sys.prefix)') || return 1
   [[ -f $prefix/.ccmim-installed ]] || return 1
   # From the root folder: a ccmim in the working directory would prove nothing.
-  name=$(cd / && "$python" "$ccmim_root/tools/installer/ops_name.py" "$mmcv" \
-    torchvision mmcv._ext mmengine ccmim 2>/dev/null) || return 1
-  lines=(-e "$fingerprint $name tests")
-  if [[ $1 == base ]]; then lines+=(-e "$fingerprint $name base"); fi
+  now=$(state) || return 1
+  if [[ $compiled == yes && $now != *compiled ]]; then return 1; fi
+  lines=(-e "$fingerprint $now tests")
+  if [[ $kind == base ]]; then lines+=(-e "$fingerprint $now base"); fi
   grep -qxF "${lines[@]}" "$prefix/.ccmim-installed"
 }
 
@@ -111,16 +164,21 @@ lock() {
 }
 
 main() {
-  local kind=base files=(runtime dense) pinned=() torch unmet rest name remembered
-  if [[ ${1:-} == --tests ]]; then
-    kind=tests files+=(tests)
-    shift
-  fi
-  (($# == 0)) || die 'usage: bash tools/install.sh [--tests]'
+  local kind=base compiled=no files=(runtime dense) pinned=() torch unmet rest name
+  local remembered=$ccmim_root/.venv/.ccmim-torch
+  for name in "$@"; do
+    case $name in
+      --tests) kind=tests files+=(tests) ;;
+      --compiled-ops) compiled=yes ;;
+      *) die "$name is unknown; usage: bash tools/install.sh [--tests] [--compiled-ops]" ;;
+    esac
+  done
   export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-  remembered=$ccmim_root/.venv/.ccmim-torch
-  if [[ -z ${CCMIM_TORCH:-}${CCMIM_PYTHON:-} && -f $remembered ]]; then
-    CCMIM_TORCH=$(<"$remembered")
+  # Without a network pip is to give up in a minute, not in a quarter of an hour.
+  export PIP_RETRIES=${PIP_RETRIES:-2} PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-30}
+  if [[ -z ${CCMIM_TORCH:-}${CCMIM_PYTHON:-} ]]; then
+    if [[ -f $remembered ]]; then CCMIM_TORCH=$(<"$remembered"); fi
+    if [[ $compiled == yes ]]; then CCMIM_TORCH=${CCMIM_TORCH:-$compiles_with}; fi
   fi
   fingerprint=$({
     cat "$requirements"/*.txt "$ccmim_root/pyproject.toml"
@@ -129,7 +187,7 @@ main() {
   } | sha256sum | cut -c 1-16)
   python=${CCMIM_PYTHON:-$ccmim_root/.venv/bin/python}
   if [[ $python == */* ]]; then python=$(realpath --no-symlinks "$python"); fi
-  if ready "$kind"; then
+  if ready; then
     say "ready: $python"
     return
   fi
@@ -140,56 +198,48 @@ main() {
   trap 'stopped 130' INT
   trap 'stopped 143' TERM HUP
   lock
-  rm -rf "$cache"/building.*
   need_python
   prefix=$("$python" -c 'import sys; print(sys.prefix)')
   rm -f "$prefix/.ccmim-installed"
+  if [[ $compiled == yes ]]; then need_compiler; fi # before all is fetched
+  need_space "$prefix" 2
   if [[ -z ${CCMIM_PYTHON:-} ]]; then
     pinned=(-c "$requirements/runtime.txt" -c "$requirements/dense.txt")
-    # Known before 3 GB are fetched: whether the build at the end can succeed.
-    if [[ ! -f $prefix/.ccmim-ops ]] && ! wheel_kept; then need_compiler; fi
   fi
-  if ! "$python" -c 'import torch' 2>/dev/null; then
-    need_space "$prefix" 12
-    need_space "${TMPDIR:-/tmp}" 4
-  fi
-  need_space "$cache" 2
 
   # Small and first, so that a registry out of reach is known at once.
-  step 'installing the build tools' tools pip "${pinned[@]}" \
-    'setuptools>=77,<82' wheel ninja psutil packaging
+  step 'installing the build tools' tools pip "${pinned[@]}" 'setuptools>=77,<82' packaging
   step 'installing ccmim itself, editable' ccmim pip --no-build-isolation --no-deps \
     -e "$ccmim_root"
   unmet=$logs/unmet.txt rest=$logs/rest.txt
   if [[ -n ${CCMIM_PYTHON:-} ]]; then
     "$python" "$ccmim_root/tools/check_env.py" --unmet ${files[2]:+--tests} \
       >"$unmet" || die "$(head -n 1 "$unmet")"
-    # A mmcv outside the bounds is replaced even if its ops work.
-    if grep -q "^$mmcv" "$unmet"; then echo unfit >"$prefix/.ccmim-ops"; fi
   else
     for name in "${files[@]}"; do cat "$requirements/$name.txt"; done >"$unmet"
   fi
   torch=${CCMIM_TORCH:-}
-  if [[ -z $torch ]] && grep -qE '^torch(vision)?==' "$unmet"; then
-    torch=$(grep -E '^torch(vision)?==' "$requirements/runtime.txt")
+  if [[ -z $torch ]] && grep -q '^torch==' "$unmet"; then
+    torch=$(grep -E '^torch(vision)?==' "$requirements/runtime.txt" | tr '\n' ' ')
+  elif [[ -z $torch ]]; then
+    torch=$(grep '^torchvision==' "$unmet" || true) # the one that goes with this torch
   fi
-  # Several words on purpose.
-  # shellcheck disable=SC2086
-  if [[ -n $torch ]]; then
-    step "installing ${torch//$'\n'/ } (up to 3 GB)" torch pip $torch
-  fi
+  if [[ -n $torch ]]; then need_torch "$torch"; fi
   if [[ -n ${CCMIM_TORCH:-} && -z ${CCMIM_PYTHON:-} ]]; then
     printf '%s\n' "$CCMIM_TORCH" >"$remembered"
   fi
-  if grep -vE '^(torch(vision)?|onedl-mmcv)==' "$unmet" >"$rest"; then
-    step 'installing the other requirements' requirements pip -r "$rest"
+  # With pip's own environment for each build: mmcv compiles where it finds torch.
+  if grep -vE '^torch(vision)?==' "$unmet" >"$rest"; then
+    step 'installing the other requirements (up to 0.4 GB to fetch)' requirements \
+      env -u PIP_NO_BUILD_ISOLATION "$python" -m pip install -r "$rest"
   fi
   mend_opencv
-  install_ops
+  mend_mmcv
+  if [[ $compiled == yes && $(state) != *compiled ]]; then compile_ops; fi
   say 'checking that all of it works'
   "$python" "$ccmim_root/tools/check_env.py" >"$logs/check.log" ||
     die "$(grep -m 1 -A 1 '^X' "$logs/check.log" | tr -s ' \n' ' ')"
-  printf '%s\n' "$fingerprint $ops $kind" >"$prefix/.ccmim-installed"
+  printf '%s\n' "$fingerprint $(state) $kind" >"$prefix/.ccmim-installed"
   say "ready after $(clock "$SECONDS"): $python"
 }
 

@@ -2,8 +2,7 @@
 # lives, fails with one line and is stopped. Uses `$ccmim_root`, `$cache` and `$logs`.
 # shellcheck shell=bash disable=SC2154
 
-job=''     # process group of the step that runs
-scratch='' # folder of a build that is under way
+job='' # process group of the step that runs
 
 say() { printf 'install: %s\n' "$*"; }
 die() {
@@ -76,14 +75,13 @@ step() {
   say "  done in $(clock $((SECONDS - start)))"
 }
 
-# To be called on exit: stops what runs and removes what is half built.
+# To be called on exit: stops what runs.
 clean_up() {
   if [[ -n $job ]]; then
     kill -TERM -- "-$job" 2>/dev/null || true
     wait "$job" 2>/dev/null || true
     sleep 0.5 # ninja stops its compilers only after it has got the signal itself
   fi
-  if [[ -n $scratch ]]; then rm -rf "$scratch"; fi
 }
 
 # To be called on a signal with the exit code of that signal.
