@@ -1,7 +1,6 @@
 """The pages of docs/ are true: links, commands, options, code and messages."""
 
 import argparse
-import ast
 import functools
 import importlib.util
 import re
@@ -201,98 +200,3 @@ def _check(cfg):
         check_arguments(cfg)
     check_values(cfg)
     check_sizes(cfg)
-
-
-# The messages of the code. A hole is what an f-string fills in.
-
-HOLE = '\0'
-# Functions that say what an error of a library means.
-SPEAKERS = {'explain', 'mistake', 'name_lost', 'less_memory', '_too_little_memory'}
-SAYING = {'error', '_warn', 'warning', 'exit'}
-# 'NAME=VALUE must lie in ...' explains itself, and has a section of its own.
-RANGE = re.compile(r'(\S+ )?\S+ must (be|not be|lie|divide|begin) ')
-NOT_FOR_USERS = {'soak.py'}
-
-
-def test_every_message_has_its_remedy():
-    """What is missing is shown as lines to be filled in."""
-    text = (ROOT / 'docs/troubleshooting.md').read_text()
-    rows = [row for row in text.splitlines() if row.startswith('| ')]
-    files = [*(ROOT / 'ccmim').rglob('*.py'), *(ROOT / 'tools').glob('*.py')]
-    missing = {}
-    for file in sorted(files):
-        if file.name in NOT_FOR_USERS:
-            continue
-        for line, message in _messages(ast.parse(file.read_text())):
-            message = ' '.join(message.split())
-            pieces = [p for p in message.split(HOLE) if re.search('[a-z]{2}', p)]
-            shown = message.replace(HOLE, 'X')
-            if len(re.findall('[a-z]{2,}', ' '.join(pieces))) < 2 or RANGE.match(shown):
-                continue
-            words = '.*?'.join(re.escape(piece.strip(' :;,.')) for piece in pieces)
-            if not any(re.search(words, row) for row in rows):
-                place = f'{file.relative_to(ROOT)}:{line}'
-                missing.setdefault(shown, f'| `{shown}` | ... |   <- {place}')
-    if missing:
-        pytest.fail('add to docs/troubleshooting.md:\n' + '\n'.join(missing.values()))
-
-
-def _messages(tree):
-    """Line and text of what code raises, warns of, or tells its parser."""
-    functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
-    for function in functions.values():
-        if function.name in SPEAKERS:
-            for text in _returned(function, functions):
-                yield function.lineno, text
-        for node in ast.walk(function):
-            call = node.exc if isinstance(node, ast.Raise) else node
-            if not isinstance(call, ast.Call):
-                continue
-            if not isinstance(node, ast.Raise) and _name(call) not in SAYING:
-                continue
-            # What else a Mistake says is the remedy.
-            said = call.args[:1] if _name(call) == 'Mistake' else call.args
-            for argument in said:
-                for text in _texts(argument, function, functions):
-                    yield node.lineno, text
-
-
-def _texts(node, owner, functions):
-    """Texts that an argument may be: also of a variable, or of a function here."""
-    if isinstance(node, ast.IfExp):
-        yield from _texts(node.body, owner, functions)
-        yield from _texts(node.orelse, owner, functions)
-    elif isinstance(node, ast.Tuple):
-        yield from _texts(node.elts[0], owner, functions)
-    elif isinstance(node, ast.Name):
-        for other in ast.walk(owner):
-            if isinstance(other, ast.Assign | ast.AugAssign):
-                target = getattr(other, 'target', None) or other.targets[0]
-                if isinstance(target, ast.Name) and target.id == node.id:
-                    yield _fixed(other.value)
-    elif isinstance(node, ast.Call):
-        if _name(node) in functions:
-            yield from _returned(functions[_name(node)], functions)
-    else:
-        yield _fixed(node)
-
-
-def _returned(function, functions):
-    for node in ast.walk(function):
-        if isinstance(node, ast.Return) and node.value is not None:
-            yield from _texts(node.value, function, functions)
-
-
-def _fixed(node):
-    match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.JoinedStr(values=parts):
-            return ''.join(map(_fixed, parts))
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _fixed(left) + _fixed(right)
-    return HOLE
-
-
-def _name(call):
-    return getattr(call.func, 'attr', getattr(call.func, 'id', ''))
