@@ -20,9 +20,10 @@ import os
 import sys
 from pathlib import Path
 
-from ccmim.apps.dataset_check import SPLITS, check_config, write_sheet
 from ccmim.engine.launch import read_config
+from ccmim.engine.settings import SPLITS, check_config
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.labels import write_sheet
 
 
 def parse_args() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from mmengine.runner import Runner
 from ccmim.engine.launch import build_runner, read_config, start_processes
 from ccmim.engine.settings import (
     StartHook,
-    check_classes,
+    check_labels,
     clear_errors,
     config_parser,
     parse,
@@ -55,7 +55,7 @@ def prepare(args: argparse.Namespace) -> Runner:
     if args.tta:
         _augment(cfg, args.config)
     start_processes(cfg, args.launcher)
-    check_classes(cfg, 'test')
+    check_labels(cfg, 'test')
     runner = build_runner(cfg, args.launcher)
     if args.out and not args.out.endswith('.json'):
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))

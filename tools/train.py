@@ -26,7 +26,7 @@ from ccmim.engine.launch import (
 )
 from ccmim.engine.settings import (
     StartHook,
-    check_classes,
+    check_labels,
     check_space,
     claim_work_dir,
     clear_errors,
@@ -81,7 +81,7 @@ def main() -> None:
         cfg = configure(args)
         start_processes(cfg, args.launcher)
         with claim_work_dir(cfg, start, args.overwrite):
-            check_classes(cfg, 'train', 'val')
+            check_labels(cfg, 'train', 'val')
             runner = build_runner(cfg, args.launcher)
             check_space(runner)
             report_batch(cfg, get_world_size())

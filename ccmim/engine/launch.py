@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
+from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.compile import compile_blocks
 from ccmim.engine.optim.schedule import fit_at_start
 from ccmim.engine.plan import PlanHook
@@ -62,6 +63,7 @@ def read_config(
     if options:
         check_options(cfg, options)
         cfg.merge_from_dict(dict(options))
+    adopt_readers(cfg)
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
     return cfg
 

@@ -6,12 +6,13 @@ from typing import Any
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
-from ccmim.apps.cli.labelled import Classes, Instances, Maps
 from ccmim.apps.cli.mistakes import Mistake
-from ccmim.apps.cli.parts import cut_coco, is_test, list_classes, list_names
 from ccmim.checkpoints.layouts import Architecture
 from ccmim.classification.labels import FolderLabels
 from ccmim.engine.launch import read_config
+from ccmim.labels.cut import cut_coco, is_test, list_classes, list_names
+from ccmim.labels.layouts import Classes, Instances, Maps
+from ccmim.labels.settings import wheel
 
 _FAST_STEPS = 20
 _FAST_IMAGES, _FAST_LABELLED = 12, 400  # tested images; those of k-NN
@@ -75,10 +76,16 @@ class Tasks:
         return self._write(cfg, name)
 
     def mask_rcnn(self, data: Instances, name: str) -> Path:
-        """Write the config of a Mask R-CNN; arguments as of ``probe``."""
+        """Write the config of a Mask R-CNN, or without masks of a Faster R-CNN.
+
+        Arguments are those of ``probe``.
+        """
         cfg = self._dense('detection/mask_rcnn_vit{}_coco', 'mask_rcnn_vitt_penn_fudan')
+        if not data.with_masks:
+            _leave_masks_out(cfg)
         for head in ('bbox_head', 'mask_head'):
-            cfg.model.roi_head[head].num_classes = len(data.classes)
+            if cfg.model.roi_head.get(head):
+                cfg.model.roi_head[head].num_classes = len(data.classes)
         cfg.model.neck.in_channels = self._architecture.embed_dim
         cfg.model.backbone.out_indices = (self._architecture.depth - 1,)
         for loader, part in (('train', data.train), ('val', data.test or data.train)):
@@ -131,7 +138,7 @@ class Tasks:
                 img_suffix=data.suffixes[0],
                 seg_map_suffix=data.suffixes[1],
                 reduce_zero_label=data.ignore_zero,
-                metainfo=dict(classes=data.classes, palette=_palette(data.classes)),
+                metainfo=dict(classes=data.classes, palette=wheel(len(data.classes))),
             )
             cut = self._fast and loader == 'val'
             if data.test is None or cut:
@@ -185,6 +192,21 @@ class Tasks:
         return file
 
 
+def _leave_masks_out(cfg: Config) -> None:
+    """Make a Faster R-CNN of a Mask R-CNN."""
+    cfg.model.type = 'FasterRCNN'
+    cfg.model.data_preprocessor.pad_mask = False
+    cfg.model.roi_head.update(mask_head=None, mask_roi_extractor=None)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        for step in loader.dataset.pipeline:
+            if step.type.endswith('LoadAnnotations'):
+                step.with_mask = False
+            if step.type == 'RandomCrop':
+                step.recompute_bbox = False  # it is by the mask
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        evaluator.metric = 'bbox'
+
+
 def _keep(loader: str, is_split: bool) -> Any:
     if is_split:
         return lambda number: True
@@ -196,14 +218,6 @@ def _shorten(cfg: Config, steps: int) -> None:
     if 'max_iters' not in loop:
         raise Mistake('this recipe counts epochs', 'leave out --steps')
     loop.update(max_iters=steps, val_interval=steps)
-
-
-def _palette(classes: tuple[str, ...]) -> list[list[int]]:
-    """Colours that are far apart, one a class."""
-    import colorsys
-
-    wheel = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.9, 1) for i in range(len(classes))]
-    return [[round(255 * part) for part in colour] for colour in wheel]
 
 
 def _pair(side: Any) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.calm import no_messages
-from ccmim.apps.cli.labelled import Classes, Instances, Labelled, Maps, find_labels
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.apps.compare import (
@@ -27,6 +26,8 @@ from ccmim.apps.compare import (
 from ccmim.apps.report.runs_page import write_runs_page
 from ccmim.checkpoints.layouts import read_weights
 from ccmim.classification.labels import open_labels
+from ccmim.labels.judge import require_good
+from ccmim.labels.layouts import Classes, Instances, describe, find_labels
 
 RANDOM, OURS = 'random', 'checkpoint'
 _NEIGHBOURS = 20
@@ -47,6 +48,7 @@ def run(args: Namespace) -> int:
         data = find_labels(folder.expanduser(), args.ignore_zero)
         name = _free_name(data.root.name, {*stages, *dense})
         print(f'{name:<16} {describe(data)}', flush=True)
+        require_good(data)
         if isinstance(data, Classes):
             config = tasks.probe(data, name)
             stages[name] = _probe_stage(checkpoint, name, data.root, config, out)
@@ -78,17 +80,6 @@ def run(args: Namespace) -> int:
     if failure:
         raise StageError(failure)
     return 0
-
-
-def describe(data: Labelled) -> str:
-    """Say in a line what labelled data are and what is done with them."""
-    split = '' if data.test else ', no split: every fifth image is for testing'
-    if isinstance(data, Classes):
-        return f'class folders: k-NN and linear probe{split}'
-    kind, model = 'masks of instances (COCO)', 'Mask R-CNN'
-    if isinstance(data, Maps):
-        kind, model = 'maps of classes (ADE20K)', 'UperNet'
-    return f'{kind}, {len(data.classes)} classes: {model}{split}'
 
 
 def _require(module: str) -> None:

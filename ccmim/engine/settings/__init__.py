@@ -2,9 +2,9 @@
 
 from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.settings.arguments import check_arguments
-from ccmim.engine.settings.classes import check_classes
 from ccmim.engine.settings.command_line import config_parser, parse
 from ccmim.engine.settings.errors import clear_errors
+from ccmim.engine.settings.labels import SPLITS, check_config, check_labels
 from ccmim.engine.settings.options import check_options
 from ccmim.engine.settings.sizes import check_sizes
 from ccmim.engine.settings.space import check_space
@@ -14,7 +14,9 @@ from ccmim.engine.settings.work_dir import claim_work_dir
 __all__ = [
     'StartHook',
     'check_arguments',
-    'check_classes',
+    'SPLITS',
+    'check_config',
+    'check_labels',
     'check_options',
     'check_sizes',
     'check_space',

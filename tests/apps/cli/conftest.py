@@ -36,9 +36,9 @@ def photo(path, seed, side=48):
 def class_folders(tmp_path):
     """Ten photos of each of two classes, without a split; one name has a blank."""
     root = tmp_path / 'my classes'
-    for name in ('big cat', 'dog'):
+    for first, name in ((0, 'big cat'), (10, 'dog')):
         for i in range(10):
-            photo(root / name / f'{i}.jpg', i)
+            photo(root / name / f'{i}.jpg', first + i)
     return root
 
 

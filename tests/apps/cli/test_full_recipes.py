@@ -6,10 +6,10 @@ import pytest
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
-from ccmim.apps.cli.labelled import Instances, Maps
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.checkpoints.layouts import Architecture
 from ccmim.engine.launch import read_config
+from ccmim.labels.layouts import Instances, Maps
 
 PARTS = (Path('images'), Path('maps'))
 MAPS = Maps(Path('root'), PARTS, PARTS, ('a', 'b'), False, ('.jpg', '.png'))

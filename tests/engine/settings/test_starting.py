@@ -175,7 +175,11 @@ def test_classes_that_do_not_fit_are_found_before_the_model_is_built(
     """In a run of the detector on the toy scenes, whose file has other categories."""
     monkeypatch.setenv('CCMIM_TOY', str(tmp_path))
     (tmp_path / 'annotations').mkdir()
-    content = dict(images=[{}], annotations=[{}], categories=[dict(id=1, name='leaf')])
+    content = dict(
+        images=[dict(id=1, file_name='a.jpg', width=9, height=9)],
+        annotations=[dict(image_id=1, category_id=1, bbox=[1, 1, 5, 5])],
+        categories=[dict(id=1, name='leaf')],
+    )
     for stage in ('training', 'validation'):
         file = tmp_path / f'annotations/instances_{stage}.json'
         file.write_text(json.dumps(content))
@@ -183,8 +187,9 @@ def test_classes_that_do_not_fit_are_found_before_the_model_is_built(
     config = request.config.rootpath / 'mm_configs/demo/mask_rcnn_toy.py'
     code, text = tool('train.py', config, '--work-dir', tmp_path / 'run')
     assert code == 2
-    assert text.startswith('error: classes in config: striped_blob, dotted_star, ')
-    assert f'; in {tmp_path}/annotations/instances_training.json: leaf. stri' in text
+    file = f'{tmp_path}/annotations/instances_training.json'
+    assert text.startswith(f"error: {file}: class 'striped_blob' of the config is no ")
+    assert 'the file has leaf; the config striped_blob, dotted_star, ' in text
     assert not (tmp_path / 'run').exists()
 
 

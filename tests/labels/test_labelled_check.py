@@ -5,7 +5,7 @@ from mmengine.config import Config
 from PIL import Image
 
 import ccmim.classification  # noqa: F401  # registers the data set
-from ccmim.apps.dataset_check import check_config
+from ccmim.engine.settings import check_config
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def test_what_is_wrong_is_named(folders):
     train, val = check(folders)
     problems = '\n'.join(train.problems)
     assert 'classes without images: 1 (bird)' in problems
-    assert f'cannot be read: 1 ({folders}/train/dog/9.png)' in problems
+    damaged = f'{folders}/train/dog/9.png: cannot be read'
+    assert f'training shows others: 1 ({damaged})' in train.notes[0]
     assert f'not in classes: 1 ({folders}/train/stray.png)' in problems
     assert '3 classes, and the head tells 2 apart' in problems
     assert train.images == 7
@@ -72,9 +73,8 @@ def test_lists_and_shares_are_checked_as_they_are_read(folders):
     listed = folders / 'list.txt'
     listed.write_text('train/cat/0.png cat\ntrain/dog/8.png dog\n')
     train, _ = check(folders, data=str(listed))
-    assert train.problems == [
-        f'images that do not exist: 1 ({folders}/train/dog/8.png)'
-    ]
+    assert train.problems == []
+    assert f'{folders}/train/dog/8.png: missing' in train.notes[0]
     train, _ = check(folders, data=str(folders / 'none'))
     assert 'No such folder or list' in train.problems[0]
 

@@ -9,18 +9,25 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ccmim.apps.dataset_check.drawing import open_upright
-from ccmim.apps.dataset_check.files import upright_size
-from ccmim.apps.dataset_check.report import Picture, Report, some
 from ccmim.classification.labels import open_labels
 from ccmim.classification.subset import listed_in, share_of_each_class
 from ccmim.data.paths import printable
+from ccmim.labels.drawing import open_upright
+from ccmim.labels.photos import is_cut, same_files, upright_size
+from ccmim.labels.report import Picture, Report, some
 
 UNIT = 'images'
+_LOOKED_AT = 100_000  # more images are known by their names alone
+_ALLOWED, _SHARE = 3, 0.01  # damaged images, as in pretraining
+_BAR = dict(desc='images', leave=False, disable=None)
 
 
 def check_labelled(
-    dataset: Mapping[str, Any], kind: type, report: Report, num_pictures: int
+    dataset: Mapping[str, Any],
+    kind: type,
+    report: Report,
+    num_pictures: int,
+    with_labels: bool = True,
 ) -> None:
     """Check the classes of a labelled set, and open the header of each image.
 
@@ -29,9 +36,10 @@ def check_labelled(
         kind: Its class.
         report: What is found goes here.
         num_pictures: How many images to prepare for the sheet, evenly spread.
+        with_labels: Labels are needed in any case.
     """
-    del kind
-    report.unit = UNIT
+    del kind, with_labels
+    report.unit, report.source = UNIT, str(dataset.get('data'))
     options = (dataset.get(key) for key in ('data', 'root', 'classes'))
     try:
         labels = open_labels(*options)
@@ -54,17 +62,27 @@ def check_labelled(
     except (ValueError, OSError) as error:
         report.problem(str(error))
         used = list(found)
-    for file in tqdm(used, desc='images', leave=False, disable=None):
-        if fault := _look(file):
-            faults[fault].append(printable(file))
     for fault, names in faults.items():
         report.problem(fault, names)
-    report.images = len(used)
+    few = len(used) <= _LOOKED_AT
+    bad = [(file, _look(file)) for file in tqdm(used if few else (), **_BAR)]
+    bad = [f'{printable(file)}: {fault}' for file, fault in bad if fault]
+    allowed = max(_ALLOWED, _SHARE * len(used))
+    add = report.note if len(bad) <= allowed else report.problem
+    add('damaged images, in whose place training shows others', bad)
+    report.images, report.files = len(used), used
+    report.names = list(labels.classes)
+    if few:
+        pairs = [f'{a} = {b}' for a, b in same_files(used) if found[a] != found[b]]
+        what = 'photos that are in two classes: keep one of each'
+        report.fault(what, pairs, len(used))
     counts = Counter(found[file] for file in used)
     report.counts = {name: counts[i] for i, name in enumerate(labels.classes)}
     none = [name for name, count in report.counts.items() if not count]
-    report.problem('classes without images', none)
-    report.note('only headers were read: tools/check_images.py decodes all')
+    add = report.problem if report.title.startswith('train') else report.note
+    add('classes without images', none)
+    what = 'headers and ends' if few else 'names'
+    report.note(f'only {what} were read: tools/check_images.py decodes all')
     step = max(1, len(used) // max(1, num_pictures))
     for file in used[::step][:num_pictures]:
         title = f'{labels.classes[found[file]]}: {os.path.basename(file)}'
@@ -115,8 +133,10 @@ def _chosen(dataset: Mapping[str, Any], found: Mapping[str, int]) -> list[str]:
 def _look(file: str) -> str | None:
     try:
         upright_size(Path(file))
+        if is_cut(Path(file)):
+            return 'cut short'
     except FileNotFoundError:
-        return 'images that do not exist'
+        return 'missing'
     except (OSError, ValueError):
-        return 'images that cannot be read'
+        return 'cannot be read'
     return None

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ccmim.apps.cli.mistakes import Mistake
 from ccmim.classification.labels import FolderLabels
 from ccmim.data.paths import printable
+from ccmim.labels.coco_file import LabelError
+from ccmim.labels.convert import read_objects
+from ccmim.labels.photos import images_below
 
 T = TypeVar('T')
 _EVERY = 5  # one of so many images is kept for testing
@@ -55,17 +57,17 @@ def cut_coco(
     """Write annotations of some of the images.
 
     Args:
-        source: A file in COCO's format.
+        source: What ``read_objects`` takes.
         file: The file to write.
         keep: Tells by its number whether an image is taken.
         most: How many at most.
     """
-    content = json.loads(source.read_bytes())
+    content = read_objects(source).content
     images = [image for i, image in enumerate(content['images']) if keep(i)]
     content['images'] = spread(images, most)
     ids = {image['id'] for image in content['images']}
     content['annotations'] = [a for a in content['annotations'] if a['image_id'] in ids]
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(content), encoding='utf-8')
 
 
 def list_names(
@@ -81,14 +83,15 @@ def list_names(
         most: How many at most.
 
     Raises:
-        Mistake: If a name is no UTF-8.
+        LabelError: If a name is no UTF-8.
     """
-    names = sorted(path.stem for path in folder.glob(f'*{suffix}'))
+    found = (name for name in images_below(folder) if name.endswith(suffix))
+    names = sorted(name.removesuffix(suffix) for name in found)
     taken = spread([name for i, name in enumerate(names) if keep(i)], most)
     odd = [name for name in taken if name.encode(errors='replace') != os.fsencode(name)]
     if odd:
-        raise Mistake(
-            f'{printable(odd[0])} in {folder} is no name in UTF-8',
-            'mmseg cannot read it in a list: rename the image and its map',
+        raise LabelError(
+            f'{printable(odd[0])} in {folder} is no name in UTF-8, and mmseg cannot '
+            'read it in a list: rename the image and its map'
         )
     file.write_bytes(os.fsencode(''.join(f'{name}\n' for name in taken)))

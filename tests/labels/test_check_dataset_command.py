@@ -7,8 +7,9 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from ccmim.apps.dataset_check import check_config, write_sheet
-from ccmim.apps.dataset_check.report import Picture, Report
+from ccmim.engine.settings import check_config
+from ccmim.labels import write_sheet
+from ccmim.labels.report import Picture, Report
 
 
 def unlabelled(folder):

@@ -1,13 +1,13 @@
 """Images with their annotations, and a sheet of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ccmim.apps.dataset_check.report import Colour, Picture
+from ccmim.labels.report import Colour, Picture
 
 _CELL, _CAPTION, _COLUMNS = 320, 16, 4  # px, px, pictures in a row
 
@@ -27,7 +27,7 @@ def open_upright(file: Path | str) -> Image.Image:
         return ImageOps.exif_transpose(image).convert('RGB')
 
 
-def draw_shapes(file: Path, shapes: Sequence[Shape]) -> Image.Image:
+def draw_shapes(file: Path | str, shapes: Sequence[Shape]) -> Image.Image:
     """Draw objects over an image: masks, then boxes with names."""
     image = open_upright(file)
     for shape in shapes:
@@ -51,19 +51,18 @@ def draw_shapes(file: Path, shapes: Sequence[Shape]) -> Image.Image:
 
 
 def draw_classes(
-    file: Path, map_file: Path, first: int, palette: Sequence[Colour]
+    file: Path, read: Callable[[], np.ndarray], first: int, palette: Sequence[Colour]
 ) -> Image.Image:
     """Draw the classes of the pixels over an image; ignored pixels stay as they are.
 
     Args:
         file: The image.
-        map_file: The map of its classes.
+        read: Reads the numbers of its pixels (H, W).
         first: Number of the first class in the map.
         palette: Colours of the classes.
     """
     image = np.asarray(open_upright(file)).copy()
-    with Image.open(map_file) as opened:
-        numbers = np.asarray(opened).astype(int) - first
+    numbers = read().astype(int) - first
     if numbers.shape != image.shape[:2]:
         return Image.fromarray(image)
     known = (numbers >= 0) & (numbers < len(palette))

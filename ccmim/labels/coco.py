@@ -1,29 +1,25 @@
 """Objects in COCO's format: does the file fit the config, the images and itself?"""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ccmim.apps.dataset_check.drawing import Shape, draw_shapes
-from ccmim.apps.dataset_check.files import check_sizes
-from ccmim.apps.dataset_check.objects import check_objects
-from ccmim.apps.dataset_check.report import Picture, Report, some
-from ccmim.apps.dataset_check.settings import class_names, colours, place
-from ccmim.engine.settings.names import did_you_mean
-
-# What mmdet reads of each.
-_KEYS = dict(
-    images=('id', 'file_name', 'width', 'height'),
-    annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
-    categories=('id', 'name'),
-)
+from ccmim.labels.coco_file import LabelError, kind_of, read_json
+from ccmim.labels.convert import read_objects
+from ccmim.labels.drawing import Shape, draw_shapes
+from ccmim.labels.objects import check_objects
+from ccmim.labels.photos import check_sizes, find_photo
+from ccmim.labels.report import Picture, Report, some
+from ccmim.labels.settings import class_names, colours, did_you_mean, place, turns
 
 
 def check_coco(
-    dataset: Mapping[str, Any], kind: type, report: Report, num_pictures: int
+    dataset: Mapping[str, Any],
+    kind: type,
+    report: Report,
+    num_pictures: int,
+    with_labels: bool = True,
 ) -> None:
     """Check the annotation file and the images of a split of objects.
 
@@ -32,25 +28,34 @@ def check_coco(
         kind: Its class.
         report: What is found goes here.
         num_pictures: How many of the images to prepare for the sheet.
+        with_labels: Whether there must be annotations, as in all but test sets.
 
     Raises:
         ValueError: If the config itself has no place for the data.
     """
     classes = class_names(dataset, kind)
-    palette = colours(dataset, kind, classes, report)
-    content = _read(place(dataset, dataset.get('ann_file') or ''), report)
-    if content is None:
+    palette = colours(dataset, kind, classes)
+    file = place(dataset, dataset.get('ann_file') or '')
+    report.source = str(file)
+    try:
+        content, notes = read_objects(file, with_labels)
+    except LabelError as error:
+        report.problem(str(error))
         return
+    for note in notes:
+        report.note(note)
     images, objects = content['images'], content['annotations']
     report.images = len(images)
+    report.names = [category['name'] for category in content['categories']]
     names = {category['id']: category['name'] for category in content['categories']}
-    _check_categories(classes, list(names.values()), report)
+    if with_labels or report.names:
+        _check_categories(classes, report)
     _check_ids(content, report)
     by_id = {image['id']: image for image in images}
     folder = place(dataset, (dataset.get('data_prefix') or {}).get('img') or '')
-    check_sizes(
-        folder, {i['file_name']: (i['width'], i['height']) for i in images}, report
-    )
+    sizes = {i['file_name']: (i['width'], i['height']) for i in images}
+    check_sizes(folder, sizes, report, turns(dataset))
+    report.files = [find_photo(folder, name) for name in sizes]
     check_objects(objects, by_id, names, _wants_masks(dataset), report)
 
     counts = Counter(names.get(o['category_id']) for o in objects)
@@ -67,6 +72,8 @@ def check_coco(
         f'images without annotations{" (training skips them)" if left_out else ""}',
         bare,
     )
+    if with_labels and left_out and not any(counts[name] for name in classes):
+        report.problem('no object is of a class of the config: nothing to learn from')
     colour_of = dict(zip(classes, palette, strict=True))
     for image in images[:num_pictures]:
         shapes = [
@@ -74,57 +81,39 @@ def check_coco(
             for one in held[image['id']]
             if (name := names.get(one['category_id'])) in colour_of
         ]
-        file = image['file_name']
-        draw = partial(draw_shapes, folder / file, shapes)
-        report.pictures.append(Picture(file, draw))
+        name = image['file_name']
+        draw = partial(draw_shapes, find_photo(folder, name), shapes)
+        report.pictures.append(Picture(name, draw))
 
 
-def _read(file: Path, report: Report) -> dict[str, Any] | None:
-    if not file.is_file():
-        report.problem(f'annotation file {file} does not exist')
-        return None
+def is_other_json(file: Any) -> str | None:
+    """Say what a JSON file holds that is no annotation file; None if it is one."""
     try:
-        content = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as error:
-        report.problem(f'annotation file {file} is no JSON: {error}')
-        return None
-    for part in ('images', 'annotations', 'categories'):
-        if not isinstance(content, dict) or not content.get(part):
-            report.problem(f'the split is empty: {file} holds no {part}')
-            return None
-    for image in content['images']:
-        if 'coco_url' in image and 'file_name' not in image:
-            # LVIS names addresses, whose last two parts are folder and file.
-            image['file_name'] = '/'.join(image['coco_url'].split('/')[-2:])
-    before = len(report.problems)
-    for part, keys in _KEYS.items():
-        for key in keys:
-            lacking = [i for i, one in enumerate(content[part]) if key not in one]
-            report.problem(f'{part} (counted from 0) without {key!r}', lacking)
-    return content if len(report.problems) == before else None
+        kind = kind_of(read_json(file)[0])
+    except LabelError:
+        return None  # told when it is read
+    return None if kind == 'coco' else kind
 
 
-def _check_categories(
-    classes: Sequence[str], names: Sequence[str], report: Report
-) -> None:
+def _check_categories(classes: Sequence[str], report: Report) -> None:
+    names = report.names
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    report.problem('category names that are given twice: rename or join them', twice)
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    report.problem('metainfo.classes that are given twice', twice)
     for name in classes:
         if name not in names:
             report.problem(
                 f'class {name!r} of the config is no category of the file'
-                f'{did_you_mean(name, names)} (the file has {some(names)})'
+                f'{did_you_mean(name, names)} (the file has {some(names)}; the config '
+                f'{some(list(classes))})'
             )
     extra = [name for name in names if name not in classes]
     report.note('categories that are not in metainfo.classes and left out', extra)
-    in_file = [name for name in names if name in classes]
-    if set(in_file) == set(classes) and in_file != list(classes):
-        report.problem(
-            'classes are numbered in the order of the file: give metainfo.classes as '
-            f'{some(in_file)}'
-        )
 
 
 def _check_ids(content: Mapping[str, Any], report: Report) -> None:
-    for part in ('images', 'annotations', 'categories'):
+    for part in ('images', 'categories'):
         found = Counter(one['id'] for one in content[part])
         twice = [one for one, count in found.items() if count > 1]
         report.problem(f'ids that several {part} have', twice)

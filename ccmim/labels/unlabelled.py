@@ -6,13 +6,17 @@ from typing import Any
 
 from PIL import Image
 
-from ccmim.apps.dataset_check.report import Picture, Report
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
+from ccmim.labels.report import Picture, Report
 
 
 def check_unlabelled(
-    dataset: Mapping[str, Any], kind: type, report: Report, num_pictures: int
+    dataset: Mapping[str, Any],
+    kind: type,
+    report: Report,
+    num_pictures: int,
+    with_labels: bool = True,
 ) -> None:
     """Count the images of a pretraining set, and decode those for the sheet.
 
@@ -21,8 +25,9 @@ def check_unlabelled(
         kind: Its class.
         report: What is found goes here.
         num_pictures: How many images to decode, evenly spread.
+        with_labels: There are none.
     """
-    del kind
+    del kind, with_labels
     try:
         source = open_source(dataset['data'], dataset.get('root'))
     except (ValueError, OSError) as error:

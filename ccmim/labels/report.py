@@ -9,6 +9,7 @@ from PIL import Image
 Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
 
 _SHOWN = 4  # names of a long list
+_RARE = 1e-3
 _INDENT = '  '
 _CLASSES, _RAREST = 100, 10  # how many are listed at most, else how many of the rarest
 
@@ -38,6 +39,9 @@ class Report:
         counts: Number of ``unit`` by class, in the order of the classes.
         pictures: The first images with their annotations.
         legend: Colours in the pictures that nothing else explains.
+        source: The file or folder of the labels, for messages.
+        files: Paths of the images, by which splits are compared.
+        names: Names of the classes or categories in the data.
     """
 
     title: str
@@ -48,6 +52,10 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
     legend: dict[str, Colour] = field(default_factory=dict)
+    source: str = ''
+    files: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    _heeded: dict[str, list[object]] = field(default_factory=dict)
 
     def problem(self, what: str, names: Sequence[object] | None = None) -> None:
         """Add something wrong; with a list, how often and the first names, if any."""
@@ -56,6 +64,30 @@ class Report:
     def note(self, what: str, names: Sequence[object] | None = None) -> None:
         """Add something worth knowing, as ``problem`` does."""
         _add(self.notes, what, names)
+
+    def fault(self, what: str, names: Sequence[object], total: int) -> None:
+        """Add a problem; or a note, if it is one of a thousand entries or fewer.
+
+        COCO itself has two boxes without height among 860,001.
+        """
+        add = self.note if len(names) <= total * _RARE else self.problem
+        add(what, names)
+
+    def heed(self, what: str, name: object) -> None:
+        """Add an entry to a note that counts them."""
+        names = self._heeded.setdefault(what, [])
+        names.append(name)
+        line = f'{what}: '
+        self.notes[:] = [note for note in self.notes if not note.startswith(line)]
+        self.note(what, names)
+
+    def error(self) -> str:
+        """Say in one line what is wrong, for a run that does not start."""
+        more = len(self.problems) - 1
+        first = self.problems[0]
+        source = '' if self.source and self.source in first else f'{self.source}: '
+        end = f' (and {more} more: tools/check_dataset.py lists all)' if more else ''
+        return f'{source}{first}{end}'
 
     def text(self) -> str:
         """Write all down in a few lines."""

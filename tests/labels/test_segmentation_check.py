@@ -35,7 +35,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def check(root):
-    from ccmim.apps.dataset_check import check_config
+    from ccmim.engine.settings import check_config
 
     def run(**changes):
         dataset = dict(
@@ -74,19 +74,20 @@ def test_pictures_show_the_classes_and_leave_ignored_pixels(check, root):
 
 FAULTS = {
     'maps that do not exist': lambda root: (root / 'maps/a.png').unlink(),
-    'maps with numbers that are no class (0 to 1; 255: ignored): 1 (a: 2, 9)': (
+    'that are no class (0 to 1; 255: ignored): add classes, or map them by '
+    'LoadAnnotations(values=...): 1 (a: 2, 9)': (
         lambda root: save_map(root / 'maps/a.png', np.tile([0, 2, 9, 1], (16, 6)))
     ),
     'maps of another size than their image: 1 (a)': (
         lambda root: save_map(root / 'maps/a.png', halves()[:, 1:])
     ),
-    'maps of colours: they must hold a class number for each pixel: 1 (a)': (
-        lambda root: Image.new('RGB', SIZE).save(root / 'maps/a.png')
+    'maps/a.png is a picture in colours': (
+        lambda root: Image.new('RGB', SIZE, 'red').save(root / 'maps/a.png')
     ),
     'maps in which all is ignored: 1 (town/b)': (
         lambda root: save_map(root / 'maps/town/b.png', halves(255, 255))
     ),
-    'maps that cannot be read: 1 (a)': (
+    'maps/a.png cannot be read': (
         lambda root: (root / 'maps/a.png').write_bytes(b'none')
     ),
     'images that cannot be read: 1 (a)': (
@@ -112,7 +113,7 @@ def test_with_a_reduced_zero_label_classes_begin_at_one(check, root):
     assert report.notes == ['classes without pixels: 1 (soil)']
     save_map(root / 'maps/a.png', halves(1, 3))
     (problem,) = check(reduce_zero_label=True).problems
-    assert problem.endswith('no class (1 to 2; 255: ignored): 1 (a: 3)')
+    assert problem.endswith('(values=...): 1 (a: 3)')
 
 
 def test_missing_folders_and_empty_splits_are_named(check, root):
@@ -133,11 +134,10 @@ def test_images_may_be_named_by_a_list(check, root):
     assert problem == f'list of images {root}/none.txt does not exist'
 
 
-def test_a_palette_of_another_length_is_named(check):
-    (problem,) = check(
-        metainfo=dict(classes=('soil', 'sky'), palette=PALETTE[:1])
-    ).problems
-    assert problem.startswith('metainfo.palette has 1 colours, and there are 2 classes')
+def test_a_palette_of_another_length_is_filled(check):
+    report = check(metainfo=dict(classes=('soil', 'sky'), palette=PALETTE[:1]))
+    assert report.problems == []
+    assert len(set(report.legend.values())) == 2
 
 
 def test_maps_without_an_image_are_a_note(check, root):

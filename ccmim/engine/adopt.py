@@ -1,0 +1,55 @@
+"""mmdet's and mmseg's readers of labels, replaced by ours in any config."""
+
+from collections.abc import MutableMapping
+from importlib.util import find_spec
+from typing import Any
+
+from mmengine.config import Config
+
+from ccmim.labels.settings import wheel
+
+# By the scope of a config: where ours are, and the names that they take over.
+_OURS = {
+    'mmdet': ('ccmim.dense.objects', ('CocoDataset', 'CocoMetric')),
+    'mmseg': ('ccmim.dense.label_maps', ('LoadAnnotations',)),
+}
+_RENAMED = {'LoadAnnotations': 'ccmim.LoadLabelMap'}
+
+
+def adopt_readers(cfg: Config) -> None:
+    """Let a config read labels as the checks do, and complete its palettes.
+
+    Args:
+        cfg: Changed in place; one without detection or segmentation is left alone.
+    """
+    scope = cfg.get('default_scope')
+    if scope not in _OURS or find_spec(scope) is None:
+        return
+    module, names = _OURS[scope]
+    if _replace(cfg._cfg_dict, names):
+        imports = cfg.get('custom_imports') or dict(imports=[])
+        listed = imports.get('imports') or []
+        listed = [listed] if isinstance(listed, str) else list(listed)
+        if module not in listed:
+            cfg.custom_imports = dict(imports, imports=[*listed, module])
+        __import__(module)
+
+
+def _replace(node: Any, names: tuple[str, ...]) -> bool:
+    """Replace types in a part of a config; tells whether there were any."""
+    if isinstance(node, list | tuple):
+        return any([_replace(part, names) for part in node])
+    if not isinstance(node, MutableMapping):
+        return False
+    kind, meta = str(node.get('type')), node.get('metainfo')
+    short = kind.removeprefix('mmdet.').removeprefix('mmseg.')
+    found = short in names
+    if found:
+        node['type'] = _RENAMED.get(short, f'ccmim.{short}')
+    if isinstance(meta, MutableMapping) and isinstance(
+        meta.get('classes'), list | tuple
+    ):
+        colours = meta.get('palette')
+        if colours is not None and len(colours) != len(meta['classes']):
+            meta['palette'] = wheel(len(meta['classes']))
+    return any([found, *(_replace(part, names) for part in node.values())])

@@ -1,0 +1,263 @@
+"""The one judge of labels: what a config will read, checked before it is read."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+
+import ccmim.labels
+from ccmim.engine.settings.names import find_types
+from ccmim.engine.settings.processes import on_main
+from ccmim.labels import Report
+from ccmim.labels.class_folders import UNIT, check_labelled, compare_classes
+from ccmim.labels.coco import check_coco
+from ccmim.labels.photos import same_files
+from ccmim.labels.segmentation import check_segmentation
+from ccmim.labels.settings import class_names, place
+from ccmim.labels.unlabelled import check_unlabelled
+
+SPLITS = ('train', 'val', 'test')
+# By the name of a class that the data set is derived from, so that neither mmdet nor
+# mmseg has to be imported for the other.
+_CHECKS: dict[str, Callable[..., None]] = {
+    'CocoDataset': check_coco,
+    'BaseSegDataset': check_segmentation,
+    'LabelledImages': check_labelled,
+    'UnlabelledImages': check_unlabelled,
+    'PlacedImages': check_unlabelled,
+}
+# Data sets that read annotations by methods of their own are not judged before a run.
+_READERS = {*_CHECKS, 'BaseDataset', 'Dataset', 'LVISV1Dataset', 'LVISV05Dataset'}
+_HEADS = ('bbox_head', 'mask_head', 'decode_head', 'auxiliary_head')
+# Of mmseg: edges and no classes; classes without the background.
+_OTHERS = ('STDCHead', 'SideAdapterCLIPHead')
+
+
+def check_config(
+    cfg: Config, splits: Sequence[str] = SPLITS, num_pictures: int = 12
+) -> list[Report]:
+    """Check the data that a config will read.
+
+    Args:
+        cfg: A whole config.
+        splits: Which of 'train', 'val' and 'test' to look at; one that reads the same
+            files as an earlier one is left out.
+        num_pictures: How many images of each data set to prepare for a sheet.
+
+    Returns:
+        A report for each data set; wrappers such as ConcatDataset hold several.
+
+    Raises:
+        ValueError: If the config has no data for the splits, or of an unknown kind.
+    """
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
+        reports = _reports(cfg, splits, num_pictures)
+    if not reports:
+        raise ValueError(f'the config has no data for {", ".join(splits)}')
+    return reports
+
+
+def check_labels(cfg: Config, *stages: str) -> None:
+    """Check the labels that a run will read, before its first step.
+
+    What was found is kept in the user's cache, by the names, sizes and times of all
+    files: the next start looks at these alone.
+
+    Args:
+        cfg: A whole config.
+        stages: Whose data to look at: 'train', 'val', 'test'.
+
+    Raises:
+        ValueError: If something is wrong, in one line.
+    """
+    on_main(lambda: _check(cfg, stages))
+
+
+def _check(cfg: Config, stages: Sequence[str]) -> None:
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
+        parts = [p for p in _parts_of(cfg, stages) if _is_judged(p[1], p[2])]
+        if not parts:
+            return
+        kept = _cache(cfg, stages, [dataset for _, dataset, *_ in parts])
+        if kept.is_file():
+            found = json.loads(kept.read_text())
+        else:
+            reports = _reports(cfg, stages, 0, judged=True)
+            found = dict(
+                errors=[report.error() for report in reports if report.problems],
+                notes=[(r.title, note) for r in reports for note in r.notes],
+            )
+            _keep(kept, found)
+    if found['errors']:
+        raise ValueError(found['errors'][0])
+    for title, note in found['notes']:
+        print_log(f'{title}: {note}', logger='current')
+
+
+def _reports(
+    cfg: Config, splits: Sequence[str], num_pictures: int, judged: bool = False
+) -> list[Report]:
+    reports, seen = [], []
+    for split, dataset, kind, check in _parts_of(cfg, splits, strict=not judged):
+        files = {k: v for k, v in dataset.items() if k != 'pipeline'}
+        if files in seen or (judged and not _is_judged(dataset, kind)):
+            continue
+        seen.append(files)
+        name = dataset.get('ann_file')
+        report = Report(f'{split} ({kind.__name__}{f", {name}" if name else ""})')
+        evaluator = cfg.get(f'{split}_evaluator')
+        with_labels = not _writes_only(evaluator)
+        check(dataset, kind, report, num_pictures, with_labels)
+        if check is check_coco and with_labels:
+            _check_evaluator(evaluator, split, dataset, report)
+        if check in (check_coco, check_segmentation):
+            classes = class_names(dataset, kind)
+            _check_heads(cfg.get('model'), len(classes), 'model', report)
+        reports.append(report)
+    head = (cfg.get('model') or {}).get('head') or {}
+    labelled = [report for report in reports if report.unit == UNIT]
+    compare_classes(labelled, head.get('num_classes'))
+    for report in reports[1:]:
+        first = reports[0]
+        if first.title.startswith('train') and not report.title.startswith('train'):
+            pairs = same_files(first.files, report.files)
+            report.note('photos that are in train too', [b for _, b in pairs])
+    return reports
+
+
+def _parts_of(cfg: Config, splits: Sequence[str], strict: bool = False) -> Iterator:
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader') or {}
+        for part in _parts(loader.get('dataset'), strict):
+            yield split, *part
+
+
+def _parts(
+    node: Any, strict: bool
+) -> Iterator[tuple[Mapping[str, Any], type, Callable[..., None]]]:
+    """Find the data sets inside wrappers, and what checks them."""
+    if isinstance(node, list | tuple):
+        for part in node:
+            yield from _parts(part, strict)
+    elif isinstance(node, Mapping):
+        inner = node.get('dataset') or node.get('datasets')
+        if inner:
+            yield from _parts(inner, strict)
+            return
+        for kind in find_types(node.get('type')):
+            for base in getattr(kind, '__mro__', ()):
+                if base.__name__ in _CHECKS:
+                    yield node, kind, _CHECKS[base.__name__]
+                    return
+        if strict:
+            raise ValueError(
+                f'{node.get("type")} cannot be checked: known are data sets derived '
+                f'from {", ".join(_CHECKS)}'
+            )
+
+
+def _is_judged(dataset: Mapping[str, Any], kind: type) -> bool:
+    """Whether a run does not start with what is wrong in a data set of this class.
+
+    Damaged images of pretraining are replaced while it runs; files behind an address
+    are read by mmengine.
+    """
+    paths = [dataset.get('data_root'), dataset.get('ann_file')]
+    if any('://' in str(path) for path in paths):
+        return False
+    bases = {base.__name__ for base in kind.__mro__}
+    if bases & {'UnlabelledImages', 'PlacedImages'}:
+        return False
+    methods = (getattr(kind, n, None) for n in ('load_data_list', 'parse_data_info'))
+    names = [getattr(method, '__qualname__', '') for method in methods if method]
+    return {name.partition('.')[0] for name in names} <= _READERS
+
+
+def _writes_only(evaluator: Any) -> bool:
+    """Whether predictions are written and not compared: there need be no labels."""
+    parts = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+    return any(isinstance(p, Mapping) and p.get('format_only') for p in parts)
+
+
+def _check_evaluator(
+    evaluator: Any, split: str, dataset: Mapping[str, Any], report: Report
+) -> None:
+    parts = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+    for part in parts:
+        file = part.get('ann_file') if isinstance(part, Mapping) else None
+        own = place(dataset, dataset.get('ann_file') or '')
+        if file and os.path.abspath(file) != os.path.abspath(own):
+            report.problem(
+                f'{split}_evaluator.ann_file={file} is another file than the one of '
+                f'{split}_dataloader: set it to {own}'
+            )
+
+
+def _check_heads(node: Any, number: int, path: str, report: Report) -> None:
+    if isinstance(node, list | tuple):
+        for i, part in enumerate(node):
+            _check_heads(part, number, f'{path}.{i}', report)
+    elif isinstance(node, Mapping) and 'language_model' not in node:
+        name = path.rstrip('.0123456789').rsplit('.', 1)[-1]
+        got = node.get('num_classes', number)
+        own = node.get('class_agnostic') or node.get('type') in _OTHERS
+        if name in _HEADS and got != number and not own:
+            report.problem(
+                f'{path}.num_classes={got}, but there are {number} classes: set it to '
+                f'{number}'
+            )
+        for key in (*_HEADS, 'roi_head'):
+            _check_heads(node.get(key), number, f'{path}.{key}', report)
+
+
+def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:
+    """Where the answer for these settings and files is kept."""
+    key = blake2b(digest_size=16)
+    heads = [
+        repr((cfg.get('model') or {}).get(k)) for k in ('head', 'roi_head', *_HEADS)
+    ]
+    loaders = [
+        cfg.get(f'{stage}_{k}') for stage in stages for k in ('dataloader', 'evaluator')
+    ]
+    key.update(repr((stages, heads, loaders)).encode(errors='replace'))
+    for file in sorted(Path(ccmim.labels.__file__).parent.glob('*.py')):
+        key.update(file.read_bytes())
+    key.update(Path(__file__).read_bytes())
+    for dataset in datasets:
+        paths = [dataset.get('data'), dataset.get('ann_file'), dataset.get('names')]
+        paths += (dataset.get('data_prefix') or {}).values()
+        for path in paths:
+            if isinstance(path, str):
+                _add_files(key, place(dataset, path))
+    root = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    return root / 'ccmim' / 'labels' / f'{key.hexdigest()}.json'
+
+
+def _add_files(key: Any, path: Path) -> None:
+    found = [path]
+    for folder, folders, names in os.walk(path, followlinks=True):
+        folders.sort()
+        found += [Path(folder, name) for name in sorted(names)]
+    for file in found:
+        try:
+            status = os.stat(file)
+            told = f'{file}\t{status.st_size}\t{status.st_mtime_ns}\n'
+        except OSError as error:
+            told = f'{file}\t{error.errno}\n'
+        key.update(os.fsencode(told))
+
+
+def _keep(file: Path, found: dict[str, Any]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f'.{os.getpid()}')
+        part.write_text(json.dumps(found))
+        part.replace(file)
+    except OSError:
+        pass  # looked at again the next time

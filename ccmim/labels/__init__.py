@@ -1,0 +1,7 @@
+"""Labelled data: read once, by the same code for the checks and for training."""
+
+from ccmim.labels.coco_file import LabelError
+from ccmim.labels.drawing import write_sheet
+from ccmim.labels.report import Report
+
+__all__ = ['LabelError', 'Report', 'write_sheet']

@@ -1,0 +1,294 @@
+"""Annotation files in COCO's format: read once, validated by a schema, then trusted."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError
+from pydantic.types import PositiveInt
+from typing_extensions import NotRequired, TypedDict
+
+_PARTS = ('images', 'annotations', 'categories')
+_OPEN = ConfigDict(extra='allow')
+
+
+class LabelError(ValueError):
+    """Labels that cannot be used: one line with file, entry and remedy."""
+
+
+class _Image(TypedDict):
+    __pydantic_config__ = _OPEN
+    id: int
+    file_name: str
+    width: PositiveInt
+    height: PositiveInt
+
+
+class _Runs(TypedDict):
+    __pydantic_config__ = _OPEN
+    size: tuple[PositiveInt, PositiveInt]
+    counts: list[int] | str
+
+
+class _Annotation(TypedDict):
+    __pydantic_config__ = _OPEN
+    id: NotRequired[int]
+    image_id: int
+    category_id: int
+    bbox: NotRequired[list[FiniteFloat] | None]
+    area: NotRequired[FiniteFloat | None]
+    iscrowd: NotRequired[bool]
+    segmentation: NotRequired[list[list[FiniteFloat]] | _Runs | None]
+
+
+class _Category(TypedDict):
+    __pydantic_config__ = _OPEN
+    id: int
+    name: Annotated[str, ...]
+
+
+_SCHEMA = dict(
+    images=TypeAdapter(list[_Image]),
+    annotations=TypeAdapter(list[_Annotation]),
+    categories=TypeAdapter(list[_Category]),
+)
+
+
+class CocoFile(NamedTuple):
+    """Content of an annotation file.
+
+    Attributes:
+        content: Lists of images, annotations and categories, complete: each annotation
+            has a number of its own from 1 on, a box, an area and ``iscrowd``, unless
+            nothing tells its box.
+        notes: What was mended, one line each.
+    """
+
+    content: dict[str, Any]
+    notes: list[str]
+
+
+def read_json(file: str | os.PathLike) -> tuple[Any, list[str]]:
+    """Read JSON in whatever encoding editors on Windows leave.
+
+    Args:
+        file: Path of the file.
+
+    Returns:
+        The content, and a note if it is no UTF-8.
+
+    Raises:
+        LabelError: It does not exist, or is no JSON.
+    """
+    if not os.path.isfile(file):
+        raise LabelError(f'annotation file {file} does not exist')
+    data, notes = Path(file).read_bytes(), []
+    try:
+        # json.detect_encoding knows byte order marks and UTF-16.
+        text = data.decode(json.detect_encoding(data))
+    except UnicodeDecodeError:
+        text = data.decode('latin-1')
+        notes.append(f'{file} is no UTF-8 and was read as Latin-1: save it as UTF-8')
+    try:
+        return json.loads(text), notes
+    except ValueError as error:
+        why = str(error)
+        if not text.strip():
+            why = 'it is empty'
+        elif text.lstrip()[0] in '[{' and text.rstrip()[-1] not in ']}':
+            why = f'it is cut short ({error})'
+        raise LabelError(f'annotation file {file} is no JSON: {why}') from None
+
+
+def kind_of(content: Any) -> str:
+    """Say what a JSON file holds: 'coco', or what it is instead.
+
+    Args:
+        content: Of the file.
+
+    Returns:
+        'coco', 'captions', 'labelme', 'other', or a phrase for a message.
+    """
+    if isinstance(content, list):
+        first = content[0] if content else None
+        scored = isinstance(first, Mapping) and {'image_id', 'score'} <= first.keys()
+        return 'predictions (a results file), no annotations' if scored else 'other'
+    if not isinstance(content, Mapping):
+        return 'other'
+    if 'shapes' in content and 'imagePath' in content:
+        return 'labelme'
+    known = [part for part in _PARTS if part in content]
+    if len(known) < 2 or 'images' not in known:
+        return 'other'
+    some = content.get('annotations')
+    some = [one for one in some or () if isinstance(one, Mapping)]
+    if any('segments_info' in one for one in some):
+        return 'panoptic segments: give the file of instances'
+    if some and all('caption' in one for one in some):
+        return 'captions'
+    if some and not any(one.get('bbox') or one.get('segmentation') for one in some):
+        points = any('keypoints' in one for one in some)
+        return f'{"keypoints" if points else "annotations"} without boxes and masks'
+    return 'coco'
+
+
+def read_coco(file: str | os.PathLike, with_labels: bool = True) -> CocoFile:
+    """Read an annotation file, and complete what can be told.
+
+    Args:
+        file: Path of the file; its images are not looked at.
+        with_labels: Whether there must be annotations, as in all but test sets.
+
+    Returns:
+        Its content.
+
+    Raises:
+        LabelError: It is another kind of file, or has values of wrong types.
+    """
+    content, notes = read_json(file)
+    kind = kind_of(content)
+    if with_labels and kind not in ('coco', 'other'):
+        raise LabelError(f'annotation file {file} holds {kind}')
+    for part in _PARTS:
+        wanted = with_labels or part == 'images'
+        if not isinstance(content, Mapping) or (wanted and not content.get(part)):
+            raise LabelError(f'the split is empty: {file} holds no {part}')
+    content = {**content, 'annotations': content.get('annotations') or []}
+    content.setdefault('categories', [])
+    for image in content['images']:
+        if isinstance(image, dict) and 'file_name' not in image and 'coco_url' in image:
+            # LVIS names addresses, whose last two parts are folder and file.
+            image['file_name'] = '/'.join(image['coco_url'].split('/')[-2:])
+    for part in _PARTS:
+        try:
+            content[part] = _SCHEMA[part].validate_python(content[part])
+        except ValidationError as error:
+            raise LabelError(f'{file}: {_first(part, content[part], error)}') from None
+    return CocoFile(content, notes + complete(content['annotations']))
+
+
+def _first(part: str, entries: Any, error: ValidationError) -> str:
+    """Name the first wrong value, and how many entries have one."""
+    errors = error.errors(include_url=False)
+    where, *keys = errors[0]['loc'] or (None,)
+    wrong = {fault['loc'][:1] for fault in errors}
+    if not isinstance(where, int):
+        return f'{part} must be a list'
+    entry = entries[where]
+    more = f' (and {len(wrong) - 1:,} more entries)' if len(wrong) > 1 else ''
+    name = f'{part}[{where}]'
+    if not isinstance(entry, Mapping):
+        return f'{name} must be an object with keys{more}'
+    if 'id' in entry:
+        name += f' (id {entry["id"]!r})'
+    key = next((str(key) for key in keys), '')
+    if errors[0]['type'] == 'missing':
+        return f'{name} has no {key!r}: add it{more}'
+    message = errors[0]['msg'].replace('Input should be', 'it must be')
+    if key == 'segmentation':
+        message = 'it must be lists of finite numbers x, y, ... or run lengths'
+    value = repr(entry.get(key))
+    value = value if len(value) < 60 else f'{value[:56]} ...'
+    return f'{name}: {key}={value}: {message}{more}'
+
+
+def complete(annotations: list[dict[str, Any]]) -> list[str]:
+    """Fill in what masks and boxes tell of annotations.
+
+    Args:
+        annotations: Changed in place.
+
+    Returns:
+        What was filled in, one line each.
+    """
+    notes = []
+    ids = Counter(one.get('id') for one in annotations)
+    if None in ids or 0 in ids or any(count > 1 for count in ids.values()):
+        # The evaluator takes 0 for "no match".
+        for number, one in enumerate(annotations, 1):
+            one['id'] = number
+        notes.append('annotations numbered anew: ids were missing, 0 or given twice')
+    filled: Counter[str] = Counter()
+    for one in annotations:
+        one['iscrowd'] = int(one.get('iscrowd', 0))
+        mask, box = one.get('segmentation'), one.get('bbox')
+        if not box and (found := bounds_of(mask)):
+            one['bbox'] = box = found
+            filled['boxes'] += 1
+        if box and len(box) == 4 and (one.get('area') or 0) <= 0:
+            one['area'] = area_of(mask) or box[2] * box[3]
+            filled['areas'] += 1
+    notes += [f'{key} computed: {count:,}' for key, count in filled.items()]
+    return notes
+
+
+def runs_of(counts: Sequence[int] | str) -> list[int]:
+    """List the lengths of runs, whether they are written as numbers or packed.
+
+    Args:
+        counts: Of a run-length mask; a text packs numbers into characters as
+            pycocotools does: five bits each, and the difference to the run before the
+            last one from the third on.
+
+    Returns:
+        The lengths; a text that ends inside a number gives a negative one.
+    """
+    if not isinstance(counts, str):
+        return list(counts)
+    runs: list[int] = []
+    value, shift = 0, 0
+    for char in counts:
+        bits = ord(char) - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value, shift = 0, 0
+    return [*runs, -1] if shift else runs
+
+
+def bounds_of(mask: Any, by_rows: bool = False) -> list[float] | None:
+    """Compute the box (x, y, width, height) around a mask; None if it is empty.
+
+    Args:
+        mask: Polygons, or run lengths that fill their size.
+        by_rows: Whether the runs go along rows, which COCO's do not.
+    """
+    if isinstance(mask, Mapping):
+        runs, (height, width) = runs_of(mask['counts']), mask['size']
+        if min(runs, default=-1) < 0 or sum(runs) != height * width:
+            return None
+        from pycocotools import mask as coco_mask
+
+        size = (width, height) if by_rows else (height, width)
+        packed = coco_mask.frPyObjects(dict(size=size, counts=runs), *size)
+        box = coco_mask.toBbox(packed).tolist()
+        if by_rows:
+            box = [box[1], box[0], box[3], box[2]]
+        return box if box[2] and box[3] else None
+    xs = [x for polygon in mask or () for x in polygon[::2]]
+    ys = [y for polygon in mask or () for y in polygon[1::2]]
+    if not xs or not ys:
+        return None
+    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+
+
+def area_of(mask: Any) -> float:
+    """Compute the pixels of a mask; polygons that overlap count twice."""
+    if isinstance(mask, Mapping):
+        return sum(runs_of(mask['counts'])[1::2])
+    return sum(map(_area, mask or ()))
+
+
+def _area(polygon: Sequence[float]) -> float:
+    xs, ys = polygon[::2], polygon[1::2]
+    if len(xs) != len(ys) or len(xs) < 3:
+        return 0.0
+    turned: Iterable = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]], strict=True)
+    return abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in turned)) / 2

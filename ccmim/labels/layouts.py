@@ -1,0 +1,316 @@
+"""What kind of labelled data a folder holds, and where its parts are."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from ccmim.data.paths import is_image_name
+from ccmim.labels.coco_file import LabelError, kind_of, read_json
+from ccmim.labels.convert import images_of, read_objects
+from ccmim.labels.maps import IGNORED, read_map
+from ccmim.labels.photos import find_photo, images_below
+
+TRAIN = ('train', 'training', 'train2017')
+TEST = ('val', 'valid', 'validation', 'test', 'testing', 'val2017')
+_IMAGES = ('images', 'img', 'imgs', 'leftImg8bit')
+_MAPS = ('annotations', 'masks', 'labels', 'gtFine', 'maps')
+_CITYSCAPES = ('_leftImg8bit.png', '_gtFine_labelTrainIds.png')
+
+
+class NoLabelsError(LabelError):
+    """A folder has no labels at all; it may hold photos."""
+
+
+class Classes(NamedTuple):
+    """Images in a folder for each class; ``test`` is None without a split."""
+
+    root: Path
+    train: Path
+    test: Path | None
+
+
+class Instances(NamedTuple):
+    """Boxes, and masks if there are any: what ``read_objects`` takes, and the images.
+
+    ``test`` is None without a split.
+    """
+
+    root: Path
+    train: tuple[Path, Path]
+    test: tuple[Path, Path] | None
+    classes: tuple[str, ...]
+    with_masks: bool = True
+
+
+class Maps(NamedTuple):
+    """Maps of classes beside images: folders of images and of maps.
+
+    ``test`` is None without a split.
+    """
+
+    root: Path
+    train: tuple[Path, Path]
+    test: tuple[Path, Path] | None
+    classes: tuple[str, ...]
+    ignore_zero: bool
+    suffixes: tuple[str, str]
+
+
+Labelled: TypeAlias = Classes | Instances | Maps
+
+
+def find_labels(root: Path, ignore_zero: bool = False) -> Labelled:
+    """Find out what a folder holds.
+
+    Files that look like annotations are annotations or an error: nothing falls through
+    to a weaker guess.
+
+    Args:
+        root: The folder.
+        ignore_zero: Whether 0 in maps is no class.
+
+    Returns:
+        The kind, and where its parts are.
+
+    Raises:
+        NoLabelsError: If there are no labels in it.
+        LabelError: If there is no such folder, or labels that cannot be taken.
+    """
+    if not root.is_dir():
+        raise LabelError(f'there is no folder {root}: give one with labels')
+    root = root.absolute()
+    found = _find_objects(root) or _find_maps(root, ignore_zero) or _find_classes(root)
+    if found is None:
+        raise NoLabelsError(
+            f'{root} holds no labels of a known layout: ccmim transfer --help shows '
+            'those that are known'
+        )
+    return found
+
+
+def describe(data: Labelled) -> str:
+    """Say in a line what labelled data are and what is done with them."""
+    split = '' if data.test else ', no split: every fifth image is for testing'
+    if isinstance(data, Classes):
+        return f'class folders: k-NN and linear probe{split}'
+    if isinstance(data, Maps):
+        kind, model = 'maps of classes', 'UperNet'
+    elif data.with_masks:
+        kind, model = 'masks of instances', 'Mask R-CNN'
+    else:
+        kind, model = 'boxes', 'Faster R-CNN'
+    return f'{kind}, {len(data.classes)} classes: {model}{split}'
+
+
+def _find_objects(root: Path) -> Instances | None:
+    pairs = _coco_pairs(root) or _other_pairs(root)
+    if not pairs:
+        return None
+    train = next((p for p in pairs if _is(p, 'train')), pairs[0])
+    tests = [p for p in pairs if p != train and _is(p, 'val')]
+    tests += [p for p in pairs if p != train and _is(p, 'test')]
+    tests = [pair for pair in tests if _has_labels(pair)]
+    content = read_objects(train[0]).content
+    # In the order of the file; a name that is there twice is told by the check.
+    names = tuple(dict.fromkeys(c['name'] for c in content['categories']))
+    with_masks = any(one.get('segmentation') for one in content['annotations'])
+    return Instances(root, train, tests[0] if tests else None, names, with_masks)
+
+
+def _is(pair: tuple[Path, Path], word: str) -> bool:
+    return any(word in part.lower() for part in (pair[0].stem, *pair[0].parts[-3:-1]))
+
+
+def _has_labels(pair: tuple[Path, Path]) -> bool:
+    """Whether there is something to test with: the test sets of COCO are bare."""
+    return bool(read_objects(pair[0], with_labels=False).content['annotations'])
+
+
+def _coco_pairs(root: Path) -> list[tuple[Path, Path]]:
+    """Annotation files in COCO's format with their images."""
+    files = sorted(p for d in ('.', '*') for p in root.glob(f'{d}/*.json'))
+    files = [p for p in dict.fromkeys(files) if not _hidden(p, root)]
+    found, others = [], []
+    for file in files:
+        content, _ = read_json(file)
+        kind = kind_of(content)
+        if kind == 'coco':
+            found.append((file, content))
+        elif kind not in ('other', 'captions', 'labelme'):
+            others.append((file, f'annotation file {file} holds {kind}'))
+        elif kind == 'other' and file.parent.name == 'annotations':
+            text = f'{file} is not in the format of COCO: it must have images, '
+            others.append((file, f'{text}annotations and categories'))
+    for file, text in others:
+        # COCO's download has panoptic segments and keypoints beside the instances.
+        if not any(_split_of(file) in ('', _split_of(known)) for known, _ in found):
+            raise LabelError(text)
+    # The download of COCO has the same photos twice, with keypoints too.
+    plain = [pair for pair in found if not pair[0].stem.startswith('person_keypoints')]
+    return [(f, _folder_of(f, root, content)) for f, content in plain or found]
+
+
+def _split_of(file: Path) -> str:
+    return next((word for word in ('train', 'val', 'test') if word in file.stem), '')
+
+
+def _folder_of(file: Path, root: Path, content: Any) -> Path:
+    """Choose the folder in which most of the images are."""
+    split = file.stem.removeprefix('instances_').removesuffix('_annotations.coco')
+    named = (split, f'images/{split}', f'{split}/images', f'data/{split}')
+    folders = [root / name for name in named]
+    folders += [file.parent, file.parent / 'images', root / 'images', root]
+    folders += [p for p in sorted(root.iterdir()) if p.is_dir() and p.name[0] != '.']
+    images = content['images'] if isinstance(content['images'], list) else []
+    names = [i.get('file_name') for i in images if isinstance(i, dict)]
+    names = [name for name in names if isinstance(name, str)]
+
+    def hits(folder: Path) -> int:
+        return sum(os.path.isfile(find_photo(folder, name)) for name in names)
+
+    folders = [f for f in dict.fromkeys(folders) if f.is_dir()]
+    best = max(folders, key=hits)
+    # Where none fits, the check names what is missing.
+    return best if hits(best) else next(f for f in folders if f != file.parent)
+
+
+def _other_pairs(root: Path) -> list[tuple[Path, Path]]:
+    """Labels of Pascal VOC, YOLO or LabelMe with their images."""
+    sets = sorted(root.glob('ImageSets/Main/*.txt'))
+    sets = [p for p in sets if p.stem in TRAIN + TEST]
+    if (root / 'Annotations').is_dir() and sets:
+        return [(p, images_of(p)) for p in sets]
+    found = []
+    for suffix in ('xml', 'json', 'txt'):
+        folders = {p.parent for p in root.rglob(f'*.{suffix}') if not _hidden(p, root)}
+        if suffix == 'txt':
+            folders = {f for f in folders if _is_yolo(f, root)}
+        for folder in sorted(folders):
+            if suffix == 'json' and not _is_labelme(folder):
+                continue
+            found.append((folder, images_of(folder)))
+        if found:
+            return found
+    return []
+
+
+def _is_yolo(folder: Path, root: Path) -> bool:
+    """Whether it is named so, or has a text beside each of its photos."""
+    photos = {p.stem for p in _images_in(folder)}
+    texts = {p.stem for p in folder.glob('*.txt')} - {'classes'}
+    beside = bool(photos) and photos <= texts
+    return 'labels' in folder.relative_to(root).parts or beside
+
+
+def _is_labelme(folder: Path) -> bool:
+    files = [p for p in folder.glob('*.json') if p.name[0] != '.']
+    return all(kind_of(read_json(p)[0]) == 'labelme' for p in files)
+
+
+def _hidden(file: Path, root: Path) -> bool:
+    return any(part[0] == '.' for part in file.relative_to(root).parts)
+
+
+def _find_maps(root: Path, ignore_zero: bool) -> Maps | None:
+    images = next((p for n in _IMAGES if (p := root / n).is_dir()), None)
+    maps = next((p for n in _MAPS if (p := root / n).is_dir()), None)
+    if images is None or maps is None:
+        return None
+    train, test = _split(images, TRAIN), _split(images, TEST)
+    pair = (train or images, maps / train.name if train else maps)
+    drawn_test = _split(maps, [test.name]) if test else None
+    tests = (test, drawn_test) if drawn_test else None
+    parts = [pair, tests] if tests else [pair]
+    if not pair[1].is_dir():
+        raise LabelError(f'{pair[0]} has images, and its maps {pair[1]} are not there')
+    suffixes = _suffixes(*pair)
+    zero = ignore_zero or (root / 'objectInfo150.txt').is_file()
+    listed = _listed(root)
+    count = 0
+    if not listed:  # all: a class may be in one map alone
+        for _, folder in parts:
+            for file in _ending(folder, suffixes[1]):
+                count = max(count, _largest(folder / file) + (not zero))
+    names = listed or tuple(f'class {i}' for i in range(count))
+    return Maps(root, pair, tests, names, zero, suffixes)
+
+
+def _suffixes(images: Path, maps: Path) -> tuple[str, str]:
+    """Find how names of images and of maps end after what they share."""
+    names, drawn = images_below(images), images_below(maps)
+    if not names:
+        raise LabelError(f'{images} holds no images, and there are maps in {maps}')
+    if any(name.endswith(_CITYSCAPES[0]) for name in names):
+        if not any(name.endswith(_CITYSCAPES[1]) for name in drawn):
+            raise LabelError(
+                f'{maps} holds no *{_CITYSCAPES[1]}: run csCreateTrainIdLabelImgs of '
+                'cityscapesscripts'
+            )
+        return _CITYSCAPES
+    endings = Counter(os.path.splitext(name)[1] for name in names)
+    ending = endings.most_common(1)[0][0]
+    stems = {os.path.splitext(name)[0] for name in names if name.endswith(ending)}
+    found: Counter[str] = Counter()
+    for name in drawn:
+        stem = next((s for s in _beginnings(name) if s in stems), None)
+        if stem is not None:
+            found[name[len(stem) :]] += 1
+    if not found:
+        first = f'{sorted(stems)[0]}.png'
+        has = f'such as {drawn[0]}' if drawn else f'holds {_kinds_in(maps)}'
+        raise LabelError(
+            f'{images / names[0]} has no map {maps / first} ({has}): images and maps '
+            'must have the same names'
+        )
+    # PNG first: a folder may hold pictures for people as well.
+    best = max(found, key=lambda s: (s.endswith('.png'), found[s], -len(s)))
+    return ending, best
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    yield from (name[:i] for i in range(len(name) - 1, 0, -1))
+
+
+def _kinds_in(folder: Path) -> str:
+    kinds = Counter(p.suffix or p.name for p in folder.rglob('*') if p.is_file())
+    return ', '.join(f'{n} {kind}' for kind, n in kinds.most_common(3)) or 'nothing'
+
+
+def _largest(file: Path) -> int:
+    """The largest number in a map of classes."""
+    values = read_map(file.read_bytes(), None, str(file))
+    return int(values[values != IGNORED].max(initial=0))
+
+
+def _ending(folder: Path, suffix: str) -> list[str]:
+    return [name for name in images_below(folder) if name.endswith(suffix)]
+
+
+def _listed(root: Path) -> tuple[str, ...]:
+    file = root / 'classes.txt'
+    lines = file.read_text(encoding='utf-8-sig').split('\n') if file.is_file() else []
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _find_classes(root: Path) -> Classes | None:
+    train, test = _split(root, TRAIN), _split(root, TEST)
+    if train and test and _class_folders(train):
+        return Classes(root, train, test)
+    place = train or root
+    return Classes(root, place, None) if len(_class_folders(place)) > 1 else None
+
+
+def _class_folders(root: Path) -> list[Path]:
+    folders = [p for p in root.iterdir() if p.is_dir() and p.name[0] != '.']
+    return [f for f in folders if next(_images_in(f), None) is not None]
+
+
+def _split(root: Path, names: Sequence[str]) -> Path | None:
+    return next((p for name in names if (p := root / name).is_dir()), None)
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        yield from (Path(e.path) for e in entries if is_image_name(e.name))

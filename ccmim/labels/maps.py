@@ -1,0 +1,125 @@
+"""Maps of classes: the numbers that training reads, whatever the file is.
+
+H W image.
+"""
+
+import io
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from ccmim.labels.coco_file import LabelError
+
+IGNORED = 255
+Values: TypeAlias = Mapping[Any, int] | Iterable[tuple[Any, int]]
+_GREY = 0  # colour type of a PNG
+
+
+def read_map(data: bytes, values: Values | None = None, name: str = '') -> np.ndarray:
+    """Read the number of the class of each pixel.
+
+    Args:
+        data: An encoded picture: grey or palette of 1 to 16 bits, or grey saved as RGB.
+        values: What the numbers or colours in the file stand for, such as
+            ``[(0, 0), (255, 1)]`` or ``[((255, 0, 0), 1), ((0, 0, 0), 0)]``. All that
+            are in the file must be there, but 255, which is ignored anyway. The
+            numbers are those of the classes when None.
+        name: Of the file, for messages.
+
+    Returns:
+        Array (H, W): uint8, or uint16 where a number is larger than 255.
+
+    Raises:
+        LabelError: It cannot be read, holds colours without ``values``, or has
+            something that is not in ``values``.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            pixels, kind = np.asarray(image), image.format
+    except Exception as error:  # PIL raises nearly anything on damaged bytes
+        cut = 'truncated' in str(error).lower()
+        how = 'is cut short' if cut else 'cannot be read'
+        raise LabelError(f'map {name} {how}: {error or type(error).__name__}') from None
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8)
+    pixels = _unscaled(pixels, data) if kind == 'PNG' else pixels
+    if pixels.ndim == 3 and (pixels.shape[2] == 2 or _is_grey(pixels)):
+        pixels = pixels[..., 0]  # with alpha, or grey saved as RGB
+    table = _table(values)
+    if pixels.ndim == 3:
+        return _of_colours(pixels[..., :3], table, name)
+    if pixels.dtype.kind == 'f' and not (pixels == pixels.astype(np.int64)).all():
+        raise LabelError(f'map {name} holds fractions: it must hold numbers of classes')
+    pixels = pixels.astype(np.int64)
+    if table is not None:
+        pixels = _of_numbers(pixels, table, name)
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise LabelError(f'map {name} holds {pixels.min()}: classes count from 0')
+    return pixels.astype(np.uint8 if pixels.max() <= IGNORED else np.uint16)
+
+
+def _unscaled(pixels: np.ndarray, data: bytes) -> np.ndarray:
+    """Undo what PIL makes of grey values of two and four bits: 0, 85, 170, 255."""
+    _, _, bits, colours = struct.unpack('>IIBB', data[16:26])
+    if colours == _GREY and bits in (2, 4):
+        return pixels // (255 // (2**bits - 1))
+    return pixels
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    first = pixels[..., 0]
+    return bool((first == pixels[..., 1]).all() and (first == pixels[..., 2]).all())
+
+
+def _table(values: Values | None) -> dict[Any, int] | None:
+    if values is None:
+        return None
+    pairs = values.items() if isinstance(values, Mapping) else values
+    try:
+        return {
+            tuple(map(int, key)) if isinstance(key, list | tuple) else int(key): int(to)
+            for key, to in pairs
+        }
+    except (TypeError, ValueError):
+        raise ValueError(
+            f'values={values!r} must be pairs of a number or a colour, and a class: '
+            '[(0, 0), (255, 1)]'
+        ) from None
+
+
+def _of_numbers(pixels: np.ndarray, table: dict[Any, int], name: str) -> np.ndarray:
+    table = {key[0] if isinstance(key, tuple) else key: to for key, to in table.items()}
+    found = np.full(pixels.shape, IGNORED, np.int64)
+    for number in np.unique(pixels).tolist():
+        if number in table:
+            found[pixels == number] = table[number]
+        elif number != IGNORED:
+            raise LabelError(f'map {name} holds {number}, which is not in values')
+    return found
+
+
+def _of_colours(
+    pixels: np.ndarray, table: dict[Any, int] | None, name: str
+) -> np.ndarray:
+    if table is None:
+        raise LabelError(
+            f'map {name} is a picture in colours: maps hold the number of a class in '
+            'each pixel; convert it, or say what the colours are: LoadAnnotations('
+            'values=[((255, 0, 0), 1), ...])'
+        )
+    codes = pixels.astype(np.int64) @ (65536, 256, 1)
+    known = {
+        key[0] * 65536 + key[1] * 256 + key[2]: to
+        for key, to in table.items()
+        if isinstance(key, tuple)
+    }
+    found = np.empty(codes.shape, np.uint8)
+    for code in np.unique(codes).tolist():
+        if code not in known:
+            colour = (code >> 16, code >> 8 & 255, code & 255)
+            raise LabelError(f'map {name} holds the colour {colour}, not in values')
+        found[codes == code] = known[code]
+    return found
