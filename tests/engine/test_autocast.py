@@ -82,15 +82,44 @@ def test_auto_is_bf16_where_the_device_has_it(native, monkeypatch):
     assert _wrapper('auto')[1].dtype == expected
 
 
-@pytest.mark.parametrize(('ratio', 'chosen'), [(1.0, False), (1.4, False), (1.6, True)])
-def test_a_cpu_computes_in_bf16_where_a_probe_is_clearly_faster(
-    ratio, chosen, monkeypatch
+@pytest.mark.parametrize(
+    ('flags', 'chosen'),
+    [
+        ('flags : fpu avx512f avx512_bf16 fma', True),
+        ('flags : fpu amx_bf16 amx_tile', True),
+        ('Features : fp asimd bf16', True),
+        ('flags : fpu avx512f avx512bw avx512vl', False),  # emulates it
+        (None, False),
+    ],
+)
+def test_a_cpu_computes_in_bf16_where_its_flags_say_so(
+    flags, chosen, monkeypatch, tmp_path
 ):
-    seconds = {torch.float32: 1e-3, torch.bfloat16: 1e-3 / ratio}
-    monkeypatch.setattr(autocast, '_product_seconds', seconds.get)
-    autocast.computes_in_bf16.cache_clear()
+    monkeypatch.setattr(autocast, 'CPU_FLAGS', tmp_path / 'cpuinfo')
+    if flags:
+        (tmp_path / 'cpuinfo').write_text(flags)
     assert autocast.computes_in_bf16('cpu') == chosen
-    autocast.computes_in_bf16.cache_clear()
+
+
+@pytest.mark.parametrize('native', [True, False])
+def test_auto_is_decided_once_in_a_run(native, monkeypatch, capsys):
+    """By the main process for all, and kept by those that resume it elsewhere."""
+    monkeypatch.setattr(autocast, 'computes_in_bf16', lambda device: native)
+    state = _wrapper('auto')[1].state_dict()
+    monkeypatch.setattr(autocast, 'computes_in_bf16', lambda device: not native)
+    other = _wrapper('auto')[1]
+    assert other.state_dict()['dtype'] != state['dtype']
+    other.load_state_dict(state)
+    assert other.state_dict()['dtype'] == state['dtype']
+    assert f'going on in {state["dtype"]}' in capsys.readouterr().out
+    chosen = _wrapper('float16')[1]
+    chosen.load_state_dict(state)
+    assert chosen.dtype == torch.float16
+    assert f'was in {state["dtype"]} and goes on in' in capsys.readouterr().out
+    monkeypatch.setattr(
+        autocast, 'broadcast_object_list', lambda x: x.__setitem__(0, state['dtype'])
+    )
+    assert _wrapper('auto')[1].state_dict()['dtype'] == state['dtype']
 
 
 def test_unknown_precision_is_named():

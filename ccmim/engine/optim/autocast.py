@@ -1,19 +1,23 @@
 """One optimizer wrapper for fp32, bf16 and fp16, on the CPU and on GPUs."""
 
-import time
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.device import get_device
+from mmengine.dist import broadcast_object_list
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from ccmim.engine.nonfinite.update_guard import UpdateGuard, total_norm
 from ccmim.registry import OPTIM_WRAPPERS
 
+CPU_FLAGS = Path('/proc/cpuinfo')
+BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}  # x86, x86, ARM
 DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
 
 
@@ -26,8 +30,9 @@ class AutocastOptimWrapper(OptimWrapper):
     gradients that are no numbers are left out, on all processes alike.
 
     Args:
-        dtype: 'float32', 'bfloat16', 'float16', or 'auto' for bf16 where it is fast on
-            this device and float32 elsewhere (emulated bf16 is slow).
+        dtype: 'float32', 'bfloat16', 'float16', or 'auto' for bf16 where the device
+            has instructions for it and float32 elsewhere (emulated bf16 is slow). The
+            main process decides for all, and a run that is resumed keeps what it had.
         kwargs: Arguments of mmengine's ``OptimWrapper``.
 
     Raises:
@@ -39,14 +44,15 @@ class AutocastOptimWrapper(OptimWrapper):
         if dtype not in DTYPES:
             raise ValueError(f'optim_wrapper.dtype={dtype!r} must be one of {DTYPES}')
         self.device_type = get_device().split(':')[0]
-        if dtype == 'auto':
+        self.is_auto = dtype == 'auto'
+        if self.is_auto:
             dtype = 'bfloat16' if computes_in_bf16(self.device_type) else 'float32'
-        self.dtype = getattr(torch, dtype)
+            answer = [dtype]
+            broadcast_object_list(answer)
+            dtype = answer[0]
         self.guard = UpdateGuard()
         self._grad_norm: Tensor | None = None
-        self.scaler = torch.amp.GradScaler(
-            self.device_type, enabled=self.dtype == torch.float16
-        )
+        self._compute_in(dtype)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -84,15 +90,29 @@ class AutocastOptimWrapper(OptimWrapper):
         return norm
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the optimizer's state and the scaler's."""
-        return {**super().state_dict(), 'loss_scaler': self.scaler.state_dict()}
+        """Give the optimizer's state and the scaler's, and the precision."""
+        own = dict(loss_scaler=self.scaler.state_dict(), dtype=_name(self.dtype))
+        return {**super().state_dict(), **own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up a state, with or without a scaler's part."""
+        """Take up a state, with or without a scaler's part; 'auto' its precision."""
         state_dict = dict(state_dict)
+        held, own = state_dict.pop('dtype', None), _name(self.dtype)
+        if held in DTYPES and held != own:
+            answer = f'going on in {held}, though dtype=auto is {own} on this machine'
+            if self.is_auto:
+                self._compute_in(held)
+            else:
+                answer = f'the run was in {held} and goes on in {own}'
+            text = f'optim_wrapper.dtype: {answer}'
+            print_log(text, logger='current', level=logging.WARNING)
         if scaler := state_dict.pop('loss_scaler', None):
             self.scaler.load_state_dict(scaler)
         super().load_state_dict(state_dict)
+
+    def _compute_in(self, dtype: str) -> None:
+        self.dtype = getattr(torch, dtype)
+        self.scaler = torch.amp.GradScaler(self.device_type, enabled=dtype == 'float16')
 
     def _clip_grad(self) -> Tensor | None:
         """Clip; the norm before it, None where there are no gradients."""
@@ -110,23 +130,19 @@ class AutocastOptimWrapper(OptimWrapper):
         return norm
 
 
-@cache
 def computes_in_bf16(device_type: str) -> bool:
-    """Tell whether bf16 is fast on a kind of device ('cuda' or 'cpu').
+    """Tell whether a kind of device ('cuda' or 'cpu') has instructions for bf16.
 
-    On a CPU a probe of some milliseconds decides: a matrix product must take at most
-    two thirds of its time in float32, which no CPU without instructions for bf16 does.
+    Of a CPU the flags that Linux lists decide; without that list the answer is no.
     """
     if device_type == 'cuda':
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return _product_seconds(torch.bfloat16) < _product_seconds(torch.float32) / 1.5
+    try:
+        flags = CPU_FLAGS.read_text().split()
+    except OSError:
+        return False
+    return not BF16_FLAGS.isdisjoint(flags)
 
 
-def _product_seconds(dtype: torch.dtype) -> float:
-    a = torch.ones(512, 512, dtype=dtype)
-    times = []
-    for _ in range(6):
-        start = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - start)
-    return min(times)  # the least disturbed
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix('torch.')
