@@ -62,9 +62,12 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
         ) from None
     if not isinstance(checkpoint, dict):
         raise ValueError(f'checkpoint {path} holds a {type(checkpoint).__name__}')
-    if isinstance(checkpoint.get('meta'), dict):
-        for text in ('config', 'cfg'):
-            checkpoint['meta'].pop(text, None)
+    if isinstance(meta := checkpoint.get('meta'), dict):
+        meta.pop('config', None)
+        # Under a name that nobody executes: a resumed run compares its values.
+        text = meta.pop('cfg', None)
+        if isinstance(text, str):
+            meta['config_text'] = text
     return checkpoint
 
 

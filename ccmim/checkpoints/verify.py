@@ -1,7 +1,11 @@
 """Whether a checkpoint is complete and can be resumed."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from ccmim.checkpoints.safe_load import load_file
 
@@ -48,3 +52,39 @@ def verify_checkpoint(file: str | Path) -> None:
         raise ValueError(
             f'checkpoint {file} holds no {missing[0]}: no run can go on from it'
         )
+    if fault := _fault(checkpoint):
+        raise ValueError(f'checkpoint {file} cannot be resumed: {fault}')
+
+
+def _fault(checkpoint: Mapping[str, Any]) -> str | None:
+    """Say what no run can have written, None if there is nothing."""
+    for part in ('state_dict', 'optimizer', 'message_hub', 'meta'):
+        if not isinstance(checkpoint[part], Mapping):
+            return f'its {part} is a {type(checkpoint[part]).__name__}'
+    for name in ('epoch', 'iter'):
+        number = checkpoint['meta'].get(name)
+        if type(number) is not int or number < 0:
+            return f'its {name} is {ascii(number)[:40]}, no number of steps'
+    for name, value in checkpoint['state_dict'].items():
+        if not isinstance(name, str):
+            return f'it has a parameter called {ascii(name)[:40]}'
+        if isinstance(value, Tensor) and value.isnan().any():
+            return f'{name} holds NaN'
+    return _fault_of_moments(checkpoint['optimizer'])
+
+
+def _fault_of_moments(optimizer: Mapping[str, Any]) -> str | None:
+    state = optimizer.get('state', {})
+    if not isinstance(state, Mapping):
+        return f'the state of its optimizer is a {type(state).__name__}'
+    for number, moments in state.items():
+        if not isinstance(moments, Mapping):
+            return f'the state of parameter {number} is a {type(moments).__name__}'
+        for name, value in moments.items():
+            if not isinstance(value, Tensor):
+                continue
+            if not value.isfinite().all():
+                return f'{name} of parameter {number} is not finite'
+            if name.endswith(('exp_avg_sq', 'square_avg')) and (value < 0).any():
+                return f'{name} of parameter {number}, a mean of squares, is negative'
+    return None

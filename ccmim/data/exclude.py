@@ -40,6 +40,10 @@ class PartOfSource:
         paths = self._source.paths()
         return [paths[index] for index in self._indices.tolist()]
 
+    def checksum(self, index: int) -> int:
+        """Sum up image ``index``."""
+        return self._source.checksum(self._indices[index])
+
 
 def leave_out(
     source: ImageSource, path: str | os.PathLike

@@ -15,7 +15,13 @@ import numpy as np
 
 from ccmim.data.folders import walk_images
 from ccmim.data.image import refuse_large
-from ccmim.data.paths import IMAGE_SUFFIXES, LOOKED_FOR, PathTable, printable
+from ccmim.data.paths import (
+    IMAGE_SUFFIXES,
+    LOOKED_FOR,
+    PathTable,
+    checksum_of_file,
+    printable,
+)
 from ccmim.data.tar_index import compressed_text
 from ccmim.data.tar_shards import TarShards
 
@@ -40,6 +46,9 @@ class ImageSource(Protocol):
 
     def paths(self) -> list[bytes]:
         """List what tells the images apart, in order and quickly: paths as given."""
+
+    def checksum(self, index: int) -> int:
+        """Sum up the size of image ``index`` and some bytes from its middle."""
 
 
 class ImageFiles:
@@ -67,6 +76,10 @@ class ImageFiles:
     def paths(self) -> list[bytes]:
         """List the paths as they were given."""
         return self._paths.encoded()
+
+    def checksum(self, index: int) -> int:
+        """Sum up file ``index``, see ``checksum_of_file``."""
+        return checksum_of_file(self._paths[index])
 
 
 def read_file(path: str) -> bytes:
@@ -119,6 +132,11 @@ class JoinedSource:
     def paths(self) -> list[bytes]:
         """List the paths of all sources."""
         return [path for source in self._sources for path in source.paths()]
+
+    def checksum(self, index: int) -> int:
+        """Sum up image ``index``."""
+        source, index = self._find(index)
+        return source.checksum(index)
 
     def _find(self, index: int) -> tuple[ImageSource, int]:
         part = int(np.searchsorted(self._ends, index, side='right'))

@@ -7,7 +7,7 @@ from typing import IO
 import numpy as np
 
 from ccmim.data.image import BadImageError, refuse_large
-from ccmim.data.paths import PathTable, printable
+from ccmim.data.paths import PathTable, checksum_of_part, printable
 from ccmim.data.tar_index import image_members
 
 _MAX_OPEN_SHARDS = 128
@@ -60,14 +60,26 @@ class TarShards:
         """
         shard, offset, size = self._places[index].tolist()
         refuse_large(size)
+        # pread has no file position, so forked workers may share the descriptor.
+        data = os.pread(self._open(shard), size, offset)
+        if len(data) != size:
+            raise BadImageError('cut short: the shard ends inside this member')
+        return data
+
+    def checksum(self, index: int) -> int:
+        """Sum up member ``index``; 0 when the shard is gone."""
+        shard, offset, size = self._places[index].tolist()
+        try:
+            with open(self._shards[shard], 'rb', buffering=0) as file:
+                return checksum_of_part(file.fileno(), offset, size)
+        except OSError:
+            return 0
+
+    def _open(self, shard: int) -> int:
         file = self._files.get(shard)
         if file is None:
             if len(self._files) >= _MAX_OPEN_SHARDS:
                 self._files.pop(next(iter(self._files)))
             file = open(self._shards[shard], 'rb', buffering=0)  # noqa: SIM115
             self._files[shard] = file
-        # pread has no file position, so forked workers may share the descriptor.
-        data = os.pread(file.fileno(), size, offset)
-        if len(data) != size:
-            raise BadImageError('cut short: the shard ends inside this member')
-        return data
+        return file.fileno()

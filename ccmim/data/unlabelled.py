@@ -91,6 +91,10 @@ class UnlabelledImages(Dataset):
         """List what tells the images apart, in order and quickly: paths as given."""
         return self._source.paths()
 
+    def checksum(self, index: int) -> int:
+        """Sum up the size of image ``index`` and some of its bytes; 0 if unreadable."""
+        return self._source.checksum(index)
+
     def __getitem__(self, key: SampleKey | int) -> dict:
         """Load one sample.
 

@@ -38,5 +38,6 @@ randomness = dict(seed=0)
 log_level = 'INFO'
 load_from = None
 resume = False
-# Go on though images are gone, new or renamed since the checkpoint.
-resume_changed_data = False
+# Settings, or parts of the config, that may differ from the checkpoint's, such as
+# 'model.mask_ratio'; 'data' for images that are gone, new, renamed or replaced.
+resume_changed = []

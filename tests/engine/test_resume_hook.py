@@ -44,7 +44,7 @@ def train(image_folder, tmp_path):
 
     def train(
         folder='run', resume=None, epochs=3, batch=2, accumulated=1, workers=0,
-        data=image_folder, schedule=(), iterations=0, changed_data=False,
+        data=image_folder, schedule=(), iterations=0, changed=(),
     ):  # fmt: skip
         sampler = 'Infinite' * bool(iterations) + 'VisitSampler'
         hook, by_iteration = SeenHook(), dict(by_epoch=False, max_iters=iterations)
@@ -74,7 +74,7 @@ def train(image_folder, tmp_path):
                 logger=dict(type='LoggerHook', interval=1),
             ),
             custom_hooks=[hook, ResumeHook()],
-            cfg=dict(resume_changed_data=changed_data),
+            cfg=dict(resume_changed=changed),
             experiment_name=f'{folder}_{torch.rand(()).item()}',
             resume=bool(resume),
             load_from=resume and str(tmp_path / folder / resume),
@@ -106,6 +106,8 @@ def test_what_a_checkpoint_says_about_its_run(train, tmp_path, image_folder):
     assert len(names) == 64
     version = kept.pop('version')
     assert re.fullmatch(r'\d+\.\d+\.\d+', version)
+    assert kept.pop('contents').shape == (8,)
+    assert (kept.pop('parameters'), kept.pop('states')) == (['weight'], 0)
     assert kept == dict(processes=1, batch=2, accumulated=1, images=8, length=4)
     image_folder.rename(tmp_path / 'elsewhere')  # as on another machine
     train('other', epochs=1, data=tmp_path / 'elsewhere')
@@ -231,13 +233,13 @@ def test_a_changed_data_set_is_refused(train, changed, tmp_path):
         'The data set has changed since step 6: 3 files gone (part0/0.jpg, '
         'part0/2.jpg, ...), 3 new (part0/a.jpg, part0/b.jpg, ...). Restore it, or '
     )
-    assert '--cfg-options resume_changed_data=True' in text
+    assert '--cfg-options resume_changed=data' in text
     assert not (tmp_path / 'run' / 'iter_12.pth').exists()
 
 
 def test_a_changed_data_set_is_taken_by_name(train, changed, tmp_path):
     """The epoch that was interrupted begins anew, as its order is another."""
-    runner, seen = train(resume='iter_6.pth', changed_data=True)
+    runner, seen = train(resume='iter_6.pth', changed='data')
     assert [sorted(_flat(seen[i : i + 4])) for i in (0, 4)] == [list(range(8))] * 2
     assert len(seen) == 8
     line, again = _log(tmp_path)

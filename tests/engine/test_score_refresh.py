@@ -144,7 +144,7 @@ def test_maps_of_other_images_are_made_anew_on_resume(
     new.write_bytes(old[-1].read_bytes())
     if not more:
         old[0].unlink()
-    cfg = config('run', resume_changed_data=True, **{'train_cfg.max_epochs': 3})
+    cfg = config('run', resume_changed=['data'], **{'train_cfg.max_epochs': 3})
     cfg.load_from = str(tmp_path / 'run' / 'epoch_2.pth')
     cfg.resume = True
     runner = build_runner(cfg)

@@ -411,6 +411,6 @@ def test_a_changed_data_set_is_one_line(run_here, image_folder, tmp_path, capsys
     text = 'The data set has changed since step 4: 1 files gone (part0/0.jpg), 0 new'
     assert error.startswith(f'error: {text}')
     assert sorted(p.name for p in folder.glob('*.pth')) == ['epoch_1.pth']
-    options = dict(resume_changed_data=True, train_cfg__max_epochs=2)
+    options = dict(resume_changed='data', train_cfg__max_epochs=2)
     assert run_here(_words(image_folder, folder, '--resume', **options)) == 0
     assert (folder / 'epoch_2.pth').is_file()

@@ -27,7 +27,7 @@ class ScoreRefreshHook(Hook):
     its share of the whole pictures, without gradient, in evaluation mode and in the
     precision of the training, and all get the maps of all. A resumed run has them from
     its checkpoint, so it refreshes only where an uninterrupted run would; the maps of
-    other images (``resume_changed_data``) are dropped, and made anew at once.
+    other images ('data' in ``resume_changed``) are dropped, and made anew at once.
 
     Args:
         begin: Epochs before the first time.

@@ -7,15 +7,24 @@ their numbers, which follow from the sorted names.
 import gzip
 import hashlib
 import os
+import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend
+from ccmim.data.paths import checksum_of_file
 from ccmim.data.unlabelled import unlabelled_in
 
 FILE = 'images.txt.gz'  # in the folder of the run
+_MOST = 10_000  # images whose contents are compared, evenly spread over all
+_THREADS = 8  # that wait for a disk
 
 
 def image_list(dataset: Dataset) -> bytes | None:
@@ -44,6 +53,55 @@ def fingerprint(names: bytes | None) -> str | None:
     return None if names is None else hashlib.sha256(names).hexdigest()
 
 
+def contents(dataset: Dataset) -> Tensor | None:
+    """Sum up what the images show and how they are labelled: a second for ten thousand.
+
+    Args:
+        dataset: Of unlabelled or labelled images, or of mmdet or mmseg.
+
+    Returns:
+        A number of each, (N,); of at most 10,000, evenly spread. None for other data.
+    """
+    chosen = looked_at(dataset)
+    if chosen is None:
+        return None
+    with ThreadPoolExecutor(_THREADS) as pool:
+        sums = list(pool.map(lambda index: _checksum(dataset, index), chosen.tolist()))
+    return torch.tensor(sums, dtype=torch.int64)
+
+
+def looked_at(dataset: Dataset) -> np.ndarray | None:
+    """Number the images that ``contents`` looks at; None where it looks at none."""
+    known = unlabelled_in(dataset) is not None or hasattr(dataset, 'get_data_info')
+    if not (known and hasattr(dataset, '__len__')):
+        return None
+    count = len(dataset)
+    return np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.int64)
+
+
+def name_of(dataset: Dataset, index: int) -> str:
+    """Name an image of a data set that ``contents`` knows."""
+    images = unlabelled_in(dataset)
+    if images is not None:
+        return images.name(index)
+    return str(dataset.get_data_info(index).get('img_path', index))
+
+
+def _checksum(dataset: Any, index: int) -> int:
+    images = unlabelled_in(dataset)
+    if images is not None:
+        label = getattr(dataset, 'labels', None)
+        text = '' if label is None else str(int(label[index]))
+        return zlib.crc32(text.encode(), images.checksum(index))
+    info = dataset.get_data_info(index)
+    number = 0
+    for name in ('img_path', 'seg_map_path'):
+        if isinstance(path := info.pop(name, None), str):
+            number = number * 31 + checksum_of_file(path)
+    info = {key: value for key, value in info.items() if not key.endswith('path')}
+    return zlib.crc32(repr(info).encode(), number & 0xFFFFFFFF)
+
+
 def write_list(work_dir: str | Path, names: bytes) -> None:
     """Write a list of names to the folder of a run (``zless images.txt.gz``).
 
@@ -64,10 +122,11 @@ def compare_lists(work_dir: str | Path, names: bytes) -> str:
     path = Path(work_dir) / FILE
     if not path.is_file():
         return 'other files'
-    old, new = (
-        Counter(text.split(b'\n'))
-        for text in (gzip.decompress(path.read_bytes()), names)
-    )
+    try:
+        before = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error):  # damaged: only a help for this message
+        return 'other files'
+    old, new = (Counter(text.split(b'\n')) for text in (before, names))
     gone, added = sorted((old - new).elements()), sorted((new - old).elements())
     if not gone and not added:
         return 'the same files in another order'

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import torch
 from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -11,15 +12,23 @@ import ccmim
 from ccmim.checkpoints import ResumeError
 from ccmim.engine.resume.data_record import (
     compare_lists,
+    contents,
     fingerprint,
     image_list,
+    looked_at,
+    name_of,
     write_list,
 )
 from ccmim.engine.resume.place import Steps, convert_place, steps_of
 from ccmim.engine.resume.schedule_place import is_changed, values_of, wind_forward
+from ccmim.engine.resume.settings import Difference, differing_settings
+from ccmim.engine.resume.state import differing_state, num_states, parameter_names
+from ccmim.engine.settings.processes import on_main
 from ccmim.registry import HOOKS
 
 KEY = 'ccmim'  # of our part of a checkpoint's meta
+DATA = 'data'  # what `resume_changed` calls other images
+_SHOWN = 4  # differences in one line
 
 
 @HOOKS.register_module()
@@ -30,14 +39,19 @@ class ResumeHook(Hook):
     at the image that it had reached, and its schedule is counted in the new steps.
     Where no step begins at that image the run is refused.
 
-    Other images have another order, in which a place means nothing. They are refused
-    unless the config says ``resume_changed_data = True``; the epoch begins anew then.
+    A setting that decides the numbers and is not the checkpoint's ends the run, unless
+    the config names it, or a part that it is in, in ``resume_changed``. A parameter or
+    a piece of the optimizer's state of another name, shape or type always does.
+
+    Other images have another order, in which a place means nothing: where 'data' is
+    in ``resume_changed`` the epoch begins anew.
 
     Another schedule in the config takes the place of the one of the checkpoint.
     """
 
     def __init__(self) -> None:
         self._names: bytes | None = None
+        self._contents: torch.Tensor | None = None
         self._record: dict[str, Any] = {}
         self._start: list[dict[str, Any]] = []
 
@@ -49,17 +63,21 @@ class ResumeHook(Hook):
         """
         if not runner._resume:
             return
-        self._describe(runner)
         meta = checkpoint['meta']
+        saved = meta.get(KEY) or {}
+        changed = _refuse_differences(runner, checkpoint, saved)
+        self._describe(runner)
         step, same = meta['iter'], True
-        if saved := meta.get(KEY):
+        if saved:
             meta['iter'] = self._compare(runner, meta, saved)
             same = meta['iter'] == step
+        if any(key.startswith('optim_wrapper') for key in changed):
+            _take_settings(runner, checkpoint['optimizer'])
         schedulers, states = runner.param_schedulers, checkpoint.get('param_schedulers')
-        if not (isinstance(schedulers, list) and isinstance(states, list)):
+        if not isinstance(schedulers, list):
             return
-        if is_changed(schedulers, states):
-            del checkpoint['param_schedulers']
+        if not isinstance(states, list) or is_changed(schedulers, states):
+            checkpoint.pop('param_schedulers', None)
             self._start = values_of(runner.optim_wrapper)
             if same:  # not only counted in other steps
                 _say(
@@ -93,12 +111,20 @@ class ResumeHook(Hook):
         self, runner: Runner, checkpoint: dict[str, Any]
     ) -> None:
         """Add what a resumed run compares with."""
-        checkpoint['meta'][KEY] = self._record
+        checkpoint['meta'][KEY] = dict(
+            self._record,
+            contents=self._contents,
+            parameters=parameter_names(runner),
+            states=num_states(checkpoint),
+        )
 
     def _describe(self, runner: Runner) -> None:
         if self._record:
             return
-        self._names = image_list(runner.train_dataloader.dataset)
+        dataset = runner.train_dataloader.dataset
+        self._names = image_list(dataset)
+        if is_main_process():
+            self._contents = contents(dataset)
         self._record = dict(
             self._steps(runner)._asdict(),
             names=fingerprint(self._names),
@@ -128,11 +154,13 @@ class ResumeHook(Hook):
             _say(runner, f'ccmim {saved["version"]} -> {ccmim.__version__}')
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         if (old.images, saved['names']) != (new.images, self._record['names']):
-            self._accept_data(runner, old, new, step)
+            self._accept_data(runner, self._difference(runner, old, new), step)
             if not by_epoch:
                 return step
             _say(runner, f'epoch {epoch + 1} begins anew', logging.WARNING)
             return epoch * new.length
+        if text := on_main(lambda: self._other_contents(runner, saved.get('contents'))):
+            self._accept_data(runner, text, step)
         if old == new:
             return step
         text = f'{old} -> {new}: '
@@ -161,19 +189,110 @@ class ResumeHook(Hook):
         )
         return converted
 
-    def _accept_data(self, runner: Runner, old: Steps, new: Steps, step: int) -> None:
+    def _difference(self, runner: Runner, old: Steps, new: Steps) -> str:
         if self._names is None:
-            difference = f'{old.images:,} -> {new.images:,}'
-        else:
-            difference = compare_lists(runner.work_dir, self._names)
+            return f'{old.images:,} -> {new.images:,}'
+        return compare_lists(runner.work_dir, self._names)
+
+    def _other_contents(self, runner: Runner, saved: torch.Tensor | None) -> str | None:
+        """Say which images are others under their old names, on the main process."""
+        now = self._contents
+        if now is None or saved is None or now.shape != saved.shape:
+            return None
+        dataset = runner.train_dataloader.dataset
+        other = looked_at(dataset)[(now != saved.to(now.device)).cpu().numpy()]
+        if not len(other):
+            return None
+        names = ', '.join(name_of(dataset, index) for index in other[:2].tolist())
+        more = ', ...' * (len(other) > 2)
+        return (
+            f'{len(other):,} of {len(now):,} images are others under their old names, '
+            f'or have other labels ({names}{more})'
+        )
+
+    def _accept_data(self, runner: Runner, difference: str, step: int) -> None:
         text = f'The data set has changed since step {step}: {difference}'
-        if not runner.cfg.get('resume_changed_data', False):
+        if not _is_allowed(DATA, runner):
             raise ResumeError(
                 f'{text}. Restore it, or start again in another --work-dir; or go on '
                 'with another order of the images: '
-                '--cfg-options resume_changed_data=True'
+                f'--cfg-options {_option(runner, [DATA])}'
             )
         _say(runner, text, logging.WARNING)
+
+
+def _take_settings(runner: Runner, saved: dict[str, Any]) -> None:
+    """Put this run's settings into saved groups, of which PyTorch would take theirs.
+
+    What schedulers set stays: they are at another place already.
+    """
+    schedulers = runner.param_schedulers or []
+    scheduled = {s.param_name for s in schedulers} if schedulers else set()
+    scheduled |= {f'initial_{name}' for name in scheduled}
+    now = values_of(runner.optim_wrapper)
+    base = saved.get('base_param_settings')
+    old = [*saved['param_groups'], *([base] if isinstance(base, dict) else [])]
+    for group, values in zip(old, now, strict=False):
+        group.update({k: v for k, v in values.items() if k not in scheduled})
+
+
+def _refuse_differences(
+    runner: Runner, checkpoint: dict[str, Any], saved: dict[str, Any]
+) -> list[str]:
+    """Compare settings and state; the keys of those that the user allows to differ."""
+    text = checkpoint['meta'].get('config_text')
+    settings: list[Difference] = []
+    if text is not None and runner.cfg:
+        try:
+            settings = differing_settings(text, runner.cfg)
+        except ValueError as error:
+            reason = f'its settings cannot be compared: {error}'
+            _say(runner, f'{runner._load_from}: {reason}', logging.WARNING)
+    state = differing_state(runner, checkpoint, saved)
+    allowed = [one for one in settings + state if _may_differ(one, runner)]
+    for difference in allowed:
+        _say(runner, f'{difference} (resume_changed)', logging.WARNING)
+    refused = [one for one in settings + state if one not in allowed]
+    if not refused:
+        return [one.key for one in allowed]
+    if len(refused) > _SHOWN:
+        for difference in refused:
+            _say(runner, str(difference), logging.ERROR)
+    shown = '; '.join(map(str, refused[:_SHOWN]))
+    more = (
+        f'; and {len(refused) - _SHOWN} more, see the log' if refused[_SHOWN:] else ''
+    )
+    by_name = [one.key for one in refused if one in settings]
+    way = (
+        f'go on with other numbers by --cfg-options {_option(runner, by_name)}; or '
+        if by_name and not any(one.is_state for one in refused)
+        else ''
+    )
+    raise ResumeError(
+        f'{runner._load_from} is of another run: {shown}{more}. Restore what has '
+        f'changed; or {way}begin a new run with its weights alone: leave out --resume '
+        f'and give --cfg-options load_from={runner._load_from} and another --work-dir'
+    )
+
+
+def _may_differ(difference: Difference, runner: Runner) -> bool:
+    return not difference.is_state and _is_allowed(difference.key, runner)
+
+
+def _is_allowed(key: str, runner: Runner) -> bool:
+    return any(
+        key == name or key.startswith(f'{name}.') for name in _allowed_names(runner)
+    )
+
+
+def _allowed_names(runner: Runner) -> list[str]:
+    names = (runner.cfg or {}).get('resume_changed') or []
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _option(runner: Runner, keys: list[str]) -> str:
+    """Write the option that allows some differences, too."""
+    return f'resume_changed={",".join([*_allowed_names(runner), *keys])}'
 
 
 def _say(runner: Runner, text: str, level: int = logging.INFO) -> None:

@@ -31,7 +31,7 @@ TOP = {
     *BUILT,
     *('runner_type', 'custom_imports', 'model_wrapper_cfg', 'strategy', 'compile'),
     *('find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval'),
-    *('compile_blocks', 'float32_matmul', 'resume_changed_data'),
+    *('compile_blocks', 'float32_matmul', 'resume_changed'),
 }
 _SURE = 0.92  # similarity from which a variable is no variable
 # Taken out by the owner before it builds the part: of the loss, by DETR's head.

@@ -1,0 +1,151 @@
+"""Which settings of a run decide its numbers, and how two runs differ in them."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+from ccmim.checkpoints.config_text import read_values
+from ccmim.engine.settings.names import default_of, find_types
+
+PARTS = (
+    *('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'train_cfg'),
+    *('auto_scale_lr', 'float32_matmul', 'randomness'),
+)
+# Keys that change where things lie or how fast they come. What paths lead to is
+# compared by itself; batches and the length of a run have their own rules.
+_HARMLESS = {
+    *('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'timeout'),
+    *('batch_size', 'accumulative_counts', 'max_epochs', 'max_iters', 'end', 'T_max'),
+    *('total_iters', 'val_interval', 'val_begin', 'dynamic_intervals'),
+    *('data', 'data_root', 'root', 'ann_file', 'data_prefix', 'exclude', 'cache'),
+    *('backend_args', 'file_client_args', 'checkpoint', 'init_cfg', 'pretrained'),
+    *('with_cp', 'fused', 'foreach', 'capturable', 'test_cfg', 'deterministic'),
+}
+# Hooks that look at a run, or end it, and leave its numbers alone.
+_LOOK_ON = re.compile(
+    r'(Speed|Finite|Collapse|Resume|Stop|Picture|Probe|Progress|LoaderTimeout|BadFiles|'
+    r'ContrastAccuracy|Plan|Start|.*Checkpoint|Logger|.*RuntimeInfo|IterTimer|'
+    r'ParamScheduler|Profiler|NPUProfiler|EmptyCache|.*Visualization|EarlyStopping|'
+    r'MemoryProfiler|ChannelsLast|NumClassCheck|CheckInvalidLoss|DistSamplerSeed)Hook'
+)
+# One and the same, as the engine and the machine have it.
+_SAME_TYPE = {'EpochBasedTrainLoop': 'ResumableEpochLoop', 'SyncBN': 'BN'}
+
+
+class Shown(str):
+    """A text that stands for something else than itself."""
+
+
+ABSENT = Shown('absent')
+
+
+class Difference(NamedTuple):
+    """One thing in which a run differs from the one that a checkpoint is of."""
+
+    key: str
+    was: Any
+    now: Any
+    is_state: bool = False  # what no run can go on with
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f'{self.key}: {_short(self.was)} -> {_short(self.now)}'
+
+
+def deciding_values(text: str) -> dict[str, Any]:
+    """Read what decides the numbers of a run from the text of its config.
+
+    Args:
+        text: ``pretty_text`` of the config.
+
+    Raises:
+        ValueError: The text holds more than plain values.
+    """
+    values = read_values(text)
+    found = {part: values[part] for part in PARTS if part in values}
+    hooks = [*values.get('custom_hooks', ()), *values.get('default_hooks', {}).values()]
+    found['hooks'] = {
+        _last(hook['type']): hook
+        for hook in hooks
+        if isinstance(hook, Mapping)
+        and not _LOOK_ON.fullmatch(_last(hook.get('type', 'LoggerHook')))
+    }
+    return found
+
+
+def differing_settings(text: str, cfg: Config) -> list[Difference]:
+    """Compare the config of a checkpoint with that of a run.
+
+    Args:
+        text: That of the checkpoint.
+        cfg: That of the run, in the scope of which types are looked up.
+
+    Returns:
+        What decides the numbers and is not the same; a part that one of them lacks as
+        a whole is left out, as its run was made in Python.
+
+    Raises:
+        ValueError: The text cannot be read.
+    """
+    old, new = deciding_values(text), deciding_values(cfg.pretty_text)
+    found: list[Difference] = []
+    for part in old.keys() & new.keys():
+        found += _compare(part, old[part], new[part])
+    order = [*PARTS, 'hooks']
+    return sorted(found, key=lambda one: (order.index(one.key.split('.')[0]), one.key))
+
+
+def _compare(key: str, old: Any, new: Any) -> Iterator[Difference]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        yield from _compare_parts(key, old, new)
+    elif _is_list(old) and _is_list(new):
+        if len(old) == len(new):
+            for i, pair in enumerate(zip(old, new, strict=True)):
+                yield from _compare(f'{key}.{i}', *pair)
+        else:
+            yield Difference(key, old, new)
+    elif not (old == new or (old != old and new != new)):
+        yield Difference(key, old, new)
+
+
+def _compare_parts(key: str, old: Mapping, new: Mapping) -> Iterator[Difference]:
+    kinds = [_last(part.get('type')) for part in (old, new)]
+    if _SAME_TYPE.get(kinds[0], kinds[0]) != _SAME_TYPE.get(kinds[1], kinds[1]):
+        yield Difference(f'{key}.type', *kinds)
+        return
+    for name in sorted({*old, *new} - {'type', '_scope_'} - _HARMLESS, key=str):
+        full = f'{key}.{name}'
+        if name in old and name in new:
+            yield from _compare(full, old[name], new[name])
+            continue
+        given = old[name] if name in old else new[name]
+        if isinstance(given, Mapping) and 'type' not in given:
+            yield from _compare_parts(full, old.get(name, {}), new.get(name, {}))
+        elif not _is_default(new.get('type'), name, given):
+            yield Difference(full, old.get(name, ABSENT), new.get(name, ABSENT))
+
+
+def _is_default(kind: Any, name: str, value: Any) -> bool:
+    """Tell whether leaving an argument out means the value; None is as good as none."""
+    if value is None or value == {}:
+        return True
+    for found in find_types(kind):
+        default = default_of(found, name) if isinstance(found, type) else None
+        if default == value or (_is_list(default) and list(default) == list(value)):
+            return True
+    return False
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _last(kind: Any) -> str:
+    return str(kind).rpartition('.')[2]
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, Shown) else ascii(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'

@@ -1,0 +1,266 @@
+"""A resume that would not go on with the same run is refused, by what differs."""
+
+import re
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from PIL import Image
+
+from ccmim.checkpoints import ResumeError, load_file
+from ccmim.engine.launch import build_runner
+
+FILE = 'epoch_1.pth'
+
+
+@pytest.fixture
+def begun(tiny_run, tmp_path):
+    """A run of one epoch; start it again with changes, to its second."""
+    number = iter(range(1000))
+
+    def start(name='ccmim_vitb', resume=True, **changes):
+        changes = {key.replace('__', '.'): value for key, value in changes.items()}
+        changes = {'train_cfg.max_epochs': 2, **changes}
+        cfg = tiny_run(name, 'run', changes)
+        cfg.experiment_name = f'run_{next(number)}'
+        cfg.optim_wrapper.dtype = 'float32'
+        cfg.resume = resume
+        return build_runner(cfg)
+
+    start(resume=False, train_cfg__max_epochs=1).train()
+    return start, tmp_path / 'run' / FILE
+
+
+def _refusal(runner):
+    with pytest.raises(ResumeError) as caught:
+        runner.train()
+    text = str(caught.value)
+    assert '\n' not in text
+    assert f'load_from={runner._load_from}' in text
+    return text
+
+
+SETTINGS = {
+    'model.backbone.arch.num_heads': (4, '2 -> 4'),
+    'model.backbone.drop_path_rate': (0.1, '[^ ]+ -> 0.1'),
+    'model.mask_ratio': (0.6, '0.75 -> 0.6'),
+    'model.contrast_weight': (0.5, '0.1 -> 0.5'),
+    'model.reconstruction.norm_pix': (False, 'True -> False'),
+    'optim_wrapper.optimizer.betas': ((0.9, 0.99), r'.*0.95 -> 0.99'),
+    'optim_wrapper.optimizer.weight_decay': (0.1, '0.05 -> 0.1'),
+    'optim_wrapper.optimizer.type': ('Adam', "'AdamW' -> 'Adam'"),
+    'optim_wrapper.paramwise_cfg.layer_decay': (0.65, '[^ ]+ -> 0.65'),
+    'train_dataloader.dataset.transform.0.scale': ((0.5, 1), '.*0.2 -> 0.5'),
+    'train_dataloader.sampler.shuffle': (False, 'True -> False'),
+    'param_scheduler.0.start_factor': (0.5, '0.0001 -> 0.5'),
+    'randomness.seed': (3, '0 -> 3'),
+}
+HARMLESS = dict(
+    train_dataloader__num_workers=1,
+    default_hooks__logger__interval=3,
+    default_hooks__checkpoint__max_keep_ckpts=1,
+    model__backbone__init_cfg=None,
+    model__backbone__drop_path_rate=0.0,  # as if it were not said
+    param_scheduler__1__T_max=9,
+    param_scheduler__1__end=10,
+)
+
+
+def test_settings_that_decide_the_numbers(begun):
+    start, file = begun
+    for key, (value, shown) in SETTINGS.items():
+        text = _refusal(start(**{key: value}))
+        start_of_line = re.escape(f'{file} is of another run: {key}')
+        assert re.match(rf'{start_of_line}[.\d]*: {shown}', text), text
+        assert f'--cfg-options resume_changed={key}' in text
+    assert load_file(file)['meta']['iter'] == 4  # untouched
+    start(**HARMLESS).train()
+
+
+def test_a_setting_is_taken_by_name(begun):
+    """It then counts: PyTorch would take the optimizer's of the file."""
+    start, file = begun
+    names = ['model', 'optim_wrapper.optimizer']
+    changes = {
+        'model.mask_ratio': 0.5,
+        'optim_wrapper.optimizer.weight_decay': 0.5,
+        'optim_wrapper.optimizer.betas': (0.8, 0.9),
+    }
+    text = _refusal(start(**changes, resume_changed=['model']))
+    assert 'mask_ratio' not in text.split('Restore')[0]
+    rates = [group['lr'] for group in load_file(file)['optimizer']['param_groups']]
+    runner = start(**changes, resume_changed=names)
+    seen = []
+    runner.register_hook(_Watch(seen))
+    runner.train()
+    assert seen[0] == (rates, [(0.8, 0.9)] * len(rates), {0.0, 0.5})
+
+
+class _Watch(Hook):
+    """Notes the optimizer's settings at each step."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        groups = runner.optim_wrapper.optimizer.param_groups
+        rates, betas = ([group[name] for group in groups] for name in ('lr', 'betas'))
+        self.seen.append((rates, betas, {group['weight_decay'] for group in groups}))
+
+
+def _forge(file, change):
+    checkpoint = torch.load(file, weights_only=False)
+    change(checkpoint)
+    torch.save(checkpoint, file)
+
+
+def _set(path, value):
+    def change(checkpoint):
+        *way, last = path
+        for key in way:
+            checkpoint = checkpoint[key]
+        if value is None:
+            del checkpoint[last]
+        else:
+            old = checkpoint.get(last) if isinstance(checkpoint, dict) else None
+            checkpoint[last] = value(old) if callable(value) else value
+
+    return change
+
+
+BIAS = 'backbone.patch_embed.proj.bias'
+STATE = {
+    'a parameter of another size': (
+        _set(['state_dict', 'decoder.pred.bias'], lambda v: v[:5]),
+        r'state_dict.decoder.pred.bias: \(5,\) float32 -> \(768,\) float32',
+    ),
+    'a parameter of another type': (
+        _set(['state_dict', BIAS], lambda v: v.half()),
+        rf'state_dict.{BIAS}: \(32,\) float16 -> \(32,\) float32',
+    ),
+    'a parameter too few': (
+        _set(['state_dict', BIAS], None),
+        rf'state_dict.{BIAS}: absent -> \(32,\) float32',
+    ),
+    'a parameter too many': (
+        _set(['state_dict', 'backbone.gate'], lambda _: torch.ones(2)),
+        r'state_dict.backbone.gate: \(2,\) float32 -> absent',
+    ),
+    'no optimizer state': (
+        _set(['optimizer', 'state'], lambda _: {}),
+        r'optimizer: parameters with a state: \d+ -> 0',
+    ),
+    'one state lost': (
+        _set(['optimizer', 'state', 3], None),
+        r'optimizer: parameters with a state: (\d+) -> \d+',
+    ),
+    'a moment of another size': (
+        _set(['optimizer', 'state', 0, 'exp_avg'], lambda v: v.new_zeros(3)),
+        r'optimizer.exp_avg of \S+: \(3,\) -> \(32,\)',
+    ),
+    'groups of another size': (
+        _set(['optimizer', 'param_groups', 0, 'params'], lambda v: v[:-1]),
+        r'optimizer: parameters in each group: \[',
+    ),
+    'parameters in another order': (
+        _set(['meta', 'ccmim', 'parameters'], lambda v: v[1:] + v[:1]),
+        r'optimizer: parameter 0: ',
+    ),
+    'lost schedulers': (
+        _set(['param_schedulers'], None),
+        'param_scheduler: 0 schedulers -> 2 schedulers',
+    ),
+    'a lost scheduler': (
+        _set(['param_schedulers'], lambda v: v[:1]),
+        'param_scheduler: 1 schedulers -> 2 schedulers',
+    ),
+}
+UNUSABLE = {
+    'a NaN moment': (
+        _set(['optimizer', 'state', 0, 'exp_avg'], lambda v: v * float('nan')),
+        'exp_avg of parameter 0 is not finite',
+    ),
+    'a negative moment': (
+        _set(['optimizer', 'state', 0, 'exp_avg_sq'], lambda v: v - 1),
+        'exp_avg_sq of parameter 0, a mean of squares, is negative',
+    ),
+    'an epoch in words': (
+        _set(['meta', 'epoch'], 'one'),
+        "its epoch is 'one', no number of steps",
+    ),
+    'a negative step': (_set(['meta', 'iter'], -4), 'its iter is -4'),
+    'a NaN weight': (
+        _set(['state_dict', BIAS], lambda v: v * float('nan')),
+        f'{BIAS} holds NaN',
+    ),
+    'an optimizer that is a list': (
+        _set(['optimizer'], lambda _: [1]),
+        'its optimizer is a list',
+    ),
+}
+
+
+def test_state_of_another_run(begun):
+    """Some of these ended the process by a segmentation fault, others went on."""
+    start, file = begun
+    whole = file.read_bytes()
+    for name, (change, shown) in STATE.items():
+        file.write_bytes(whole)
+        _forge(file, change)
+        text = _refusal(start())
+        assert re.match(rf'{re.escape(str(file))} is of another run: {shown}', text), (
+            name,
+            text,
+        )
+    for name, (change, shown) in UNUSABLE.items():
+        file.write_bytes(whole)
+        _forge(file, change)
+        with pytest.raises(ValueError, match='no checkpoint of .* can be used') as e:
+            start()
+        assert f'{file} cannot be resumed: {shown}' in str(e.value), name
+
+
+def test_another_method(begun):
+    start, _ = begun
+    text = _refusal(start('mae_vitb'))
+    assert "model.type: 'CCMIM' -> 'MAE'" in text
+    assert 'more, see the log' in text
+
+
+def test_lost_schedulers_are_taken_by_name(begun):
+    """The schedule is then the config's, from where the run is."""
+    start, file = begun
+    straight = start()
+    straight.train()
+    rates = straight.message_hub.get_scalar('train/lr').data[0].tolist()
+    (file.parent / 'epoch_2.pth').unlink()
+    _forge(file, _set(['param_schedulers'], None))
+    again = start(resume_changed='param_scheduler')
+    again.train()
+    assert again.message_hub.get_scalar('train/lr').data[0].tolist() == rates
+
+
+def test_photos_that_changed_places(begun, image_folder):
+    start, file = begun
+    one, other = sorted(image_folder.glob('*/*.jpg'))[1:3]
+    contents = one.read_bytes(), other.read_bytes()
+    other.write_bytes(contents[0])
+    one.write_bytes(contents[1])
+    with pytest.raises(ResumeError) as caught:
+        start().train()
+    assert (
+        'The data set has changed since step 4: 2 of 8 images are others under their '
+        f'old names, or have other labels ({one}, {other}). Restore it'
+    ) in str(caught.value)
+    start(resume_changed='data').train()
+    assert load_file(file.with_name('epoch_2.pth'))['meta']['iter'] == 8
+
+
+def test_one_photo_of_the_same_size_is_another(begun, image_folder):
+    start, _ = begun
+    photo = sorted(image_folder.glob('*/*.jpg'))[0]
+    size = photo.stat().st_size
+    Image.new('RGB', (96, 80)).save(photo)
+    photo.write_bytes(photo.read_bytes().ljust(size, b'\0')[:size])
+    with pytest.raises(ResumeError, match='1 of 8 images are others under their old'):
+        start().train()
