@@ -30,6 +30,7 @@ _LOOK_ON = re.compile(
     r'ParamScheduler|Profiler|NPUProfiler|EmptyCache|.*Visualization|EarlyStopping|'
     r'MemoryProfiler|ChannelsLast|NumClassCheck|CheckInvalidLoss|DistSamplerSeed)Hook'
 )
+_COUNT = re.compile(r'param_scheduler\..*(begin|step_size|milestones)')
 # One and the same, as the engine and the machine have it.
 _SAME_TYPE = {'EpochBasedTrainLoop': 'ResumableEpochLoop', 'SyncBN': 'BN'}
 
@@ -106,8 +107,16 @@ def _compare(key: str, old: Any, new: Any) -> Iterator[Difference]:
                 yield from _compare(f'{key}.{i}', *pair)
         else:
             yield Difference(key, old, new)
-    elif not (old == new or (old != old and new != new)):
+    elif not (old == new or (old != old and new != new) or _fraction(key, old, new)):
         yield Difference(key, old, new)
+
+
+def _fraction(key: str, old: Any, new: Any) -> bool:
+    """Tell whether a schedule counts steps in one and fractions in the other.
+
+    Its rates are compared by themselves.
+    """
+    return bool(_COUNT.match(key)) and {type(old), type(new)} == {int, float}
 
 
 def _compare_parts(key: str, old: Mapping, new: Mapping) -> Iterator[Difference]:
