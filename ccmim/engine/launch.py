@@ -17,6 +17,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
 from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.compile import compile_blocks
+from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
 from ccmim.engine.optim.schedule import fit_at_start
 from ccmim.engine.plan import PlanHook
 from ccmim.engine.settings import (
@@ -60,6 +61,7 @@ def read_config(
         raise ValueError(
             f'config {file} cannot be read: {type(error).__name__}: {error}'
         ) from error
+    add_guarantees(cfg)
     if options:
         check_options(cfg, options)
         cfg.merge_from_dict(dict(options))
@@ -112,6 +114,8 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     """
     guard_mmengine()
     write_atomically()
+    add_guarantees(cfg)
+    drop_switched_off(cfg)
     check_arguments(cfg)
     check_values(cfg)
     check_sizes(cfg)

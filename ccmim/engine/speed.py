@@ -28,6 +28,8 @@ class SpeedHook(Hook):
     ) -> None:
         """Divide a step's images by its time, and the waiting by it: of ten steps."""
         hub = runner.message_hub
+        if 'train/time' not in hub.log_scalars:  # there is no timer
+            return
         seconds = hub.get_scalar('train/time').mean(10)
         images = len(data_batch['inputs']) * get_world_size()
         hub.update_scalar('train/images_per_second', images / seconds)

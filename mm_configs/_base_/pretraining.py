@@ -7,9 +7,6 @@ default_hooks = dict(
     # With `knn=dict(train=..., test=...)` of labelled images their accuracy as well.
     probe=dict(type='ccmim.ProbeHook', interval=10),
     pictures=dict(type='ccmim.PictureHook', interval=10),
+    bad_files=dict(type='ccmim.BadFilesHook'),
+    loader_timeout=dict(type='ccmim.LoaderTimeoutHook', seconds=300),
 )
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='ccmim.BadFilesHook'),
-    dict(type='ccmim.LoaderTimeoutHook', seconds=300),
-]

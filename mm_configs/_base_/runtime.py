@@ -8,7 +8,11 @@ default_hooks = dict(
     checkpoint=dict(type='ccmim.SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     progress=dict(type='ccmim.ProgressHook'),
+    speed=dict(type='ccmim.SpeedHook'),
 )
+# For hooks of your own. Those that resuming, stopping and bad numbers rely on are added
+# to every run as default_hooks.step_seed, finite, resume and stop.
+custom_hooks = []
 # `tensorboard --logdir work_dirs` shows the curves. For another tracker set
 # `visualizer.vis_backends.1.type=WandbVisBackend`, or MLflowVisBackend, which writes
 # files with MLFLOW_ALLOW_FILE_STORE=true.
@@ -16,13 +20,6 @@ visualizer = dict(
     type='Visualizer',
     vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
 )
-custom_hooks = [
-    dict(type='ccmim.StepSeedHook'),
-    dict(type='ccmim.SpeedHook'),
-    dict(type='ccmim.FiniteHook'),
-    dict(type='ccmim.ResumeHook'),
-    dict(type='ccmim.StopHook'),
-]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

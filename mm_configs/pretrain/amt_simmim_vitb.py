@@ -21,10 +21,7 @@ train_dataloader = dict(
         transform=[dict(type='PlacedCrop', size=224, scale=(0.67, 1.0))],
     ),
 )
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='ccmim.ScoreRefreshHook', begin=40, interval=40),
-]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=40, interval=40)]
 train_cfg = dict(max_epochs=200)
 optim_wrapper = dict(
     accumulative_counts=1,

@@ -22,7 +22,4 @@ train_dataloader = dict(
         transform=[dict(type='PlacedCrop', size=224, scale=(0.2, 1.0))],
     )
 )
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='ccmim.ScoreRefreshHook', begin=0, interval=20),
-]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=0, interval=20)]

@@ -26,7 +26,4 @@ train_dataloader = dict(
         transform=[dict(type='PlacedCrop', size=32, scale=(0.2, 1.0))],
     )
 )
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10),
-]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10)]

@@ -141,9 +141,8 @@ def test_the_schedule_ends_with_the_training(leaf):
     assert warmup.convert_to_iter_based
     assert decay.convert_to_iter_based
     assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
-    names = [hook.type for hook in cfg.custom_hooks]
-    assert 'ccmim.StepSeedHook' in names
-    assert names[-2:] == ['SyncBuffersHook', 'ClassesHook']
+    assert cfg.default_hooks.sync_buffers.type == 'SyncBuffersHook'
+    assert cfg.default_hooks.classes.type == 'ClassesHook'
 
 
 @pytest.mark.parametrize('leaf', [leaf for leaf in FULL if 'finetune' in leaf])

@@ -139,7 +139,6 @@ def test_schedule_ends_with_training(cfg):
         assert warm_up.end == decay.begin
         # A last rate that is a number would not scale with the batch; a ratio does.
         assert not decay.get('eta_min')
-    assert dict(type='ccmim.StepSeedHook') in cfg.custom_hooks
     assert cfg.train_dataloader.sampler.type == 'VisitSampler'
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 _COUNTS = ('begin', 'end', 'T_max', 'step_size', 'milestones')
@@ -63,9 +65,18 @@ def fit_schedule(
                 key = f'param_scheduler.{i}.{name}'
                 whole[name] = _count(whole[name], total, unit, key)
         whole.setdefault('end', total)
-        if not 0 <= whole['end'] - whole.get('begin', 0) < 2:
+        if 0 <= whole['end'] - whole.get('begin', 0) < 2:
+            _build_once(whole)
+        else:
             fitted.append(whole)
     return fitted[0] if single and fitted else fitted
+
+
+def _build_once(scheduler: dict[str, Any]) -> None:
+    # What is left out is checked all the same, for misspelt arguments.
+    longer = dict(scheduler, end=scheduler.get('begin', 0) + 2)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    PARAM_SCHEDULERS.build(longer, default_args=dict(optimizer=optimizer))
 
 
 def fit_at_start(runner: Runner) -> None:

@@ -17,7 +17,7 @@ _LEAST = {
     'train_cfg.max_iters': 1,
     'train_cfg.val_interval': 1,
     'optim_wrapper.accumulative_counts': 1,
-    'default_hooks.logger.interval': 1,
+    'default_hooks.logger.interval': 0,
 }
 
 

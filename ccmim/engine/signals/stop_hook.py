@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from torch import distributed
 
@@ -57,7 +57,8 @@ class StopHook(Hook):
         Raises:
             ValueError: If no hook of the run can save at any step.
         """
-        if not any(isinstance(h, SafeCheckpointHook) for h in runner.hooks):
+        kinds = [h for h in runner.hooks if isinstance(h, CheckpointHook)]
+        if kinds and not any(isinstance(h, SafeCheckpointHook) for h in kinds):
             raise ValueError(
                 'StopHook needs default_hooks.checkpoint.type=ccmim.SafeCheckpointHook'
             )
@@ -97,15 +98,18 @@ class StopHook(Hook):
             self._agreed = self._ask(runner)
         if not self._agreed or in_cycle(runner) or self.is_last_train_iter(runner):
             return
-        hook = next(h for h in runner.hooks if isinstance(h, SafeCheckpointHook))
-        path = hook.save_after_iter(runner)
+        savers = [h for h in runner.hooks if isinstance(h, SafeCheckpointHook)]
+        if savers:
+            saved = f'saved {savers[0].save_after_iter(runner)}. To go on, give the '
+            saved += 'same command with --resume'
+        else:
+            saved = 'nothing was saved, as default_hooks.checkpoint is None'
         if self._group:
             # A launcher ends the others as soon as one process is gone.
             distributed.barrier(self._group)
         runner.logger.info(
             f'Stopped by {signal.Signals(self._agreed).name} after step '
-            f'{runner.iter + 1}: saved {path}. To go on, give the same command '
-            'with --resume'
+            f'{runner.iter + 1}: {saved}'
         )
         runner.call_hook('after_run')
         raise SystemExit(EXIT_CODES[signal.Signals(self._agreed)])

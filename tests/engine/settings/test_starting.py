@@ -43,7 +43,10 @@ def train(tool, config_file, tmp_path):
         (dict(model__backbone__img_size=65), 'model.decoder.img_size=64 does not fit'),
         (dict(optim_wrapper__dtype='float17'), "optim_wrapper.dtype='float17' must be"),
         (dict(model__type='CCMINN'), 'unknown type CCMINN: did you mean CCMIM?'),
-        (dict(custom_hooks__0__type='ccmim.StopHok'), 'did you mean ccmim.StopHook?'),
+        (
+            dict(default_hooks__stop__type='ccmim.StopHok'),
+            'did you mean ccmim.StopHook?',
+        ),
         (dict(param_scheduler__0__endd=3), "'endd': did you mean end? (--debug"),
         (dict(load_from='no.pth'), 'checkpoint no.pth does not exist'),
         (dict(train_dataloader__dataset__data='no'), 'no'),

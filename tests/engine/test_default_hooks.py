@@ -1,0 +1,89 @@
+"""Any hook can be switched off by name, and none by another setting."""
+
+import pytest
+
+from ccmim.engine.hooks.default import GUARANTEES
+from ccmim.engine.launch import build_runner, read_config
+
+
+@pytest.fixture
+def config(request, image_folder, tmp_path):
+    """A tiny pretraining of two epochs of two steps, with every default hook."""
+
+    def config(name, text=''):
+        base = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
+        file = tmp_path / f'{name}.py'
+        file.write_text(
+            f"""_base_ = '{base}'
+small = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)
+model = dict(
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
+    ),
+    decoder=small,
+    contrast=dict(in_dim=32),
+)
+train_dataloader = dict(
+    batch_size=4, num_workers=0, persistent_workers=False,
+    dataset=dict(data='{image_folder}'),
+)
+_base_.train_dataloader.dataset.transform[0].size = 64
+train_cfg = dict(max_epochs=2)
+optim_wrapper = dict(accumulative_counts=1, dtype='float32')
+{text}"""
+        )
+        cfg = read_config(str(file), str(tmp_path / name))
+        cfg.experiment_name = name
+        return cfg
+
+    return config
+
+
+def kinds(runner):
+    return {type(hook).__name__ for hook in runner.hooks}
+
+
+@pytest.mark.parametrize(
+    'off',
+    [
+        'logger=None',
+        'timer=None',
+        'runtime_info=None',
+        'checkpoint=None',
+        'logger=dict(interval=0), probe=dict(interval=0), pictures=dict(interval=0)',
+        ', '.join(
+            f'{name}=None'
+            for name in (
+                *('runtime_info', 'timer', 'logger', 'param_scheduler', 'checkpoint'),
+                *('sampler_seed', 'progress', 'speed', 'probe'),
+                *('pictures', 'bad_files', 'loader_timeout', *GUARANTEES),
+            )
+        ),
+    ],
+)
+def test_what_is_switched_off_is_not_missed(config, off):
+    cfg = config('off', f'default_hooks = dict({off})')
+    runner = build_runner(cfg)
+    runner.train()
+    assert runner.iter == 4
+    if 'interval' in off:
+        assert not {'LoggerHook', 'ProbeHook', 'PictureHook'} & kinds(runner)
+
+
+def test_hooks_of_ones_own_replace_no_guarantee(config, tmp_path):
+    cfg = config('own', "custom_hooks = [dict(type='EMAHook')]")
+    promised = {'StepSeedHook', 'FiniteHook', 'ResumeHook', 'StopHook'}
+    assert promised | {'EMAHook'} <= kinds(build_runner(cfg))
+    cfg = config('less', "custom_hooks = [dict(type='ccmim.StopHook', interval=2)]")
+    runner = build_runner(cfg)
+    assert [type(h).__name__ for h in runner.hooks].count('StopHook') == 1
+
+
+def test_the_command_line_switches_a_guarantee_off(config, tmp_path):
+    config('named')
+    options = {'default_hooks.finite': None}
+    cfg = read_config(str(tmp_path / 'named.py'), str(tmp_path / 'named'), options)
+    cfg.experiment_name = 'named'
+    found = kinds(build_runner(cfg))
+    assert 'FiniteHook' not in found
+    assert 'StopHook' in found
