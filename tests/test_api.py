@@ -141,6 +141,23 @@ def test_every_form_of_an_image_gives_the_same_features(tiny, tmp_path):
     torch.testing.assert_close(tiny.backbone.norm(last), features[:1])
 
 
+def test_a_file_and_the_picture_in_it_have_the_same_features(tiny, tmp_path):
+    """Turned by EXIF, of 16 bits, of floats, with a palette and transparency."""
+    rng, exif = np.random.default_rng(0), Image.Exif()
+    exif[274] = 6
+    colours = rng.integers(0, 256, (80, 70, 3), dtype=np.uint8)
+    deep = rng.integers(0, 65536, (80, 70), dtype=np.uint16)
+    clear = Image.fromarray(colours).quantize(16)
+    Image.fromarray(colours).save(tmp_path / 'turned.jpg', exif=exif)
+    Image.fromarray(deep).save(tmp_path / 'deep.png')
+    Image.fromarray((deep / 65535).astype(np.float32)).save(tmp_path / 'float.tiff')
+    clear.save(tmp_path / 'palette.png', transparency=3)
+    for file in sorted(tmp_path.iterdir()):
+        by_path = ccmim.extract_features(tiny, file)
+        by_picture = ccmim.extract_features(tiny, Image.open(file))
+        torch.testing.assert_close(by_picture, by_path, rtol=0, atol=0)
+
+
 def test_the_mode_of_the_model_is_kept(tiny):
     assert tiny.backbone.training
     ccmim.extract_features(tiny, np.zeros((64, 64, 3), np.uint8))

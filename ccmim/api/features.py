@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ccmim.data import open_source
-from ccmim.data.image import decode_image
+from ccmim.data.image import decode_image, to_rgb
 from ccmim.data.transforms import ResizeCenterCrop, ToUint8Tensor
 from ccmim.evaluation.features import POOLS
 from ccmim.teachers.normalisation import MEAN, STD
@@ -37,7 +37,8 @@ def extract_features(
         model: A Vision Transformer of this library, or a model that has one as its
             ``backbone``; its mode is as before afterwards.
         images: One image or several: paths (also of folders, lists, tars), PIL
-            pictures, uint8 arrays (H, W, 3) or (B, H, W, 3) in RGB, or tensors
+            pictures (turned and scaled as files are), uint8 arrays (H, W, 3) or
+            (B, H, W, 3) in RGB, or tensors
             (3, H, W) or (B, 3, H, W). uint8 tensors hold RGB; those of floats are taken
             as they are: normalised, of a size that all of them share.
         pool: The 'class' token, the 'average' of the patches, or 'both' in a row.
@@ -87,7 +88,7 @@ def _each(images: Picture | Sequence[Picture]) -> Iterator[Image.Image | Tensor]
         source = open_source(images)
         yield from (decode_image(source.read(i)) for i in range(len(source)))
     elif isinstance(images, Image.Image):
-        yield images.convert('RGB')
+        yield to_rgb(images)
     elif isinstance(images, np.ndarray):
         if images.dtype != np.uint8 or images.shape[-1:] != (3,):
             raise ValueError(

@@ -6,10 +6,14 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from ccmim.data.bad_files import by_kind, reason_of
 from ccmim.data.image import BadImageError, decode_image, open_image
 from ccmim.data.sources import ImageSource
+
+_FEW = ' of values of '
+_NEARLY_BLACK = 12  # of 16 bits
 
 
 class Checked(NamedTuple):
@@ -19,7 +23,8 @@ class Checked(NamedTuple):
         name: Its printable name.
         reason: Why it cannot be used, None if it can.
         kind: Kind of the file, such as JPEG; empty if it could not be decoded.
-        mode: Stored pixels in PIL's words: RGB, L (grey), P (palette), I;16, CMYK.
+        mode: Stored pixels in PIL's words: RGB, L (grey), P (palette), I;16, CMYK; and
+            how many bits values of 16 bits need, if they are few.
         short_side: Pixels of the upright picture, 0 if it could not be decoded.
     """
 
@@ -82,6 +87,11 @@ def summarise(results: Iterable[Checked]) -> str:
             f'Kinds: {by_kind(result.kind for result in decoded)}',
             f'Modes: {by_kind(result.mode for result in decoded)}',
         ]
+    if any(_FEW in result.mode for result in decoded):
+        lines.append(
+            'WARNING: 16 bits are scaled by 65535, so that values of fewer bits become '
+            'nearly black: multiply them (12 bits: by 16)'
+        )
     if reasons:
         lines.append(f'Bad: {by_kind(reasons)}')
     return '\n'.join(lines)
@@ -93,11 +103,19 @@ def _prepare(source: ImageSource, least_side: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
 
 
+def _few_bits(image: Image.Image) -> str:
+    """Say so where no value of a picture of 16 bits needs all of them."""
+    bits = int(np.asarray(image).max(initial=0)).bit_length()
+    return f'{_FEW}{bits} bits' if 0 < bits <= _NEARLY_BLACK else ''
+
+
 def _check(index: int) -> Checked:
     name = _source.name(index)
     try:
         data = _source.read(index)
         kind, mode = (stored := open_image(data)).format, stored.mode
+        if mode.startswith('I'):
+            mode += _few_bits(stored)
         side = min(decode_image(data).size)
     except (BadImageError, OSError) as error:
         return Checked(name, reason_of(error))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from ccmim.data.sniff import what_instead
 
@@ -19,6 +19,8 @@ MAX_PIXELS = 178_956_970  # where PIL stops too, unless somebody changed its lim
 _READ = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'JPEG2000', 'PPM', 'AVIF')
 Image.init()
 _KINDS = [kind for kind in _READ if kind in Image.OPEN]
+# Editors leave more than PIL's megabyte of text in a PNG; all of its texts are bounded.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 # EXIF orientation -> what turns the stored picture upright.
 _UPRIGHT = {
@@ -109,7 +111,29 @@ def decode_image(data: bytes, least_side: int = 0) -> Image.Image:
             # Decodes at the smallest size that is not below; other kinds ignore it.
             image.draft(None, tuple(math.ceil(side * scale) for side in image.size))
         image.load()
-        return _rgb(_upright(image))
+        return to_rgb(image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Turn a picture upright and to 8-bit RGB, as ``decode_image`` does.
+
+    Args:
+        image: Of any mode, as ``PIL.Image.open`` gives it.
+
+    Returns:
+        The picture, mode ``RGB``.
+
+    Raises:
+        BadImageError: All its values are NaN.
+    """
+    white = _white_of(image)
+    return _rgb(_upright(image), white)
+
+
+def _white_of(image: Image.Image) -> int:
+    """The largest whole number, by the bits that a TIFF says it has."""
+    bits = getattr(image, 'tag_v2', {}).get(ExifTags.Base.BitsPerSample, (16,))[0]
+    return 2**bits - 1 if 8 < bits < 16 else 65535
 
 
 @contextmanager
@@ -142,27 +166,29 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, white: int) -> Image.Image:
     if image.mode == 'RGB':
         return image
     if image.mode.startswith(('I', 'F')):
-        image = Image.fromarray(_to_bytes(np.asarray(image)))
+        image = Image.fromarray(_to_bytes(np.asarray(image), white))
     elif image.mode == 'P' and 'transparency' in image.info:
         image = image.convert('RGBA')  # straight to RGB works too, with a warning
     return image.convert('RGB')
 
 
-def _to_bytes(values: np.ndarray) -> np.ndarray:
+def _to_bytes(values: np.ndarray, white: int) -> np.ndarray:
     """Scale grey values (H, W) wider than 8 bits to 0..255.
 
-    The file does not say what white is. Whole numbers: 65535, the white of 16 bits.
+    Most files do not say what white is. Whole numbers: ``white``, often 65535.
     Floats: the first of 1, 255 and 65535 that holds them all. Values outside these
     ranges are stretched from their minimum to their maximum.
     """
     floats = values.dtype.kind == 'f'
     if floats:
+        if np.isnan(values).all():
+            raise BadImageError('damaged: all values are NaN')
         values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    whites = (1, 255, 65535) if floats else (65535,)
+    whites = (1, 255, 65535) if floats else (white, 65535)
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= whites[-1]:
         low, high = 0, next(white for white in whites if high <= white)

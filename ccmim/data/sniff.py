@@ -1,5 +1,8 @@
 """What a file is that no reader takes."""
 
+import re
+import struct
+
 _STARTS = {
     b'\xff\xd8': 'JPEG',
     b'\x89PNG': 'PNG',
@@ -9,6 +12,8 @@ _STARTS = {
     b'II*\0': 'TIFF',
     b'MM\0*': 'TIFF',
 }
+_SHORT = 3  # type of a TIFF's value
+_BITS, _BANDS, _FORMAT = 258, 277, 339  # tags of a TIFF
 _PICTURES = {b'ftyphe': 'HEIC', b'ftypm': 'HEIC', b'<svg': 'SVG', b'%pdf': 'PDF'}
 
 
@@ -23,6 +28,8 @@ def what_instead(data: bytes) -> str:
     """
     for known, kind in _STARTS.items():
         if data.startswith(known):
+            if unread := _unread(data, kind):
+                return f'unknown kind: {unread}'
             return f'damaged: header of a {kind}'
     start = data[:1000].lower()
     for known, kind in _PICTURES.items():
@@ -32,3 +39,35 @@ def what_instead(data: bytes) -> str:
         return 'not an image: a web page'
     # What some file systems leave after a power failure.
     return 'not an image' if data.strip(b'\0') else 'not an image: only zeros'
+
+
+def _unread(data: bytes, kind: str) -> str | None:
+    """Say what a sound JPEG or TIFF is that PIL does not read."""
+    if kind == 'JPEG':
+        frame = re.search(rb'\xff[\xc0-\xc2]\0.(.)', data, re.DOTALL)
+        bits = frame[1][0] if frame else 8
+        return f'JPEG of {bits} bits: convert it to 8' if bits != 8 else None
+    if kind != 'TIFF' or len(data) < 16:
+        return None
+    order = '<' if data.startswith(b'II') else '>'
+    (start,) = struct.unpack_from(f'{order}I', data, 4)
+    tags = {}
+    try:
+        (count,) = struct.unpack_from(f'{order}H', data, start)
+        for i in range(count):
+            place = start + 2 + 12 * i
+            tag, width, length = struct.unpack_from(f'{order}HHI', data, place)
+            if width == _SHORT:
+                if length > 2:  # elsewhere
+                    (at,) = struct.unpack_from(f'{order}I', data, place + 8)
+                else:
+                    at = place + 8
+                (tags[tag],) = struct.unpack_from(f'{order}H', data, at)
+    except struct.error:
+        return None  # damaged
+    bands, bits = tags.get(_BANDS, 1), tags.get(_BITS, 1)
+    form = {2: 'signed ', 3: 'float '}.get(tags.get(_FORMAT, 1), '')
+    return (
+        f'TIFF of {bands} bands of {form}{bits} bits (read are 1, 3 or 4 bands of 8 or '
+        '16 bits, and 1 of 32-bit floats): convert it'
+    )

@@ -58,6 +58,15 @@ def command(request, monkeypatch, capsys):
     return command
 
 
+def test_values_of_few_bits_in_16_are_warned_of(tmp_path):
+    for i, largest in enumerate((4095, 65535)):
+        values = np.linspace(0, largest, 100).astype(np.uint16).reshape(10, 10)
+        Image.fromarray(values).save(tmp_path / f'{i}.png')
+    text = summarise(check_images(open_source(str(tmp_path)), 1))
+    assert 'Modes: 1 I;16 of values of 12 bits, 1 I;16' in text
+    assert 'become nearly black: multiply them (12 bits: by 16)' in text
+
+
 @pytest.mark.parametrize('num_workers', [1, 2])
 def test_each_image_is_decoded_and_described(mixed, num_workers):
     found = {

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from ccmim.data.image import BadImageError, decode_image
 
@@ -111,6 +111,45 @@ def test_big_endian_16_bit_tiff_is_read_in_its_byte_order():
 def test_32_bit_grey_is_scaled_by_its_range(values, expected):
     decoded = _decode(Image.fromarray(values), 'tiff')
     assert decoded[0, :, 0].tolist() == expected
+
+
+def _tiff(bits, bands, form=1):
+    """A sound TIFF of two by two pixels, by hand: PIL writes no such ones."""
+    size = (4 * bands * bits + 7) // 8
+    short = [(256, 2), (257, 2), (259, 1), (262, 1), (273, 300), (277, bands)]
+    short += [(278, 2), (279, size), (339, form)]
+    entries = {tag: struct.pack('<HHIHH', tag, 3, 1, value, 0) for tag, value in short}
+    at = bits if bands < 3 else 200
+    entries[258] = struct.pack('<HHII', 258, 3, bands, at)
+    head = b'II*\0' + struct.pack('<IH', 8, len(entries))
+    body = head + b''.join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    body = body.ljust(200, b'\0') + struct.pack('<H', bits) * bands
+    return body.ljust(300, b'\0') + bytes(size)
+
+
+@pytest.mark.parametrize(
+    ('data', 'kind'),
+    [
+        (_tiff(8, 5), 'TIFF of 5 bands of 8 bits'),
+        (_tiff(64, 1, 3), 'TIFF of 1 bands of float 64 bits'),
+        (b'\xff\xd8\xff\xc1\0\x0b\x0c' + bytes(20), 'JPEG of 12 bits'),
+    ],
+)
+def test_sound_files_that_are_not_read_are_not_called_damaged(data, kind):
+    with pytest.raises(BadImageError, match=f'^unknown kind: {kind}'):
+        decode_image(data)
+
+
+def test_nothing_but_nan_is_no_black_picture():
+    with pytest.raises(BadImageError, match='all values are NaN'):
+        _decode(Image.fromarray(np.full((4, 4), np.nan, np.float32)), 'tiff')
+
+
+def test_a_long_text_in_a_png_does_no_harm(rgb):
+    note = PngImagePlugin.PngInfo()
+    note.add_itxt('recipe', 'x' * 3_000_000, zip=True)
+    decoded = _decode(Image.fromarray(rgb), 'png', pnginfo=note)
+    assert np.array_equal(decoded, rgb)
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
