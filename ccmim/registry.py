@@ -6,8 +6,14 @@ first looked up, so that no config needs ``custom_imports`` and ``import ccmim``
 light.
 """
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
+
+from ccmim.ranges import checked, is_ours
 
 # Where the parts of each kind live; kinds without a room are there because mmengine
 # warns when a default scope lacks one.
@@ -28,10 +34,21 @@ _ROOMS = {
 }
 
 
+class CheckedRegistry(Registry):
+    """A registry whose own classes refuse arguments that their annotations exclude."""
+
+    def _register_module(
+        self, module: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
+        if is_ours(module) and inspect.isclass(module) and '__init__' in vars(module):
+            checked(module)
+        super()._register_module(module, *args, **kwargs)
+
+
 def _child(name: str) -> Registry:
     parent = getattr(mmengine_registry, name)
     rooms = [f'ccmim.{room}' for room in _ROOMS.get(name, ('registry',))]
-    return Registry(parent.name, parent=parent, scope='ccmim', locations=rooms)
+    return CheckedRegistry(parent.name, parent=parent, scope='ccmim', locations=rooms)
 
 
 DATASETS = _child('DATASETS')

@@ -1,11 +1,13 @@
 """How often the right class is among the first k."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import MinLen
 from mmengine.evaluator import BaseMetric
 
+from ccmim.ranges import Count
 from ccmim.registry import METRICS
 
 
@@ -20,22 +22,17 @@ class TopAccuracy(BaseMetric):
         topk: The k.
         collect_device: 'cpu' or 'gpu', over which processes exchange results.
         prefix: What stands before the name of the metric in the log.
-
-    Raises:
-        ValueError: If a k is not positive.
     """
 
     default_prefix = 'accuracy'
 
     def __init__(
         self,
-        topk: Sequence[int] = (1, 5),
-        collect_device: str = 'cpu',
+        topk: Annotated[Sequence[Count], MinLen(1)] = (1, 5),
+        collect_device: Literal['cpu', 'gpu'] = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
-        if not topk or min(topk) < 1:
-            raise ValueError(f'topk={topk} must be positive numbers')
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:

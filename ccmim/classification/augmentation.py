@@ -3,6 +3,7 @@
 from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 
+from ccmim.ranges import Count
 from ccmim.registry import TRANSFORMS
 from ccmim.teachers.normalisation import MEAN
 
@@ -20,7 +21,7 @@ class RandAugment:
         ValueError: If ``policy`` is no policy of RandAugment.
     """
 
-    def __init__(self, size: int = 224, policy: str = 'rand-m9-mstd0.5-inc1') -> None:
+    def __init__(self, size: Count = 224, policy: str = 'rand-m9-mstd0.5-inc1') -> None:
         if policy.split('-')[0] != 'rand':
             raise ValueError(f'policy={policy!r} must begin with "rand-", see timm')
         options = dict(

@@ -1,13 +1,14 @@
 """A classifier: fine-tuned as a whole, or a linear probe of a frozen backbone."""
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from ccmim.ranges import Part
 from ccmim.registry import MODELS
 
 
@@ -25,24 +26,19 @@ class Classifier(BaseModel):
         frozen: Whether the backbone stays as it is: a probe.
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
-
-    Raises:
-        ValueError: If ``pool`` is another one.
     """
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        head: dict[str, Any],
-        pool: str = 'average',
-        mixing: dict[str, Any] | None = None,
+        backbone: Part,
+        head: Part,
+        pool: Literal['average', 'class'] = 'average',
+        mixing: Part | None = None,
         frozen: bool = False,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        if pool not in ('average', 'class'):
-            raise ValueError(f"pool={pool!r} must be 'average' or 'class'")
         self.backbone = MODELS.build(backbone)
         if frozen:
             self.backbone.requires_grad_(False)

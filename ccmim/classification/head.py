@@ -1,10 +1,12 @@
 """From a feature to a score of each class. B batch, D width, C classes."""
 
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ccmim.ranges import Count, Positive
 from ccmim.registry import MODELS
 from ccmim.vit import LayerNorm
 
@@ -26,21 +28,16 @@ class ClassHead(nn.Module):
             fine-tuning; 'batch' for a batch norm without parameters, which makes one
             learning rate fit the features of all methods in a linear probe; or 'none'.
         init_std: Standard deviation of the first weights.
-
-    Raises:
-        ValueError: If ``norm`` is another one or a number is not positive.
     """
 
     def __init__(
-        self, in_dim: int, num_classes: int, norm: str = 'none', init_std: float = 0.01
+        self,
+        in_dim: Count,
+        num_classes: Count,
+        norm: Literal['layer', 'batch', 'none'] = 'none',
+        init_std: Positive = 0.01,
     ) -> None:
         super().__init__()
-        if norm not in NORMS:
-            raise ValueError(f'norm={norm!r} must be one of {sorted(NORMS)}')
-        if num_classes < 1 or init_std <= 0:
-            raise ValueError(
-                f'num_classes={num_classes}, init_std={init_std} must be positive'
-            )
         self.num_classes = num_classes
         self.norm = NORMS[norm](in_dim)
         self.fc = nn.Linear(in_dim, num_classes)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -11,6 +11,7 @@ from ccmim.classification.labels import open_labels
 from ccmim.classification.subset import listed_in, share_of_each_class
 from ccmim.data import SampleKey, UnlabelledImages
 from ccmim.data.paths import printable
+from ccmim.ranges import Index, Parts, PassedTo, PositiveRatio
 from ccmim.registry import DATASETS
 
 
@@ -34,22 +35,20 @@ class LabelledImages(Dataset):
 
     Raises:
         FileNotFoundError: A path does not exist.
-        ValueError: ``label_share`` is out of range, or some image has no known class.
+        ValueError: Some image has no known class, or there are two choices of images.
     """
 
     def __init__(
         self,
         data: str | os.PathLike,
-        transform: dict | Sequence[dict],
+        transform: Parts,
         root: str | os.PathLike | None = None,
         classes: Sequence[str] | None = None,
-        label_share: float = 1.0,
-        seed: int = 0,
+        label_share: PositiveRatio = 1.0,
+        seed: Index = 0,
         names: str | os.PathLike | None = None,
-        **kwargs: Any,
+        **kwargs: Annotated[Any, PassedTo(UnlabelledImages)],
     ) -> None:
-        if not 0 < label_share <= 1:
-            raise ValueError(f'label_share must lie in (0, 1], got {label_share}')
         if names is not None and label_share < 1:
             raise ValueError('give label_share or names, not both')
         labels = open_labels(data, root, classes)

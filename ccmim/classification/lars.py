@@ -1,11 +1,12 @@
 """LARS as linear probes use it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 from timm.optim import Lars
 from torch import Tensor
 
+from ccmim.ranges import PassedTo
 from ccmim.registry import OPTIMIZERS
 
 
@@ -23,7 +24,9 @@ class LARS(Lars):
     """
 
     def __init__(
-        self, params: Iterable[Tensor] | Iterable[dict[str, Any]], **kwargs: Any
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        **kwargs: Annotated[Any, PassedTo(Lars)],
     ) -> None:
         params = list(params)
         groups = [g if isinstance(g, dict) else dict(params=[g]) for g in params]

@@ -8,6 +8,7 @@ from timm.data import Mixup
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor, nn
 
+from ccmim.ranges import Count, NonNegative, Ratio, RatioBelowOne
 from ccmim.registry import MODELS
 
 
@@ -24,26 +25,17 @@ class BatchMixing(nn.Module):
             of them, chosen at random.
         label_smoothing: Share of a label that is spread over all classes, in [0, 1).
         erase_prob: How often a rectangle of an image is replaced by noise, in [0, 1].
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     def __init__(
         self,
-        num_classes: int,
-        mixup: float = 0.0,
-        cutmix: float = 0.0,
-        label_smoothing: float = 0.0,
-        erase_prob: float = 0.0,
+        num_classes: Count,
+        mixup: NonNegative = 0.0,
+        cutmix: NonNegative = 0.0,
+        label_smoothing: RatioBelowOne = 0.0,
+        erase_prob: Ratio = 0.0,
     ) -> None:
         super().__init__()
-        if mixup < 0 or cutmix < 0:
-            raise ValueError(f'mixup={mixup}, cutmix={cutmix} must not be negative')
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f'label_smoothing={label_smoothing} must lie in [0, 1)')
-        if not 0 <= erase_prob <= 1:
-            raise ValueError(f'erase_prob={erase_prob} must lie in [0, 1]')
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing
         self.erase_prob = erase_prob

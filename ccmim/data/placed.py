@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torchvision.transforms as T
 import torchvision.transforms.functional as F
+from annotated_types import Len
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ccmim.data.randomness import SampleKey
-from ccmim.data.transforms import ToUint8Tensor
+from ccmim.data.transforms import ToUint8Tensor, check_order
 from ccmim.data.unlabelled import UnlabelledImages
+from ccmim.ranges import HeightWidth, Parts, PassedTo, PositiveRatio, Ratio, Sides
 from ccmim.registry import DATASETS, TRANSFORMS
 
 
@@ -32,14 +34,11 @@ class PlacedCrop:
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        scale: Sequence[float] = (0.2, 1.0),
-        flip_prob: float = 0.5,
+        size: Sides,
+        scale: Annotated[Sequence[PositiveRatio], Len(2, 2)] = (0.2, 1.0),
+        flip_prob: Ratio = 0.5,
     ) -> None:
-        if not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError(f'scale must be 0 < min <= max <= 1, got {scale}')
-        if not 0 <= flip_prob <= 1:
-            raise ValueError(f'flip_prob must lie in [0, 1], got {flip_prob}')
+        check_order(scale, 'scale')
         bicubic = T.InterpolationMode.BICUBIC
         self._crop = T.RandomResizedCrop(size, scale, interpolation=bicubic)
         self._flip_prob = flip_prob
@@ -66,9 +65,7 @@ class Squash:
         size: Height and width of the result.
     """
 
-    def __init__(self, size: Sequence[int]) -> None:
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f'size must be a positive height and width, got {size}')
+    def __init__(self, size: HeightWidth) -> None:
         self._size = list(size)
 
     def __call__(self, image: Image.Image) -> Image.Image:
@@ -85,7 +82,9 @@ class PlacedImages(Dataset):
         kwargs: Other arguments of ``UnlabelledImages``.
     """
 
-    def __init__(self, transform: dict | Sequence[dict], **kwargs: Any) -> None:
+    def __init__(
+        self, transform: Parts, **kwargs: Annotated[Any, PassedTo(UnlabelledImages)]
+    ) -> None:
         self._images = UnlabelledImages(transform=transform, **kwargs)
 
     def __len__(self) -> int:

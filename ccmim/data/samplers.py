@@ -8,6 +8,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from ccmim.data.randomness import SampleKey, visit_order
+from ccmim.ranges import Index
 from ccmim.registry import DATA_SAMPLERS
 
 
@@ -30,7 +31,7 @@ class VisitSampler(Sampler):
         self,
         dataset: Sized,
         shuffle: bool = True,
-        seed: int | None = None,
+        seed: Index | None = None,
         round_up: bool = True,
     ) -> None:
         self._size = _checked_size(dataset)
@@ -77,7 +78,7 @@ class InfiniteVisitSampler(Sampler):
     """
 
     def __init__(
-        self, dataset: Sized, shuffle: bool = True, seed: int | None = None
+        self, dataset: Sized, shuffle: bool = True, seed: Index | None = None
     ) -> None:
         self._size = _checked_size(dataset)
         self._rank, self._world_size = get_dist_info()

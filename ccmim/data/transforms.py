@@ -7,14 +7,17 @@ All randomness comes from torch's default generator, which the data set seeds.
 
 import math
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torchvision.transforms as T
 import torchvision.transforms.functional as F
+from annotated_types import Len
 from PIL import Image
 from torch import Tensor
 
+from ccmim.ranges import Positive, PositiveRatio, Ratio, Sides
 from ccmim.registry import TRANSFORMS
 
 
@@ -31,15 +34,13 @@ class RandomResizedCrop:
 
     def __init__(
         self,
-        size: int | Sequence[int],
-        scale: Sequence[float] = (0.2, 1.0),
-        ratio: Sequence[float] = (3 / 4, 4 / 3),
-        interpolation: str = 'bicubic',
+        size: Sides,
+        scale: Annotated[Sequence[PositiveRatio], Len(2, 2)] = (0.2, 1.0),
+        ratio: Annotated[Sequence[Positive], Len(2, 2)] = (3 / 4, 4 / 3),
+        interpolation: Literal['nearest', 'bilinear', 'bicubic', 'lanczos'] = 'bicubic',
     ) -> None:
-        if not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError(f'scale must be 0 < min <= max <= 1, got {scale}')
-        if not 0 < ratio[0] <= ratio[1]:
-            raise ValueError(f'ratio must be 0 < min <= max, got {ratio}')
+        check_order(scale, 'scale')
+        check_order(ratio, 'ratio')
         self._crop = T.RandomResizedCrop(
             _height_width(size), scale, ratio, T.InterpolationMode(interpolation)
         )
@@ -57,9 +58,7 @@ class RandomHorizontalFlip:
         prob: How often, from 0 to 1.
     """
 
-    def __init__(self, prob: float = 0.5) -> None:
-        if not 0 <= prob <= 1:
-            raise ValueError(f'prob must lie in [0, 1], got {prob}')
+    def __init__(self, prob: Ratio = 0.5) -> None:
         self._flip = T.RandomHorizontalFlip(prob)
 
     def __call__(self, image: Image.Image) -> Image.Image:
@@ -76,11 +75,7 @@ class ResizeCenterCrop:
         crop_share: Share of the tighter side that is kept; 224 of 256 by custom.
     """
 
-    def __init__(
-        self, size: int | Sequence[int], crop_share: float = 224 / 256
-    ) -> None:
-        if not 0 < crop_share <= 1:
-            raise ValueError(f'crop_share must lie in (0, 1], got {crop_share}')
+    def __init__(self, size: Sides, crop_share: PositiveRatio = 224 / 256) -> None:
         self._size = _height_width(size)
         self._crop_share = crop_share
 
@@ -108,8 +103,16 @@ class ToUint8Tensor:
         return torch.from_numpy(np.ascontiguousarray(channels))
 
 
+def check_order(limits: Sequence[float], name: str) -> None:
+    """Refuse a least value that is above the greatest.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if limits[0] > limits[1]:
+        raise ValueError(f'{name}={limits} must be the least value and the greatest')
+
+
 def _height_width(size: int | Sequence[int]) -> tuple[int, int]:
     height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < 1:
-        raise ValueError(f'size must be positive, got {size}')
     return height, width

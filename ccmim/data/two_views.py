@@ -1,11 +1,10 @@
 """Two views of each picture, for methods that contrast them."""
 
-from collections.abc import Sequence
-
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ccmim.ranges import Parts
 from ccmim.registry import TRANSFORMS
 
 
@@ -20,7 +19,7 @@ class TwoViews:
             last must return a tensor (``ccmim.ToUint8Tensor``).
     """
 
-    def __init__(self, transform: dict | Sequence[dict]) -> None:
+    def __init__(self, transform: Parts) -> None:
         transforms = [transform] if isinstance(transform, dict) else transform
         self._transforms = [TRANSFORMS.build(config) for config in transforms]
 

@@ -12,6 +12,7 @@ from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.randomness import SampleKey, replacements, seeded
 from ccmim.data.reading import Reading
 from ccmim.data.sources import open_source
+from ccmim.ranges import Index, Parts, PositiveRatio, Ratio
 from ccmim.registry import DATASETS, TRANSFORMS
 
 
@@ -45,23 +46,18 @@ class UnlabelledImages(Dataset):
         bad: What is known of the images that cannot be used.
         reading: Which image each loader worker is at.
         excluded: The reason of each image that was left out, by name.
-
-    Raises:
-        ValueError: If ``share`` is out of range.
     """
 
     def __init__(
         self,
         data: str | os.PathLike | Sequence[str | os.PathLike],
-        transform: dict | Sequence[dict],
+        transform: Parts,
         root: str | os.PathLike | None = None,
-        max_bad_share: float = 0.01,
-        least_side: int = 0,
+        max_bad_share: Ratio = 0.01,
+        least_side: Index = 0,
         exclude: str | os.PathLike | None = None,
-        share: float = 1.0,
+        share: PositiveRatio = 1.0,
     ) -> None:
-        if not 0 < share <= 1:
-            raise ValueError(f'share={share} must lie in (0, 1]')
         transforms = [transform] if isinstance(transform, dict) else transform
         self._transforms = [TRANSFORMS.build(config) for config in transforms]
         self._source = open_source(data, root)

@@ -7,11 +7,14 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import MinLen
 from torch import Tensor, nn
 
+from ccmim.ranges import Count, NonNegative
 from ccmim.registry import MODELS
 
 
@@ -34,9 +37,6 @@ class FederatedLoss(nn.Module):
         num_judged: Least number of classes that are judged in a step.
         power: Exponent of the frequencies; 0.5 in ViTDet.
         loss_weight: Factor of the loss.
-
-    Raises:
-        ValueError: If a number is negative or zero.
     """
 
     # What mmdet's box heads ask of a loss: how many scores it wants, what they mean.
@@ -47,16 +47,12 @@ class FederatedLoss(nn.Module):
 
     def __init__(
         self,
-        frequencies: Sequence[int] | str | None = None,
-        num_judged: int = 50,
-        power: float = 0.5,
-        loss_weight: float = 1.0,
+        frequencies: Annotated[Sequence[Count], MinLen(1)] | str | None = None,
+        num_judged: Count = 50,
+        power: NonNegative = 0.5,
+        loss_weight: NonNegative = 1.0,
     ) -> None:
         super().__init__()
-        if num_judged < 1:
-            raise ValueError(f'num_judged={num_judged} must be positive')
-        if isinstance(frequencies, list | tuple) and min(frequencies) < 1:
-            raise ValueError(f'frequencies={frequencies} must be positive')
         self.frequencies, self.power = frequencies, power
         self.num_judged, self.loss_weight = num_judged, loss_weight
 

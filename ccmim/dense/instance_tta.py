@@ -1,6 +1,6 @@
 """Boxes and masks found in several views of an image, merged into one result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from mmdet.structures.bbox import bbox_flip
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 
+from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
 _SIDES = dict(horizontal=(2,), vertical=(1,), diagonal=(1, 2))  # of masks (n, H, W)
@@ -25,17 +26,10 @@ class InstanceTTAModel(BaseTTAModel):
         nms: Config of the suppression among the views, as in a detector's ``test_cfg``.
         max_per_img: Most objects of an image.
         **kwargs: ``module``, the detector or its config, and ``data_preprocessor``.
-
-    Raises:
-        ValueError: If ``max_per_img`` is not positive.
     """
 
-    def __init__(
-        self, nms: Mapping[str, Any], max_per_img: int = 100, **kwargs: Any
-    ) -> None:
+    def __init__(self, nms: Part, max_per_img: Count = 100, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if max_per_img < 1:
-            raise ValueError(f'max_per_img={max_per_img} must be positive')
         self.nms, self.max_per_img = dict(nms), max_per_img
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[Any]]) -> list[Any]:

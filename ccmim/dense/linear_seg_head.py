@@ -11,6 +11,7 @@ from mmcv.cnn import build_norm_layer
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor
 
+from ccmim.ranges import Count
 from ccmim.registry import MODELS
 
 
@@ -27,7 +28,7 @@ class LinearSegHead(BaseDecodeHead):
             which must be given.
     """
 
-    def __init__(self, in_channels: int, **kwargs: Any) -> None:
+    def __init__(self, in_channels: Count, **kwargs: Any) -> None:
         kwargs = {'dropout_ratio': 0.0, **kwargs}
         super().__init__(in_channels, in_channels, **kwargs)
         self.norm = build_norm_layer(self.norm_cfg, in_channels)[1]

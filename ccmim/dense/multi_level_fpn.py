@@ -1,13 +1,13 @@
 """The pyramid of iBOT's and CAE's detectors: four depths, rescaled, into an FPN."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mmdet.models.necks import FPN
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from ccmim.dense.multi_level_pyramid import MultiLevelPyramid
+from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
 
@@ -23,9 +23,9 @@ class MultiLevelFPN(BaseModule):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int = 256,
-        norm_cfg: Mapping[str, Any] | None = None,
+        in_channels: Count,
+        out_channels: Count = 256,
+        norm_cfg: Part | None = None,
     ) -> None:
         super().__init__()
         self.rescale = MultiLevelPyramid(in_channels, norm_cfg)

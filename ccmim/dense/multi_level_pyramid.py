@@ -3,12 +3,12 @@
 B batch, D width of the backbone, P patch side.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
 
@@ -23,9 +23,7 @@ class MultiLevelPyramid(BaseModule):
         norm_cfg: The normalisation between the two steps of the finest level.
     """
 
-    def __init__(
-        self, in_channels: int, norm_cfg: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, in_channels: Count, norm_cfg: Part | None = None) -> None:
         super().__init__()
         # Imported here, so that pretraining runs without mmcv.
         from mmcv.cnn import build_norm_layer

@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ccmim.dense.layer_norm import LN2d
+from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
 
@@ -37,9 +38,9 @@ class SimpleFeaturePyramid(BaseModule):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int = 256,
-        input_norm_cfg: Mapping[str, Any] | None = None,
+        in_channels: Count,
+        out_channels: Count = 256,
+        input_norm_cfg: Part | None = None,
     ) -> None:
         super().__init__()
         if in_channels % 4:

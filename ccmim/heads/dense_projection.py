@@ -7,6 +7,7 @@ import torch
 from timm.layers import Mlp
 from torch import Tensor, nn
 
+from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.vit import draw_linear
 
@@ -24,7 +25,7 @@ class DenseProjection(nn.Module):
     """
 
     def __init__(
-        self, in_dim: int = 768, hidden_dim: int = 2048, out_dim: int = 128
+        self, in_dim: Count = 768, hidden_dim: Count = 2048, out_dim: Count = 128
     ) -> None:
         super().__init__()
         self.whole = Mlp(in_dim, hidden_dim, out_dim, act_layer=nn.ReLU)

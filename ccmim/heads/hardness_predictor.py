@@ -3,13 +3,13 @@
 B batch, N patches, V visible, M masked, D width of the encoder.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 
 from ccmim.heads.mae_decoder import MAEDecoder
 from ccmim.masking import TokenSplit
+from ccmim.ranges import Count, PassedTo, Sides
 from ccmim.registry import MODELS
 from ccmim.vit.archs import resolve_grid
 
@@ -31,9 +31,9 @@ class HardnessPredictor(nn.Module):
 
     def __init__(
         self,
-        img_size: int | Sequence[int] = 224,
-        patch_size: int = 16,
-        **kwargs: Any,
+        img_size: Sides = 224,
+        patch_size: Count = 16,
+        **kwargs: Annotated[Any, PassedTo(MAEDecoder)],
     ) -> None:
         super().__init__()
         grid = resolve_grid(img_size, patch_size)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.vit import draw_linear
 
@@ -18,7 +19,7 @@ class LinearHead(nn.Module):
         out_dim: Numbers to predict for a patch.
     """
 
-    def __init__(self, in_dim: int = 768, out_dim: int = 768) -> None:
+    def __init__(self, in_dim: Count = 768, out_dim: Count = 768) -> None:
         super().__init__()
         self.pred = nn.Linear(in_dim, out_dim)
         self.apply(draw_linear)

@@ -4,12 +4,12 @@ B batch, N patches, V visible, M masked, D width of the encoder, P patch side.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit, take
+from ccmim.ranges import Count, Positive, Sides
 from ccmim.registry import MODELS
 from ccmim.vit import Block, LayerNorm, draw_linear, sincos_pos_embed
 from ccmim.vit.archs import resolve_grid
@@ -38,14 +38,14 @@ class MAEDecoder(nn.Module):
 
     def __init__(
         self,
-        in_dim: int = 768,
-        embed_dim: int = 512,
-        depth: int = 8,
-        num_heads: int = 16,
-        img_size: int | Sequence[int] = 224,
-        patch_size: int = 16,
-        in_chans: int = 3,
-        mlp_ratio: float = 4.0,
+        in_dim: Count = 768,
+        embed_dim: Count = 512,
+        depth: Count = 8,
+        num_heads: Count = 16,
+        img_size: Sides = 224,
+        patch_size: Count = 16,
+        in_chans: Count = 3,
+        mlp_ratio: Positive = 4.0,
     ) -> None:
         super().__init__()
         self.grid = resolve_grid(img_size, patch_size)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.vit import draw_linear
 
@@ -18,21 +19,16 @@ class ProjectionHead(nn.Module):
         hidden_dim: Width of the hidden layers.
         out_dim: Channels C of the projection.
         num_layers: Number of linear layers.
-
-    Raises:
-        ValueError: If there is no layer.
     """
 
     def __init__(
         self,
-        in_dim: int = 768,
-        hidden_dim: int = 4096,
-        out_dim: int = 256,
-        num_layers: int = 3,
+        in_dim: Count = 768,
+        hidden_dim: Count = 4096,
+        out_dim: Count = 256,
+        num_layers: Count = 3,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f'num_layers={num_layers} must be positive')
         dims = [in_dim, *[hidden_dim] * (num_layers - 1), out_dim]
         layers: list[nn.Module] = []
         for i in range(num_layers):

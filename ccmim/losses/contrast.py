@@ -4,12 +4,14 @@ n samples of a process, D width, C channels of the projection, R processes.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.losses.gather import gather_constant, gather_with_grad, rank
+from ccmim.ranges import Count, Positive
 from ccmim.registry import MODELS
 from ccmim.vit.no_grad import no_grad
 
@@ -55,28 +57,19 @@ class SingleViewContrast(nn.Module):
             those of the joined batch of all processes.
         projector: False to contrast the class tokens as they are, as the published
             code did before 2023-03-17.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
 
     def __init__(
         self,
-        in_dim: int = 768,
-        hidden_dim: int | None = None,
-        out_dim: int = 256,
-        temperature: float = 0.5,
-        grad: str = 'visible',
-        batch_norm: str = 'local',
+        in_dim: Count = 768,
+        hidden_dim: Count | None = None,
+        out_dim: Count = 256,
+        temperature: Positive = 0.5,
+        grad: Literal['visible', 'both'] = 'visible',
+        batch_norm: Literal['local', 'global'] = 'local',
         projector: bool = True,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature={temperature} must be positive')
-        if grad not in ('visible', 'both'):
-            raise ValueError(f"grad={grad!r} must be 'visible' or 'both'")
-        if batch_norm not in ('local', 'global'):
-            raise ValueError(f"batch_norm={batch_norm!r} must be 'local' or 'global'")
         self.temperature = temperature
         self.grad = grad
         self.batch_norm = batch_norm

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit, take
+from ccmim.ranges import Positive
 from ccmim.registry import MODELS
 from ccmim.teachers import normalise_features
 
@@ -18,15 +19,10 @@ class FeatureDistillation(nn.Module):
 
     Args:
         beta: Where the parabola becomes a line.
-
-    Raises:
-        ValueError: If ``beta`` is not positive.
     """
 
-    def __init__(self, beta: float = 1.0) -> None:
+    def __init__(self, beta: Positive = 1.0) -> None:
         super().__init__()
-        if beta <= 0:
-            raise ValueError(f'beta={beta} must be positive')
         self.beta = beta
 
     def forward(self, pred: Tensor, features: Tensor, split: TokenSplit) -> Tensor:

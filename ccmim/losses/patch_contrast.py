@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.masking import TokenSplit
+from ccmim.ranges import Positive
 from ccmim.registry import MODELS
 
 
@@ -17,15 +18,10 @@ class PatchContrast(nn.Module):
 
     Args:
         temperature: Divisor T of the cosine similarities.
-
-    Raises:
-        ValueError: If ``temperature`` is not positive.
     """
 
-    def __init__(self, temperature: float = 0.1) -> None:
+    def __init__(self, temperature: Positive = 0.1) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature={temperature} must be positive')
         self.temperature = temperature
 
     def forward(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.losses.gather import gather_constant
+from ccmim.ranges import Count, Positive
 from ccmim.registry import MODELS
 
 
@@ -24,21 +25,14 @@ class QueueContrast(nn.Module):
         dim: Channels C.
         length: Keys K in the queue; random ones at first.
         temperature: Divisor T of the cosine similarities.
-
-    Raises:
-        ValueError: If ``length`` or ``temperature`` is not positive.
     """
 
     queue: Tensor  # of shape (K, C), newest first
 
     def __init__(
-        self, dim: int = 128, length: int = 65536, temperature: float = 0.2
+        self, dim: Count = 128, length: Count = 65536, temperature: Positive = 0.2
     ) -> None:
         super().__init__()
-        if length < 1:
-            raise ValueError(f'length={length} must be positive')
-        if temperature <= 0:
-            raise ValueError(f'temperature={temperature} must be positive')
         self.temperature = temperature
         self.register_buffer('queue', F.normalize(torch.randn(length, dim), dim=1))
 

@@ -1,11 +1,12 @@
 """Error of the predicted pixels of the masked patches."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit, take
+from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.teachers import normalise_patches, patchify
 
@@ -23,17 +24,15 @@ class PixelReconstruction(nn.Module):
         patch_size: Side P of a patch in pixels.
         norm_pix: Whether each target patch is brought to zero mean and unit variance.
         error: 'square' or 'absolute' differences.
-
-    Raises:
-        ValueError: If ``error`` is another one.
     """
 
     def __init__(
-        self, patch_size: int = 16, norm_pix: bool = True, error: str = 'square'
+        self,
+        patch_size: Count = 16,
+        norm_pix: bool = True,
+        error: Literal['square', 'absolute'] = 'square',
     ) -> None:
         super().__init__()
-        if error not in ERRORS:
-            raise ValueError(f'error={error!r} must be one of {sorted(ERRORS)}')
         self.patch_size = patch_size
         self.norm_pix = norm_pix
         self.error = ERRORS[error]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.losses.gather import rank
+from ccmim.ranges import Positive
 from ccmim.registry import MODELS
 
 
@@ -21,15 +22,10 @@ class TwoViewContrast(nn.Module):
 
     Args:
         temperature: Divisor T of the cosine similarities.
-
-    Raises:
-        ValueError: If ``temperature`` is not positive.
     """
 
-    def __init__(self, temperature: float = 0.1) -> None:
+    def __init__(self, temperature: Positive = 0.1) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature={temperature} must be positive')
         self.temperature = temperature
 
     def forward(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:

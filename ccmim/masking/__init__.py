@@ -7,7 +7,7 @@ from ccmim.masking.easy_to_hard import EasyToHardSampler
 from ccmim.masking.map_crop import crop_maps
 from ccmim.masking.mask_token import MaskToken
 from ccmim.masking.normalised_attention import NormalisedAttentionScorer
-from ccmim.masking.partial import check_decoded_share, some_masked
+from ccmim.masking.partial import some_masked
 from ccmim.masking.samplers import (
     GumbelSampler,
     KeepSampler,
@@ -45,7 +45,6 @@ __all__ = [
     'TopKSampler',
     'UnitSampler',
     'block_attention',
-    'check_decoded_share',
     'count_visible',
     'crop_maps',
     'degree',

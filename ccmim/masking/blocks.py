@@ -4,12 +4,12 @@ B batch, N patches.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit, count_visible, split_tokens
+from ccmim.ranges import Count, PositiveRatio, Sides
 from ccmim.registry import MODELS
 from ccmim.vit.archs import resolve_grid
 
@@ -34,27 +34,23 @@ class BlockSampler(nn.Module):
         attempts: Rectangles proposed for each image.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If the grid has no room for a rectangle.
     """
 
     def __init__(
         self,
-        img_size: int | Sequence[int] = 224,
-        patch_size: int = 16,
-        min_area: int = 16,
-        min_aspect: float = 0.3,
-        attempts: int = 20,
+        img_size: Sides = 224,
+        patch_size: Count = 16,
+        min_area: Count = 16,
+        min_aspect: PositiveRatio = 0.3,
+        attempts: Count = 20,
     ) -> None:
         super().__init__()
         self.grid = resolve_grid(img_size, patch_size)
-        if not 1 <= min_area < math.prod(self.grid):
+        if min_area >= math.prod(self.grid):
             raise ValueError(
                 f'min_area={min_area} must lie in [1, {math.prod(self.grid) - 1}]'
             )
-        if not 0 < min_aspect <= 1:
-            raise ValueError(f'min_aspect={min_aspect} must lie in (0, 1]')
-        if attempts < 1:
-            raise ValueError(f'attempts={attempts} must be positive')
         self.min_area = min_area
         self.min_aspect = min_aspect
         self.attempts = attempts

@@ -4,6 +4,7 @@ B batch, N patches. An edge from i to j weighs as much as patch i attends to pat
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -65,17 +66,14 @@ class CentralityScorer(nn.Module):
     Args:
         centrality: 'degree', 'eigenvector' or 'pagerank'.
         block: Whose attention, averaged over heads, from the end where negative.
-
-    Raises:
-        ValueError: If ``centrality`` is another one.
     """
 
-    def __init__(self, centrality: str = 'pagerank', block: int = -1) -> None:
+    def __init__(
+        self,
+        centrality: Literal['degree', 'eigenvector', 'pagerank'] = 'pagerank',
+        block: int = -1,
+    ) -> None:
         super().__init__()
-        if centrality not in CENTRALITIES:
-            raise ValueError(
-                f'centrality={centrality!r} must be one of {sorted(CENTRALITIES)}'
-            )
         self.centrality = CENTRALITIES[centrality]
         self.block = block
 

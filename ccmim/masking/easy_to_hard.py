@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ccmim.masking.samplers import rank_scores
 from ccmim.masking.split import TokenSplit, count_visible, split_tokens, whole
+from ccmim.ranges import Ratio
 from ccmim.registry import MODELS
 
 
@@ -23,16 +24,10 @@ class EasyToHardSampler(nn.Module):
     Args:
         first: Share of the masked patches that are the highest, at the first step.
         last: The same at the last step.
-
-    Raises:
-        ValueError: If a share lies outside [0, 1].
     """
 
-    def __init__(self, first: float = 0.0, last: float = 0.5) -> None:
+    def __init__(self, first: Ratio = 0.0, last: Ratio = 0.5) -> None:
         super().__init__()
-        for name, value in (('first', first), ('last', last)):
-            if not 0 <= value <= 1:
-                raise ValueError(f'{name}={value} must lie in [0, 1]')
         self.first = first
         self.last = last
 

@@ -6,6 +6,7 @@ B batch, M masked, D width.
 import torch
 from torch import Tensor, nn
 
+from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.vit.pos_embed import resample_pos_embed
 
@@ -18,7 +19,7 @@ class MaskToken(nn.Module):
         dim: Width D of the backbone.
     """
 
-    def __init__(self, dim: int = 768) -> None:
+    def __init__(self, dim: Count = 768) -> None:
         super().__init__()
         self.token = nn.Parameter(torch.zeros(1, 1, dim))
         nn.init.trunc_normal_(self.token, std=0.02, a=-0.02, b=0.02)

@@ -8,16 +8,6 @@ import torch
 from ccmim.masking.split import TokenSplit, whole
 
 
-def check_decoded_share(share: float) -> None:
-    """Check the share of masked patches that are predicted.
-
-    Raises:
-        ValueError: If it is not in (0, 1].
-    """
-    if not 0 < share <= 1:
-        raise ValueError(f'decoded_share={share} must lie in (0, 1]')
-
-
 def some_masked(split: TokenSplit, share: float) -> TokenSplit:
     """Keep a random share of each image's masked patches, to be predicted.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit, count_visible, split_tokens
+from ccmim.ranges import Positive, Ratio
 from ccmim.registry import MODELS
 
 
@@ -84,15 +85,10 @@ class GumbelSampler(nn.Module):
     Args:
         temperature: See ``gumbel_order``; at 1 the distribution is that of
             ``MultinomialSampler``.
-
-    Raises:
-        ValueError: If ``temperature`` is not positive.
     """
 
-    def __init__(self, temperature: float = 1.0) -> None:
+    def __init__(self, temperature: Positive = 1.0) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature={temperature} must be positive')
         self.temperature = temperature
 
     def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
@@ -138,16 +134,10 @@ class TopKSampler(nn.Module):
         hint_ratio: Share of the masked patches, drawn at random among the highest
             scores, that change places with the highest of the visible ones.
         hint_pool: Share of all patches, from the top, among which hints are drawn.
-
-    Raises:
-        ValueError: If a share lies outside [0, 1].
     """
 
-    def __init__(self, hint_ratio: float = 0.0, hint_pool: float = 0.1) -> None:
+    def __init__(self, hint_ratio: Ratio = 0.0, hint_pool: Ratio = 0.1) -> None:
         super().__init__()
-        for name, value in (('hint_ratio', hint_ratio), ('hint_pool', hint_pool)):
-            if not 0 <= value <= 1:
-                raise ValueError(f'{name}={value} must lie in [0, 1]')
         self.hint_ratio = hint_ratio
         self.hint_pool = hint_pool
 

@@ -5,10 +5,13 @@ B batch, N patches, D width.
 
 import math
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
+from annotated_types import MinLen
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
+from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.vit.no_grad import no_grad
 
@@ -27,17 +30,15 @@ class ClassAttentionScorer(nn.Module):
             class token (an early version of the published code).
 
     Raises:
-        ValueError: If an argument has another value, or the network has no such blocks.
+        ValueError: If the network has no such blocks.
     """
 
     def __init__(
-        self, blocks: str | int | Sequence[int] = 'all', direction: str = 'row'
+        self,
+        blocks: Literal['all'] | Count | Annotated[Sequence[int], MinLen(1)] = 'all',
+        direction: Literal['row', 'column'] = 'row',
     ) -> None:
         super().__init__()
-        if direction not in ('row', 'column'):
-            raise ValueError(f"direction={direction!r} must be 'row' or 'column'")
-        if blocks != 'all' and (isinstance(blocks, str) or not _indices(blocks)):
-            raise ValueError(f"blocks={blocks!r} must be 'all', a count or indices")
         self.blocks = blocks
         self.direction = direction
 

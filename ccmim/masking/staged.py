@@ -3,12 +3,11 @@
 B batch, N patches.
 """
 
-from typing import Any
-
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
+from ccmim.ranges import Index, InnerRatio, Part
 from ccmim.registry import MODELS
 
 
@@ -27,22 +26,17 @@ class StagedSampler(nn.Module):
             method's ``mask_ratio``.
 
     Raises:
-        ValueError: If ``begin`` is negative or not within the run, or ``first_ratio``
-            not in (0, 1).
+        ValueError: If ``begin`` is not within the run.
     """
 
     def __init__(
         self,
-        first: dict[str, Any],
-        then: dict[str, Any],
-        begin: int,
-        first_ratio: float = 0.75,
+        first: Part,
+        then: Part,
+        begin: Index,
+        first_ratio: InnerRatio = 0.75,
     ) -> None:
         super().__init__()
-        if begin < 0:
-            raise ValueError(f'begin={begin} must not be negative')
-        if not 0 < first_ratio < 1:
-            raise ValueError(f'first_ratio={first_ratio} must lie in (0, 1)')
         self.first = MODELS.build(first)
         self.then = MODELS.build(then)
         self.begin = begin

@@ -3,13 +3,14 @@
 B batch, I pictures of the training set, N patches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ccmim.masking.map_crop import crop_maps
+from ccmim.ranges import Count, Part, Sides
 from ccmim.registry import MODELS
 from ccmim.vit.archs import resolve_grid
 
@@ -38,9 +39,9 @@ class StoredScorer(nn.Module):
 
     def __init__(
         self,
-        scorer: dict[str, Any],
-        img_size: int | Sequence[int] = 224,
-        patch_size: int = 16,
+        scorer: Part,
+        img_size: Sides = 224,
+        patch_size: Count = 16,
     ) -> None:
         super().__init__()
         self.scorer = MODELS.build(scorer)

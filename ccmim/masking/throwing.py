@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ccmim.masking.samplers import gumbel_order
 from ccmim.masking.split import TokenSplit, count_visible, whole
+from ccmim.ranges import RatioBelowOne
 from ccmim.registry import MODELS
 
 
@@ -23,15 +24,10 @@ class ThrowSampler(nn.Module):
 
     Args:
         throw_ratio: Share of all patches that are thrown away, in [0, 1).
-
-    Raises:
-        ValueError: If it is another one.
     """
 
-    def __init__(self, throw_ratio: float = 0.4) -> None:
+    def __init__(self, throw_ratio: RatioBelowOne = 0.4) -> None:
         super().__init__()
-        if not 0 <= throw_ratio < 1:
-            raise ValueError(f'throw_ratio={throw_ratio} must lie in [0, 1)')
         self.throw_ratio = throw_ratio
 
     def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:

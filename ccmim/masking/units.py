@@ -3,13 +3,11 @@
 B batch, N patches, U units of an image, S patches of a unit.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
+from ccmim.ranges import Count, Part, Sides
 from ccmim.registry import MODELS
 from ccmim.vit.archs import resolve_grid
 
@@ -35,10 +33,10 @@ class UnitSampler(nn.Module):
 
     def __init__(
         self,
-        sampler: dict[str, Any],
-        unit_size: int = 32,
-        img_size: int | Sequence[int] = 224,
-        patch_size: int = 16,
+        sampler: Part,
+        unit_size: Count = 32,
+        img_size: Sides = 224,
+        patch_size: Count = 16,
     ) -> None:
         super().__init__()
         rows, columns = resolve_grid(img_size, patch_size)

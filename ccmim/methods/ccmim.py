@@ -6,13 +6,13 @@ from typing import Any
 from torch import Tensor
 
 from ccmim.masking import (
-    check_decoded_share,
     count_visible,
     importance_gap,
     some_masked,
 )
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.methods.several_masks import mean_over_masks
+from ccmim.ranges import Count, InnerRatio, NonNegative, Part, PositiveRatio
 from ccmim.registry import MODELS
 
 
@@ -42,31 +42,25 @@ class CCMIM(PretrainMethod):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: If ``mask_ratio``, ``contrast_weight``, ``decoded_share`` or
-            ``num_masks`` is out of range.
+        ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
     """
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        scorer: dict[str, Any],
-        sampler: dict[str, Any],
-        decoder: dict[str, Any],
-        reconstruction: dict[str, Any],
-        contrast: dict[str, Any],
-        mask_ratio: float = 0.75,
-        contrast_weight: float = 0.1,
-        decoded_share: float = 1.0,
-        num_masks: int = 1,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        scorer: Part,
+        sampler: Part,
+        decoder: Part,
+        reconstruction: Part,
+        contrast: Part,
+        mask_ratio: InnerRatio = 0.75,
+        contrast_weight: NonNegative = 0.1,
+        decoded_share: PositiveRatio = 1.0,
+        num_masks: Count = 1,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
-        if contrast_weight < 0:
-            raise ValueError(f'contrast_weight={contrast_weight} must not be negative')
-        check_decoded_share(decoded_share)
-        if num_masks < 1:
-            raise ValueError(f'num_masks={num_masks} must be at least 1')
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = MODELS.build(scorer)
         self.sampler = MODELS.build(sampler)

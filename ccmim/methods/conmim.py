@@ -1,13 +1,14 @@
 """ConMIM: masked image modelling as a contrast between the patches of an image."""
 
 import math
-from typing import Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from ccmim.masking import importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.ranges import InnerRatio, Part, PassedTo
 from ccmim.registry import MODELS
 from ccmim.teachers import SlowNetwork
 
@@ -41,17 +42,17 @@ class ConMIM(PretrainMethod):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        projector: dict[str, Any],
-        scorer: dict[str, Any],
-        sampler: dict[str, Any],
-        mask_token: dict[str, Any],
-        perturbation: dict[str, Any],
-        contrast: dict[str, Any],
-        slow: dict[str, Any],
-        mask_ratio: float = 0.75,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        projector: Part,
+        scorer: Part,
+        sampler: Part,
+        mask_token: Part,
+        perturbation: Part,
+        contrast: Part,
+        slow: Annotated[Part, PassedTo(SlowNetwork)],
+        mask_ratio: InnerRatio = 0.75,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         self.projector = MODELS.build(projector)

@@ -1,6 +1,6 @@
 """DenseCL: two views of an image recognise each other, place by place."""
 
-from typing import Any
+from typing import Annotated
 
 import torch
 from mmengine.logging import MessageHub
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ccmim.losses import products, unit
 from ccmim.masking import take
 from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.ranges import Count, Index, Part, PassedTo, Ratio
 from ccmim.registry import MODELS
 from ccmim.teachers import SlowNetwork
 
@@ -37,32 +38,30 @@ class DenseCL(PretrainMethod):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: If patches do not fill the cells or a weight is out of range.
+        ValueError: If patches do not fill the cells.
     """
 
     num_views = 2
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        perturbation: dict[str, Any],
-        projector: dict[str, Any],
-        contrast: dict[str, Any],
-        dense_contrast: dict[str, Any],
-        slow: dict[str, Any],
-        cells: int = 7,
-        dense_weight: float = 0.5,
-        dense_begin: int = 1000,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        perturbation: Part,
+        projector: Part,
+        contrast: Part,
+        dense_contrast: Part,
+        slow: Annotated[Part, PassedTo(SlowNetwork)],
+        cells: Count = 7,
+        dense_weight: Ratio = 0.5,
+        dense_begin: Index = 1000,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
-        if cells < 1 or any(side % cells for side in self.backbone.grid):
+        if any(side % cells for side in self.backbone.grid):
             raise ValueError(
                 f'cells={cells} must divide the patches on a side, {self.backbone.grid}'
             )
-        if not 0 <= dense_weight <= 1:
-            raise ValueError(f'dense_weight={dense_weight} must lie in [0, 1]')
         self.perturbation = MODELS.build(perturbation)
         self.projector = MODELS.build(projector)
         self.slow = SlowNetwork(self.backbone, self.projector, **slow)

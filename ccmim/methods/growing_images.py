@@ -5,13 +5,15 @@ B batch, H W image.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import torch.nn.functional as F
+from annotated_types import Len, MinLen
 from mmengine.logging import MessageHub
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor
 
+from ccmim.ranges import Count, Index
 from ccmim.registry import MODELS
 
 
@@ -40,8 +42,8 @@ class GrowingImages(ImgDataPreprocessor):
 
     def __init__(
         self,
-        schedule: Sequence[tuple[int, int]],
-        patch_size: int = 16,
+        schedule: Annotated[Sequence[Annotated[Sequence[Index], Len(2, 2)]], MinLen(1)],
+        patch_size: Count = 16,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

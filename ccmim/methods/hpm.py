@@ -1,13 +1,14 @@
 """HPM: masked autoencoding that hides what it foretells to be hard."""
 
 import math
-from typing import Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from ccmim.masking import count_visible, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.ranges import InnerRatio, Part, PassedTo
 from ccmim.registry import MODELS
 from ccmim.teachers import SlowNetwork
 
@@ -38,16 +39,16 @@ class HPM(PretrainMethod):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        predictor: dict[str, Any],
-        slow: dict[str, Any],
-        sampler: dict[str, Any],
-        decoder: dict[str, Any],
-        reconstruction: dict[str, Any],
-        ranking: dict[str, Any],
-        mask_ratio: float = 0.75,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        predictor: Part,
+        slow: Annotated[Part, PassedTo(SlowNetwork)],
+        sampler: Part,
+        decoder: Part,
+        reconstruction: Part,
+        ranking: Part,
+        mask_ratio: InnerRatio = 0.75,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible

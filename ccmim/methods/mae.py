@@ -1,17 +1,16 @@
 """MAE: masked autoencoding, the baseline that every claim is measured against."""
 
 import math
-from typing import Any
 
 from torch import Tensor
 
 from ccmim.masking import (
-    check_decoded_share,
     count_visible,
     importance_gap,
     some_masked,
 )
 from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.ranges import InnerRatio, Part, PositiveRatio
 from ccmim.registry import MODELS
 
 
@@ -35,23 +34,22 @@ class MAE(PretrainMethod):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: If ``mask_ratio`` or ``decoded_share`` is out of range.
+        ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
     """
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        scorer: dict[str, Any],
-        sampler: dict[str, Any],
-        decoder: dict[str, Any],
-        reconstruction: dict[str, Any],
-        mask_ratio: float = 0.75,
-        decoded_share: float = 1.0,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        scorer: Part,
+        sampler: Part,
+        decoder: Part,
+        reconstruction: Part,
+        mask_ratio: InnerRatio = 0.75,
+        decoded_share: PositiveRatio = 1.0,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
-        check_decoded_share(decoded_share)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = MODELS.build(scorer)
         self.sampler = MODELS.build(sampler)

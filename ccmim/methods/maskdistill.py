@@ -1,13 +1,13 @@
 """MaskDistill: a frozen teacher's features of hidden patches."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ccmim.masking import importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.ranges import InnerRatio, Part
 from ccmim.registry import MODELS
 from ccmim.teachers import normalise_features
 
@@ -41,16 +41,16 @@ class MaskDistill(PretrainMethod):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        teacher: dict[str, Any],
-        scorer: dict[str, Any],
-        sampler: dict[str, Any],
-        mask_token: dict[str, Any],
-        decoder: dict[str, Any],
-        distillation: dict[str, Any],
-        mask_ratio: float = 0.4,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        teacher: Part,
+        scorer: Part,
+        sampler: Part,
+        mask_token: Part,
+        decoder: Part,
+        distillation: Part,
+        mask_ratio: InnerRatio = 0.4,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         self.teacher = MODELS.build(dict(teacher, grid=self.backbone.grid))

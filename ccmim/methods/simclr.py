@@ -1,13 +1,12 @@
 """SimCLR: two views of an image recognise each other."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from ccmim.losses import gather_with_grad
 from ccmim.losses.gather import rank
 from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.ranges import Part
 from ccmim.registry import MODELS
 
 
@@ -32,12 +31,12 @@ class SimCLR(PretrainMethod):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        perturbation: dict[str, Any],
-        projector: dict[str, Any],
-        contrast: dict[str, Any],
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        perturbation: Part,
+        projector: Part,
+        contrast: Part,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         self.perturbation = MODELS.build(perturbation)

@@ -1,13 +1,13 @@
 """SimMIM: pixels of large hidden squares from mask tokens in the encoder."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ccmim.masking import importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.ranges import InnerRatio, Part
 from ccmim.registry import MODELS
 
 
@@ -37,15 +37,15 @@ class SimMIM(PretrainMethod):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        scorer: dict[str, Any],
-        sampler: dict[str, Any],
-        mask_token: dict[str, Any],
-        decoder: dict[str, Any],
-        reconstruction: dict[str, Any],
-        mask_ratio: float = 0.6,
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        scorer: Part,
+        sampler: Part,
+        mask_token: Part,
+        decoder: Part,
+        reconstruction: Part,
+        mask_ratio: InnerRatio = 0.6,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         self.scorer = MODELS.build(scorer)

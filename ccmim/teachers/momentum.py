@@ -11,7 +11,12 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ccmim.ranges import Count, Ratio, checked
 
+
+@checked
+@checked
+@checked
 class SlowNetwork(nn.Module):
     """A copy of backbone and projector that follows their weights slowly.
 
@@ -26,25 +31,17 @@ class SlowNetwork(nn.Module):
         momentum: m at the first step, in [0, 1].
         last_momentum: m at the last step, in [0, 1].
         interval: Iterations between two updates: as many as gradients are accumulated.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
 
     def __init__(
         self,
         backbone: nn.Module,
         projector: nn.Module,
-        momentum: float = 0.996,
-        last_momentum: float = 1.0,
-        interval: int = 1,
+        momentum: Ratio = 0.996,
+        last_momentum: Ratio = 1.0,
+        interval: Count = 1,
     ) -> None:
         super().__init__()
-        for name, m in (('momentum', momentum), ('last_momentum', last_momentum)):
-            if not 0 <= m <= 1:
-                raise ValueError(f'{name}={m} must lie in [0, 1]')
-        if interval < 1:
-            raise ValueError(f'interval={interval} must be positive')
         self.backbone = copy.deepcopy(backbone).requires_grad_(False)
         self.projector = copy.deepcopy(projector).requires_grad_(False)
         self.momentum = momentum

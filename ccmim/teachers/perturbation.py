@@ -3,12 +3,11 @@
 B batch, H W image.
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.ranges import Channels, Ratio, Spreads
 from ccmim.registry import MODELS
 from ccmim.teachers.normalisation import MEAN, STD
 
@@ -34,38 +33,29 @@ class ColourPerturbation(nn.Module):
         solarize_prob: How often pixels above one half are inverted.
         mean: What the data preprocessor subtracts, by channel, in 0..255.
         std: What it divides by, by channel.
-
-    Raises:
-        ValueError: If a strength is negative or above 1, or a probability no such.
     """
 
     def __init__(
         self,
-        brightness: float = 0.4,
-        contrast: float = 0.4,
-        saturation: float = 0.2,
-        hue: float = 0.1,
-        jitter_prob: float = 0.8,
-        grey_prob: float = 0.2,
-        blur_prob: float = 0.1,
-        solarize_prob: float = 0.2,
-        mean: Sequence[float] = MEAN,
-        std: Sequence[float] = STD,
+        brightness: Ratio = 0.4,
+        contrast: Ratio = 0.4,
+        saturation: Ratio = 0.2,
+        hue: Ratio = 0.1,
+        jitter_prob: Ratio = 0.8,
+        grey_prob: Ratio = 0.2,
+        blur_prob: Ratio = 0.1,
+        solarize_prob: Ratio = 0.2,
+        mean: Channels = MEAN,
+        std: Spreads = STD,
     ) -> None:
         super().__init__()
-        strengths = dict(
-            brightness=brightness, contrast=contrast, saturation=saturation, hue=hue
-        )
         self.probs = dict(
             jitter_prob=jitter_prob,
             grey_prob=grey_prob,
             blur_prob=blur_prob,
             solarize_prob=solarize_prob,
         )
-        for name, value in {**strengths, **self.probs}.items():
-            if not 0 <= value <= 1:
-                raise ValueError(f'{name}={value} must lie in [0, 1]')
-        self.strengths = tuple(strengths.values())
+        self.strengths = brightness, contrast, saturation, hue
         channels = torch.tensor([mean, std])[:, :, None, None] / 255
         self.register_buffer('statistics', channels, persistent=False)
         self.register_buffer('yiq', torch.tensor(_YIQ), persistent=False)

@@ -3,11 +3,10 @@
 B batch, N patches of the student, C channels of the teacher.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
+from ccmim.ranges import Channels, HeightWidth, Spreads
 from ccmim.registry import MODELS
 from ccmim.teachers.frozen import Frozen, require_weights, resize_images
 from ccmim.teachers.normalisation import MEAN, STD
@@ -38,11 +37,11 @@ class TimmTeacher(nn.Module):
     def __init__(
         self,
         model: str,
-        grid: Sequence[int],
+        grid: HeightWidth,
         checkpoint: str | None = None,
         pretrained: bool = False,
-        mean: Sequence[float] = MEAN,
-        std: Sequence[float] = STD,
+        mean: Channels = MEAN,
+        std: Spreads = STD,
     ) -> None:
         super().__init__()
         if checkpoint and pretrained:

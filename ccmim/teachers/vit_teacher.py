@@ -3,12 +3,10 @@
 B batch, N patches of the student, C channels of the teacher.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from ccmim.ranges import HeightWidth, Part
 from ccmim.registry import MODELS
 from ccmim.teachers.frozen import Frozen, require_weights, resize_images
 
@@ -30,8 +28,8 @@ class ViTTeacher(nn.Module):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        grid: Sequence[int],
+        backbone: Part,
+        grid: HeightWidth,
         checkpoint: str | None = None,
     ) -> None:
         super().__init__()

@@ -1,6 +1,11 @@
 """Sizes of the Vision Transformer, and the checks of what it is asked to be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from ccmim.ranges import Count, check_value
 
 ARCHS = {
     'tiny': dict(embed_dim=192, depth=12, num_heads=3),
@@ -11,20 +16,25 @@ ARCHS = {
 }
 
 
-def resolve_arch(arch: str | Mapping[str, int]) -> Mapping[str, int]:
-    """Look up an architecture by name, or check one that is given by its numbers.
+class Arch(TypedDict):
+    """An architecture by its numbers."""
+
+    embed_dim: Count
+    depth: Count
+    num_heads: Count
+
+
+ArchName = Literal['tiny', 'small', 'base', 'large', 'huge']
+
+
+def resolve_arch(arch: ArchName | Arch) -> Arch:
+    """Look up an architecture by name, unless it is given by its numbers.
 
     Raises:
         ValueError: If the name is unknown or a number is missing or superfluous.
     """
-    if isinstance(arch, str) and arch not in ARCHS:
-        raise ValueError(f'arch={arch!r} is unknown; choose one of {sorted(ARCHS)}')
-    values = ARCHS[arch] if isinstance(arch, str) else arch
-    if set(values) != {'embed_dim', 'depth', 'num_heads'}:
-        raise ValueError(
-            f'arch={dict(values)} must give embed_dim, depth and num_heads'
-        )
-    return values
+    check_value(arch, ArchName | Arch, 'arch')
+    return ARCHS[arch] if isinstance(arch, str) else arch
 
 
 def resolve_grid(img_size: int | Sequence[int], patch_size: int) -> tuple[int, int]:
@@ -44,10 +54,8 @@ def resolve_grid(img_size: int | Sequence[int], patch_size: int) -> tuple[int, i
 
 def check_choices(
     depth: int,
-    pos_embed: str,
     out_indices: Sequence[int],
     global_blocks: Sequence[int],
-    drop_path_rate: float,
     frozen_stages: int,
 ) -> None:
     """Check the backbone's arguments against its depth.
@@ -55,16 +63,10 @@ def check_choices(
     Raises:
         ValueError: Naming the argument that is out of range.
     """
-    if pos_embed not in ('sincos', 'learned', 'none'):
-        raise ValueError(
-            f"pos_embed={pos_embed!r} must be 'sincos', 'learned' or 'none'"
-        )
     for name, blocks in dict(
         out_indices=out_indices, global_blocks=global_blocks
     ).items():
-        if any(not 0 <= i < depth for i in blocks):
+        if any(i >= depth for i in blocks):
             raise ValueError(f'{name}={tuple(blocks)} must lie in [0, {depth - 1}]')
-    if not 0 <= drop_path_rate < 1:
-        raise ValueError(f'drop_path_rate={drop_path_rate} must lie in [0, 1)')
-    if not -1 <= frozen_stages <= depth:
+    if frozen_stages > depth:
         raise ValueError(f'frozen_stages={frozen_stages} must lie in [-1, {depth}]')

@@ -3,19 +3,21 @@
 B batch, H W image, P patch side, N patches, D width.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from mmengine.model import BaseModule
 from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ccmim.ranges import Count, Index, Part, Positive, RatioBelowOne, Sides
 from ccmim.registry import MODELS
-from ccmim.vit.archs import check_choices, resolve_arch, resolve_grid
+from ccmim.vit.archs import Arch, ArchName, check_choices, resolve_arch, resolve_grid
 from ccmim.vit.attention import ALL, refuse_scores
 from ccmim.vit.attentions import make_attention, whole_grid_option
 from ccmim.vit.block import Block, LayerNorm
@@ -82,36 +84,35 @@ class VisionTransformer(BaseModule):
 
     def __init__(
         self,
-        arch: str | Mapping[str, int] = 'base',
-        img_size: int | Sequence[int] = 224,
-        patch_size: int = 16,
-        in_chans: int = 3,
-        pos_embed: str = 'sincos',
-        out_indices: Sequence[int] = (),
+        arch: ArchName | Arch = 'base',
+        img_size: Sides = 224,
+        patch_size: Count = 16,
+        in_chans: Count = 3,
+        pos_embed: Literal['sincos', 'learned', 'none'] = 'sincos',
+        out_indices: Sequence[Index] = (),
         out_norm: bool = False,
-        window_size: int = 0,
-        global_blocks: Sequence[int] = (),
-        drop_path_rate: float = 0.0,
+        window_size: Index = 0,
+        global_blocks: Sequence[Index] = (),
+        drop_path_rate: RatioBelowOne = 0.0,
         drop_path_subset: bool = False,
-        frozen_stages: int = -1,
+        frozen_stages: Annotated[int, Ge(-1)] = -1,
         with_cp: bool = False,
-        mlp_ratio: float = 4.0,
+        mlp_ratio: Positive = 4.0,
         qkv_bias: bool = True,
-        layer_scale_init: float | None = None,
+        layer_scale_init: Positive | None = None,
         rel_pos_bias: bool = False,
-        attention: str = 'softmax',
-        rel_pos_size: int | Sequence[int] | None = None,
+        attention: Literal['softmax', 'rel_pos', 'lisa'] = 'softmax',
+        rel_pos_size: Sides | None = None,
         final_norm: bool = True,
-        norm_eps: float = 1e-6,
-        init_cfg: dict[str, Any] | None = None,
+        norm_eps: Positive = 1e-6,
+        init_cfg: Part | None = None,
     ) -> None:
         super().__init__(init_cfg)
         arch = resolve_arch(arch)
         self.embed_dim, self.depth = arch['embed_dim'], arch['depth']
         self.patch_size = patch_size
         self.grid = resolve_grid(img_size, patch_size)
-        choices = pos_embed, out_indices, global_blocks, drop_path_rate, frozen_stages
-        check_choices(self.depth, *choices)
+        check_choices(self.depth, out_indices, global_blocks, frozen_stages)
         self.out_indices, self.out_norm = tuple(out_indices), out_norm
         self.window_size, self.global_blocks = window_size, frozenset(global_blocks)
         self.frozen_stages, self.with_cp = frozen_stages, with_cp

@@ -80,8 +80,3 @@ def test_the_graph_is_the_attention_of_the_last_block(tiny_vit, images, name):
         half = scorer(vit, images)
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, expected, atol=2e-3, rtol=0.05)
-
-
-def test_bad_settings_are_named():
-    with pytest.raises(ValueError, match="centrality='closeness' must be one of"):
-        CentralityScorer('closeness')

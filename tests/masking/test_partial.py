@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ccmim.masking import RandomSampler, check_decoded_share, some_masked
+from ccmim.masking import RandomSampler, some_masked
 
 
 @pytest.fixture
@@ -39,9 +39,3 @@ def test_counts_are_those_of_exact_numbers():
 
 def test_at_least_one_is_kept(split):
     assert some_masked(split, 1e-9).ids_masked.shape == (2000, 1)
-
-
-@pytest.mark.parametrize('share', [0, -0.1, 1.1, float('nan')])
-def test_shares_out_of_range(share):
-    with pytest.raises(ValueError, match=r'decoded_share=\S+ must lie in \(0, 1\]'):
-        check_decoded_share(share)

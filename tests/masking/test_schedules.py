@@ -107,17 +107,3 @@ def test_attmask_is_the_published_formula():
     assert (by_rank[:, :pool].sum(1) == pool - hints).all()
     assert by_rank[:, pool : 10 + hints].all()
     assert not by_rank[:, 10 + hints :].any()
-
-
-@pytest.mark.parametrize(
-    ('make', 'message'),
-    [
-        (lambda: ThrowSampler(-0.1), 'throw_ratio=-0.1 must lie in'),
-        (lambda: EasyToHardSampler(last=1.5), 'last=1.5 must lie in'),
-        (lambda: StagedSampler(RANDOM, RANDOM, begin=-1), 'begin=-1'),
-        (lambda: StagedSampler(RANDOM, RANDOM, 0, first_ratio=1.0), 'first_ratio=1.0'),
-    ],
-)
-def test_bad_settings_are_named(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()

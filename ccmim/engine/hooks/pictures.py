@@ -4,10 +4,11 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import MinLen
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -18,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.data import SampleKey, seeded
+from ccmim.ranges import Count, Index
 from ccmim.registry import HOOKS
 
 FOLDER = 'pictures'  # of the work dir
@@ -36,18 +38,15 @@ class PictureHook(Hook):
     Args:
         interval: Epochs from one picture to the next.
         images: How many images, taken evenly from the whole set, or their numbers.
-
-    Raises:
-        ValueError: If ``interval`` is not positive, or there are no images.
     """
 
     priority = 'VERY_LOW'  # after checkpoints are written
 
-    def __init__(self, interval: int = 10, images: int | Sequence[int] = 4) -> None:
-        if interval < 1:
-            raise ValueError(f'interval={interval} must be positive')
-        if not images or (isinstance(images, int) and images < 1):
-            raise ValueError(f'images={images} must be a positive number, or a list')
+    def __init__(
+        self,
+        interval: Count = 10,
+        images: Count | Annotated[Sequence[Index], MinLen(1)] = 4,
+    ) -> None:
         self.interval = interval
         self.images = images
         self._inputs: Tensor | None = None

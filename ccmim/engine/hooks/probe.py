@@ -6,7 +6,7 @@ n images, D width.
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -17,10 +17,21 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from typing_extensions import NotRequired, TypedDict
 
 from ccmim.engine.signals.shield import shield_workers
 from ccmim.evaluation import extract_features, feature_rank, knn_accuracy
+from ccmim.ranges import Count, Part
 from ccmim.registry import DATASETS, HOOKS
+
+
+class Knn(TypedDict):
+    """What k-NN needs: configs of ``LabelledImages``, and how many neighbours vote."""
+
+    train: Part
+    test: Part
+    k: NotRequired[Count]
+    batch_size: NotRequired[Count]
 
 
 @HOOKS.register_module()
@@ -39,29 +50,17 @@ class ProbeHook(Hook):
             it takes less than a fiftieth of the training's time; 16 at least.
         knn: ``train`` and ``test``, configs of ``LabelledImages``, and optionally
             ``k`` and ``batch_size``; None without labels.
-
-    Raises:
-        ValueError: If ``interval`` or ``images`` is not positive, or ``knn`` has other
-            keys.
     """
 
     priority = 'LOW'  # after the step's line of the log
 
     def __init__(
         self,
-        interval: int = 10,
-        images: int | None = None,
-        knn: Mapping[str, Any] | None = None,
+        interval: Count = 10,
+        images: Count | None = None,
+        knn: Knn | None = None,
     ) -> None:
-        for name, value in dict(interval=interval, images=images).items():
-            if value is not None and value < 1:
-                raise ValueError(f'{name}={value} must be positive')
         knn = dict(knn or {})
-        if knn and not {'train', 'test'} <= knn.keys() <= _KNN:
-            raise ValueError(
-                f'knn has the keys {sorted(knn)}: give train and test, '
-                'and k and batch_size if you like'
-            )
         self._interval = interval
         self._images = images
         self._knn = knn
@@ -166,7 +165,6 @@ class ProbeHook(Hook):
 
 
 _IMAGES, _SHARE, _LEAST = 512, 50, 16
-_KNN = {'train', 'test', 'k', 'batch_size'}
 
 
 def _features(model: Any, batches: Any) -> tuple[Tensor, Tensor]:

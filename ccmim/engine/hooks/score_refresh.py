@@ -16,6 +16,7 @@ from ccmim.engine.resume.data_record import fingerprint, image_list
 from ccmim.engine.resume.hook import KEY
 from ccmim.engine.signals.shield import shield_workers
 from ccmim.masking import stored_scorer
+from ccmim.ranges import Count, Index
 from ccmim.registry import HOOKS
 
 
@@ -32,16 +33,9 @@ class ScoreRefreshHook(Hook):
     Args:
         begin: Epochs before the first time.
         interval: Epochs from one time to the next.
-
-    Raises:
-        ValueError: If ``begin`` is negative or ``interval`` not positive.
     """
 
-    def __init__(self, begin: int = 40, interval: int = 40) -> None:
-        if begin < 0:
-            raise ValueError(f'begin={begin} must not be negative')
-        if interval < 1:
-            raise ValueError(f'interval={interval} must be positive')
+    def __init__(self, begin: Index = 40, interval: Count = 40) -> None:
         self.begin = begin
         self.interval = interval
 

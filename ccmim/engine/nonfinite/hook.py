@@ -15,6 +15,7 @@ from ccmim.engine.hooks.checkpoint import in_cycle
 from ccmim.engine.hooks.deferred_log import line_is_due
 from ccmim.engine.nonfinite.bad_step import image_names, images_of, save_step
 from ccmim.engine.nonfinite.update_guard import StatisticsGuard
+from ccmim.ranges import Index
 from ccmim.registry import HOOKS
 
 _SHOWN = 3  # names of images in a message
@@ -47,16 +48,11 @@ class FiniteHook(Hook):
 
     Args:
         max_skipped: Bad updates that are left out, in all, before the run stops.
-
-    Raises:
-        ValueError: If it is negative.
     """
 
     priority = 55  # after the losses are read (VERY_HIGH), before the checkpoint
 
-    def __init__(self, max_skipped: int = 0) -> None:
-        if max_skipped < 0:
-            raise ValueError(f'max_skipped={max_skipped} must not be negative')
+    def __init__(self, max_skipped: Index = 0) -> None:
         self._max_skipped = max_skipped
         self._skipped = self._overflows = 0
         self._steps: list[_Step] = []

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.device import get_device
@@ -18,7 +18,6 @@ from ccmim.registry import OPTIM_WRAPPERS
 
 CPU_FLAGS = Path('/proc/cpuinfo')
 BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}  # x86, x86, ARM
-DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -34,15 +33,14 @@ class AutocastOptimWrapper(OptimWrapper):
             has instructions for it and float32 elsewhere (emulated bf16 is slow). The
             main process decides for all, and a run that is resumed keeps what it had.
         kwargs: Arguments of mmengine's ``OptimWrapper``.
-
-    Raises:
-        ValueError: If ``dtype`` is another one.
     """
 
-    def __init__(self, dtype: str = 'bfloat16', **kwargs: Any) -> None:
+    def __init__(
+        self,
+        dtype: Literal['float32', 'bfloat16', 'float16', 'auto'] = 'bfloat16',
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if dtype not in DTYPES:
-            raise ValueError(f'optim_wrapper.dtype={dtype!r} must be one of {DTYPES}')
         self.device_type = get_device().split(':')[0]
         self.is_auto = dtype == 'auto'
         if self.is_auto:

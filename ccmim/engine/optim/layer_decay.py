@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from ccmim.ranges import Part
 from ccmim.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 DEFAULTS = dict(
@@ -47,8 +48,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __init__(
         self,
-        optim_wrapper_cfg: dict[str, Any],
-        paramwise_cfg: dict[str, Any] | None = None,
+        optim_wrapper_cfg: Part,
+        paramwise_cfg: Part | None = None,
     ) -> None:
         options = {**DEFAULTS, **(paramwise_cfg or {})}
         super().__init__(optim_wrapper_cfg, options)

@@ -3,6 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ccmim.ranges import NonNegative
 from ccmim.registry import HOOKS
 
 
@@ -17,14 +18,9 @@ class LoaderTimeoutHook(Hook):
     Args:
         seconds: The time, which begins anew with every batch; 0 for none. A loader
             that has a ``timeout`` keeps it, and one without workers needs none.
-
-    Raises:
-        ValueError: It is negative.
     """
 
-    def __init__(self, seconds: float = 300) -> None:
-        if seconds < 0:
-            raise ValueError(f'seconds={seconds} must not be negative')
+    def __init__(self, seconds: NonNegative = 300) -> None:
         self._seconds = seconds
 
     def before_train(self, runner: Runner) -> None:

@@ -16,6 +16,7 @@ from torch import distributed
 
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook, in_cycle
 from ccmim.engine.signals.shield import shield_workers
+from ccmim.ranges import Count
 from ccmim.registry import HOOKS
 
 # Slurm warns with SIGUSR1: the job is over in order, and may be started again.
@@ -41,9 +42,7 @@ class StopHook(Hook):
 
     priority = 95  # after the checkpoint hook (VERY_LOW)
 
-    def __init__(self, interval: int = 10) -> None:
-        if interval < 1:
-            raise ValueError(f'StopHook.interval={interval} must be at least 1')
+    def __init__(self, interval: Count = 10) -> None:
         self._interval = interval
         self._asked = 0
         self._asked_at = 0.0
