@@ -29,7 +29,7 @@ Channels = Annotated[Sequence[NonNegative], MinLen(1)]  # a mean of pixels
 Spreads = Annotated[Sequence[Positive], MinLen(1)]  # a standard deviation of pixels
 Path = str | os.PathLike
 Part = dict[str, Any]
-Parts = Part | Annotated[Sequence[Part], MinLen(1)]
+Parts = Part | Sequence[Part]
 
 
 class PassedTo(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from ccmim.data import UnlabelledImages
+from ccmim.data import UnlabelledImages, unlabelled
 from ccmim.data.bad_images import TooManyBadImagesError
 from ccmim.data.loader_errors import explain, require_batch
 from ccmim.data.placed import PlacedImages
@@ -47,7 +47,7 @@ def error_of(folder, monkeypatch):
 
     def error_of(kind, timeout=0):
         trouble, real = Trouble(kind), (folder / '005.png').read_bytes()
-        decode = UnlabelledImages.__init__.__globals__['decode_image']
+        decode = unlabelled.decode_image
 
         def decode_image(data, least_side=0):
             return (trouble if data == real else decode)(data, least_side)

@@ -82,17 +82,3 @@ def test_whole_pictures_keep_their_numbers_in_a_folder_that_grows(image_folder):
     assert len(whole) == len(placed) == 8
     assert torch.equal(whole[0]['inputs'], before)
     assert placed[0]['inputs'].shape == (3, 48, 64), 'its own transforms are as before'
-
-
-@pytest.mark.parametrize(
-    ('config', 'name'),
-    [
-        (dict(type='PlacedCrop', size=8, scale=(0.5, 0.2)), 'scale'),
-        (dict(type='PlacedCrop', size=8, flip_prob=2.0), 'flip_prob'),
-        (dict(type='Squash', size=(0, 8)), 'size'),
-        (dict(type='Squash', size=(8,)), 'size'),
-    ],
-)
-def test_impossible_settings_name_the_argument(config, name):
-    with pytest.raises(ValueError, match=f'^{name} '):
-        TRANSFORMS.build(dict(config, type=f'ccmim.{config["type"]}'))

@@ -224,5 +224,3 @@ def test_a_share_is_always_the_same_and_part_of_a_larger_one(folder):
     assert (len(half), len(third)) == (6, 4)
     assert set(third) < set(half)
     assert half == sorted(half) != names(1.0)[:6], 'from the whole folder'
-    with pytest.raises(ValueError, match=r'share=0 must lie in \(0, 1\]'):
-        names(0)

@@ -61,7 +61,6 @@ def test_smaller_steps_are_cheaper(tiny_ccmim):
 @pytest.mark.parametrize(
     ('schedule', 'message'),
     [
-        ([], 'must have ascending epochs, the first of them 0'),
         ([(1, 64)], 'must have ascending epochs, the first of them 0'),
         ([(0, 32), (0, 64)], 'must have ascending epochs'),
         ([(0, 40), (2, 64)], 'images of side 40: choose multiples of patch_size=16'),

@@ -69,8 +69,3 @@ def test_the_scorer_is_in_its_place_again_after_an_error(tiny_ccmim, images):
     with pytest.raises(TypeError):
         model(images, mode='loss')
     assert model.scorer is scorer
-
-
-def test_a_number_below_one_is_refused(tiny_ccmim):
-    with pytest.raises(ValueError, match='num_masks=0 must be at least 1'):
-        tiny_ccmim(num_masks=0)
