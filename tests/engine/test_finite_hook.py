@@ -235,8 +235,3 @@ def test_mmengine_saves_nan(train, monkeypatch):
     assert message is None
     assert len(found) == 3
     assert model.weight.isnan().all()
-
-
-def test_a_negative_count_is_named():
-    with pytest.raises(ValueError, match='max_skipped=-1 must not be negative'):
-        FiniteHook(max_skipped=-1)

@@ -8,7 +8,6 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from ccmim.engine import PictureHook
 from ccmim.engine.hooks.pictures import undisturbed
 from ccmim.engine.launch import build_runner
 
@@ -147,10 +146,3 @@ def test_when_it_draws(run, tmp_path):
     """Every so many epochs, and at the end."""
     run('seldom', interval=10, images=[5])
     assert _sizes(tmp_path / 'seldom' / 'pictures').keys() == {'epoch_2.png'}
-
-
-def test_settings_are_checked():
-    with pytest.raises(ValueError, match='interval=0 must be positive'):
-        PictureHook(interval=0)
-    with pytest.raises(ValueError, match='images=0 must be a positive number'):
-        PictureHook(images=0)

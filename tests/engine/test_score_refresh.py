@@ -196,13 +196,6 @@ def test_what_does_not_fit_is_named_before_the_first_step(config, changes, messa
         build_runner(config('run', **changes)).train()
 
 
-def test_bad_settings_are_named():
-    with pytest.raises(ValueError, match='begin=-1 must not be negative'):
-        ScoreRefreshHook(begin=-1)
-    with pytest.raises(ValueError, match='interval=0 must be positive'):
-        ScoreRefreshHook(interval=0)
-
-
 def _refresh(cfg):
     """Refresh once, before the first step; the model's state afterwards."""
     runner = build_runner(cfg)

@@ -5,7 +5,6 @@ import signal
 import time
 from types import SimpleNamespace
 
-import pytest
 from torch.utils.data import DataLoader
 
 from ccmim.engine import SafeCheckpointHook
@@ -52,8 +51,3 @@ def test_workers_of_the_validation_outlive_signals_too():
         hook.after_train(runner)
     for loader in (train, val):
         assert loader.worker_init_fn.func is _shield
-
-
-def test_a_wrong_interval_is_named():
-    with pytest.raises(ValueError, match='interval=0 must be at least 1'):
-        StopHook(interval=0)
