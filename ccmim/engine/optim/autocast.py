@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from mmengine.device import get_device
@@ -17,6 +17,7 @@ from ccmim.engine.nonfinite.update_guard import UpdateGuard, total_norm
 from ccmim.registry import OPTIM_WRAPPERS
 
 CPU_FLAGS = Path('/proc/cpuinfo')
+Dtype = Literal['float32', 'bfloat16', 'float16', 'auto']
 BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}  # x86, x86, ARM
 
 
@@ -35,11 +36,7 @@ class AutocastOptimWrapper(OptimWrapper):
         kwargs: Arguments of mmengine's ``OptimWrapper``.
     """
 
-    def __init__(
-        self,
-        dtype: Literal['float32', 'bfloat16', 'float16', 'auto'] = 'bfloat16',
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, dtype: Dtype = 'bfloat16', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.device_type = get_device().split(':')[0]
         self.is_auto = dtype == 'auto'
@@ -96,7 +93,7 @@ class AutocastOptimWrapper(OptimWrapper):
         """Take up a state, with or without a scaler's part; 'auto' its precision."""
         state_dict = dict(state_dict)
         held, own = state_dict.pop('dtype', None), _name(self.dtype)
-        if held in DTYPES and held != own:
+        if held in get_args(Dtype) and held != own:
             answer = f'going on in {held}, though dtype=auto is {own} on this machine'
             if self.is_auto:
                 self._compute_in(held)
