@@ -78,19 +78,6 @@ run_tests() {
 # write_row KEY REST: one row of each set, sorted.
 write_row() {
   local rows
-  if [[ ! -f $page ]]; then
-    cat >"$page" <<'PAGE'
-# Versions that were tried
-
-Written by `bash tools/try_versions.sh`. Each set is a new environment that `pip install -e .[dense,tests]`
-fills without a compiler; then come the fast tests (quick: those of operators, network, methods, dense
-parts and checkpoints) and two training steps of each on toy scenes, with a test. No GPU was there:
-torchvision's operators come with CUDA kernels, which were not run.
-
-| Python | torch | numpy | OpenMMLab | torchvision | installs | tests | Mask R-CNN | UperNet | when |
-|---|---|---|---|---|---|---|---|---|---|
-PAGE
-  fi
   rows=$({ grep '^| [0-9]' "$page" || true; } | { grep -vF "$1" || true; })
   sed -i '/^| [0-9]/d' "$page"
   printf '%s\n' "$rows" "$1$2" | grep . | sort -V >>"$page"
