@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ccmim.checkpoints import check_features
 from ccmim.data import open_source
 from ccmim.data.image import decode_image, to_rgb
 from ccmim.data.transforms import ResizeCenterCrop, ToUint8Tensor
@@ -54,7 +55,8 @@ def extract_features(
 
     Raises:
         FileNotFoundError: If a path does not exist.
-        ValueError: If there is no image, or something is none, or no such block.
+        ValueError: If there is no image, or something is none, or no such block, or if
+            features are not finite.
     """
     if pool not in POOLS:
         raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
@@ -79,6 +81,7 @@ def extract_features(
     if not features:
         raise ValueError('there are no images to compute features of')
     found = torch.cat(features)
+    check_features(found, backbone)
     return (found, torch.cat(grids)) if maps else found
 
 

@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from ccmim.api.catalogue import config_file
-from ccmim.checkpoints import load_backbone, load_file
+from ccmim.checkpoints import load_backbone, load_file, refuse_nonfinite
 from ccmim.checkpoints.layouts import read_weights
 from ccmim.engine.settings import check_arguments
 from ccmim.vit import VisionTransformer
@@ -57,6 +57,7 @@ def get_model(
 def _backbone(file: str | Path, changes: dict[str, Any]) -> VisionTransformer:
     weights = read_weights(file)
     network = VisionTransformer(**{**weights.architecture.options(), **changes})
+    refuse_nonfinite(weights.state, file)
     network.load_state_dict(weights.state)
     return network
 
@@ -76,6 +77,7 @@ def _load(network: nn.Module, file: str | Path) -> None:
     checkpoint = load_file(file)
     state = checkpoint.get('state_dict')
     if state is not None and state.keys() == network.state_dict().keys():
+        refuse_nonfinite(state, file)
         try:
             network.load_state_dict(state)
         except RuntimeError as error:

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.names import to_ccmim
 from ccmim.checkpoints.safe_load import load_file
 from ccmim.registry import WEIGHT_INITIALIZERS
@@ -92,6 +93,7 @@ def load_backbone(
             'depth of the checkpoint, and the options to its own'
         )
     _check_shapes(own, state, file)
+    refuse_nonfinite({k: v for k, v in state.items() if k in own}, file)
     backbone.load_state_dict(
         {name: value for name, value in state.items() if name in own}, strict=False
     )

@@ -13,6 +13,8 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from numpy._core import multiarray
 
+from ccmim.checkpoints.finite import refuse_nonfinite
+
 TRUST = 'CCMIM_TRUST_CHECKPOINT'
 # What the reader of pickles raises on files of another kind, such as texts.
 _NO_PICKLE = (KeyError, IndexError, ValueError, TypeError, AttributeError)
@@ -72,11 +74,20 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
 
 
 def guard_mmengine() -> None:
-    """Make mmengine read all files, also on resume, through ``load_file``."""
-    CheckpointLoader.register_scheme(prefixes='', loader=load_file, force=True)
+    """Make mmengine read all files, also on resume, through ``load_file``.
+
+    Weights that are not finite are refused.
+    """
+    CheckpointLoader.register_scheme(prefixes='', loader=_load_weights, force=True)
     # Its loaders of other addresses end in one of these.
-    mmengine_checkpoint._safe_torch_load = load_file
+    mmengine_checkpoint._safe_torch_load = _load_weights
     mmengine_checkpoint.load_url = _load_url
+
+
+def _load_weights(file: str | Path, map_location: Any = 'cpu', **_: Any) -> Any:
+    checkpoint = load_file(file, map_location)
+    refuse_nonfinite(checkpoint.get('state_dict', checkpoint), file)
+    return checkpoint
 
 
 def _load_url(
@@ -87,7 +98,7 @@ def _load_url(
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(file))
-    return load_file(file, map_location)
+    return _load_weights(file, map_location)
 
 
 def _allowed() -> list[Any]:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ccmim.checkpoints import check_features
+
 # Tokens (B, 1 + N, D), the class token first, to features.
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {
     'class': lambda tokens: tokens[:, 0],
@@ -48,7 +50,8 @@ def extract_features(
         Features (n, D), or (n, 2 D) for 'both', and labels (n,), on the host.
 
     Raises:
-        ValueError: If ``pool`` is another one, or there is no such block.
+        ValueError: If ``pool`` is another one, there is no such block, or features
+            are not finite.
     """
     if pool not in POOLS:
         raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
@@ -64,4 +67,6 @@ def extract_features(
         feature = POOLS[pool](tokens).float()
         features.append((F.normalize(feature) if normalise else feature).cpu())
     backbone.train(was_training)
-    return torch.cat(features), torch.cat(labels)
+    found = torch.cat(features)
+    check_features(found, backbone)
+    return found, torch.cat(labels)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccmim.checkpoints import check_features
 from ccmim.evaluation.knn import nearest, vote
 
 _NONE = -1  # class of a patch in which no pixel has one
@@ -62,7 +63,9 @@ def extract_patches(
         features.append(tokens[found != _NONE])
         classes.append(found[found != _NONE])
     backbone.train(was_training)
-    return torch.cat(features), torch.cat(classes)
+    found = torch.cat(features)
+    check_features(found, backbone)
+    return found, torch.cat(classes)
 
 
 def patch_knn_iou(

@@ -192,7 +192,7 @@ def test_texts_of_configs_are_dropped(request, tmp_path, guard):
     with contextlib.suppress(Exception):  # there is no history to go on with
         WAYS['resume'](file, tmp_path)
     assert marker.exists() != guard
-    assert load_file(file)['meta'] == dict(iter=1, epoch=1)
+    assert load_file(file)['meta'] == dict(iter=1, epoch=1, config_text=code)
 
 
 def test_trust_by_name(tmp_path, monkeypatch):

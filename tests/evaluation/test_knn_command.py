@@ -107,3 +107,12 @@ def test_neighbours_are_counted_before_anything_is_read(knn, count):
 
 def test_an_option_without_a_value_is_a_mistake(knn):
     assert "'train' is not of the form KEY=VALUE" in knn('--cfg-options', 'train')
+
+
+def test_a_nan_in_the_weights_gives_no_scores(knn, tmp_path):
+    state = torch.load(tmp_path / 'epoch_1.pth')
+    state['state_dict']['backbone.blocks.3.mlp.fc1.bias'][7] = torch.nan
+    torch.save(state, tmp_path / 'nan.pth')
+    text = knn('--k', '1', checkpoint=tmp_path / 'nan.pth')
+    assert 'nan.pth: blocks.3.mlp.fc1.bias holds NaN' in text
+    assert text.count('\n') == 1

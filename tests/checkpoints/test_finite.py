@@ -1,0 +1,68 @@
+"""Weights and features that are no numbers are refused, and the weight is named."""
+
+import pytest
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
+
+import ccmim
+from ccmim.checkpoints import guard_mmengine, load_backbone
+from ccmim.evaluation import extract_features
+from ccmim.evaluation.patch_knn import extract_patches
+
+NAME = 'blocks.1.mlp.fc1.bias'
+
+
+def _load_from(model, file):
+    known = CheckpointLoader._schemes.copy()
+    guard_mmengine()
+    load_checkpoint(model, str(file))
+    CheckpointLoader._schemes = known
+
+
+LOADS = dict(
+    init_cfg=lambda model, file: load_backbone(model.backbone, file),
+    load_from=_load_from,
+    pretrained=lambda model, file: ccmim.get_model('mae_vitt', pretrained=file),
+    file=lambda model, file: ccmim.get_model(file),
+)
+
+
+@pytest.mark.parametrize('load', LOADS.values(), ids=LOADS)
+@pytest.mark.parametrize(
+    ('value', 'said'), [(torch.nan, 'NaN'), (-torch.inf, 'an infinite value')]
+)
+def test_weights_are_checked_once_when_they_are_loaded(tmp_path, load, value, said):
+    model = ccmim.get_model('mae_vitt')
+    state = model.state_dict()
+    torch.save(dict(state_dict=state), tmp_path / 'good.pth')
+    load(model, tmp_path / 'good.pth')
+    state[f'backbone.{NAME}'][3] = value
+    torch.save(dict(state_dict=state), tmp_path / 'bad.pth')
+    with pytest.raises(
+        ValueError, match=rf'bad\.pth: (backbone\.)?{NAME} holds {said}'
+    ):
+        load(model, tmp_path / 'bad.pth')
+
+
+EXTRACTORS = dict(
+    api=lambda vit, images: ccmim.extract_features(vit, images),
+    probes=lambda vit, images: extract_features(
+        vit, [dict(inputs=images, labels=torch.zeros(4))]
+    ),
+    patches=lambda vit, images: extract_patches(
+        vit, [(images, torch.zeros(4, 64, 64).long())], 1
+    ),
+)
+
+
+@pytest.mark.parametrize('extract', EXTRACTORS.values(), ids=EXTRACTORS)
+def test_features_that_are_not_finite_name_the_weight(tiny_vit, images, extract):
+    vit = tiny_vit()
+    extract(vit, images)
+    images[0, 0, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match='not finite: all weights are, look at the im'):
+        extract(vit, images)
+    with torch.no_grad():
+        vit.get_parameter(NAME)[0] = torch.nan
+    with pytest.raises(ValueError, match=f'features are not finite: {NAME} holds NaN'):
+        extract(vit, images)
