@@ -48,6 +48,9 @@ def check_coco(
     report.images = len(images)
     report.names = [category['name'] for category in content['categories']]
     names = {category['id']: category['name'] for category in content['categories']}
+    if not file.is_file() or file.suffix == '.txt':
+        # These layouts list no classes: a split may lack objects of some.
+        report.names = list(dict.fromkeys([*report.names, *classes]))
     if with_labels or report.names:
         _check_categories(classes, report)
     _check_ids(content, report)

@@ -1,0 +1,237 @@
+"""YOLO, Pascal VOC, LabelMe, Roboflow and Cityscapes: found, read right, or a line."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from ccmim.engine.adopt import adopt_readers
+from ccmim.labels import LabelError
+from ccmim.labels.judge import judge, require_good
+from ccmim.labels.layouts import NoLabelsError, find_labels
+from tests.labels.sets import CLASSES, HEIGHT, WIDTH, Objects, photo, square
+from tests.labels.test_odd_sets import assert_truth, load
+
+pytestmark = pytest.mark.downstream
+
+
+def _boxes(made, split):
+    content = getattr(made, split)
+    for image in content['images']:
+        own = [a for a in content['annotations'] if a['image_id'] == image['id']]
+        yield image['file_name'], [(a['category_id'] - 7, a['bbox']) for a in own]
+
+
+def yolo(made, polygons=False, nested=False):
+    """Images and labels by split, or splits of them as Roboflow has it."""
+    for split in ('train', 'val'):
+        parts = (split, 'images') if nested else ('images', split)
+        images = made.root.joinpath(*parts)
+        labels = made.root.joinpath(*[p.replace('images', 'labels') for p in parts])
+        labels.mkdir(parents=True)
+        images.parent.mkdir(exist_ok=True)
+        files = sorted((made.root / split).glob('*.jpg'))
+        images.mkdir()
+        for file in files:
+            file.rename(images / file.name)
+        for name, objects in _boxes(made, split):
+            lines = []
+            for number, (x, y, w, h) in objects:
+                values = [x + w / 2, y + h / 2, w, h]
+                values = square((x, y, w, h))[0] if polygons else values
+                values = [
+                    v / (HEIGHT if i % 2 else WIDTH) for i, v in enumerate(values)
+                ]
+                lines.append(' '.join(map(str, [number, *values])))
+            (labels / name).with_suffix('.txt').write_text('\n'.join(lines))
+    (made.root / 'data.yaml').write_text('nc: 2\nnames: [zebra, tortoise]\n')
+
+
+def voc(made):
+    """Counted from one, the last pixel inside."""
+    for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
+        (made.root / folder).mkdir(parents=True)
+    for split in ('train', 'val'):
+        for name, objects in _boxes(made, split):
+            (made.root / split / name).rename(made.root / 'JPEGImages' / name)
+            text = (
+                f'<annotation><filename>{name}</filename><size><width>{WIDTH}</width>'
+            )
+            text += f'<height>{HEIGHT}</height></size>'
+            for number, (x, y, w, h) in objects:
+                text += f'<object><name>{CLASSES[number]}</name><bndbox><xmin>{x + 1}'
+                text += f'</xmin><ymin>{y + 1}</ymin><xmax>{x + w}</xmax>'
+                text += f'<ymax>{y + h}</ymax></bndbox></object>'
+            file = (made.root / 'Annotations' / name).with_suffix('.xml')
+            file.write_text(f'{text}</annotation>')
+        names = [name.removesuffix('.jpg') for name, _ in _boxes(made, split)]
+        file = made.root / f'ImageSets/Main/{split}.txt'
+        file.write_text('\n'.join(names))
+        shutil.rmtree(made.root / split)
+
+
+def labelme(made):
+    """A file for each photo, beside it, with one rectangle among the polygons."""
+    for split in ('train', 'val'):
+        for name, objects in _boxes(made, split):
+            shapes = []
+            for number, box in objects:
+                points = np.reshape(square(box)[0], (-1, 2)).tolist()
+                shape = dict(label=CLASSES[number], shape_type='polygon', points=points)
+                shapes.append(shape)
+            content = dict(
+                shapes=shapes, imagePath=name, imageHeight=HEIGHT, imageWidth=WIDTH
+            )
+            file = (made.root / split / name).with_suffix('.json')
+            file.write_text(json.dumps(content))
+
+
+def roboflow(made):
+    for split in ('train', 'val'):
+        file = made.root / split / '_annotations.coco.json'
+        file.write_text(json.dumps(getattr(made, split)))
+
+
+LAYOUTS = {
+    'YOLO': (yolo, False),
+    'YOLO, by splits': (lambda made: yolo(made, nested=True), False),
+    'YOLO with polygons': (lambda made: yolo(made, polygons=True), True),
+    'Pascal VOC': (voc, False),
+    'LabelMe': (labelme, True),
+    'Roboflow': (roboflow, True),
+}
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_other_layouts_train_the_same_objects(name, tmp_path):
+    pytest.importorskip('mmdet')
+    make, with_masks = LAYOUTS[name]
+    made = Objects(tmp_path / 'set')
+    make(made)
+    data = find_labels(made.root)
+    require_good(data)
+    assert sorted(data.classes) == sorted(CLASSES)
+    assert data.with_masks is with_masks
+    assert data.test is not None
+    for split, part in (('train', data.train), ('val', data.test)):
+        dataset = made.dataset(split, masks=with_masks)
+        dataset['ann_file'], dataset['data_prefix'] = (
+            str(part[0]),
+            dict(img=str(part[1])),
+        )
+        cfg = Config(dict(default_scope='mmdet', dataset=dataset))
+        adopt_readers(cfg)
+        loaded = load(cfg.dataset, 'mmdet')
+        if split == 'train':
+            assert_truth(loaded, with_masks)
+        else:
+            assert [s['gt_bboxes_labels'].tolist() for s in loaded] == [[0]]
+
+
+def _line(file, text):
+    return lambda root: (root / file).write_text(text)
+
+
+BROKEN = {
+    'a class beyond the names': (
+        yolo,
+        _line('labels/train/a.txt', '0 .5 .5 .2 .2\n2 .5 .5 .2 .2'),
+        'a.txt, line 2: class 2, and there are 2 names',
+    ),
+    'pixels in place of shares': (
+        yolo,
+        _line('labels/train/a.txt', '0 20 15 8 8'),
+        'a.txt, line 1: 20 is no share of the image',
+    ),
+    'words': (
+        yolo,
+        _line('labels/train/a.txt', 'zebra .5 .5 .2 .2'),
+        "a.txt, line 1: 'zebra .5 .5 .2 .2' are no numbers",
+    ),
+    'NaN': (yolo, _line('labels/train/a.txt', '0 nan .5 .2 .2'), 'are no numbers'),
+    'too few numbers': (
+        yolo,
+        _line('labels/train/a.txt', '0 .5 .5 .2'),
+        'a.txt, line 1 has 4 numbers',
+    ),
+    'a label without a photo': (
+        yolo,
+        _line('labels/train/z.txt', '0 .5 .5 .2 .2'),
+        'z.txt has no image of its name',
+    ),
+    'no names': (
+        yolo,
+        lambda root: (root / 'data.yaml').unlink(),
+        'no names of classes',
+    ),
+    'cut XML': (voc, _line('Annotations/a.xml', '<annotation><obj'), 'a.xml is no XML'),
+    'a box of words': (
+        voc,
+        _line(
+            'Annotations/a.xml',
+            '<annotation><object><name>zebra</name><bndbox><xmin>one</xmin></bndbox>'
+            '</object></annotation>',
+        ),
+        'a.xml: an object without a box',
+    ),
+    'a listed file that is missing': (
+        voc,
+        lambda root: (root / 'Annotations/b.xml').unlink(),
+        'b.xml does not exist',
+    ),
+    'a circle': (
+        labelme,
+        lambda root: (root / 'train/a.json').write_text(
+            (root / 'train/a.json').read_text().replace('polygon', 'circle', 1)
+        ),
+        'a.json: a circle is neither polygon nor box',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', BROKEN)
+def test_what_is_wrong_in_other_layouts_is_named(name, tmp_path):
+    make, harm, text = BROKEN[name]
+    made = Objects(tmp_path / 'set')
+    make(made)
+    harm(made.root)
+    with pytest.raises(LabelError) as caught:
+        require_good(find_labels(made.root))
+    assert text in str(caught.value)
+    assert str(made.root) in str(caught.value)
+
+
+def test_cityscapes_is_known_by_its_names(tmp_path):
+    for split in ('train', 'val'):
+        for folder, name in (
+            ('leftImg8bit', 'ulm_0_leftImg8bit.png'),
+            ('gtFine', 'ulm_0_gtFine_labelTrainIds.png'),
+            ('gtFine', 'ulm_0_gtFine_color.png'),
+        ):
+            photo(tmp_path / folder / split / 'ulm' / name)
+        numbers = np.zeros((HEIGHT, WIDTH), np.uint8)
+        numbers[0], numbers[1] = 18, 255
+        file = f'gtFine/{split}/ulm/ulm_0_gtFine_labelTrainIds.png'
+        Image.fromarray(numbers).save(tmp_path / file)
+    data = find_labels(tmp_path)
+    assert len(data.classes) == 19
+    assert [report.images for report in judge(data)] == [1, 1]
+    require_good(data)
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_maps_of_another_kind_are_no_photos(split, tmp_path):
+    """Nothing falls through to a weaker guess."""
+    photo(tmp_path / 'images' / split / 'a.jpg')
+    (tmp_path / 'masks' / split).mkdir(parents=True)
+    np.save(tmp_path / 'masks' / split / 'a.npy', np.zeros(3))
+    with pytest.raises(LabelError, match=r'has no map .*a.png .holds 1 .npy'):
+        find_labels(tmp_path)
+
+
+def test_photos_alone_have_no_labels(image_folder):
+    with pytest.raises(NoLabelsError):
+        find_labels(image_folder / 'part0')
