@@ -4,6 +4,7 @@ from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.placed import PlacedCrop, PlacedImages, Squash
 from ccmim.data.randomness import SampleKey, seeded
 from ccmim.data.samplers import InfiniteVisitSampler, VisitSampler
+from ccmim.data.seeded_samples import SeededSamples, seed_samples
 from ccmim.data.sources import open_source
 from ccmim.data.transforms import (
     RandomHorizontalFlip,
@@ -23,6 +24,7 @@ __all__ = [
     'RandomResizedCrop',
     'ResizeCenterCrop',
     'SampleKey',
+    'SeededSamples',
     'Squash',
     'ToUint8Tensor',
     'TwoViews',
@@ -30,5 +32,6 @@ __all__ = [
     'VisitSampler',
     'decode_image',
     'open_source',
+    'seed_samples',
     'seeded',
 ]

@@ -34,6 +34,7 @@ class VisitSampler(Sampler):
         seed: Index | None = None,
         round_up: bool = True,
     ) -> None:
+        self.dataset = dataset  # mmdet's batch samplers ask it for shapes
         self._size = _checked_size(dataset)
         self._rank, self._world_size = get_dist_info()
         self._shuffle = shuffle
@@ -80,6 +81,7 @@ class InfiniteVisitSampler(Sampler):
     def __init__(
         self, dataset: Sized, shuffle: bool = True, seed: Index | None = None
     ) -> None:
+        self.dataset = dataset
         self._size = _checked_size(dataset)
         self._rank, self._world_size = get_dist_info()
         self._shuffle = shuffle

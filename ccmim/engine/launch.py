@@ -15,10 +15,11 @@ from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
+from ccmim.data import seed_samples
 from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.compile import compile_blocks
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
-from ccmim.engine.optim.schedule import fit_at_start
+from ccmim.engine.optim.schedule import fit_to_loop
 from ccmim.engine.plan import PlanHook
 from ccmim.engine.settings import (
     check_arguments,
@@ -129,7 +130,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)
-    fit_at_start(runner)
+    _prepare_training(runner)
     runner.register_hook(PlanHook())
     if cfg.get('resume'):
         # mmengine would trust `last_checkpoint`, and start at 0 without it.
@@ -138,6 +139,19 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     if _wants_compilation(cfg):
         compile_blocks(runner.model)
     return runner
+
+
+def _prepare_training(runner: Runner) -> None:
+    """Seed the samples, and fit the schedule as soon as an epoch's length is known."""
+    build = runner.build_train_loop
+
+    def build_and_fit(loop: Any) -> Any:
+        runner._train_dataloader = seed_samples(runner._train_dataloader)
+        built = build(loop)
+        runner.param_schedulers = fit_to_loop(runner.param_schedulers, built)
+        return built
+
+    runner.build_train_loop = build_and_fit
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -11,7 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
-from ccmim.engine.optim.schedule import fitted_schedule
+from ccmim.engine.optim.schedule import fit_to_loop
 
 REST = 'the rest'
 INF = int(1e9)  # what mmengine takes for no end
@@ -32,11 +32,12 @@ class PlanHook(Hook):
         dtype = getattr(runner.optim_wrapper, 'dtype', torch.float32)
         lines = [f'Forward passes in {str(dtype).removeprefix("torch.")}']
         lines += describe_rates(model, runner.optim_wrapper.optimizer.param_groups)
+        schedule = fit_to_loop(runner.cfg.get('param_scheduler'), runner.train_loop)
         length = len(runner.train_dataloader)
         by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
-        lines += describe_schedule(fitted_schedule(runner), by_epoch and length)
+        lines += describe_schedule(schedule, by_epoch and length)
         runner.logger.info('\n'.join(lines))
-        for text in beyond_the_run(fitted_schedule(runner), runner):
+        for text in beyond_the_run(schedule, runner):
             runner.logger.warning(text)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import IterBasedTrainLoop
 
 _COUNTS = ('begin', 'end', 'T_max', 'step_size', 'milestones')
 
@@ -79,24 +79,8 @@ def _build_once(scheduler: dict[str, Any]) -> None:
     PARAM_SCHEDULERS.build(longer, default_args=dict(optimizer=optimizer))
 
 
-def fit_at_start(runner: Runner) -> None:
-    """Let a Runner fit its schedule as soon as it knows how long an epoch is."""
-    build = runner.build_train_loop
-
-    def build_and_fit(loop: Any) -> Any:
-        built = build(loop)
-        runner.param_schedulers = _fit(runner.param_schedulers, built)
-        return built
-
-    runner.build_train_loop = build_and_fit
-
-
-def fitted_schedule(runner: Runner) -> Any:
-    """Return ``param_scheduler`` of a run's config, without fractions."""
-    return _fit(runner.cfg.get('param_scheduler'), runner.train_loop)
-
-
-def _fit(schedulers: Any, loop: Any) -> Any:
+def fit_to_loop(schedulers: Any, loop: Any) -> Any:
+    """Turn fractions into what they stand for in a training loop of mmengine's."""
     # A loop by iterations says that it has one epoch.
     epochs = None if isinstance(loop, IterBasedTrainLoop) else loop.max_epochs
     return fit_schedule(schedulers, epochs, loop.max_iters, len(loop.dataloader))

@@ -1,0 +1,79 @@
+"""Labelled tasks resume bit for bit, as pretraining does."""
+
+import pytest
+from mmengine.config import Config
+
+from ccmim.apps.demo.scenes import write_toy_scenes
+from ccmim.engine.launch import build_runner
+
+TINY = dict(embed_dim=32, depth=4, num_heads=2)
+COMMON = {
+    'model.backbone.drop_path_rate': 0.2,
+    'train_dataloader.batch_size': 2,
+    'train_dataloader.persistent_workers': False,
+    'default_hooks.logger.interval': 1,
+    'optim_wrapper.dtype': 'float32',
+    'val_cfg': None,
+    'val_dataloader': None,
+    'val_evaluator': None,
+    'test_cfg': None,
+    'test_dataloader': None,
+    'test_evaluator': None,
+}
+OWN = {
+    'demo/mask_rcnn_toy': {'train_cfg.max_iters': 5, 'model.neck.in_channels': 32},
+    'demo/upernet_toy': {
+        'train_cfg.max_iters': 5,
+        'model.neck.in_channels': 32,
+        'model.decode_head.in_channels': [32] * 4,
+        'model.auxiliary_head.in_channels': 32,
+    },
+    'small/finetune_vitt_cifar10': {
+        'train_cfg.max_epochs': 1,
+        'model.head.in_dim': 32,
+        'model.head.num_classes': 2,
+    },
+}
+
+
+@pytest.fixture
+def start(request, image_folder, tmp_path, monkeypatch):
+    """Build a short run of a leaf on images of the test."""
+    monkeypatch.setenv('CCMIM_TOY', str(tmp_path / 'toy'))
+
+    def start(leaf, name, workers, stop=None, resume=None):
+        cfg = Config.fromfile(request.config.rootpath / f'mm_configs/{leaf}.py')
+        cfg.model.backbone.arch = TINY
+        cfg.merge_from_dict({**COMMON, **OWN[leaf]})
+        cfg.work_dir, cfg.experiment_name = str(tmp_path / name), name
+        loader = cfg.train_dataloader
+        loader.num_workers = workers
+        if 'small' in leaf:
+            loader.dataset.data = str(image_folder)
+        else:
+            cfg.model.backbone.out_indices = (0, 1, 2, 3) if 'upernet' in leaf else (3,)
+        cfg.model.backbone.init_cfg = None
+        cfg.default_hooks.checkpoint.update(by_epoch=False, interval=3)
+        if resume:
+            cfg.resume, cfg.load_from = True, str(resume)
+        return build_runner(cfg)
+
+    return start
+
+
+@pytest.mark.parametrize('leaf', OWN)
+def test_a_resumed_task_repeats_the_losses(start, tmp_path, leaf):
+    """Steps 4 and on, with two workers, equal those of a run that was left alone."""
+    if 'small' not in leaf:
+        pytest.importorskip('mmdet')
+        pytest.importorskip('mmseg')
+        write_toy_scenes(tmp_path / 'toy', 6, 2, 128)
+
+    def losses(runner):
+        runner.train()
+        return runner.message_hub.get_scalar('train/loss').data[0].tolist()
+
+    straight = losses(start(leaf, 'straight', 0))
+    resumed = losses(start(leaf, 'resumed', 2, resume=tmp_path / 'straight/iter_3.pth'))
+    assert len(set(straight)) == len(straight) > 3
+    assert resumed == straight
