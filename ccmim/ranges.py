@@ -13,7 +13,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
-from typing_extensions import get_type_hints, is_typeddict
+from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
 Count = Annotated[int, Ge(1)]
 Index = Annotated[int, Ge(0)]
@@ -125,7 +125,7 @@ def check_value(value: Any, hint: Any, path: str) -> None:
             if passed := _passed(form):
                 return check_keys(value, arguments_of(passed), path)
             if is_typeddict(form):
-                hints = get_type_hints(form, include_extras=True)
+                hints = _keys(form)
                 check_keys(value, Arguments(hints, False), path)
                 if lost := sorted(form.__required_keys__ - value.keys()):
                     raise ValueError(f'{path} lacks {", ".join(lost)}')
@@ -135,6 +135,12 @@ def check_value(value: Any, hint: Any, path: str) -> None:
         given = given if len(given) < 100 else f'{given[:97]}...'
         raise ValueError(f'{path}={given} must be {describe(hint)}')
     return None
+
+
+@cache
+def _keys(form: Any) -> dict[str, Any]:
+    hints = get_type_hints(form, include_extras=True).items()
+    return {k: get_args(v)[0] if get_origin(v) is NotRequired else v for k, v in hints}
 
 
 def check_keys(given: Mapping[str, Any], known: Arguments, path: str) -> None:

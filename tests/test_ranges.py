@@ -11,6 +11,7 @@ from mmengine.registry import Registry
 from typing_extensions import is_typeddict
 
 from ccmim import ranges, registry
+from ccmim.engine.hooks.probe import Knn
 from ccmim.ranges import arguments_of, check_value, describe
 from ccmim.vit.archs import Arch
 
@@ -162,6 +163,12 @@ def test_ranges_in_words(hint, words, inside, outside):
     for value in outside:
         with pytest.raises(ValueError, match=r'^key=.* must be '):
             check_value(value, hint, 'key')
+
+
+def test_keys_that_may_be_absent_have_ranges_too():
+    given = dict(train={}, test={}, k=0)
+    with pytest.raises(ValueError, match='^knn.k=0 must be a whole number from 1 on$'):
+        check_value(given, Knn, 'knn')
 
 
 def test_dicts_have_all_their_keys_and_no_others():

@@ -33,6 +33,10 @@ class ViTTeacher(nn.Module):
         checkpoint: str | None = None,
     ) -> None:
         super().__init__()
+        if backbone.get('init_cfg'):
+            raise ValueError(
+                'teacher.backbone.init_cfg is not read: set teacher.checkpoint instead'
+            )
         self.size = [side * backbone.get('patch_size', 16) for side in grid]
         network = MODELS.build(dict(backbone, img_size=self.size))
         self.has_weights = bool(checkpoint)

@@ -15,13 +15,13 @@ from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ccmim.ranges import Count, Index, Part, Positive, RatioBelowOne, Sides
+from ccmim.ranges import Count, Index, Positive, RatioBelowOne, Sides
 from ccmim.registry import MODELS
 from ccmim.vit.archs import Arch, ArchName, check_choices, resolve_arch, resolve_grid
 from ccmim.vit.attention import ALL, refuse_scores
 from ccmim.vit.attentions import make_attention, whole_grid_option
 from ccmim.vit.block import Block, LayerNorm
-from ccmim.vit.initial import draw_weights, freeze_unused, load_pretrained
+from ccmim.vit.initial import Pretrained, draw_weights, freeze_unused, load_pretrained
 from ccmim.vit.no_grad import no_grad
 from ccmim.vit.patches import cut_patches
 from ccmim.vit.pos_embed import (
@@ -74,9 +74,9 @@ class VisionTransformer(BaseModule):
             hold relative positions; ``img_size`` when None.
         final_norm: Whether there is a norm after the last block.
         norm_eps: What the norms add to the variance.
-        init_cfg: ``dict(type='Pretrained', checkpoint=FILE, allow_missing=[...])``
-            loads a file strictly; ``resize_patch=True`` resamples patches of another
-            side. See ``ccmim.checkpoints.load_backbone``.
+        init_cfg: ``dict(checkpoint=FILE, allow_missing=[...])`` loads a file strictly;
+            ``resize_patch=True`` resamples patches of another side. See
+            ``ccmim.checkpoints.load_backbone``.
 
     Raises:
         ValueError: If a value is out of range or two do not fit together.
@@ -105,7 +105,7 @@ class VisionTransformer(BaseModule):
         rel_pos_size: Sides | None = None,
         final_norm: bool = True,
         norm_eps: Positive = 1e-6,
-        init_cfg: Part | None = None,
+        init_cfg: Pretrained | None = None,
     ) -> None:
         super().__init__(init_cfg)
         arch = resolve_arch(arch)

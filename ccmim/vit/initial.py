@@ -2,12 +2,26 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
+from typing_extensions import NotRequired, TypedDict
 
+from ccmim.ranges import Path
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit.block import draw_linear
+
+
+class Pretrained(TypedDict):
+    """Where weights come from: the arguments of ``ccmim.checkpoints.load_backbone``.
+
+    A ``checkpoint`` alone is enough, so that one key gives any config its weights.
+    """
+
+    type: NotRequired[Literal['Pretrained']]
+    checkpoint: NotRequired[Path | None]
+    allow_missing: NotRequired[Sequence[str]]
+    resize_patch: NotRequired[bool]
 
 
 def draw_weights(vit: Any, learned: bool) -> None:
@@ -68,11 +82,9 @@ def load_pretrained(vit: Any) -> None:
         FileNotFoundError: If there is no such file.
         ValueError: If the file does not fit, see ``ccmim.checkpoints.load_backbone``.
     """
-    init_cfg = vit.init_cfg or {}
-    if init_cfg.get('type') != 'Pretrained':
+    if not vit.init_cfg:
         return
-    file = init_cfg.get('checkpoint')
-    if file is None:
+    if vit.init_cfg.get('checkpoint') is None:
         warnings.warn(
             'backbone.init_cfg.checkpoint is not set: training from scratch',
             stacklevel=3,
@@ -80,5 +92,5 @@ def load_pretrained(vit: Any) -> None:
         return
     # Reading files is the business of a room that knows this one, so the registry finds
     # it: see ``ccmim.checkpoints.load``.
-    load = WEIGHT_INITIALIZERS.build({**init_cfg, 'type': 'ccmim.LoadBackbone'})
+    load = WEIGHT_INITIALIZERS.build({**vit.init_cfg, 'type': 'ccmim.LoadBackbone'})
     load(vit)

@@ -1,0 +1,84 @@
+"""``model.backbone.init_cfg.checkpoint=FILE`` gives every config its weights."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import DefaultScope
+
+from ccmim.checkpoints.load import LoadBackbone
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings import StartHook, clear_errors
+from ccmim.registry import MODELS
+from ccmim.vit.initial import Pretrained
+
+KEY = 'model.backbone.init_cfg.checkpoint'
+CONFIGS = Path(__file__).parents[2] / 'mm_configs'
+LEAVES = sorted(p for p in CONFIGS.glob('*/*.py') if p.parent.name != '_base_')
+PRETRAINING = [
+    path
+    for path in LEAVES
+    if path.parent.name == 'small'
+    and Config.fromfile(path).get('default_scope') == 'ccmim'
+]
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+def test_a_missing_file_ends_in_one_line(path, capsys):
+    cfg = read_config(str(path), options={KEY: '/no/such/file.pth'})
+    with (
+        DefaultScope.overwrite_default_scope(cfg.default_scope),
+        torch.device('meta'),  # ViT-H would take 2 GB
+    ):
+        backbone = ROOT_MODELS.build(cfg.model.backbone)
+    with pytest.raises(SystemExit) as end, clear_errors(StartHook()):
+        backbone.init_weights()
+    assert end.value.code == 2
+    text = capsys.readouterr().err.splitlines()[-1]
+    assert text.startswith('error: ')
+    assert '/no/such/file.pth' in text
+
+
+@pytest.mark.parametrize('path', PRETRAINING, ids=lambda path: path.stem)
+def test_pretraining_begins_from_a_file(path, tmp_path):
+    cfg = read_config(str(path), options={KEY: str(tmp_path / 'weights.pth')})
+    if cfg.model.type == 'MaskDistill':
+        pytest.skip('needs the weights of a teacher')
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        source = MODELS.build({**cfg.model.backbone, 'init_cfg': None}).state_dict()
+        torch.save(source, tmp_path / 'weights.pth')
+        model = MODELS.build(cfg.model)
+    assert not torch.equal(model.backbone.cls_token, source['cls_token'])
+    model.init_weights()
+    for name, value in model.backbone.state_dict().items():
+        assert torch.equal(value, source[name]), name
+
+
+@pytest.mark.parametrize(
+    ('init_cfg', 'message'),
+    [
+        (dict(type='Kaiming'), "init_cfg.type='Kaiming' must be 'Pretrained'"),
+        (
+            dict(file='x.pth'),
+            r'unknown key .*init_cfg\.file: use one of',
+        ),
+        ('x.pth', "init_cfg='x.pth' must be"),
+    ],
+)
+def test_what_the_backbone_does_not_read_is_refused(tiny_vit, init_cfg, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_vit(init_cfg=init_cfg)
+
+
+def test_the_backbone_takes_what_the_loader_takes():
+    taken = inspect.signature(LoadBackbone).parameters.keys()
+    assert Pretrained.__annotations__.keys() == {'type', *taken}
+
+
+def test_a_teacher_names_its_weights_elsewhere():
+    backbone = dict(type='ccmim.VisionTransformer', init_cfg=dict(checkpoint='x.pth'))
+    with pytest.raises(ValueError, match=r'set teacher\.checkpoint instead'):
+        MODELS.build(dict(type='ccmim.ViTTeacher', backbone=backbone, grid=(2, 2)))
