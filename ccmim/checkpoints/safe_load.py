@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
-from numpy._core import multiarray
+from safetensors.torch import load_file as load_tensors
 
 from ccmim.checkpoints.finite import refuse_nonfinite
+from ccmim.checkpoints.plain_pickle import allowed, made_real
 
 TRUST = 'CCMIM_TRUST_CHECKPOINT'
 # What the reader of pickles raises on files of another kind, such as texts.
@@ -43,27 +42,28 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     path = Path(file).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
-    if path.suffix == '.safetensors':
-        from safetensors.torch import load_file as load_tensors
-
-        return load_tensors(path)
     try:
-        with torch.serialization.safe_globals(_allowed()):
-            checkpoint = torch.load(
-                path, map_location, weights_only=os.environ.get(TRUST) != '1'
-            )
+        if path.suffix == '.safetensors':
+            checkpoint = load_tensors(path)
+        elif os.environ.get(TRUST) == '1':
+            checkpoint = torch.load(path, map_location, weights_only=False)
+        else:
+            with torch.serialization.safe_globals(allowed()):
+                checkpoint = torch.load(path, map_location, weights_only=True)
+            checkpoint = made_real(checkpoint)
     except (pickle.UnpicklingError, *_NO_PICKLE) as error:
         raise ValueError(
             f'checkpoint {path} holds code or is no checkpoint ({_short(error)}); '
             f'refused. Set {TRUST}=1 only if you made the file yourself'
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # a damaged file may raise anything
         raise ValueError(
             f'checkpoint {path} is damaged ({_short(error)}): copy it again, or use '
             'an earlier one'
         ) from None
     if not isinstance(checkpoint, dict):
         raise ValueError(f'checkpoint {path} holds a {type(checkpoint).__name__}')
+    _check_keys(checkpoint, path)
     if isinstance(meta := checkpoint.get('meta'), dict):
         meta.pop('config', None)
         # Under a name that nobody executes: a resumed run compares its values.
@@ -101,27 +101,21 @@ def _load_url(
     return _load_weights(file, map_location)
 
 
-def _allowed() -> list[Any]:
-    # What a checkpoint of mmengine's Runner holds besides tensors. Its history pickles
-    # its own methods through getattr, for which a stand-in knows those and no others.
-    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype]
-    allowed += [getattr(np.dtypes, name) for name in np.dtypes.__all__]
-    allowed.append((_history_method, 'builtins.getattr'))
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        allowed.append((multiarray._reconstruct, f'{module}._reconstruct'))
-        allowed.append((multiarray.scalar, f'{module}.scalar'))
-    return allowed
-
-
-def _history_method(owner: Any, name: str) -> Any:
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise pickle.UnpicklingError(f'getattr of {name!r}')
-    return getattr(owner, name)
+def _check_keys(checkpoint: dict[Any, Any], path: Path) -> None:
+    parts = [checkpoint]
+    parts += [checkpoint.get(k) for k in ('state_dict', 'model', 'meta', 'message_hub')]
+    for part in parts:
+        for key in part if isinstance(part, dict) else ():
+            if not isinstance(key, str):
+                raise ValueError(
+                    f'checkpoint {path} calls something {ascii(key)[:40]}: its names '
+                    'must be texts'
+                )
 
 
 def _short(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    for marker in ('Unsupported global: ', 'GLOBAL '):
-        if marker in text:
-            return text.split(marker, 1)[1].split('\n')[0][:100]
-    return text.split('\n')[0][:100]
+    for marker in ('WeightsUnpickler error: ', 'Unsupported global: ', 'GLOBAL '):
+        text = text.split(marker, 1)[-1]
+    # Names come from the file.
+    return text.split('\n')[0][:100].encode('unicode_escape').decode()

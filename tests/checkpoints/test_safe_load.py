@@ -4,6 +4,8 @@ import contextlib
 import importlib.util
 import io
 import os
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner import Runner, checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+from numpy._core import multiarray
 
 from ccmim.checkpoints import choose_resume, guard_mmengine, load_file
 
@@ -215,6 +218,196 @@ def test_what_a_runner_writes_is_read(tmp_path):
     assert read['message_hub']['log'].mean() == 1.5
     assert read['message_hub']['last'] == 3.5
     assert read['meta'] == dict(epoch=2)
+
+
+class _Numpy:
+    """Pickles a numpy type or array with a state of its own choosing."""
+
+    def __init__(self, call, state):
+        self._call = (*call, state)
+
+    def __reduce__(self):
+        return self._call
+
+
+def _type(code, order='<', *more, flags=0):
+    state = (3, order, *(more or (None, None, None, -1, -1)), flags)
+    return _Numpy((np.dtype, (code, False, True)), state)
+
+
+def _array(shape, kind, data, by_column=False):
+    call = multiarray._reconstruct, (np.ndarray, (0,), b'b')
+    return _Numpy(call, (1, shape, kind, by_column, data))
+
+
+def _scalar(kind, data):
+    return _Payload(multiarray.scalar, kind, data)
+
+
+EIGHT = b'\0' * 8
+# Many of these crashed the process, when numpy built what they describe.
+FORGED_NUMPY = {
+    'objects in a number': _type('f8', flags=0x3F),
+    'an object type': _type('O8'),
+    'fields': _type('f8', '<', None, ('a',), {'a': (np.dtype('O'), 0)}, 8, 1),
+    'a type in a type': _type('f8', '<', (np.dtype('f8'), (9**9,)), None, None, 8, 1),
+    'a huge element': _type('V8', '<', None, None, None, 2**40, 1),
+    'a negative size': _type('f8', '<', None, None, None, -8, 0),
+    'a wrong byte order': _type('f8', 'x'),
+    'a time': _type('M8'),
+    'no state at all': _Numpy((np.dtype, ('f8',)), ()),
+    'objects': _array((1,), _type('O8'), EIGHT),
+    'objects by a flag': _array((1,), _type('f8', flags=0x3F), EIGHT),
+    'too few bytes': _array((2**20,), _type('f8'), EIGHT),
+    'too many bytes': _array((1,), _type('f8'), 2 * EIGHT),
+    'an overflowing shape': _array((2**62, 2, 2), _type('f8'), EIGHT),
+    'a negative shape': _array((-1, -1), _type('f8'), EIGHT),
+    'a shape of texts': _array(('a',), _type('f8'), EIGHT),
+    'numbers as bytes': _array((1,), _type('f8'), 12345678),
+    'a list as bytes': _array((1,), _type('f8'), [1.0]),
+    'sizes of nothing': _array((2**40,), _type('S0'), b''),
+    'a scalar of an object': _scalar(_type('O8'), EIGHT),
+    'a long scalar': _scalar(_type('f8'), 3 * EIGHT),
+    'a scalar of no type': _scalar(7, EIGHT),
+    'an array without values': _Payload(
+        multiarray._reconstruct, np.ndarray, (2**40,), b'b'
+    ),
+    'an array as a key': {_scalar(_type('O8'), EIGHT): 1},
+}  # fmt: skip
+
+
+HARMLESS = (
+    *('objects in a number', 'a type in a type', 'a negative size'),
+    'objects by a flag',
+)
+
+
+@pytest.mark.parametrize('kind', FORGED_NUMPY)
+def test_numpy_is_never_built_as_a_file_describes_it(tmp_path, kind):
+    """A type whose forged parts are ignored is harmless; all else is refused."""
+    torch.save(dict(weight=FORGED_NUMPY[kind]), tmp_path / 'bad.pth')
+    if kind not in HARMLESS:
+        with pytest.raises(ValueError, match='bad.pth holds code or is no') as caught:
+            load_file(tmp_path / 'bad.pth')
+        assert '\n' not in str(caught.value)
+        return
+    read = load_file(tmp_path / 'bad.pth')['weight']
+    plain = np.dtype('f8') if isinstance(read, np.dtype) else np.zeros(1)
+    assert read == plain, kind
+    assert not np.dtype(getattr(read, 'dtype', read)).hasobject
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        np.arange(6.0).reshape(2, 3),
+        np.asfortranarray(np.arange(6, dtype=np.int16).reshape(2, 3)),
+        np.arange(3, dtype='>i4'),
+        np.array([True, False]),
+        np.array(['ab', 'c']),
+        np.zeros((0, 4), np.float32),
+        np.array(1 + 2j),
+        np.float32(1.5),
+        np.int64(-3),
+        np.bool_(True),
+        np.dtype('float32'),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize('place', ['dict', 'list', 'tuple'])
+def test_plain_numpy_comes_back(tmp_path, value, place):
+    whole = {'dict': dict(a=value), 'list': [value], 'tuple': (1, (value,))}[place]
+    torch.save(dict(a=whole), tmp_path / 'a.pth')
+    read = load_file(tmp_path / 'a.pth')['a']
+    read = {'dict': lambda: read['a'], 'list': lambda: read[0]}.get(
+        place, lambda: read[1][0]
+    )()
+    assert type(read) is type(value)
+    assert np.array_equal(read, value)
+    assert getattr(read, 'dtype', None) == getattr(value, 'dtype', None)
+
+
+def test_deep_and_circular_metadata(tmp_path):
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(RecursionError):
+        torch.save(dict(meta=deep), tmp_path / 'deep.pth')
+    # Written by hand, as no pickler would.
+    content = b'\x80\x02}X\x01\x00\x00\x00a' + b']' * 90_000 + b'a' * 89_999 + b's.'
+    with zipfile.ZipFile(tmp_path / 'deep.pth', 'w') as archive:
+        archive.writestr('deep/data.pkl', content)
+        archive.writestr('deep/version', '3')
+        archive.writestr('deep/byteorder', 'little')
+    with pytest.raises(ValueError, match=r'deep.pth is damaged \('):
+        load_file(tmp_path / 'deep.pth')
+    circle = dict(a=[np.ones(1)])
+    circle['a'].append(circle)
+    torch.save(circle, tmp_path / 'circle.pth')
+    read = load_file(tmp_path / 'circle.pth')
+    assert read['a'][1] is read
+    assert read['a'][0] == 1
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        {3: torch.ones(1)},
+        dict(state_dict={('a', 1): torch.ones(1)}),
+        dict(meta={None: 1}),
+    ],
+    ids=str,
+)
+def test_names_are_texts(tmp_path, content):
+    torch.save(content, tmp_path / 'odd.pth')
+    with pytest.raises(ValueError, match='odd.pth calls something .*: its names must'):
+        load_file(tmp_path / 'odd.pth')
+
+
+def test_a_name_with_a_line_break_makes_no_line_of_its_own(tmp_path):
+    class Odd(dict):
+        pass
+
+    Odd.__module__, Odd.__qualname__ = 'x\n\x1b[1Aall is well', 'Odd'
+    content = b'\x80\x02cx\x1b[1Aall is well\nOdd\n.'
+    with zipfile.ZipFile(tmp_path / 'odd.pth', 'w') as archive:
+        archive.writestr('odd/data.pkl', content)
+        archive.writestr('odd/version', '3')
+        archive.writestr('odd/byteorder', 'little')
+    with pytest.raises(ValueError, match='odd.pth holds code') as caught:
+        load_file(tmp_path / 'odd.pth')
+    assert '\x1b' not in str(caught.value)
+
+
+def _header(text, data=b''):
+    return len(text).to_bytes(8, 'little') + text + data
+
+
+GOOD = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+HEADERS = {
+    'empty': b'',
+    'a short length': b'\1\2',
+    'a huge length': (2**62).to_bytes(8, 'little') + b'{}',
+    'no JSON': _header(b'{"a":'),
+    'not UTF-8': _header(b'{"\xff":1}'),
+    'an unknown type': _header(GOOD.replace(b'F32', b'X99'), b'1234'),
+    'a negative shape': _header(GOOD.replace(b'[1]', b'[-1]'), b'1234'),
+    'another size': _header(GOOD.replace(b'[1]', b'[2]'), b'1234'),
+    'offsets beyond the end': _header(GOOD.replace(b',4]', b',400]'), b'1234'),
+    'offsets backwards': _header(GOOD.replace(b'[0,4]', b'[4,0]'), b'1234'),
+    'missing bytes': _header(GOOD, b'12'),
+    'nested metadata': _header(b'{"__metadata__":' + b'[' * 9000 + b']' * 9000 + b'}'),
+    'a list': _header(b'[]'),
+    'a pickle': pickle.dumps(dict(a=1)),
+}
+
+
+@pytest.mark.parametrize('kind', HEADERS)
+def test_a_broken_header_names_the_file(tmp_path, kind):
+    (tmp_path / 'broken.safetensors').write_bytes(HEADERS[kind])
+    with pytest.raises(ValueError, match='broken.safetensors is damaged') as caught:
+        load_file(tmp_path / 'broken.safetensors')
+    assert '\n' not in str(caught.value)
 
 
 def test_safetensors(tmp_path):
