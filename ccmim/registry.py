@@ -72,3 +72,18 @@ TRANSFORMS = _child('TRANSFORMS')
 VISBACKENDS = _child('VISBACKENDS')
 VISUALIZERS = _child('VISUALIZERS')
 WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS')
+
+
+def build_part(part: dict[str, Any], **sizes: Any) -> Any:
+    """Build a part of a model whose sizes are known from the other parts.
+
+    Args:
+        part: Config of the part.
+        sizes: Arguments that it gets where its class has them and its config does not,
+            or has None.
+    """
+    kind = MODELS.get(part['type']) if isinstance(part.get('type'), str) else None
+    taken = inspect.signature(kind).parameters if kind else {}
+    known = {k: v for k, v in sizes.items() if k in taken and v is not None}
+    missing = {k: v for k, v in known.items() if part.get(k) is None}
+    return MODELS.build({**part, **missing})

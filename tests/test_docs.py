@@ -14,8 +14,8 @@ from mmengine.config import Config
 from ccmim.engine.settings import (
     check_arguments,
     check_options,
-    check_sizes,
     check_values,
+    fit_images,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,4 +199,4 @@ def _check(cfg):
     if cfg.default_scope == 'ccmim':
         check_arguments(cfg)
     check_values(cfg)
-    check_sizes(cfg)
+    fit_images(cfg)

@@ -46,11 +46,9 @@ model = dict(
     backbone=dict(
         arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
     ),
-    decoder=dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64),
-    contrast=dict(in_dim=32),
+    decoder=dict(embed_dim=16, depth=1, num_heads=2),
 )
 train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(data='{data}'))
-_base_.train_dataloader.dataset.transform[0].size = 64
 train_cfg = dict(max_epochs={epochs})
 optim_wrapper = dict(accumulative_counts=2)
 default_hooks = dict(

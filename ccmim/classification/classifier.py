@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from ccmim.ranges import Part
-from ccmim.registry import MODELS
+from ccmim.registry import MODELS, build_part
 
 
 @MODELS.register_module()
@@ -42,7 +42,7 @@ class Classifier(BaseModel):
         self.backbone = MODELS.build(backbone)
         if frozen:
             self.backbone.requires_grad_(False)
-        self.head = MODELS.build(head)
+        self.head = build_part(head, in_dim=self.backbone.embed_dim)
         mixing = mixing or dict(type='ccmim.BatchMixing')
         self.mixing = MODELS.build({**mixing, 'num_classes': self.head.num_classes})
         self.pool = pool

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ccmim.data.randomness import SampleKey
-from ccmim.data.transforms import ToUint8Tensor, check_order
+from ccmim.data.transforms import ToUint8Tensor, check_order, height_width
 from ccmim.data.unlabelled import UnlabelledImages
 from ccmim.ranges import HeightWidth, Parts, PassedTo, PositiveRatio, Ratio, Sides
 from ccmim.registry import DATASETS, TRANSFORMS
@@ -34,13 +34,15 @@ class PlacedCrop:
 
     def __init__(
         self,
-        size: Sides,
+        size: Sides | None,
         scale: Annotated[Sequence[PositiveRatio], Len(2, 2)] = (0.2, 1.0),
         flip_prob: Ratio = 0.5,
     ) -> None:
         check_order(scale, 'scale')
         bicubic = T.InterpolationMode.BICUBIC
-        self._crop = T.RandomResizedCrop(size, scale, interpolation=bicubic)
+        self._crop = T.RandomResizedCrop(
+            height_width(size), scale, interpolation=bicubic
+        )
         self._flip_prob = flip_prob
         self._to_tensor = ToUint8Tensor()
 

@@ -26,7 +26,8 @@ class RandomResizedCrop:
     """Cut out a random part and resize it.
 
     Args:
-        size: Side of the result, or (height, width).
+        size: Side of the result, or (height, width). None in a config is the size of
+            the backbone, which is filled in where the config is read.
         scale: Smallest and largest share of the picture's area.
         ratio: Smallest and largest width / height of the part.
         interpolation: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``.
@@ -34,7 +35,7 @@ class RandomResizedCrop:
 
     def __init__(
         self,
-        size: Sides,
+        size: Sides | None,
         scale: Annotated[Sequence[PositiveRatio], Len(2, 2)] = (0.2, 1.0),
         ratio: Annotated[Sequence[Positive], Len(2, 2)] = (3 / 4, 4 / 3),
         interpolation: Literal['nearest', 'bilinear', 'bicubic', 'lanczos'] = 'bicubic',
@@ -42,7 +43,7 @@ class RandomResizedCrop:
         check_order(scale, 'scale')
         check_order(ratio, 'ratio')
         self._crop = T.RandomResizedCrop(
-            _height_width(size), scale, ratio, T.InterpolationMode(interpolation)
+            height_width(size), scale, ratio, T.InterpolationMode(interpolation)
         )
 
     def __call__(self, image: Image.Image) -> Image.Image:
@@ -71,12 +72,15 @@ class ResizeCenterCrop:
     """Resize (bicubic) and cut out the centre, for evaluation.
 
     Args:
-        size: Side of the result, or (height, width).
+        size: Side of the result, or (height, width). None in a config is the size of
+            the backbone, which is filled in where the config is read.
         crop_share: Share of the tighter side that is kept; 224 of 256 by custom.
     """
 
-    def __init__(self, size: Sides, crop_share: PositiveRatio = 224 / 256) -> None:
-        self._size = _height_width(size)
+    def __init__(
+        self, size: Sides | None, crop_share: PositiveRatio = 224 / 256
+    ) -> None:
+        self._size = height_width(size)
         self._crop_share = crop_share
 
     def __call__(self, image: Image.Image) -> Image.Image:
@@ -113,6 +117,16 @@ def check_order(limits: Sequence[float], name: str) -> None:
         raise ValueError(f'{name}={limits} must be the least value and the greatest')
 
 
-def _height_width(size: int | Sequence[int]) -> tuple[int, int]:
+def height_width(size: Sides | None) -> tuple[int, int]:
+    """Spell out a size.
+
+    Raises:
+        ValueError: If it is None: the config was not read by ``read_config``.
+    """
+    if size is None:
+        raise ValueError(
+            'size=None stands for model.backbone.img_size, which '
+            'ccmim.engine.launch.read_config fills in: set size to it'
+        )
     height, width = (size, size) if isinstance(size, int) else size
     return height, width

@@ -24,8 +24,8 @@ from ccmim.engine.plan import PlanHook
 from ccmim.engine.settings import (
     check_arguments,
     check_options,
-    check_sizes,
     check_values,
+    fit_images,
 )
 
 # Where each launcher tells a process its number.
@@ -67,6 +67,7 @@ def read_config(
         check_options(cfg, options)
         cfg.merge_from_dict(dict(options))
     adopt_readers(cfg)
+    fit_images(cfg)
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
     return cfg
 
@@ -117,9 +118,9 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     write_atomically()
     add_guarantees(cfg)
     drop_switched_off(cfg)
+    fit_images(cfg)
     check_arguments(cfg)
     check_values(cfg)
-    check_sizes(cfg)
     start_processes(cfg, launcher)
     if not torch.cuda.is_available():
         _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU

@@ -28,6 +28,7 @@ class DenseProjection(nn.Module):
         self, in_dim: Count = 768, hidden_dim: Count = 2048, out_dim: Count = 128
     ) -> None:
         super().__init__()
+        self.out_dim = out_dim
         self.whole = Mlp(in_dim, hidden_dim, out_dim, act_layer=nn.ReLU)
         self.cells = Mlp(in_dim, hidden_dim, out_dim, act_layer=nn.ReLU)
         self.apply(draw_linear)

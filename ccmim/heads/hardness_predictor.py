@@ -23,21 +23,24 @@ class HardnessPredictor(nn.Module):
     of pixels; this one has its own.
 
     Args:
+        in_dim: Width D of the encoder.
         img_size: Side or (height, width) of the images in pixels.
         patch_size: Side of a patch in pixels.
-        kwargs: ``in_dim``, ``embed_dim``, ``depth`` and ``num_heads``, as of
-            ``MAEDecoder``.
+        kwargs: ``embed_dim``, ``depth`` and ``num_heads``, as of ``MAEDecoder``.
     """
 
     def __init__(
         self,
+        in_dim: Count = 768,
         img_size: Sides = 224,
         patch_size: Count = 16,
         **kwargs: Annotated[Any, PassedTo(MAEDecoder)],
     ) -> None:
         super().__init__()
         grid = resolve_grid(img_size, patch_size)
-        self.decoder = MAEDecoder(img_size=grid, patch_size=1, in_chans=1, **kwargs)
+        self.decoder = MAEDecoder(
+            in_dim, img_size=grid, patch_size=1, in_chans=1, **kwargs
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Foretell errors (B, N) from the tokens (B, 1 + N, D) of full images."""

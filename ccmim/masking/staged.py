@@ -7,8 +7,8 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
-from ccmim.ranges import Index, InnerRatio, Part
-from ccmim.registry import MODELS
+from ccmim.ranges import Count, Index, InnerRatio, Part, Sides
+from ccmim.registry import MODELS, build_part
 
 
 @MODELS.register_module()
@@ -24,6 +24,8 @@ class StagedSampler(nn.Module):
         begin: Number of first epochs.
         first_ratio: Share of masked patches in the first epochs; afterwards it is the
             method's ``mask_ratio``.
+        img_size: For the samplers: side or (height, width) of the images in pixels.
+        patch_size: For the samplers: side of a patch in pixels.
 
     Raises:
         ValueError: If ``begin`` is not within the run.
@@ -35,10 +37,13 @@ class StagedSampler(nn.Module):
         then: Part,
         begin: Index,
         first_ratio: InnerRatio = 0.75,
+        img_size: Sides | None = None,
+        patch_size: Count | None = None,
     ) -> None:
         super().__init__()
-        self.first = MODELS.build(first)
-        self.then = MODELS.build(then)
+        sizes = dict(img_size=img_size, patch_size=patch_size)
+        self.first = build_part(first, **sizes)
+        self.then = build_part(then, **sizes)
         self.begin = begin
         self.first_ratio = first_ratio
 

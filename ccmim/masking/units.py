@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
 from ccmim.ranges import Count, Part, Sides
-from ccmim.registry import MODELS
+from ccmim.registry import MODELS, build_part
 from ccmim.vit.archs import resolve_grid
 
 
@@ -46,7 +46,9 @@ class UnitSampler(nn.Module):
                 f'unit_size={unit_size} must be a multiple of patch_size={patch_size} '
                 f'and divide img_size={img_size}'
             )
-        self.sampler = MODELS.build(sampler)
+        # Of the units it is as of patches: a grid of squares of side 1.
+        units = rows // side, columns // side
+        self.sampler = build_part(sampler, img_size=units, patch_size=1)
         ids = torch.arange(rows * columns)
         ids = ids.reshape(rows // side, side, columns // side, side).transpose(1, 2)
         self.register_buffer('members', ids.reshape(-1, side**2), persistent=False)

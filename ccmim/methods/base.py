@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit
-from ccmim.registry import MODELS
+from ccmim.ranges import Part
+from ccmim.registry import MODELS, build_part
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,42 @@ class PretrainMethod(BaseModel):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        data_preprocessor: dict[str, Any] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        backbone: Part,
+        data_preprocessor: Part | None = None,
+        init_cfg: Part | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
+        if data_preprocessor is not None:
+            self.data_preprocessor = self.build(data_preprocessor)
+
+    def build(self, part: Part, **sizes: Any) -> nn.Module:
+        """Build a part for this backbone.
+
+        Its ``in_dim``, ``img_size`` and ``patch_size`` are the backbone's where its
+        config leaves them out.
+
+        Args:
+            part: Config of the part.
+            sizes: More arguments that have their value from other parts.
+
+        Raises:
+            ValueError: If its config says another width or patch side.
+        """
+        vit = self.backbone
+        for key, ours in dict(in_dim=vit.embed_dim, patch_size=vit.patch_size).items():
+            if part.get(key) not in (None, ours):
+                raise ValueError(
+                    f'{key}={part[key]} of {part.get("type")} does not fit the '
+                    f'backbone, whose is {ours}: leave it out'
+                )
+        return build_part(
+            part,
+            in_dim=vit.embed_dim,
+            img_size=tuple(side * vit.patch_size for side in vit.grid),
+            patch_size=vit.patch_size,
+            **sizes,
+        )
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the weighted losses of normalized images (B, 3, H, W)."""

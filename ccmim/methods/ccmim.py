@@ -62,11 +62,11 @@ class CCMIM(PretrainMethod):
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
-        self.scorer = MODELS.build(scorer)
-        self.sampler = MODELS.build(sampler)
-        self.decoder = MODELS.build(decoder)
-        self.reconstruction = MODELS.build(reconstruction)
-        self.contrast = MODELS.build(contrast)
+        self.scorer = self.build(scorer)
+        self.sampler = self.build(sampler)
+        self.decoder = self.build(decoder)
+        self.reconstruction = self.build(reconstruction)
+        self.contrast = self.build(contrast)
         self.mask_ratio = mask_ratio
         self.contrast_weight = contrast_weight
         self.decoded_share = decoded_share

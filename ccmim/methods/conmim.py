@@ -55,14 +55,14 @@ class ConMIM(PretrainMethod):
         init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
-        self.projector = MODELS.build(projector)
+        self.projector = self.build(projector)
         self.slow = SlowNetwork(self.backbone, self.projector, **slow)
-        self.scorer = MODELS.build(scorer)
-        self.sampler = MODELS.build(sampler)
+        self.scorer = self.build(scorer)
+        self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
-        self.mask_token = MODELS.build(mask_token)
-        self.perturbation = MODELS.build(perturbation)
-        self.contrast = MODELS.build(contrast)
+        self.mask_token = self.build(mask_token, dim=self.backbone.embed_dim)
+        self.perturbation = self.build(perturbation)
+        self.contrast = self.build(contrast)
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:

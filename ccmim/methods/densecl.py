@@ -62,11 +62,11 @@ class DenseCL(PretrainMethod):
             raise ValueError(
                 f'cells={cells} must divide the patches on a side, {self.backbone.grid}'
             )
-        self.perturbation = MODELS.build(perturbation)
-        self.projector = MODELS.build(projector)
+        self.perturbation = self.build(perturbation)
+        self.projector = self.build(projector)
         self.slow = SlowNetwork(self.backbone, self.projector, **slow)
-        self.contrast = MODELS.build(contrast)
-        self.dense_contrast = MODELS.build(dense_contrast)
+        self.contrast = self.build(contrast, dim=self.projector.out_dim)
+        self.dense_contrast = self.build(dense_contrast, dim=self.projector.out_dim)
         self.cells = cells
         self.dense_weight = dense_weight
         self.dense_begin = dense_begin

@@ -52,12 +52,12 @@ class HPM(PretrainMethod):
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
-        self.predictor = MODELS.build(predictor)
+        self.predictor = self.build(predictor)
         self.slow = SlowNetwork(self.backbone, self.predictor, **slow)
-        self.sampler = MODELS.build(sampler)
-        self.decoder = MODELS.build(decoder)
-        self.reconstruction = MODELS.build(reconstruction)
-        self.ranking = MODELS.build(ranking)
+        self.sampler = self.build(sampler)
+        self.decoder = self.build(decoder)
+        self.reconstruction = self.build(reconstruction)
+        self.ranking = self.build(ranking)
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:

@@ -51,10 +51,10 @@ class MAE(PretrainMethod):
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
-        self.scorer = MODELS.build(scorer)
-        self.sampler = MODELS.build(sampler)
-        self.decoder = MODELS.build(decoder)
-        self.reconstruction = MODELS.build(reconstruction)
+        self.scorer = self.build(scorer)
+        self.sampler = self.build(sampler)
+        self.decoder = self.build(decoder)
+        self.reconstruction = self.build(reconstruction)
         self.mask_ratio = mask_ratio
         self.decoded_share = decoded_share
 

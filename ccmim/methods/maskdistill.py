@@ -53,13 +53,13 @@ class MaskDistill(PretrainMethod):
         init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
-        self.teacher = MODELS.build(dict(teacher, grid=self.backbone.grid))
-        self.scorer = MODELS.build(scorer)
-        self.sampler = MODELS.build(sampler)
+        self.teacher = self.build(teacher, grid=self.backbone.grid)
+        self.scorer = self.build(scorer)
+        self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
-        self.mask_token = MODELS.build(mask_token)
-        self.decoder = MODELS.build(dict(decoder, out_dim=self.teacher.out_dim))
-        self.distillation = MODELS.build(distillation)
+        self.mask_token = self.build(mask_token, dim=self.backbone.embed_dim)
+        self.decoder = self.build(decoder, out_dim=self.teacher.out_dim)
+        self.distillation = self.build(distillation)
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:

@@ -39,9 +39,9 @@ class SimCLR(PretrainMethod):
         init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
-        self.perturbation = MODELS.build(perturbation)
-        self.projector = MODELS.build(projector)
-        self.contrast = MODELS.build(contrast)
+        self.perturbation = self.build(perturbation)
+        self.projector = self.build(projector)
+        self.contrast = self.build(contrast)
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the loss of normalised views (B, 3, 2H, W), one above the other.

@@ -48,12 +48,12 @@ class SimMIM(PretrainMethod):
         init_cfg: Part | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg)
-        self.scorer = MODELS.build(scorer)
-        self.sampler = MODELS.build(sampler)
+        self.scorer = self.build(scorer)
+        self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
-        self.mask_token = MODELS.build(mask_token)
-        self.decoder = MODELS.build(decoder)
-        self.reconstruction = MODELS.build(reconstruction)
+        self.mask_token = self.build(mask_token, dim=self.backbone.embed_dim)
+        self.decoder = self.build(decoder, out_dim=3 * self.backbone.patch_size**2)
+        self.reconstruction = self.build(reconstruction)
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ _base_ = 'pretraining.py'
 labelled = dict(
     type='LabelledImages',
     transform=[
-        dict(type='ResizeCenterCrop', size=32, crop_share=1.0),
+        dict(type='ResizeCenterCrop', size=None, crop_share=1.0),
         dict(type='ToUint8Tensor'),
     ],
 )

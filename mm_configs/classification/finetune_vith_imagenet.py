@@ -8,7 +8,4 @@ ccMIM's weights: not known. Eight GPUs at batch 128 each.
 """
 
 _base_ = './finetune_vitl_imagenet.py'
-model = dict(
-    backbone=dict(arch='huge', patch_size=14, drop_path_rate=0.3),
-    head=dict(in_dim=1280),
-)
+model = dict(backbone=dict(arch='huge', patch_size=14, drop_path_rate=0.3))

@@ -13,4 +13,4 @@ _base_ = [
     '../_base_/schedules/finetune_50e.py',
     '../_base_/classification.py',
 ]
-model = dict(backbone=dict(arch='large', drop_path_rate=0.2), head=dict(in_dim=1024))
+model = dict(backbone=dict(arch='large', drop_path_rate=0.2))

@@ -7,4 +7,4 @@ Expected: not known to us.
 """
 
 _base_ = './knn_vitb_imagenet.py'
-model = dict(backbone=dict(arch='large'), head=dict(in_dim=1024))
+model = dict(backbone=dict(arch='large'))

@@ -7,4 +7,4 @@ Expected: not known to us.
 """
 
 _base_ = './knn_vitb_imagenet.py'
-model = dict(backbone=dict(arch='small'), head=dict(in_dim=384))
+model = dict(backbone=dict(arch='small'))

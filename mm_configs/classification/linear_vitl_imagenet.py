@@ -8,4 +8,4 @@ weights: not known. Eight GPUs at batch 512 each.
 """
 
 _base_ = './linear_vitb_imagenet.py'
-model = dict(backbone=dict(arch='large'), head=dict(in_dim=1024))
+model = dict(backbone=dict(arch='large'))

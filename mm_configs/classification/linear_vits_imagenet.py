@@ -7,4 +7,4 @@ Expected: not known. Eight GPUs at batch 512 each.
 """
 
 _base_ = './linear_vitb_imagenet.py'
-model = dict(backbone=dict(arch='small'), head=dict(in_dim=384))
+model = dict(backbone=dict(arch='small'))

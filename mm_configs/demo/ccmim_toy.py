@@ -14,15 +14,13 @@ model = dict(
     backbone=dict(
         arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3), img_size=128
     ),
-    decoder=dict(in_dim=192, embed_dim=96, depth=2, num_heads=4, img_size=128),
-    contrast=dict(in_dim=192),
+    decoder=dict(embed_dim=96, depth=2, num_heads=4),
 )
 train_dataloader = dict(
     batch_size=64,
     num_workers=1,
     dataset=dict(data='{{$CCMIM_TOY:work_dirs/toy_scenes}}/unlabelled'),
 )
-_base_.train_dataloader.dataset.transform[0].size = 128
 _base_.train_dataloader.dataset.transform[0].scale = (0.5, 1.0)
 default_hooks = dict(
     checkpoint=dict(interval=1, max_keep_ckpts=1), logger=dict(interval=10)

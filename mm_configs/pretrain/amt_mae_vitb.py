@@ -18,7 +18,7 @@ train_dataloader = dict(
     batch_size=512,
     dataset=dict(
         type='PlacedImages',
-        transform=[dict(type='PlacedCrop', size=224, scale=(0.2, 1.0))],
+        transform=[dict(type='PlacedCrop', size=None, scale=(0.2, 1.0))],
     ),
 )
 custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=40, interval=40)]

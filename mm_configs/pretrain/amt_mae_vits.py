@@ -6,4 +6,4 @@ Not run at full length.
 """
 
 _base_ = 'amt_mae_vitb.py'
-model = dict(backbone=dict(arch='small'), decoder=dict(in_dim=384))
+model = dict(backbone=dict(arch='small'))

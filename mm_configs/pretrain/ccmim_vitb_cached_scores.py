@@ -9,17 +9,13 @@ scoring pass. Changes the result. Not run by us. 256 MB a GPU and a checkpoint.
 _base_ = 'ccmim_vitb.py'
 model = dict(
     scorer=dict(
-        _delete_=True,
-        type='StoredScorer',
-        scorer=dict(type='ClassAttentionScorer'),
-        img_size=224,
-        patch_size=16,
+        _delete_=True, type='StoredScorer', scorer=dict(type='ClassAttentionScorer')
     )
 )
 train_dataloader = dict(
     dataset=dict(
         type='PlacedImages',
-        transform=[dict(type='PlacedCrop', size=224, scale=(0.2, 1.0))],
+        transform=[dict(type='PlacedCrop', size=None, scale=(0.2, 1.0))],
     )
 )
 custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=0, interval=20)]

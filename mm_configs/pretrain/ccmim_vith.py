@@ -7,11 +7,6 @@ Not run at full length.
 """
 
 _base_ = 'ccmim_vitb.py'
-model = dict(
-    backbone=dict(arch='huge', patch_size=14),
-    decoder=dict(in_dim=1280, patch_size=14),
-    reconstruction=dict(patch_size=14),
-    contrast=dict(in_dim=1280),
-)
+model = dict(backbone=dict(arch='huge', patch_size=14))
 train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(accumulative_counts=8)

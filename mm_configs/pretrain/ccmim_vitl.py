@@ -6,8 +6,4 @@ Not run at full length.
 """
 
 _base_ = 'ccmim_vitb.py'
-model = dict(
-    backbone=dict(arch='large'),
-    decoder=dict(in_dim=1024),
-    contrast=dict(in_dim=1024),
-)
+model = dict(backbone=dict(arch='large'))

@@ -6,8 +6,4 @@ Not run at full length.
 """
 
 _base_ = 'ccmim_vitb.py'
-model = dict(
-    backbone=dict(arch='small'),
-    decoder=dict(in_dim=384),
-    contrast=dict(in_dim=384),
-)
+model = dict(backbone=dict(arch='small'))

@@ -6,8 +6,4 @@ Not run at full length.
 """
 
 _base_ = 'hpm_vitb.py'
-model = dict(
-    backbone=dict(arch='small'),
-    predictor=dict(in_dim=384),
-    decoder=dict(in_dim=384),
-)
+model = dict(backbone=dict(arch='small'))

@@ -6,4 +6,4 @@ Not run at full length.
 """
 
 _base_ = 'simclr_vitb.py'
-model = dict(backbone=dict(arch='small'), projector=dict(in_dim=384))
+model = dict(backbone=dict(arch='small'))

@@ -6,8 +6,4 @@ Not run at full length.
 """
 
 _base_ = 'simmim_vitb.py'
-model = dict(
-    backbone=dict(arch='small'),
-    mask_token=dict(dim=384),
-    decoder=dict(in_dim=384),
-)
+model = dict(backbone=dict(arch='small'))

@@ -13,14 +13,13 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=128),
-    scorer=dict(img_size=128),
     sampler=dict(begin=10),
-    decoder=dict(in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=128),
+    decoder=dict(embed_dim=128, depth=2, num_heads=4),
 )
 train_dataloader = dict(
     dataset=dict(
         type='PlacedImages',
-        transform=[dict(type='PlacedCrop', size=128, scale=(0.2, 1.0))],
+        transform=[dict(type='PlacedCrop', size=None, scale=(0.2, 1.0))],
     )
 )
 custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10)]

@@ -13,15 +13,12 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=128, drop_path_rate=0.0),
-    scorer=dict(img_size=128),
-    sampler=dict(sampler=dict(begin=10), unit_size=16, img_size=128),
-    mask_token=dict(dim=192),
-    decoder=dict(in_dim=192),
+    sampler=dict(sampler=dict(begin=10), unit_size=16),
 )
 train_dataloader = dict(
     dataset=dict(
         type='PlacedImages',
-        transform=[dict(type='PlacedCrop', size=128, scale=(0.2, 1.0))],
+        transform=[dict(type='PlacedCrop', size=None, scale=(0.2, 1.0))],
     )
 )
 custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10)]

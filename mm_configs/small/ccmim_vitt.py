@@ -11,6 +11,5 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=128),
-    decoder=dict(in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=128),
-    contrast=dict(in_dim=192),
+    decoder=dict(embed_dim=128, depth=2, num_heads=4),
 )

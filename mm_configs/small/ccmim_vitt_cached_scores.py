@@ -6,17 +6,13 @@ CCMIM_DATA=data tools/dist_train.sh mm_configs/small/ccmim_vitt_cached_scores.py
 _base_ = 'ccmim_vitt.py'
 model = dict(
     scorer=dict(
-        _delete_=True,
-        type='StoredScorer',
-        scorer=dict(type='ClassAttentionScorer'),
-        img_size=128,
-        patch_size=16,
+        _delete_=True, type='StoredScorer', scorer=dict(type='ClassAttentionScorer')
     )
 )
 train_dataloader = dict(
     dataset=dict(
         type='PlacedImages',
-        transform=[dict(type='PlacedCrop', size=128, scale=(0.2, 1.0))],
+        transform=[dict(type='PlacedCrop', size=None, scale=(0.2, 1.0))],
     )
 )
 custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=0, interval=10)]

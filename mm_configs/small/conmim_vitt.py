@@ -11,9 +11,4 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_short.py',
 ]
-model = dict(
-    backbone=dict(arch='tiny', img_size=128),
-    projector=dict(in_dim=192, hidden_dim=512),
-    sampler=dict(img_size=128),
-    mask_token=dict(dim=192),
-)
+model = dict(backbone=dict(arch='tiny', img_size=128), projector=dict(hidden_dim=512))

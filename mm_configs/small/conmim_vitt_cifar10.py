@@ -14,7 +14,6 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4),
-    projector=dict(in_dim=192, hidden_dim=512),
-    sampler=dict(unit_size=8, img_size=32, patch_size=4),
-    mask_token=dict(dim=192),
+    projector=dict(hidden_dim=512),
+    sampler=dict(unit_size=8),
 )

@@ -15,7 +15,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=128),
-    projector=dict(in_dim=192, hidden_dim=512),
+    projector=dict(hidden_dim=512),
     contrast=dict(length=1280),
     dense_contrast=dict(length=1280),
     slow=dict(momentum=0.99, last_momentum=0.99),

@@ -16,6 +16,6 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4, drop_path_rate=0.0),
-    head=dict(in_dim=192, num_classes=10),
+    head=dict(num_classes=10),
     mixing=dict(mixup=0.0, cutmix=0.0, erase_prob=0.0),
 )

@@ -14,7 +14,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=128),
-    predictor=dict(in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=128),
+    predictor=dict(embed_dim=128, depth=2, num_heads=4),
     slow=dict(momentum=0.99),
-    decoder=dict(in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=128),
+    decoder=dict(embed_dim=128, depth=2, num_heads=4),
 )

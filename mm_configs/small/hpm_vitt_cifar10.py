@@ -12,11 +12,9 @@ _base_ = [
     '../_base_/pretraining_cifar10.py',
     '../_base_/schedules/pretrain_short.py',
 ]
-sizes = dict(in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=32, patch_size=4)
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4),
-    predictor=sizes,
+    predictor=dict(embed_dim=128, depth=2, num_heads=4),
     slow=dict(momentum=0.99),
-    decoder=sizes,
-    reconstruction=dict(patch_size=4),
+    decoder=dict(embed_dim=128, depth=2, num_heads=4),
 )

@@ -12,6 +12,5 @@ _base_ = [
     '../_base_/classification.py',
 ]
 model = dict(
-    backbone=dict(arch='tiny', img_size=32, patch_size=4),
-    head=dict(in_dim=192, num_classes=10),
+    backbone=dict(arch='tiny', img_size=32, patch_size=4), head=dict(num_classes=10)
 )

@@ -4,4 +4,4 @@ CCMIM_DATA=data tools/dist_train.sh mm_configs/small/mae_vitt_blocks.py 1
 """
 
 _base_ = 'mae_vitt.py'
-model = dict(sampler=dict(type='BlockSampler', img_size=128, min_area=4))
+model = dict(sampler=dict(type='BlockSampler', min_area=4))

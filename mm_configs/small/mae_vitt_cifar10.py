@@ -13,8 +13,5 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4),
-    decoder=dict(
-        in_dim=192, embed_dim=128, depth=2, num_heads=4, img_size=32, patch_size=4
-    ),
-    reconstruction=dict(patch_size=4),
+    decoder=dict(embed_dim=128, depth=2, num_heads=4),
 )

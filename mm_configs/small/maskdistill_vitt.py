@@ -20,7 +20,4 @@ model = dict(
         backbone=dict(type='VisionTransformer', arch='tiny', patch_size=16),
         checkpoint=None,
     ),
-    sampler=dict(img_size=128),
-    mask_token=dict(dim=192),
-    decoder=dict(in_dim=192),
 )

@@ -21,7 +21,4 @@ model = dict(
         backbone=dict(type='VisionTransformer', arch='tiny', img_size=32, patch_size=4),
         checkpoint=None,
     ),
-    sampler=dict(img_size=32, patch_size=4),
-    mask_token=dict(dim=192),
-    decoder=dict(in_dim=192),
 )

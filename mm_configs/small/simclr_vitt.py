@@ -11,10 +11,7 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_short.py',
 ]
-model = dict(
-    backbone=dict(arch='tiny', img_size=128),
-    projector=dict(in_dim=192, hidden_dim=512),
-)
+model = dict(backbone=dict(arch='tiny', img_size=128), projector=dict(hidden_dim=512))
 train_dataloader = dict(
     dataset=dict(
         transform=[

@@ -14,7 +14,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4),
-    projector=dict(in_dim=192, hidden_dim=512),
+    projector=dict(hidden_dim=512),
 )
 train_dataloader = dict(
     dataset=dict(

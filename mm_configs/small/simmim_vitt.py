@@ -14,7 +14,5 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=128, drop_path_rate=0.0),
-    sampler=dict(unit_size=16, img_size=128),
-    mask_token=dict(dim=192),
-    decoder=dict(in_dim=192),
+    sampler=dict(unit_size=16),
 )

@@ -16,8 +16,5 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4, drop_path_rate=0.0),
-    sampler=dict(unit_size=4, img_size=32, patch_size=4),
-    mask_token=dict(dim=192),
-    decoder=dict(in_dim=192, out_dim=3 * 4 * 4),
-    reconstruction=dict(patch_size=4),
+    sampler=dict(unit_size=4),
 )

@@ -83,7 +83,7 @@ def test_a_method_takes_its_first_step(leaf, tmp_path):
     cfg, model = build(leaf, tmp_path / 'teacher.pth')
     steps = cfg.train_dataloader.dataset.transform
     views = 2 if steps[0].type == 'TwoViews' else 1
-    side = (steps[0].transform if views == 2 else steps)[0].size
+    side = cfg.model.backbone.img_size
     images = torch.randint(0, 256, (2, 3, views * side, side), dtype=torch.uint8)
     losses, changed = take_step(cfg, model, dict(inputs=images))
     assert all(math.isfinite(value) for value in losses.values())

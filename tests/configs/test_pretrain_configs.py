@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ccmim.engine.settings import fit_images
 from ccmim.registry import MODELS
 from ccmim.teachers.normalisation import MEAN, STD
 from ccmim.vit import ARCHS
@@ -91,40 +92,30 @@ def test_name_is_content(leaf, cfg):
         assert cfg.train_cfg.max_epochs == int(epochs[1])
 
 
-def test_parts_fit_together(cfg):
-    """The model builds (on no device), and its parts agree on sizes."""
+def test_sizes_and_statistics_stand_in_one_place(cfg):
+    """The model builds (on no device), for the images that it gets."""
+    sizes = [
+        (key, part[key])
+        for name, part in cfg.model.items()
+        if name not in ('backbone', 'teacher') and isinstance(part, dict)
+        for key in ('in_dim', 'img_size', 'patch_size')
+        if key in part
+    ]
+    assert sizes == []
     model = _build(cfg)
-    backbone = model.backbone
-    if hasattr(model, 'reconstruction'):
-        decoder = model.decoder
-        assert decoder.pred.out_features == 3 * backbone.patch_size**2
-        assert model.reconstruction.patch_size == backbone.patch_size
-        into = getattr(decoder, 'embed', decoder.pred)
-        assert into.in_features == backbone.embed_dim
-    if hasattr(model, 'mask_token'):
-        assert model.mask_token.token.shape[-1] == backbone.embed_dim
-    elif hasattr(model, 'decoder'):
-        assert decoder.pos_embed.shape[1] == 1 + math.prod(backbone.grid)
-    if hasattr(model, 'slow'):
-        accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
-        assert cfg.model.slow.interval == accumulated
-    if hasattr(model, 'predictor'):
-        foretold = model.predictor.decoder
-        assert foretold.pos_embed.shape[1] == 1 + math.prod(backbone.grid)
-        assert foretold.embed.in_features == backbone.embed_dim
-    if hasattr(model, 'projector'):
-        first = next(m for m in model.projector.modules() if hasattr(m, 'in_features'))
-        assert first.in_features == backbone.embed_dim
-    elif hasattr(model, 'contrast'):
-        assert model.contrast.projector[0].in_features == backbone.embed_dim
+    grid, patch = model.backbone.grid, model.backbone.patch_size
     normalised = cfg.model.data_preprocessor  # what teachers and perturbations undo
     assert (tuple(normalised.mean), tuple(normalised.std)) == (MEAN, STD)
-    crop = _crop(cfg)[0].size
-    assert (crop // backbone.patch_size,) * 2 == backbone.grid
-    if not hasattr(model, 'mask_ratio'):
-        return
-    scores = torch.ones(1, math.prod(backbone.grid), device='meta')
-    assert model.to('meta').sampler(scores, model.mask_ratio).ids_visible.numel() > 0
+    assert _crop(cfg)[0].size is None
+    fit_images(cfg)
+    assert (_crop(cfg)[0].size // patch,) * 2 == grid
+    if 'slow' in cfg.model:
+        accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+        assert cfg.model.slow.interval == accumulated
+    if 'mask_ratio' in cfg.model:
+        scores = torch.ones(1, math.prod(grid), device='meta')
+        drawn = model.to('meta').sampler(scores, model.mask_ratio)
+        assert drawn.ids_visible.numel() > 0
 
 
 def test_schedule_ends_with_training(cfg):
@@ -180,7 +171,6 @@ def test_scores_are_there_when_masks_need_them(leaf, cfg):
         sampler = cfg.model.sampler.get('sampler', cfg.model.sampler)
         assert sampler.get('begin', 0) == hooks[0].begin
         assert cfg.model.scorer.type == 'StoredScorer'
-        assert cfg.model.scorer.img_size == cfg.model.backbone.img_size
         assert cfg.train_dataloader.dataset.type == 'PlacedImages'
         assert _crop(cfg)[0].type == 'PlacedCrop'
 

@@ -15,19 +15,17 @@ TINY = {
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
     'train_dataloader.pin_memory': False,
-    'train_dataloader.dataset.transform.0.size': 64,
     'train_cfg.max_epochs': 2,
     'optim_wrapper.dtype': 'float32',
     'optim_wrapper.accumulative_counts': 1,
 }
 DECODER = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)
 AMT = {
-    'model.scorer.img_size': 64,
     'model.sampler.begin': 1,
     'model.decoder': DECODER,
 }
 HPM = {f'model.{part}': DECODER for part in ('decoder', 'predictor')}
-CLASSIFIER = {'model.head.in_dim': 32, 'model.head.num_classes': 2}
+CLASSIFIER = {'model.head.num_classes': 2}
 
 
 class Recorder(Hook):

@@ -27,7 +27,6 @@ def config(request, image_folder, tmp_path):
             {
                 'work_dir': str(tmp_path / folder),
                 'experiment_name': folder,
-                'model.scorer.img_size': 64,
                 'model.sampler.begin': begin,
                 'model.decoder': dict(
                     in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64
@@ -36,7 +35,6 @@ def config(request, image_folder, tmp_path):
                 'train_dataloader.num_workers': 0,
                 'train_dataloader.persistent_workers': False,
                 'train_dataloader.pin_memory': False,
-                'train_dataloader.dataset.transform.0.size': 64,
                 'train_cfg.max_epochs': 4,
                 'default_hooks.checkpoint.interval': 1,
                 'default_hooks.checkpoint.max_keep_ckpts': 9,

@@ -20,18 +20,14 @@ from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
 
 OPTIONS = {
-    'model.decoder.in_dim': 32,
     'model.decoder.embed_dim': 16,
     'model.decoder.depth': 1,
     'model.decoder.num_heads': 2,
-    'model.decoder.img_size': 64,
-    'model.contrast.in_dim': 32,
     'model.backbone.img_size': 64,
     'train_dataloader.batch_size': 2,
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
     'train_dataloader.pin_memory': False,
-    'train_dataloader.dataset.transform.0.size': 64,
     'train_cfg.max_epochs': 3,
     'optim_wrapper.accumulative_counts': 1,
     'default_hooks.checkpoint.interval': 1,
@@ -246,8 +242,6 @@ def _words(image_folder, work_dir, *words, **options):
         **OPTIONS,
         'train_dataloader.dataset.data': image_folder,
         'model.backbone.arch': 'tiny',
-        'model.decoder.in_dim': 192,
-        'model.contrast.in_dim': 192,
         **{key.replace('__', '.'): value for key, value in options.items()},
     }
     return [

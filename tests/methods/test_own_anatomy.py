@@ -87,3 +87,30 @@ def test_pictures_masks_and_operations_are_right(parts):
         for model in (odd, mae)
     ]
     assert counted[0] == counted[1] > 0
+
+
+def test_sizes_are_the_backbones_unless_the_config_says_so(parts):
+    """A width or a patch side that does not fit is refused by its name."""
+    _, mae = parts
+    mae['backbone'].update(img_size=(32, 64), patch_size=8)
+    mae['decoder'].pop('in_dim')
+    mae['decoder'].pop('img_size')
+    mae['sampler'] = dict(
+        type='ccmim.UnitSampler',
+        unit_size=16,
+        sampler=dict(
+            type='ccmim.StagedSampler',
+            begin=0,
+            first=dict(type='ccmim.RandomSampler'),
+            then=dict(type='ccmim.BlockSampler', min_area=1),
+        ),
+    )
+    method = MODELS.build(mae)
+    assert method.decoder.embed.in_features == 32
+    assert method.decoder.grid == (4, 8)
+    assert method.sampler.members.shape == (8, 4)
+    assert method.sampler.sampler.then.grid == (2, 4)
+    assert method.loss(torch.randn(2, 3, 32, 64))['loss_reconstruction'] > 0
+    for wrong in (dict(in_dim=48), dict(patch_size=16)):
+        with pytest.raises(ValueError, match=f'{[*wrong][0]}=.* does not fit the back'):
+            MODELS.build(dict(mae, decoder=dict(mae['decoder'], **wrong)))

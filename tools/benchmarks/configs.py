@@ -69,9 +69,9 @@ def _row(name: str, cfg: Config, batch_size: int, device: torch.device) -> Conte
             model.train_step(dict(inputs=batch), wrapper)
 
     label = Label('trainer', '', batch_size, 'ours', name, 'fp32')
-    views, side = _views(cfg)
+    side = model.backbone.grid[0] * model.backbone.patch_size
     batches = noise_batches(batch_size, side, device, count=2)
-    if views == 2:
+    if model.num_views == 2:
         batches = [torch.cat([batch, batch.flip(3)], dim=2) for batch in batches]
     return Contender(
         label,
@@ -79,11 +79,3 @@ def _row(name: str, cfg: Config, batch_size: int, device: torch.device) -> Conte
         from_memory(batches),
         state=lambda: training_state(model, wrapper.optimizer),
     )
-
-
-def _views(cfg: Config) -> tuple[int, int]:
-    """Number of views of an image, and their side in pixels."""
-    first = cfg.train_dataloader.dataset.transform[0]
-    if first['type'] == 'TwoViews':
-        return 2, first['transform'][0]['size']
-    return 1, first['size']

@@ -13,13 +13,9 @@ _SMALL = {
     'model.backbone.arch': dict(_delete_=True, embed_dim=32, depth=2, num_heads=2),
     'model.backbone.img_size': 64,
     'model.backbone.patch_size': 16,
-    'model.decoder.in_dim': 32,
     'model.decoder.embed_dim': 16,
     'model.decoder.depth': 2,
     'model.decoder.num_heads': 2,
-    'model.decoder.img_size': 64,
-    'model.decoder.patch_size': 16,
-    'model.reconstruction.patch_size': 16,
 }
 
 
@@ -36,8 +32,7 @@ def compare(code: Code) -> tuple[float, float]:
         gradient in units of that gradient's norm.
     """
     method = code.peer.method
-    width = {'model.contrast.in_dim': 32} if method == 'ccmim' else {}
-    ours = OurMethod(method, 's', {**_SMALL, **width}, torch.device('cpu'))
+    ours = OurMethod(method, 's', _SMALL, torch.device('cpu'))
     theirs = build_network(code, ours.cfg.model).double().train()
     ours.model.double()
     state, names = ours.model.state_dict(), code.peer.rename(theirs.state_dict())

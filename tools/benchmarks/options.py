@@ -38,14 +38,11 @@ def apply_option(cfg: Config, option: str) -> None:
                 _delete_=True,
                 type='StoredScorer',
                 scorer=dict(type='ClassAttentionScorer'),
-                img_size=side,
-                patch_size=patch,
             )
         },
         'masks2': {'num_masks': 2},
         'progressive': {
             'data_preprocessor.type': 'ccmim.GrowingImages',
-            'data_preprocessor.patch_size': patch,
             'data_preprocessor.schedule': [
                 (epoch, round(side * share / 7 / patch) * patch)
                 for epoch, share in enumerate((5, 6, 7))

@@ -28,8 +28,8 @@ from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (
     check_arguments,
     check_options,
-    check_sizes,
     check_values,
+    fit_images,
 )
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.engine.settings.work_dir import files_of_a_run
@@ -196,7 +196,7 @@ def _change(cfg: Config, words: list[str]) -> None:
     options = parser.parse_args(words).options or {}
     check_options(cfg, options)
     cfg.merge_from_dict(options)
-    for check in (check_arguments, check_values, check_sizes):
+    for check in (fit_images, check_arguments, check_values):
         check(cfg)
 
 

@@ -11,9 +11,7 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.choose import Settings
 from ccmim.engine.launch import read_config
-from ccmim.vit import ARCHS
 
-_WIDTHS = ('in_dim', 'dim')  # arguments of parts that get the backbone's tokens
 _STAGED = ('StagedSampler', 'ccmim.ScoreRefreshHook')  # change after some epochs
 _LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
 _LEAST_SCALE = 0.2  # area of the smallest crop
@@ -35,14 +33,10 @@ def make_recipe(
     """
     cfg = read_config(str(_leaf(settings)))
     model = cfg.model
-    old = ARCHS[model.backbone.arch]['embed_dim'], model.backbone.img_size
-    new = ARCHS[settings.size]['embed_dim'], settings.image_size
-    model.backbone.arch = settings.size
-    for name, part in model.items():
-        if name != 'teacher':
-            _resize(part, old, new)
+    old = model.backbone.img_size
+    model.backbone.update(arch=settings.size, img_size=settings.image_size)
     if 'cells' in model:  # of DenseCL, which divide the patches on a side
-        side = new[1] // settings.patch_size
+        side = settings.image_size // settings.patch_size
         model.cells = max(n for n in range(1, model.cells + 1) if side % n == 0)
     loader = cfg.train_dataloader
     loader.update(
@@ -52,11 +46,11 @@ def make_recipe(
         pin_memory=torch.cuda.is_available(),
     )
     loader.dataset.data = data[0] if len(data) == 1 else list(data)
-    loader.dataset.least_side = math.ceil(1.2 * new[1] / _LEAST_SCALE**0.5)
+    loader.dataset.least_side = math.ceil(1.2 * settings.image_size / _LEAST_SCALE**0.5)
     if exclude is not None:
         loader.dataset.exclude = str(exclude)
     for transform in loader.dataset.transform:
-        _resize_crop(transform, old[1], new[1])
+        _resize_crop(transform, old, settings.image_size)
     _set_epochs(cfg, settings.epochs)
     cfg.optim_wrapper.accumulative_counts = 1
     cfg.auto_scale_lr.enable = True
@@ -71,18 +65,6 @@ def _leaf(settings: Settings) -> Path:
         return folder / 'small' / f'{settings.method}_vitt.py'
     own = folder / 'pretrain' / f'{settings.method}_vit{settings.size[0]}.py'
     return own if own.exists() else own.with_name(f'{settings.method}_vitb.py')
-
-
-def _resize(part: Any, old: tuple[int, int], new: tuple[int, int]) -> None:
-    if not isinstance(part, dict):
-        return
-    for key, value in part.items():
-        if key in _WIDTHS and value == old[0]:
-            part[key] = new[0]
-        elif key == 'img_size':
-            part[key] = new[1]
-        else:
-            _resize(value, old, new)
 
 
 def _resize_crop(transform: Any, old: int, new: int) -> None:

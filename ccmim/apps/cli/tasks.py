@@ -57,7 +57,6 @@ class Tasks:
         options, classes = self._options(), FolderLabels(str(data.train)).classes
         side = options['img_size']
         cfg.model.backbone.update(options)
-        cfg.model.head.update(in_dim=self._architecture.embed_dim)
         cfg.model.head.num_classes = len(classes)
         share = 1.0 if min(_pair(side)) < 64 else 224 / 256
         for loader, folder in (('train', data.train), ('val', data.test or data.train)):

@@ -1,83 +1,61 @@
-"""Whether the parts of a model are made for the same images and the same width."""
+"""The size of the images: one key, that of the backbone."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
 
-from ccmim.vit.archs import resolve_arch
-
-# Which argument of a part is the width of the tokens that it gets.
-_WIDTHS = {
-    'decoder': 'in_dim',
-    'projector': 'in_dim',
-    'contrast': 'in_dim',
-    'mask_token': 'dim',
-    'neck': 'in_channels',
-}
+from ccmim.methods import PretrainMethod
+from ccmim.registry import MODELS
 
 
-def check_sizes(cfg: Config) -> None:
-    """Compare the parts of a model, and the crops, with its Vision Transformer.
-
-    Another width or side of a patch ends in the middle of the first step; images of
-    another size than the decoder is made for are decoded at the wrong positions.
+def fit_images(cfg: Config) -> None:
+    """Bring images to ``model.backbone.img_size`` where a transform says no ``size``.
 
     Args:
-        cfg: A whole config. Other backbones are left alone.
+        cfg: A whole config; changed in place. Those of other libraries are left alone.
 
     Raises:
-        ValueError: If two sizes do not fit together.
+        ValueError: If a pretraining config crops its images to another size, for which
+            masks and positions are not made.
     """
     model = cfg.get('model')
     backbone = model.get('backbone') if isinstance(model, Mapping) else None
-    if not isinstance(backbone, Mapping):
+    if cfg.get('default_scope') != 'ccmim' or not isinstance(backbone, Mapping):
         return
-    ours = 'VisionTransformer' if cfg.get('default_scope') == 'ccmim' else ''
-    arch, patch_size = backbone.get('arch', 'base'), backbone.get('patch_size', 16)
-    if backbone.get('type') not in (ours, 'ccmim.VisionTransformer'):
+    size = backbone.get('img_size', 224)
+    for _, node in _dicts(cfg._cfg_dict, ''):
+        if 'type' in node and node.get('size', size) is None:
+            node['size'] = size
+    if not _takes_one_view(model):
         return
-    if not isinstance(arch, str | Mapping):
-        return  # the class itself says what is wrong
-    own = dict(
-        width=resolve_arch(arch)['embed_dim'],
-        patch_size=patch_size,
-        img_size=backbone.get('img_size', 224),
-    )
-    found = list(_sizes_of_parts(model))
-    if any(what == 'img_size' for _, _, what in found):
-        found += _crops(cfg)
-    for key, value, what in found:
-        if _sides(value) != _sides(own[what]):
+    images = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    key = 'train_dataloader.dataset.transform'
+    crops = [item for item in _dicts(images.get('transform'), key) if 'size' in item[1]]
+    for key, crop in crops[-1:]:
+        if _sides(crop['size']) != _sides(size):
             raise ValueError(
-                f'{key}={value} does not fit model.backbone: its {what} is {own[what]}'
+                f'{key}.size={crop["size"]} does not fit model.backbone: its img_size '
+                f'is {size}. Set that alone, and leave the other at None'
             )
 
 
-def _sizes_of_parts(model: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """Key and value of each size that a part is made for, and what it is."""
-    for name, part in model.items():
-        if name in ('backbone', 'teacher') or not isinstance(part, Mapping):
-            continue
-        key = _WIDTHS.get(name)
-        # What comes out of a projector has a width of its own.
-        if key in part and not (name == 'contrast' and 'projector' in model):
-            yield f'model.{name}.{key}', part[key], 'width'
-        for key in ('patch_size', 'img_size'):
-            if key in part:
-                yield f'model.{name}.{key}', part[key], key
+def _takes_one_view(model: Mapping[str, Any]) -> bool:
+    kind = MODELS.get(model['type']) if isinstance(model.get('type'), str) else None
+    method = isinstance(kind, type) and issubclass(kind, PretrainMethod)
+    return method and kind.num_views == 1
 
 
-def _crops(cfg: Config) -> Iterator[tuple[str, Any, str]]:
-    """Size of the last transform of the training images that sets one."""
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    transforms = dataset.get('transform')
-    if isinstance(transforms, list | tuple):
-        sized = [i for i, transform in enumerate(transforms) if 'size' in transform]
-        for i in sized[-1:]:
-            key = f'train_dataloader.dataset.transform.{i}.size'
-            yield key, transforms[i]['size'], 'img_size'
+def _dicts(node: Any, key: str) -> Iterator[tuple[str, dict]]:
+    """All dicts in a part of a config, with their keys."""
+    if isinstance(node, dict):
+        yield key, node
+        for name, value in node.items():
+            yield from _dicts(value, f'{key}.{name}')
+    elif isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from _dicts(value, f'{key}.{i}')
 
 
-def _sides(size: Any) -> Any:
+def _sides(size: Any) -> tuple[int, ...]:
     return tuple(size) if isinstance(size, list | tuple) else (size, size)

@@ -12,7 +12,7 @@ train_dataloader = dict(
     dataset=dict(
         data=root + 'train',
         transform=[
-            dict(type='RandomResizedCrop', size=32, scale=(0.4, 1.0)),
+            dict(type='RandomResizedCrop', size=None, scale=(0.4, 1.0)),
             dict(type='RandomHorizontalFlip'),
             dict(type='ToUint8Tensor'),
         ],
@@ -23,7 +23,7 @@ val_dataloader = dict(
     dataset=dict(
         data=root + 'test',
         transform=[
-            dict(type='ResizeCenterCrop', size=32, crop_share=1.0),
+            dict(type='ResizeCenterCrop', size=None, crop_share=1.0),
             dict(type='ToUint8Tensor'),
         ],
     ),

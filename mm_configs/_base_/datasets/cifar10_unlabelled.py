@@ -9,4 +9,3 @@ train_dataloader = dict(
     num_workers=2,
     dataset=dict(data='{{$CCMIM_DATA:data}}/cifar10/train', least_side=0),
 )
-_base_.train_dataloader.dataset.transform[0].size = 32

@@ -16,9 +16,9 @@ train_dataloader = dict(
         type='LabelledImages',
         data=data_root + 'train',
         transform=[
-            dict(type='RandomResizedCrop', size=224, scale=(0.08, 1.0)),
+            dict(type='RandomResizedCrop', size=None, scale=(0.08, 1.0)),
             dict(type='RandomHorizontalFlip'),
-            dict(type='RandAugment', size=224, policy='rand-m9-mstd0.5-inc1'),
+            dict(type='RandAugment', size=None, policy='rand-m9-mstd0.5-inc1'),
             dict(type='ToUint8Tensor'),
         ],
     ),
@@ -34,7 +34,7 @@ val_dataloader = dict(
         type='LabelledImages',
         data=data_root + 'val',
         transform=[
-            dict(type='ResizeCenterCrop', size=224, crop_share=224 / 256),
+            dict(type='ResizeCenterCrop', size=None, crop_share=224 / 256),
             dict(type='ToUint8Tensor'),
         ],
     ),

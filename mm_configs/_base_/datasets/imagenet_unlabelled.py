@@ -18,8 +18,9 @@ train_dataloader = dict(
         data='data/imagenet/train',
         # The smallest crop of a photo with this short side still has 224 pixels.
         least_side=600,
+        # None: the size is that of the backbone, model.backbone.img_size.
         transform=[
-            dict(type='RandomResizedCrop', size=224, scale=(0.2, 1.0)),
+            dict(type='RandomResizedCrop', size=None, scale=(0.2, 1.0)),
             dict(type='RandomHorizontalFlip'),
             dict(type='ToUint8Tensor'),
         ],

@@ -18,4 +18,3 @@ train_dataloader = dict(
         ]
     ),
 )
-_base_.train_dataloader.dataset.transform[0].size = 128

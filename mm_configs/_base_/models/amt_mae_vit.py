@@ -6,12 +6,7 @@ set and with ScoreRefreshHook.
 
 _base_ = 'mae_vit.py'
 model = dict(
-    scorer=dict(
-        type='StoredScorer',
-        scorer=dict(type='NormalisedAttentionScorer'),
-        img_size=224,
-        patch_size=16,
-    ),
+    scorer=dict(type='StoredScorer', scorer=dict(type='NormalisedAttentionScorer')),
     sampler=dict(
         type='StagedSampler',
         begin=40,

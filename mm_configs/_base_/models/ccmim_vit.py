@@ -12,7 +12,6 @@ model = dict(
     sampler=dict(type='PublishedSampler'),
     contrast=dict(
         type='SingleViewContrast',
-        in_dim=768,
         out_dim=256,
         temperature=0.5,
         grad='visible',

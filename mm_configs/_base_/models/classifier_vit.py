@@ -22,9 +22,7 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint=None),
     ),
     pool='average',
-    head=dict(
-        type='ClassHead', in_dim=768, num_classes=1000, norm='layer', init_std=2e-5
-    ),
+    head=dict(type='ClassHead', num_classes=1000, norm='layer', init_std=2e-5),
     mixing=dict(
         type='BatchMixing', mixup=0.8, cutmix=1.0, label_smoothing=0.1, erase_prob=0.25
     ),

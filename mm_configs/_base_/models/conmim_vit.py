@@ -4,9 +4,7 @@ _base_ = 'simmim_vit.py'
 model = dict(
     type='ConMIM',
     backbone=dict(drop_path_rate=0.0),
-    projector=dict(
-        type='ProjectionHead', in_dim=768, hidden_dim=4096, out_dim=256, num_layers=3
-    ),
+    projector=dict(type='ProjectionHead', hidden_dim=4096, out_dim=256, num_layers=3),
     perturbation=dict(type='ColourPerturbation'),
     contrast=dict(type='PatchContrast', temperature=0.1),
     slow=dict(momentum=0.996, interval=1),  # interval: as accumulative_counts

@@ -4,17 +4,9 @@ _base_ = 'simclr_vit.py'
 model = dict(
     type='DenseCL',
     perturbation=dict(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
-    projector=dict(
-        _delete_=True,
-        type='DenseProjection',
-        in_dim=768,
-        hidden_dim=2048,
-        out_dim=128,
-    ),
-    contrast=dict(
-        _delete_=True, type='QueueContrast', dim=128, length=65536, temperature=0.2
-    ),
-    dense_contrast=dict(type='QueueContrast', dim=128, length=65536, temperature=0.2),
+    projector=dict(_delete_=True, type='DenseProjection', hidden_dim=2048, out_dim=128),
+    contrast=dict(_delete_=True, type='QueueContrast', length=65536, temperature=0.2),
+    dense_contrast=dict(type='QueueContrast', length=65536, temperature=0.2),
     # interval: as accumulative_counts.
     slow=dict(momentum=0.999, last_momentum=0.999, interval=1),
     cells=7,

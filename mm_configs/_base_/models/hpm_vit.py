@@ -3,15 +3,7 @@
 _base_ = 'mae_vit.py'
 model = dict(
     type='HPM',
-    predictor=dict(
-        type='HardnessPredictor',
-        in_dim=768,
-        embed_dim=512,
-        depth=8,
-        num_heads=16,
-        img_size=224,
-        patch_size=16,
-    ),
+    predictor=dict(type='HardnessPredictor', embed_dim=512, depth=8, num_heads=16),
     # The published momentum rises in the first 100 epochs, this one over the run.
     # interval: as accumulative_counts.
     slow=dict(momentum=0.999, last_momentum=0.9999, interval=1),

@@ -19,7 +19,5 @@ model = dict(
     ),
     frozen=True,
     pool='class',
-    head=dict(
-        type='ClassHead', in_dim=768, num_classes=1000, norm='batch', init_std=0.01
-    ),
+    head=dict(type='ClassHead', num_classes=1000, norm='batch', init_std=0.01),
 )

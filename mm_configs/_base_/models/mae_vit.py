@@ -10,15 +10,7 @@ model = dict(
     backbone=dict(type='VisionTransformer', arch='base', img_size=224, patch_size=16),
     scorer=dict(type='ConstantScorer'),
     sampler=dict(type='RandomSampler'),
-    decoder=dict(
-        type='MAEDecoder',
-        in_dim=768,
-        embed_dim=512,
-        depth=8,
-        num_heads=16,
-        img_size=224,
-        patch_size=16,
-    ),
-    reconstruction=dict(type='PixelReconstruction', patch_size=16, norm_pix=True),
+    decoder=dict(type='MAEDecoder', embed_dim=512, depth=8, num_heads=16),
+    reconstruction=dict(type='PixelReconstruction', norm_pix=True),
     mask_ratio=0.75,
 )

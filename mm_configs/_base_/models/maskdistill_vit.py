@@ -11,8 +11,8 @@ model = dict(
         checkpoint=None,
         pretrained=False,
     ),
-    sampler=dict(_delete_=True, type='BlockSampler', img_size=224, patch_size=16),
-    decoder=dict(_delete_=True, type='LinearHead', in_dim=768),
+    sampler=dict(_delete_=True, type='BlockSampler'),
+    decoder=dict(_delete_=True, type='LinearHead'),
     distillation=dict(type='FeatureDistillation', beta=1.0),
     mask_ratio=0.4,
 )

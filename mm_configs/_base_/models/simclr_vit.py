@@ -14,9 +14,7 @@ model = dict(
         blur_prob=0.5,
         solarize_prob=0.0,
     ),
-    projector=dict(
-        type='ProjectionHead', in_dim=768, hidden_dim=2048, out_dim=128, num_layers=2
-    ),
+    projector=dict(type='ProjectionHead', hidden_dim=2048, out_dim=128, num_layers=2),
     contrast=dict(type='TwoViewContrast', temperature=0.1),
 )
 for part in ('scorer', 'sampler', 'decoder', 'reconstruction', 'mask_ratio'):

@@ -9,11 +9,9 @@ model = dict(
         type='UnitSampler',
         sampler=dict(type='RandomSampler'),
         unit_size=32,
-        img_size=224,
-        patch_size=16,
     ),
-    mask_token=dict(type='MaskToken', dim=768),
-    decoder=dict(_delete_=True, type='LinearHead', in_dim=768, out_dim=3 * 16 * 16),
+    mask_token=dict(type='MaskToken'),
+    decoder=dict(_delete_=True, type='LinearHead'),
     reconstruction=dict(norm_pix=False, error='absolute'),
     mask_ratio=0.6,
 )

@@ -8,7 +8,7 @@ from ccmim.api.catalogue import list_methods
 from ccmim.apps.cli.choose import Machine, choose
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.engine.optim.rates import learning_rates
-from ccmim.engine.settings import check_arguments, check_sizes
+from ccmim.engine.settings import check_arguments, fit_images
 from ccmim.registry import MODELS
 
 CPU = Machine('cpu', 'no GPU', 16, 4)
@@ -58,7 +58,7 @@ def _build(method, size):
     settings = choose(100, 500, CPU, method, size, 96, 10, 7)
     cfg = make_recipe(settings, ['photos'])
     check_arguments(cfg)
-    check_sizes(cfg)
+    fit_images(cfg)
     with torch.device('meta'), DefaultScope.overwrite_default_scope('ccmim'):
         model = MODELS.build(cfg.model)
     assert model.backbone.grid == (6, 6)

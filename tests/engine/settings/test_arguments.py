@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from ccmim.engine.settings import check_arguments, check_sizes, check_values
+from ccmim.engine.settings import check_arguments, check_values, fit_images
 from ccmim.registry import HOOKS
 
 ROOT = Path(__file__).parents[3]
@@ -82,7 +82,7 @@ def test_our_own_configs_are_right(path):
     cfg = Config.fromfile(path)
     check_arguments(cfg)
     check_values(cfg)
-    check_sizes(cfg)
+    fit_images(cfg)
 
 
 @pytest.mark.slow
@@ -101,6 +101,6 @@ def test_configs_of_others_are_right(package):
             continue
         check_arguments(cfg)
         check_values(cfg)
-        check_sizes(cfg)
+        fit_images(cfg)
         checked += 1
     assert checked >= 10

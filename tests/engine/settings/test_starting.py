@@ -40,7 +40,7 @@ def train(tool, config_file, tmp_path):
         (dict(train_cfg__max_epochs='ten'), 'train_cfg.max_epochs=ten does not fit'),
         (dict(model__mask_ratio=0.999), 'mask_ratio=0.999 leaves 0 of 16 patches'),
         (dict(train_dataloader__batch_size=0), 'train_dataloader.batch_size=0 must'),
-        (dict(model__backbone__img_size=65), 'model.decoder.img_size=64 does not fit'),
+        (dict(model__backbone__img_size=65), 'transform.0.size=64 does not fit'),
         (dict(optim_wrapper__dtype='float17'), "optim_wrapper.dtype='float17' must be"),
         (dict(model__type='CCMINN'), 'unknown type CCMINN: did you mean CCMIM?'),
         (

@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from ccmim.engine.settings import check_sizes, check_values
+from ccmim.engine.settings import check_values, fit_images
 
 
 @pytest.mark.parametrize(
@@ -59,57 +59,36 @@ def test_workers_that_persist_need_workers():
 
 
 def _pretraining(**changes):
+    crop = dict(type='RandomResizedCrop', size=None)
     cfg = Config(
         dict(
             default_scope='ccmim',
             model=dict(
-                backbone=dict(type='VisionTransformer', arch='tiny', img_size=64),
-                decoder=dict(in_dim=192, img_size=64, patch_size=16),
-                contrast=dict(in_dim=192),
+                type='MAE', backbone=dict(type='VisionTransformer', img_size=(64, 96))
             ),
-            train_dataloader=dict(
-                dataset=dict(transform=[dict(size=72), dict(size=(64, 64)), dict()])
-            ),
+            train_dataloader=dict(dataset=dict(transform=[crop, dict(type='Flip')])),
+            val_dataloader=dict(dataset=dict(transform=[crop])),
         )
     )
     cfg.merge_from_dict({k.replace('__', '.'): v for k, v in changes.items()})
     return cfg
 
 
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        (
-            dict(model__backbone__arch='small'),
-            'model.decoder.in_dim=192 does not fit model.backbone: its width is 384',
-        ),
-        (dict(model__contrast__in_dim=9), 'model.contrast.in_dim=9 does not fit'),
-        (
-            dict(model__backbone__patch_size=8),
-            'model.decoder.patch_size=16 does not fit model.backbone: its patch_size',
-        ),
-        (dict(model__backbone__img_size=96), 'model.decoder.img_size=64 does not fit'),
-        (
-            dict(train_dataloader__dataset__transform__1__size=48),
-            'transform.1.size=48 does not fit model.backbone: its img_size is 64',
-        ),
-        (dict(model__backbone__arch='gigantic'), "arch='gigantic' is unknown"),
-    ],
-)
-def test_parts_of_other_sizes_are_refused(change, message):
-    check_sizes(_pretraining())
-    with pytest.raises(ValueError, match=message):
-        check_sizes(_pretraining(**change))
+def test_images_have_the_size_of_the_backbone():
+    cfg = _pretraining()
+    fit_images(cfg)
+    fit_images(cfg)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        assert loader.dataset.transform[0].size == (64, 96)
+    assert 'size' not in cfg.train_dataloader.dataset.transform[1]
+    cfg = _pretraining(model__backbone__img_size=128, default_scope='mmseg')
+    fit_images(cfg)
+    assert cfg.train_dataloader.dataset.transform[0].size is None
 
 
-def test_crops_are_free_where_nothing_is_made_for_a_size():
-    """Positions are resampled; only a decoder's or a mask's are not."""
-    cfg = _pretraining(model__backbone__img_size=96)
-    cfg.model.decoder = dict(in_dim=192)
-    check_sizes(cfg)
-
-
-def test_other_backbones_are_left_alone():
-    cfg = _pretraining(model__decoder__in_dim=2048)
-    cfg.default_scope = 'mmseg'
-    check_sizes(cfg)
+def test_crops_of_another_size_are_refused():
+    other = dict(train_dataloader__dataset__transform__0__size=48)
+    with pytest.raises(ValueError, match=r'transform.0.size=48 does not fit'):
+        fit_images(_pretraining(**other))
+    fit_images(_pretraining(**other, model__type='SimCLR'))  # nothing has a place
+    fit_images(_pretraining(**other, model__type='Classifier'))

@@ -35,18 +35,10 @@ def test_a_deeper_encoder_costs_what_its_blocks_do(leaf):
 @pytest.mark.parametrize('name', ['maskdistill', 'amt_mae', 'simclr'])
 def test_teachers_maps_and_views_need_not_be_given(leaf, name):
     cfg = leaf(f'{name}_vitt_cifar10', arch=dict(embed_dim=24, depth=1, num_heads=2))
-    narrow(cfg.model)
+    if 'teacher' in cfg.model:
+        cfg.model.teacher.backbone.arch = cfg.model.backbone.arch
     costs = step_costs({name: cfg}, 2, rounds=1, steps=1, device=torch.device('cpu'))
     assert costs[name] > 0
-
-
-def narrow(model):
-    for part in ('decoder', 'projector', 'mask_token'):
-        for key in ('in_dim', 'dim'):
-            if key in model.get(part, {}):
-                model[part][key] = 24
-    if 'teacher' in model:
-        model.teacher.backbone.arch = model.backbone.arch
 
 
 @pytest.mark.parametrize(
