@@ -15,8 +15,11 @@ import mmengine
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
+from mmengine.hooks import EMAHook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ccmim.checkpoints import load_file
 from ccmim.engine.launch import build_runner, read_config, start_processes
 from ccmim.engine.settings import (
     StartHook,
@@ -34,6 +37,13 @@ def parse_args() -> argparse.Namespace:
         '--out', help='FILE.json for the metrics, FILE.pkl for all predictions'
     )
     parser.add_argument('--show-dir', help='where pictures of predictions go')
+    parser.add_argument(
+        '--part',
+        choices=('ema', 'trained'),
+        default='ema',
+        help='of a run with EMAHook: the averaged weights, as in validation, or the '
+        'trained ones',
+    )
     parser.add_argument('--tta', action='store_true', help='augment at test time')
     args = parse(parser)
     if args.out and not args.out.endswith(('.json', '.pkl', '.pickle')):
@@ -59,8 +69,28 @@ def prepare(args: argparse.Namespace) -> Runner:
     runner = build_runner(cfg, args.launcher)
     if args.out and not args.out.endswith('.json'):
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-    runner.load_checkpoint(args.checkpoint, strict=True)
+    _load(runner, args.checkpoint, args.part)
     return runner
+
+
+def _load(runner: Runner, file: str, part: str) -> None:
+    # EMAHook would ask for its average, which is made when a run begins; the file has
+    # it in place of the trained weights already.
+    runner._hooks = [h for h in runner.hooks if not isinstance(h, EMAHook)]
+    if part == 'ema':
+        runner.load_checkpoint(file, strict=True)
+        return
+    average = load_file(file).get('ema_state_dict')
+    if average is None:
+        raise ValueError(f'--part trained: {file} is of no run with EMAHook')
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model.load_state_dict(
+        {
+            name.removeprefix('module.'): value
+            for name, value in average.items()
+            if name.startswith('module.')
+        }
+    )
 
 
 def report(metrics: dict[str, Any], out: str | None) -> None:

@@ -19,6 +19,7 @@ from ccmim.data import seed_samples
 from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.compile import compile_blocks
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
+from ccmim.engine.hooks.load_from import LoadFromHook
 from ccmim.engine.optim.schedule import fit_to_loop
 from ccmim.engine.plan import PlanHook
 from ccmim.engine.settings import (
@@ -133,6 +134,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     runner = build(cfg)
     _prepare_training(runner)
     runner.register_hook(PlanHook())
+    runner.register_hook(LoadFromHook())
     if cfg.get('resume'):
         # mmengine would trust `last_checkpoint`, and start at 0 without it.
         runner._load_from = choose_resume(runner.work_dir, cfg.get('load_from'))

@@ -210,3 +210,45 @@ def test_two_processes_train_and_validate(request, options, tmp_path, config):
     if config == 'linear':
         state = torch.load(tmp_path / 'run/epoch_2.pth', weights_only=False)
         assert state['state_dict']['head.norm.num_batches_tracked'] == 6
+
+
+def test_averaged_weights_are_tested_and_the_trained_ones_too(
+    start, options, request, tmp_path, monkeypatch, capsys
+):
+    runner = start('finetune', 'ema', custom_hooks=[dict(type='EMAHook', momentum=0.5)])
+    runner.train()
+    validated = runner.message_hub.get_scalar('val/accuracy/top1').current()
+    file, out = tmp_path / 'ema' / 'epoch_3.pth', tmp_path / 'out.json'
+    state = torch.load(file, weights_only=False)
+    assert not torch.equal(
+        state['state_dict']['head.fc.weight'],
+        state['ema_state_dict']['module.head.fc.weight'],
+    )
+    script = str(request.config.rootpath / 'tools' / 'test.py')
+    runner.cfg.dump(tmp_path / 'ema.py')
+    seen = []
+    for part in ('ema', 'trained'):
+        words = [script, tmp_path / 'ema.py', file, '--out', out, '--part', part]
+        monkeypatch.setattr('sys.argv', list(map(str, words)))
+        monkeypatch.setattr(
+            'mmengine.runner.Runner.test',
+            lambda self: seen.append(self.model.head.fc.weight.detach().clone()) or {},
+        )
+        runpy.run_path(script, run_name='__main__')
+    assert torch.equal(seen[0], state['state_dict']['head.fc.weight'])
+    assert torch.equal(seen[1], state['ema_state_dict']['module.head.fc.weight'])
+    assert validated >= 0
+
+
+def test_load_from_reads_a_backbone_or_refuses(start, tiny_mae, tmp_path):
+    """Only the weights of a backbone, of a pretraining, of something else."""
+    vit = tiny_mae().backbone
+    torch.save(vit.state_dict(), tmp_path / 'vit.pth')
+    runner = start('finetune', 'plain', load_from=str(tmp_path / 'vit.pth'))
+    runner.load_or_resume()
+    for name, value in runner.model.backbone.state_dict().items():
+        assert torch.equal(value, vit.state_dict()[name]), name
+    torch.save({'fc.weight': torch.ones(3)}, tmp_path / 'other.pth')
+    runner = start('finetune', 'other', load_from=str(tmp_path / 'other.pth'))
+    with pytest.raises(ValueError, match=r'other\.pth: 0 of \d+ backbone keys'):
+        runner.load_or_resume()
