@@ -8,7 +8,7 @@ python tools/convert_checkpoint.py RUN/epoch_300.pth OUT.pth --part slow.backbon
 
 import argparse
 
-from ccmim.checkpoints.layouts import (
+from ccmim.checkpoints import (
     READABLE,
     WRITABLE,
     read_weights,
@@ -21,7 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('file', metavar='FILE', help='or a folder of Hugging Face')
+    parser.add_argument(
+        'file', metavar='FILE', help='or a folder, timm:NAME, hf:OWNER/NAME'
+    )
     parser.add_argument('out', metavar='OUT', help='file; a folder for --to hf')
     parser.add_argument(
         '--from', dest='layout', choices=READABLE, default='auto', help='its layout'
@@ -34,8 +36,9 @@ def main() -> None:
         '--img-size', type=int, nargs='+', metavar='S', help='side, or height and width'
     )
     parser.add_argument(
-        '--part', default='', help='of a run: slow.backbone is the slow network'
+        '--part', default='', help='such as slow.backbone; ema: the averaged weights'
     )
+    parser.add_argument('--act', help='activation of its MLPs, if it does not tell')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT')
     args = parser.parse_args()
     size = args.img_size
@@ -48,6 +51,7 @@ def main() -> None:
             args.num_heads,
             size[0] if size and len(size) == 1 else size,
             args.part,
+            args.act,
         )
         written = write_weights(weights, args.out, args.to, args.overwrite)
     except (ValueError, OSError) as error:

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ccmim.checkpoints.layouts import READABLE, read_weights
+from ccmim.checkpoints import READABLE, read_weights
 from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
 from ccmim.export.onnx import Features
 
@@ -27,10 +27,11 @@ def main() -> int:
     parser.add_argument(
         '--img-size',
         type=int,
-        nargs=2,
-        metavar=('H', 'W'),
-        help='of the images of its training, if the file does not tell',
+        nargs='+',
+        metavar='PX',
+        help='side, or height and width, of its training, if the file does not tell',
     )
+    parser.add_argument('--part', default='', help="of several networks; or 'ema'")
     parser.add_argument(
         '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images in pixels'
     )
@@ -42,8 +43,9 @@ def main() -> int:
             raise ValueError(f'{args.out} must end in .onnx')
         if args.out.exists() and not args.overwrite:
             raise ValueError(f'{args.out} is there already: give --overwrite')
+        size = args.img_size[0] if len(args.img_size or []) == 1 else args.img_size
         weights = read_weights(
-            args.checkpoint, args.layout, args.num_heads, args.img_size
+            args.checkpoint, args.layout, args.num_heads, size, args.part
         )
         features = Features(weights, args.size)
         print(*weights.report, sep='\n')

@@ -10,12 +10,14 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from ccmim.api.catalogue import config_file
-from ccmim.checkpoints import load_backbone, load_file, refuse_nonfinite
-from ccmim.checkpoints.layouts import read_weights
+from ccmim.checkpoints import (
+    build_backbone,
+    is_weights,
+    load_backbone,
+    load_file,
+    refuse_nonfinite,
+)
 from ccmim.engine.settings import check_arguments
-from ccmim.vit import VisionTransformer
-
-_WEIGHTS = ('.pth', '.pt', '.safetensors')
 
 
 def get_model(
@@ -28,12 +30,13 @@ def get_model(
 
     Args:
         model: A name that ``list_models`` lists, the path of a config or a config
-            itself; or a file of weights of any known layout, for the Vision
-            Transformer in it.
-        pretrained: File of weights: of the whole model where it holds it, else of its
+            itself; or weights of any known layout, for the Vision Transformer in them:
+            a file, a folder, ``timm:NAME`` or ``hf:OWNER/NAME``.
+        pretrained: Weights: of the whole model where a file holds it, else of its
             backbone; none for random weights.
         device: Where the model goes.
-        kwargs: Changes of the model's config, such as ``mask_ratio=0.6``.
+        kwargs: Changes of the model's config, such as ``mask_ratio=0.6``; of weights
+            arguments of ``build_backbone``: ``num_heads``, ``img_size``, ``part`` ...
 
     Returns:
         The pretraining method, detector, segmentor, classifier or backbone.
@@ -43,23 +46,15 @@ def get_model(
         ValueError: If no model is called so, one has no such option, or the weights do
             not fit.
     """
-    if isinstance(model, str | Path) and str(model).endswith(_WEIGHTS):
+    if isinstance(model, str | Path) and is_weights(model):
         if pretrained is not None:
             raise ValueError(f'{model} is a file of weights: leave out pretrained')
-        network: nn.Module = _backbone(model, kwargs)
+        network: nn.Module = build_backbone(model, **kwargs)
     else:
         network = _from_config(model, kwargs)
         if pretrained is not None:
             _load(network, pretrained)
     return network if device is None else network.to(device)
-
-
-def _backbone(file: str | Path, changes: dict[str, Any]) -> VisionTransformer:
-    weights = read_weights(file)
-    network = VisionTransformer(**{**weights.architecture.options(), **changes})
-    refuse_nonfinite(weights.state, file)
-    network.load_state_dict(weights.state)
-    return network
 
 
 def _from_config(model: str | Path | Config, changes: dict[str, Any]) -> nn.Module:
@@ -74,8 +69,9 @@ def _from_config(model: str | Path | Config, changes: dict[str, Any]) -> nn.Modu
 
 
 def _load(network: nn.Module, file: str | Path) -> None:
-    checkpoint = load_file(file)
-    state = checkpoint.get('state_dict')
+    path = Path(file).expanduser()
+    content = load_file(path) if path.is_file() else {}
+    state = content.get('state_dict')
     if state is not None and state.keys() == network.state_dict().keys():
         refuse_nonfinite(state, file)
         try:

@@ -1,25 +1,38 @@
-"""Safe reading and writing of checkpoints, and strict loading of backbones."""
+"""One reader of weights of any layout; safe reading and writing of checkpoints."""
 
+from ccmim.checkpoints.architecture import Architecture, architecture_of
 from ccmim.checkpoints.atomic import WriteError, write_atomically
 from ccmim.checkpoints.finite import check_features, refuse_nonfinite
-from ccmim.checkpoints.load import backbone_state, load_backbone
-from ccmim.checkpoints.names import to_ccmim
+from ccmim.checkpoints.layouts import LAYOUTS, READABLE, WRITABLE, to_ccmim
+from ccmim.checkpoints.load import build_backbone, load_backbone
+from ccmim.checkpoints.read import Weights, read_weights
 from ccmim.checkpoints.resume import ResumeError, choose_resume
 from ccmim.checkpoints.safe_load import guard_mmengine, load_file
+from ccmim.checkpoints.sources import is_weights
 from ccmim.checkpoints.verify import verify_archive, verify_checkpoint
+from ccmim.checkpoints.write import write_weights
 
 __all__ = [
+    'LAYOUTS',
+    'READABLE',
+    'WRITABLE',
+    'Architecture',
     'ResumeError',
+    'Weights',
     'WriteError',
-    'backbone_state',
+    'architecture_of',
+    'build_backbone',
     'check_features',
     'choose_resume',
     'guard_mmengine',
+    'is_weights',
     'load_backbone',
     'load_file',
+    'read_weights',
     'refuse_nonfinite',
     'to_ccmim',
     'verify_archive',
     'verify_checkpoint',
     'write_atomically',
+    'write_weights',
 ]

@@ -1,4 +1,4 @@
-"""Strict loading of pretrained weights into the backbone."""
+"""Strict loading of pretrained weights into a backbone."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -7,16 +7,19 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ccmim.checkpoints.finite import refuse_nonfinite
-from ccmim.checkpoints.names import to_ccmim
-from ccmim.checkpoints.safe_load import load_file
+from ccmim.checkpoints.architecture import (
+    PATCHES,
+    UNSEEN,
+    Architecture,
+    architecture_of,
+)
+from ccmim.checkpoints.read import Found, find_state, one_line, read_weights
 from ccmim.registry import WEIGHT_INITIALIZERS
+from ccmim.vit import VisionTransformer
+from ccmim.vit.pos_embed import resample_pos_embed
 
-# Parts of pretraining and classification files that a backbone has no use for.
-NOT_BACKBONE = ('decoder.', 'contrast.', 'head.', 'fc_norm.', 'data_preprocessor.')
 # Positions of another grid are resampled while loading.
 RESAMPLED = ('pos_embed', 'relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')
-PATCHES = 'patch_embed.proj.weight'
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -24,23 +27,74 @@ class LoadBackbone:
     """What ``init_cfg=dict(type='Pretrained', ...)`` of a backbone of ours does.
 
     Args:
-        checkpoint: See ``load_backbone``, as the others.
-        allow_missing: Names of backbone parameters that the file need not hold.
-        resize_patch: Whether a patch embedding of another side is resampled.
+        checkpoint: The weights, see ``load_backbone``.
+        num_heads: See ``read_weights``.
+        act: Likewise.
+        part: Likewise.
+        layout: Likewise.
+        options: Other arguments of ``load_backbone``.
+
+    Raises:
+        ValueError: If there is no such option.
     """
 
-    def __init__(
-        self,
-        checkpoint: str,
-        allow_missing: Collection[str] = (),
-        resize_patch: bool = False,
-    ) -> None:
-        self.checkpoint = checkpoint
-        self.options = dict(allow_missing=allow_missing, resize_patch=resize_patch)
+    def __init__(self, checkpoint: str, **options: Any) -> None:
+        known = ('allow_missing', 'resize_patch', 'img_size', 'part', 'layout')
+        for name in options:
+            if name not in known:
+                raise ValueError(f'init_cfg.{name} is unknown; there are {known}')
+        self.checkpoint, self.options = checkpoint, options
 
     def __call__(self, backbone: nn.Module) -> None:
-        """Load the checkpoint into the backbone."""
+        """Load the weights into the backbone."""
         load_backbone(backbone, self.checkpoint, **self.options)
+
+
+def build_backbone(
+    weights: str | Path,
+    img_size: int | list[int] | None = None,
+    num_heads: int | None = None,
+    act: str | None = None,
+    part: str = '',
+    layout: str = 'auto',
+    **options: Any,
+) -> VisionTransformer:
+    """Build the Vision Transformer that weights of any known layout are of.
+
+    What was read, and what was taken for granted, is logged.
+
+    Args:
+        weights: See ``read_weights``.
+        img_size: Side or height and width in pixels of the images that it will see:
+            positions are resampled. Where the weights leave open the grid of their
+            positions, the size that they are for.
+        num_heads: See ``read_weights``.
+        act: Likewise.
+        part: Likewise.
+        layout: Likewise.
+        options: Other arguments of ``VisionTransformer``, such as ``out_indices``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, see ``read_weights``, or an option fits none.
+    """
+    told = dict(num_heads=num_heads, act=act, part=part, layout=layout)
+    try:
+        found = read_weights(weights, **told)
+    except ValueError as error:
+        if img_size is None or '(img_size)' not in str(error):
+            raise
+        found = read_weights(weights, img_size=img_size, **told)
+    for line in found.report:
+        print_log(line, logger='current')
+    given = found.architecture.options() | options
+    network = VisionTransformer(**given)
+    network.load_state_dict(found.state)
+    if img_size in (None, found.architecture.img_size):
+        return network
+    resized = VisionTransformer(**{**given, 'img_size': img_size})
+    resized.load_state_dict(network.state_dict())  # which resamples the positions
+    return resized
 
 
 def load_backbone(
@@ -48,31 +102,75 @@ def load_backbone(
     file: str | Path,
     allow_missing: Collection[str] = (),
     resize_patch: bool = False,
+    img_size: int | list[int] | None = None,
+    part: str = '',
+    layout: str = 'auto',
 ) -> None:
-    """Load a pretraining checkpoint, or another ViT file, into a Vision Transformer.
+    """Load weights of any known layout into a Vision Transformer.
 
-    Understands checkpoints of this project's runs as they are, plain backbone files,
-    and files with timm's or MAE's names. Positions of another grid are resampled. The
-    numbers of matched, missing and unexpected keys are logged.
+    Positions of another grid are resampled, as the backbone's ``pos_resample`` says.
+    What the tensors do not tell and the file says (heads, eps, activation) must be
+    the backbone's. The numbers of matched, missing and unexpected keys are logged.
 
     Args:
         backbone: The network to fill.
-        file: A ``.pth`` or ``.safetensors`` file.
+        file: File, folder, ``timm:NAME`` or ``hf:OWNER/NAME``, as of ``read_weights``.
         allow_missing: Names of backbone parameters that the file need not hold.
         resize_patch: Whether a patch embedding of another side is resampled, so that
             a resized patch gives the same token (FlexiViT's pseudo-inverse,
             https://arxiv.org/abs/2212.08013, as timm computes it). ViT-H/14 becomes a
             ViT-H/16 so, as ViTDet does it.
+        img_size: Side or height and width in pixels that the file's positions are for,
+            where their number leaves that open and they are not for the backbone's.
+        part: Which network of several; 'ema' for averaged weights.
+        layout: Of the file; 'auto' tells it from the keys.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, of another size, or lacks a parameter of
-            the backbone; the backbone is unchanged then.
+        ValueError: If the file is damaged, of another network or size, or lacks a
+            parameter of the backbone; the backbone is unchanged then.
     """
-    state = backbone_state(load_file(file))
-    own = backbone.state_dict()
+    own_kind = architecture_of(backbone)
+    found = find_state(
+        file, layout, part, dict(img_size=img_size, grid=_grid_if_any(backbone))
+    )
+    state, own = found.state, backbone.state_dict()
     if resize_patch:
         _fit_patches(state, own[PATCHES], file)
+    report, missing, unexpected = _compare_names(own, state, file)
+    if forbidden := [name for name in missing if name not in allow_missing]:
+        raise ValueError(
+            one_line(
+                f'{report}. Is it a ViT of this depth and with these options? Set '
+                f'{_remedy(forbidden[0])}. A key that may be absent must be named in '
+                'init_cfg.allow_missing'
+            )
+        )
+    if wrong := [k for k in unexpected if not k.startswith(('norm.', 'pos_embed'))]:
+        raise ValueError(
+            one_line(
+                f'{report}. The backbone has no place for {wrong[0]}: set '
+                f'{_remedy(wrong[0])}'
+            )
+        )
+    _check_shapes(own, state, file)
+    _compare_unseen(found, own_kind, file)
+    _fit_positions(found, own_kind, backbone)
+    backbone.load_state_dict(
+        {name: value for name, value in state.items() if name in own}, strict=False
+    )
+    print_log(f'Loaded {report}', logger='current')
+    for line in found.report[1:]:
+        print_log(line, logger='current')
+
+
+def _grid_if_any(backbone: nn.Module) -> tuple[int, int] | None:
+    return None if backbone.pos_kind in ('none', 'rotary') else backbone.grid
+
+
+def _compare_names(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], file: str | Path
+) -> tuple[str, list[str], list[str]]:
     missing = sorted(set(own) - set(state))
     unexpected = sorted(set(state) - set(own))
     matched = len(own) - len(missing)
@@ -81,52 +179,72 @@ def load_backbone(
         f'{len(missing)} missing{_some(missing)}, '
         f'{len(unexpected)} unexpected{_some(unexpected)}'
     )
-    forbidden = [name for name in missing if name not in allow_missing]
-    if forbidden:
-        raise ValueError(
-            f'{report}. Is it a ViT of this depth and with these options? A key that '
-            'may be absent must be named in init_cfg.allow_missing'
-        )
-    if deeper := [name for name in unexpected if name.startswith('blocks.')]:
-        raise ValueError(
-            f'{report}. The backbone has no place for {deeper[0]}: set arch to the '
-            'depth of the checkpoint, and the options to its own'
-        )
-    _check_shapes(own, state, file)
-    refuse_nonfinite({k: v for k, v in state.items() if k in own}, file)
-    backbone.load_state_dict(
-        {name: value for name, value in state.items() if name in own}, strict=False
-    )
-    print_log(f'Loaded {report}', logger='current')
+    return report, missing, unexpected
 
 
-def backbone_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Pick the backbone's parameters, under this project's names, from a checkpoint.
-
-    Args:
-        checkpoint: What ``load_file`` gives.
-
-    Returns:
-        Parameters by name, without the parts that only pretraining or a classifier
-        uses.
-
-    Raises:
-        ValueError: If there are no tensors in it.
-    """
-    for key in ('state_dict', 'model'):
-        if isinstance(checkpoint.get(key), Mapping):
-            checkpoint = checkpoint[key]
-            break
-    state = {k: v for k, v in checkpoint.items() if isinstance(v, Tensor)}
-    if not state:
-        raise ValueError('the checkpoint holds no parameters')
-    state = to_ccmim({k.removeprefix('module.'): v for k, v in state.items()})
-    inside = {
-        k.removeprefix('backbone.'): v
-        for k, v in state.items()
-        if k.startswith('backbone.')
+def _remedy(name: str) -> str:
+    """Name the option of the backbone on which a parameter depends."""
+    options = {
+        'cls_token': 'class_token',
+        'reg_token': 'reg_tokens',
+        'norm_pre': 'pre_norm',
+        'norm.': 'final_norm',
+        'pos_embed': 'pos_embed',
+        '.ls1.': 'layer_scale_init',
+        '.ls2.': 'layer_scale_init',
+        '_norm.': 'qk_norm',
+        'qkv.bias': 'qkv_bias',
+        'bias_table': 'rel_pos_bias',
+        'rel_pos_': 'attention',
     }
-    return inside or {k: v for k, v in state.items() if not k.startswith(NOT_BACKBONE)}
+    option = next((o for part, o in options.items() if part in name), None)
+    return f'{option} to that of the checkpoint' if option else (
+        'arch to the depth of the checkpoint, and the options to its own'
+    )  # fmt: skip
+
+
+def _compare_unseen(found: Found, own: Architecture, file: str | Path) -> None:
+    for name, key in UNSEEN.items():
+        theirs, ours = found.said.get(name), getattr(own, name)
+        if name == 'rope_theta' and own.pos_embed != 'rotary':
+            continue
+        if theirs is not None and theirs != ours:
+            raise ValueError(
+                f'{file} says {name}={theirs}, the backbone has {ours}: set {key} to '
+                f'{theirs}'
+            )
+        usual = found.usual.get(name)
+        if theirs is None and usual is not None and usual != ours:
+            found.report.append(
+                f'  {name} is {ours} here; usual for this layout is {usual}'
+            )
+    kinds = found.said.get('pos_embed'), own.pos_embed
+    if 'rotary' in kinds and kinds[0] != kinds[1]:
+        usual = found.usual.get('pos_embed')
+        if (kinds[0] or usual) != kinds[1]:
+            raise ValueError(
+                f'{file}: set pos_embed to {kinds[0] or usual or "learned"}'
+            )
+    elif found.usual.get('pos_embed') == 'rotary' and own.pos_embed != 'rotary':
+        raise ValueError(f"{file} has rotary positions: set pos_embed='rotary'")
+
+
+def _fit_positions(found: Found, own: Architecture, backbone: nn.Module) -> None:
+    table = found.state.get('pos_embed')
+    if table is None or found.grid is None or own.pos_embed in ('none', 'rotary'):
+        return
+    if found.grid == backbone.grid:
+        return
+    found.state['pos_embed'] = resample_pos_embed(
+        table, found.grid, backbone.grid, own.pos_resample
+    )
+    (a, b), (c, d) = found.grid, backbone.grid
+    theirs = (found.usual | found.said).get('pos_resample', 'antialiased')
+    differs = '' if theirs == own.pos_resample else f' (its owner: {theirs})'
+    found.report.append(
+        f'  positions resampled from {a} x {b} to {c} x {d} patches, '
+        f'{own.pos_resample}{differs}'
+    )
 
 
 def _check_shapes(

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -9,12 +10,22 @@ from urllib.parse import urlparse
 import torch
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import SafetensorError
 from safetensors.torch import load_file as load_tensors
 
 from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.plain_pickle import allowed, made_real
 
 TRUST = 'CCMIM_TRUST_CHECKPOINT'
+_MARKS = {
+    b'\xff\xd8\xff': 'a JPEG image',
+    b'\x89PNG': 'a PNG image',
+    b'\x89HDF': 'an HDF5 file (Keras)',
+    b'\x1f\x8b': 'a gzip archive',
+    b'<': 'an HTML or XML page (a failed download?)',
+    b'version https://git-lfs': 'a pointer of Git LFS (git lfs pull fetches the file)',
+    b'{': 'a JSON text',
+}
 # What the reader of pickles raises on files of another kind, such as texts.
 _NO_PICKLE = (KeyError, IndexError, ValueError, TypeError, AttributeError)
 
@@ -42,10 +53,17 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     path = Path(file).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
+    if is_safetensors(path):
+        try:
+            return load_tensors(path)
+        except SafetensorError as error:
+            raise ValueError(
+                f'{path} is damaged or no safetensors: {_short(error)}'
+            ) from None
+    if kind := _other_kind(path):
+        raise ValueError(f'{path} is {kind}, no checkpoint')
     try:
-        if path.suffix == '.safetensors':
-            checkpoint = load_tensors(path)
-        elif os.environ.get(TRUST) == '1':
+        if os.environ.get(TRUST) == '1':
             checkpoint = torch.load(path, map_location, weights_only=False)
         else:
             with torch.serialization.safe_globals(allowed()):
@@ -73,6 +91,16 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     return checkpoint
 
 
+def is_safetensors(path: str | Path) -> bool:
+    """Tell whether a file is of safetensors, whatever it is called."""
+    path = Path(path)
+    with path.open('rb') as file:
+        start = file.read(9)
+    return path.suffix == '.safetensors' or (
+        start[8:] == b'{' and int.from_bytes(start[:8], 'little') < path.stat().st_size
+    )
+
+
 def guard_mmengine() -> None:
     """Make mmengine read all files, also on resume, through ``load_file``.
 
@@ -88,6 +116,21 @@ def _load_weights(file: str | Path, map_location: Any = 'cpu', **_: Any) -> Any:
     checkpoint = load_file(file, map_location)
     refuse_nonfinite(checkpoint.get('state_dict', checkpoint), file)
     return checkpoint
+
+
+def _other_kind(path: Path) -> str:
+    """Name what a file is that begins as files of another kind do."""
+    with path.open('rb') as file:
+        start = file.read(64)
+    kind = next((kind for mark, kind in _MARKS.items() if start.startswith(mark)), '')
+    if not kind and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if any(name.endswith(('/constants.pkl', '/code/')) for name in names):
+            return 'a TorchScript program (save the state_dict() of its model instead)'
+        if not any(name.endswith('data.pkl') for name in names):
+            return 'an archive'
+    return kind
 
 
 def _load_url(

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ccmim.checkpoints import Weights
 from ccmim.checkpoints.atomic import AtomicLocalBackend
-from ccmim.checkpoints.layouts import Weights
 from ccmim.vit import VisionTransformer, resample_pos_embed
 from ccmim.vit.archs import resolve_grid
 

@@ -20,7 +20,7 @@ def block_attention(
         backbone: The Vision Transformer.
         images: Normalised images of shape (B, 3, H, W).
         block: Which block, from the end where negative.
-        rows: The tokens, the class token first, whose attention is wanted.
+        rows: The tokens, class token and registers first, whose attention is wanted.
 
     Returns:
         Probabilities of shape (B, H, n, 1 + N), at least float32; rows sum to one.
@@ -29,14 +29,12 @@ def block_attention(
         ValueError: If the backbone's attention is not the plain one.
     """
     refuse_scores(backbone.attention)
-    tokens, grid = backbone.embed(images), backbone.grid_of(images)
-    first = backbone.cls_token + backbone.pos_embed[:, :1]
-    first = first.to(tokens.dtype).expand(len(tokens), -1, -1)
-    x = torch.cat([first, tokens], dim=1)
+    grid, prefix = backbone.grid_of(images), backbone.num_prefix
+    x = backbone.start(backbone.embed(images))
     for earlier in backbone.blocks[: block % backbone.depth]:
-        x, _ = earlier.forward_scored(x, 'row', grid)  # without stochastic depth
+        x, _ = earlier.forward_scored(x, 'row', grid, prefix)  # no stochastic depth
     chosen = backbone.blocks[block]
-    q, k = chosen.attn.queries_keys(chosen.norm1(x), rows)
+    q, k = chosen.attn.queries_keys(chosen.norm1(x), rows, grid)
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
     bias = chosen.attn.bias(x.shape[1], grid, rows)  # of relative positions, if any
     if bias is not None:

@@ -80,9 +80,11 @@ class CentralityScorer(nn.Module):
     @no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """Score the patches of normalised images (B, 3, H, W): (B, N), positive."""
-        attention = block_attention(backbone, images, self.block, slice(1, None))
+        first = backbone.num_prefix
+        rows = slice(first, None)
+        attention = block_attention(backbone, images, self.block, rows)
         with torch.autocast(images.device.type, enabled=False):
-            return self.centrality(attention.mean(dim=1)[:, :, 1:])
+            return self.centrality(attention.mean(dim=1)[:, :, first:])
 
 
 def _settle(weights: Tensor, jump: float) -> Tensor:

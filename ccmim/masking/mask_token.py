@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ccmim.ranges import Count
 from ccmim.registry import MODELS
-from ccmim.vit.pos_embed import resample_pos_embed
 
 
 @MODELS.register_module()
@@ -35,6 +34,4 @@ class MaskToken(nn.Module):
         Returns:
             Tokens of shape (B, M, D), in the order of ``ids``.
         """
-        grid = backbone.grid_of(images)
-        positions = resample_pos_embed(backbone.pos_embed, backbone.grid, grid)[0, 1:]
-        return self.token + positions[ids]
+        return self.token + backbone.positions(backbone.grid_of(images))[ids]

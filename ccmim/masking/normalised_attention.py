@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ccmim.masking.block_attention import block_attention
 from ccmim.registry import MODELS
+from ccmim.vit.attention import refuse_scores
 
 
 @MODELS.register_module()
@@ -28,8 +29,9 @@ class NormalisedAttentionScorer(nn.Module):
 
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """Score the patches of normalised images (B, 3, H, W): (B, N), in [0, 1]."""
+        refuse_scores(backbone.attention, backbone.class_token)
         rows = block_attention(backbone, images, self.block, slice(1))  # (B, H, 1, 1+N)
-        heads = rows[:, :, 0, 1:]
+        heads = rows[:, :, 0, backbone.num_prefix :]
         low, high = heads.aminmax(dim=2, keepdim=True)
         span = (high - low).clamp(min=torch.finfo(heads.dtype).tiny)
         return ((heads - low) / span).mean(dim=1)

@@ -38,11 +38,11 @@ def head_attention(backbone: nn.Module, images: Tensor, block: int = -1) -> Tens
     finally:
         handle.remove()
     rows, attention = slice(1), chosen.attn
-    q, k = attention.queries_keys(chosen.norm1(seen[0]), rows)
+    q, k = attention.queries_keys(chosen.norm1(seen[0]), rows, backbone.grid)
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, H, 1, 1 + N)
     bias = attention.bias(seen[0].shape[1], backbone.grid, rows)
     logits = logits if bias is None else logits + bias
-    return logits.float().softmax(dim=-1)[:, :, 0, 1:]
+    return logits.float().softmax(dim=-1)[:, :, 0, backbone.num_prefix :]
 
 
 def attention_sheet(

@@ -7,8 +7,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ccmim.checkpoints import load_file
-from ccmim.checkpoints.layouts import read_weights
+from ccmim.checkpoints import build_backbone, load_file
 from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
 
@@ -77,7 +76,4 @@ def load_vit(file: str | Path) -> VisionTransformer:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged or of no known layout.
     """
-    weights = read_weights(file)
-    vit = VisionTransformer(**weights.architecture.options())
-    vit.load_state_dict(weights.state)
-    return vit.eval()
+    return build_backbone(file).eval()

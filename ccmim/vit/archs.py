@@ -1,7 +1,7 @@
 """Sizes of the Vision Transformer, and the checks of what it is asked to be."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
@@ -70,3 +70,21 @@ def check_choices(
             raise ValueError(f'{name}={tuple(blocks)} must lie in [0, {depth - 1}]')
     if frozen_stages > depth:
         raise ValueError(f'frozen_stages={frozen_stages} must lie in [-1, {depth}]')
+
+
+def check_prefix(vit: Any, rel_pos_bias: bool, qk_norm: bool) -> None:
+    """Check the backbone's arguments about what is added to a plain ViT.
+
+    Raises:
+        ValueError: Naming the arguments that do not fit together.
+    """
+    tables = rel_pos_bias or vit.attention != 'softmax'
+    what = 'rel_pos_bias=True' if rel_pos_bias else f'attention={vit.attention!r}'
+    for name, there in dict(
+        reg_tokens=vit.reg_tokens > 0,
+        class_token=not vit.class_token,
+        pos_embed=vit.pos_kind == 'rotary',
+        qk_norm=qk_norm,
+    ).items():
+        if tables and there:
+            raise ValueError(f'{name} cannot be changed with {what}')

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccmim.vit.rel_pos import relative_bias, table_length
+from ccmim.vit.rotary import rotary_angles, rotate
 
 ALL = slice(None)
 
@@ -21,9 +22,13 @@ class Attention(nn.Module):
         qkv_bias: Whether queries, keys and values have a bias.
         rel_pos_grid: Rows and columns of patches for which a table of relative
             positions is held; none without.
+        rope_theta: Of rotary positions, see ``rotary_angles``; none without.
+        qk_norm_eps: What norms of queries and keys, one for all heads, add to the
+            variance; no such norms when None.
 
     Raises:
-        ValueError: If ``num_heads`` does not divide ``dim``.
+        ValueError: If ``num_heads`` does not divide ``dim``, or the heads are of a
+            width that cannot be rotated.
     """
 
     def __init__(
@@ -32,13 +37,22 @@ class Attention(nn.Module):
         num_heads: int,
         qkv_bias: bool = True,
         rel_pos_grid: tuple[int, int] | None = None,
+        rope_theta: float | None = None,
+        qk_norm_eps: float | None = None,
     ) -> None:
         super().__init__()
         if dim % num_heads:
             raise ValueError(f'num_heads={num_heads} must divide embed_dim={dim}')
-        self.num_heads = num_heads
+        width = dim // num_heads
+        if rope_theta is not None and width % 4:
+            raise ValueError(f'heads of {width} channels: rotary positions want 4 k')
+        self.num_heads, self.rope_theta = num_heads, rope_theta
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
+        self.q_norm, self.k_norm = (
+            nn.Identity() if qk_norm_eps is None else nn.LayerNorm(width, qk_norm_eps)
+            for _ in range(2)
+        )
         self.rel_pos_grid = rel_pos_grid
         if rel_pos_grid:
             self.relative_position_bias_table = nn.Parameter(
@@ -46,16 +60,22 @@ class Attention(nn.Module):
             )
 
     def forward(
-        self, x: Tensor, rows: slice = ALL, grid: tuple[int, int] | None = None
+        self,
+        x: Tensor,
+        rows: slice = ALL,
+        grid: tuple[int, int] | None = None,
+        span: tuple[int, int] | None = None,
     ) -> Tensor:
         """Mix tokens: (B, N, D) to the wanted rows (B, n, D), each from all tokens.
 
-        ``grid`` is that of the patches, for relative positions.
+        ``grid`` is that of the patches, for relative and rotary positions; ``span``
+        that of the whole image where they are a window of it.
         """
         if rows == ALL:
-            q, k, v = self.heads(x)
+            q, k, v = self.heads(x, grid, span)
         else:
-            (q,), (k, v) = self._project(x[:, rows], 0, 1), self._project(x, 1, 3)
+            q, k = self.queries_keys(x, rows, grid)
+            (v,) = self._project(x, 2, 3)
         return self.attend(q, k, v, self.bias(x.shape[1], grid, rows))
 
     def bias(
@@ -71,13 +91,31 @@ class Attention(nn.Module):
         with_class = length > grid[0] * grid[1]
         return relative_bias(table, self.rel_pos_grid, grid, with_class)[:, rows]
 
-    def heads(self, x: Tensor) -> tuple[Tensor, ...]:
+    def heads(
+        self,
+        x: Tensor,
+        grid: tuple[int, int] | None = None,
+        span: tuple[int, int] | None = None,
+    ) -> tuple[Tensor, ...]:
         """Project tokens (B, N, D) to queries, keys and values, each (B, H, N, C)."""
-        return self._split(self.qkv(x))
+        q, k, v = self._split(self.qkv(x))
+        q, k = self.q_norm(q), self.k_norm(k)
+        if self.rope_theta is not None:
+            angles = self._angles(x, grid, span)
+            q, k = rotate(q, angles), rotate(k, angles)
+        return q, k, v
 
-    def queries_keys(self, x: Tensor, rows: slice) -> tuple[Tensor, ...]:
+    def queries_keys(
+        self, x: Tensor, rows: slice, grid: tuple[int, int] | None = None
+    ) -> tuple[Tensor, ...]:
         """Project (B, N, D) to queries of the rows, (B, H, n, C), and keys of all."""
-        return *self._project(x[:, rows], 0, 1), *self._project(x, 1, 2)
+        (k,) = self._project(x, 1, 2)
+        if self.rope_theta is not None:  # where a row is tells its place among all
+            (q,), angles = self._project(x, 0, 1), self._angles(x, grid)
+            q, k = rotate(self.q_norm(q), angles), rotate(self.k_norm(k), angles)
+            return q[:, :, rows], k
+        (q,) = self._project(x[:, rows], 0, 1)
+        return self.q_norm(q), self.k_norm(k)
 
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None
@@ -92,6 +130,17 @@ class Attention(nn.Module):
         rows = slice(first * self.proj.in_features, stop * self.proj.in_features)
         bias = None if self.qkv.bias is None else self.qkv.bias[rows]
         return self._split(F.linear(x, self.qkv.weight[rows], bias))
+
+    def _angles(
+        self,
+        x: Tensor,
+        grid: tuple[int, int] | None,
+        span: tuple[int, int] | None = None,
+    ) -> Tensor:
+        if grid is None:
+            raise ValueError('rotary positions need the grid of the patches')
+        width = self.proj.in_features // self.num_heads
+        return rotary_angles(grid, width, self.rope_theta, span, x.device)
 
     def _split(self, x: Tensor) -> tuple[Tensor, ...]:
         return split_heads(x, self.num_heads, self.proj.in_features // self.num_heads)
@@ -127,7 +176,7 @@ def mix(
     return F.scaled_dot_product_attention(q, k, v, bias, scale=scale)
 
 
-def refuse_scores(attention: str) -> None:
+def refuse_scores(attention: str, class_token: bool = True) -> None:
     """Refuse to score patches by an attention that is not the plain one.
 
     Raises:
@@ -138,10 +187,15 @@ def refuse_scores(attention: str) -> None:
             f'attention={attention!r} gives no scores of patches: mask at random '
             "(ConstantScorer, RandomSampler) or set attention='softmax'"
         )
+    if not class_token:
+        raise ValueError(
+            'class_token=False: there is no class token whose attention scores the '
+            'patches: mask at random (ConstantScorer, RandomSampler)'
+        )
 
 
 def class_to_patch_attention(
-    q: Tensor, k: Tensor, bias: Tensor | None = None
+    q: Tensor, k: Tensor, bias: Tensor | None = None, prefix: int = 1
 ) -> Tensor:
     """Compute how much the class token attends to each patch, averaged over heads.
 
@@ -152,16 +206,17 @@ def class_to_patch_attention(
         q: Query of the class token, of shape (B, H, 1, C).
         k: Keys of shape (B, H, N, C), the class token first.
         bias: Of relative positions, of shape (H, 1, N).
+        prefix: Tokens before the patches: the class token and registers.
 
     Returns:
-        Probabilities of shape (B, N - 1), at least float32; each row sums to one minus
-        the class token's attention to itself.
+        Probabilities of shape (B, N - prefix), at least float32; each row sums to one
+        minus the class token's attention to itself and to registers.
     """
-    return _softmax(_logits(q, k, bias)).mean(dim=1)[:, 0, 1:]
+    return _softmax(_logits(q, k, bias)).mean(dim=1)[:, 0, prefix:]
 
 
 def patch_to_class_attention(
-    q: Tensor, k: Tensor, bias: Tensor | None = None
+    q: Tensor, k: Tensor, bias: Tensor | None = None, prefix: int = 1
 ) -> Tensor:
     """Compute how much each patch attends to the class token, averaged over heads.
 
@@ -173,6 +228,7 @@ def patch_to_class_attention(
         q: Queries of the patches, of shape (B, H, N - 1, C).
         k: Keys of shape (B, H, N, C), the class token first.
         bias: Of relative positions, of shape (H, N - 1, N).
+        prefix: Not needed here: the queries are those of the patches.
 
     Returns:
         Probabilities of shape (B, N - 1), at least float32, each in [0, 1].

@@ -17,7 +17,14 @@ from torch.utils.checkpoint import checkpoint
 
 from ccmim.ranges import Count, Index, Positive, RatioBelowOne, Sides
 from ccmim.registry import MODELS
-from ccmim.vit.archs import Arch, ArchName, check_choices, resolve_arch, resolve_grid
+from ccmim.vit.archs import (
+    Arch,
+    ArchName,
+    check_choices,
+    check_prefix,
+    resolve_arch,
+    resolve_grid,
+)
 from ccmim.vit.attention import ALL, refuse_scores
 from ccmim.vit.attentions import make_attention, whole_grid_option
 from ccmim.vit.block import Block, LayerNorm
@@ -49,7 +56,8 @@ class VisionTransformer(BaseModule):
             sizes are resampled on the fly.
         patch_size: Side P of a patch in pixels.
         in_chans: Channels of an image.
-        pos_embed: 'sincos' for fixed positions, 'learned' for trained ones, or 'none'.
+        pos_embed: 'sincos' for fixed positions, 'learned' for trained ones, 'rotary'
+            for DINOv3's, or 'none'.
         out_indices: Blocks, counted from 0, whose feature maps ``forward`` returns.
             When empty it returns one map, of the last block after the final norm.
         out_norm: Whether the final norm is applied to each returned map.
@@ -74,6 +82,17 @@ class VisionTransformer(BaseModule):
             hold relative positions; ``img_size`` when None.
         final_norm: Whether there is a norm after the last block.
         norm_eps: What the norms add to the variance.
+        act: Activation of the MLPs, a name in ``ccmim.vit.block.ACTS``; 'swiglu' has a
+            gate.
+        class_token: Whether there is a class token; without, the average of the
+            patches takes its place in what ``encode`` returns.
+        reg_tokens: Number of register tokens (https://arxiv.org/abs/2309.16588), which
+            no method gets to see.
+        pre_norm: Whether there is a norm before the first block, as in CLIP.
+        qk_norm: Whether queries and keys are normed, each head by itself.
+        rope_theta: Longest period of rotary positions.
+        pos_resample: How positions are fitted to another grid: 'antialiased' as timm
+            does, 'bicubic' as Hugging Face does, 'dinov2' as DINOv2's code does.
         init_cfg: ``dict(checkpoint=FILE, allow_missing=[...])`` loads a file strictly;
             ``resize_patch=True`` resamples patches of another side. See
             ``ccmim.checkpoints.load_backbone``.
@@ -88,7 +107,7 @@ class VisionTransformer(BaseModule):
         img_size: Sides = 224,
         patch_size: Count = 16,
         in_chans: Count = 3,
-        pos_embed: Literal['sincos', 'learned', 'none'] = 'sincos',
+        pos_embed: Literal['sincos', 'learned', 'rotary', 'none'] = 'sincos',
         out_indices: Sequence[Index] = (),
         out_norm: bool = False,
         window_size: Index = 0,
@@ -105,6 +124,13 @@ class VisionTransformer(BaseModule):
         rel_pos_size: Sides | None = None,
         final_norm: bool = True,
         norm_eps: Positive = 1e-6,
+        act: Literal['gelu', 'gelu_tanh', 'quick_gelu', 'relu', 'swiglu'] = 'gelu',
+        class_token: bool = True,
+        reg_tokens: Index = 0,
+        pre_norm: bool = False,
+        qk_norm: bool = False,
+        rope_theta: Positive = 100.0,
+        pos_resample: Literal['antialiased', 'bicubic', 'dinov2'] = 'antialiased',
         init_cfg: Pretrained | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -117,16 +143,24 @@ class VisionTransformer(BaseModule):
         self.window_size, self.global_blocks = window_size, frozenset(global_blocks)
         self.frozen_stages, self.with_cp = frozen_stages, with_cp
         self.attention = attention
-        self.needs_all = whole_grid_option(attention, rel_pos_bias)
+        rotary = pos_embed == 'rotary'
+        self.needs_all = whole_grid_option(attention, rel_pos_bias, rotary)
+        self.pos_kind, self.pos_resample, self.act = pos_embed, pos_resample, act
+        self.rope_theta = rope_theta
+        self.class_token, self.reg_tokens = class_token, reg_tokens
+        check_prefix(self, rel_pos_bias, qk_norm)
         held = resolve_grid(rel_pos_size or img_size, patch_size)
 
         self.patch_embed = PatchEmbed(
             None, patch_size, in_chans, self.embed_dim, dynamic_img_pad=True
         )
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dim))
+        if class_token:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dim))
+        if reg_tokens:
+            self.reg_token = nn.Parameter(torch.zeros(1, reg_tokens, self.embed_dim))
         learned = pos_embed == 'learned'
         table = sincos_pos_embed(self.embed_dim, self.grid)
-        if pos_embed == 'none':
+        if pos_embed in ('none', 'rotary'):
             self.register_buffer('pos_embed', torch.zeros_like(table), persistent=False)
         else:
             self.pos_embed = nn.Parameter(table, requires_grad=learned)
@@ -146,13 +180,18 @@ class VisionTransformer(BaseModule):
                     qkv_bias,
                     self._window(i) or held,
                     rel_pos_bias,
+                    rope_theta if rotary else None,
+                    norm_eps if qk_norm else None,
                 ),
                 drop_path_subset,
+                act,
             )
             for i, rate in enumerate(rates)
         )
-        norm = LayerNorm(self.embed_dim, eps=norm_eps)
-        self.norm = norm if final_norm else nn.Identity()
+        self.norm_pre, self.norm = (
+            LayerNorm(self.embed_dim, eps=norm_eps) if there else nn.Identity()
+            for there in (pre_norm, final_norm)
+        )
         draw_weights(self, learned)
         freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
         self.register_state_dict_post_hook(tell_grid)
@@ -173,7 +212,9 @@ class VisionTransformer(BaseModule):
         Returns:
             0 for the embedding, i + 1 for block i, ``num_layers - 1`` for the rest.
         """
-        if name.startswith(('cls_token', 'pos_embed', 'patch_embed.')):
+        if name.startswith(
+            ('cls_token', 'reg_token', 'pos_embed', 'patch_embed.', 'norm_pre.')
+        ):
             return 0
         if name.startswith('blocks.'):
             return int(name.split('.')[1]) + 1
@@ -191,13 +232,18 @@ class VisionTransformer(BaseModule):
         Returns:
             Tokens of shape (B, n, D), in the order of ``ids``, else row by row.
         """
-        wanted = self.grid, self.grid_of(images)
-        positions = resample_pos_embed(self.pos_embed, *wanted)[0, 1:]
+        positions = self.positions(self.grid_of(images))
         if ids is not None:
             positions = positions[ids]
         patches = cut_patches(images, self.patch_size, ids)
         proj = self.patch_embed.proj
         return F.linear(patches, proj.weight.flatten(1), proj.bias) + positions
+
+    def positions(self, grid: tuple[int, int]) -> Tensor:
+        """Give what is added to the patches of a grid, (N, D), row by row."""
+        return resample_pos_embed(self.pos_embed, self.grid, grid, self.pos_resample)[
+            0, 1:
+        ]
 
     def encode(
         self, tokens: Tensor, class_only: bool = False, block: int | None = None
@@ -213,7 +259,8 @@ class VisionTransformer(BaseModule):
 
         Returns:
             Tokens of shape (B, 1 + n, D), the class token first, or (B, 1, D): normed
-            after all blocks, as they are after ``block``.
+            after all blocks, as they are after ``block``. Without a class token the
+            first is the average of the others. Registers are left out.
 
         Raises:
             ValueError: If there is no such block.
@@ -222,12 +269,18 @@ class VisionTransformer(BaseModule):
         last = self.depth - 1 if block is None else block
         if not 0 <= last < self.depth:
             raise ValueError(f'block={block} must lie in [0, {self.depth - 1}]')
-        x = self._with_class_token(tokens)
+        x = self.start(tokens)
         for i in range(last):
             x = self._run(self.blocks[i], x, ALL, self.grid)
-        rows = slice(1) if class_only else ALL
+        rows = slice(1) if class_only and self.class_token else ALL
         x = self._run(self.blocks[last], x, rows, self.grid)
-        return self.norm(x) if block is None else x
+        if block is None:
+            x = self.norm(x)
+        if self.class_token and (class_only or not self.reg_tokens):
+            return x
+        patches = x[:, self.num_prefix :]
+        first = x[:, :1] if self.class_token else patches.mean(dim=1, keepdim=True)
+        return first if class_only else torch.cat([first, patches], dim=1)
 
     @no_grad()
     def class_attention(
@@ -248,15 +301,16 @@ class VisionTransformer(BaseModule):
             Attention averaged over heads, of shape (B, len(blocks), N), in [0, 1], in
             ascending order of the blocks.
         """
-        refuse_scores(self.attention)
+        refuse_scores(self.attention, self.class_token)
         require_all(tokens, self.grid, self.needs_all)
-        x = self._with_class_token(tokens)
+        x = self.start(tokens)
+        options = direction, self.grid, self.num_prefix
         rows: list[Tensor] = []
         for i in range(max(blocks)):
-            x, scores = self.blocks[i].forward_scored(x, direction, self.grid)
+            x, scores = self.blocks[i].forward_scored(x, *options)
             if i in blocks:
                 rows.append(scores)
-        rows.append(self.blocks[max(blocks)].score(x, direction, self.grid))
+        rows.append(self.blocks[max(blocks)].score(x, *options))
         return torch.stack(rows, dim=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -273,8 +327,7 @@ class VisionTransformer(BaseModule):
         wanted = self.out_indices or (self.depth - 1,)
         normed = self.out_norm or not self.out_indices
         x = self.embed(images)
-        if not self.window_size:
-            x = self._with_class_token(x)
+        x = self.norm_pre(x) if self.window_size else self.start(x)
         maps: dict[int, Tensor] = {}
         for i in range(max(wanted) + 1):
             if self._window(i):
@@ -287,6 +340,38 @@ class VisionTransformer(BaseModule):
                 patches = patches[:, -rows * columns :].transpose(1, 2)
                 maps[i] = patches.reshape(len(images), self.embed_dim, rows, columns)
         return tuple(maps[i] for i in wanted)
+
+    def unseen(self) -> dict[str, Any]:
+        """Say what its weights do not: arguments, and ``num_heads``."""
+        size = [side * self.patch_size for side in self.grid]
+        return dict(
+            num_heads=self.blocks[0].attn.num_heads,
+            img_size=size[0] if size[0] == size[1] else size,
+            norm_eps=self.blocks[0].norm1.eps,
+            act=self.act,
+            pos_embed=self.pos_kind,
+            pos_resample=self.pos_resample,
+            rope_theta=self.rope_theta,
+            attention=self.attention,
+        )
+
+    @property
+    def num_prefix(self) -> int:
+        """Number of tokens before the patches: a class token and registers."""
+        return int(self.class_token) + self.reg_tokens
+
+    def prefix_tokens(self) -> list[Tensor]:
+        """List the parameters that are tokens: class token and registers."""
+        tokens = [self.cls_token] if self.class_token else []
+        return [*tokens, self.reg_token] if self.reg_tokens else tokens
+
+    def start(self, tokens: Tensor) -> Tensor:
+        """Put class token and registers before patches (B, n, D), as blocks want."""
+        first = self.prefix_tokens()
+        if self.class_token:
+            first[0] = first[0] + self.pos_embed[:, :1]
+        first = [t.to(tokens.dtype).expand(len(tokens), -1, -1) for t in first]
+        return self.norm_pre(torch.cat([*first, tokens], dim=1))
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
         """Tell the rows and columns of patches of images (B, 3, H, W)."""
@@ -307,11 +392,6 @@ class VisionTransformer(BaseModule):
     def _window(self, block: int) -> tuple[int, int] | None:
         windowed = self.window_size and block not in self.global_blocks
         return (self.window_size, self.window_size) if windowed else None
-
-    def _with_class_token(self, tokens: Tensor) -> Tensor:
-        token = self.cls_token + self.pos_embed[:, :1]
-        token = token.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
-        return torch.cat([token, tokens], dim=1)
 
     def _run(self, function: Any, *args: Any) -> Tensor:
         if self.with_cp and torch.is_grad_enabled():

@@ -56,12 +56,17 @@ class RelPosAttention(nn.Module):
         self.register_load_state_dict_pre_hook(_resample_loaded)
 
     def forward(
-        self, x: Tensor, rows: slice = ALL, grid: tuple[int, int] | None = None
+        self,
+        x: Tensor,
+        rows: slice = ALL,
+        grid: tuple[int, int] | None = None,
+        span: tuple[int, int] | None = None,
     ) -> Tensor:
         """Mix tokens: (B, N, D) to the wanted rows (B, n, D), each from all tokens.
 
         ``grid`` is that of the patches, when not the one that the tables are for. One
-        more token than it has patches is a class token in front.
+        more token than it has patches is a class token in front. ``span`` is for rotary
+        positions.
         """
         grid = grid or self.rel_pos_grid
         q, k, v = split_heads(self.qkv(x), self.num_heads, self.width)
@@ -84,7 +89,7 @@ class RelPosAttention(nn.Module):
         mixed = mix(q[:, :, rows], k, v, scale=1.0)[..., : self.width]
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
-    def queries_keys(self, x: Tensor, rows: slice) -> None:
+    def queries_keys(self, x: Tensor, rows: slice, grid: object = None) -> None:
         """Refuse what masks by attention ask for, see ``refuse_scores``."""
         refuse_scores('rel_pos')
 

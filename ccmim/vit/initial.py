@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from typing_extensions import NotRequired, TypedDict
 
-from ccmim.ranges import Path
+from ccmim.ranges import Path, Sides
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit.block import draw_linear
 
@@ -22,6 +22,9 @@ class Pretrained(TypedDict):
     checkpoint: NotRequired[Path | None]
     allow_missing: NotRequired[Sequence[str]]
     resize_patch: NotRequired[bool]
+    img_size: NotRequired[Sides]
+    part: NotRequired[str]
+    layout: NotRequired[str]
 
 
 def draw_weights(vit: Any, learned: bool) -> None:
@@ -34,9 +37,12 @@ def draw_weights(vit: Any, learned: bool) -> None:
     vit.apply(draw_linear)
     nn.init.xavier_uniform_(vit.patch_embed.proj.weight.flatten(1))
     nn.init.zeros_(vit.patch_embed.proj.bias)
-    nn.init.normal_(vit.cls_token, std=0.02)
+    for token in vit.prefix_tokens():
+        nn.init.normal_(token, std=0.02)
     if learned:
         nn.init.trunc_normal_(vit.pos_embed, std=0.02)
+        if not vit.class_token:  # whose row nothing uses
+            nn.init.zeros_(vit.pos_embed.data[:, :1])
 
 
 def freeze_unused(
@@ -62,9 +68,9 @@ def freeze_unused(
         if not out_norm:
             unused.append(vit.norm)
     if window_size:
-        unused.append(vit.cls_token)
+        unused += vit.prefix_tokens()
     if frozen_stages >= 0:
-        unused += [vit.patch_embed, vit.cls_token, vit.pos_embed]
+        unused += [vit.patch_embed, vit.pos_embed, vit.norm_pre, *vit.prefix_tokens()]
         unused += vit.blocks[:frozen_stages]
         if out_indices and frozen_stages == vit.depth:
             unused.append(vit.norm)  # else the only part of the network to train

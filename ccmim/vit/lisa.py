@@ -76,12 +76,17 @@ class LisaAttention(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, rows: slice = ALL, grid: tuple[int, int] | None = None
+        self,
+        x: Tensor,
+        rows: slice = ALL,
+        grid: tuple[int, int] | None = None,
+        span: tuple[int, int] | None = None,
     ) -> Tensor:
         """Mix tokens: (B, T, D) to the wanted rows (B, n, D), each from all tokens.
 
         ``grid`` is that of the patches, when not the one that the table is for. One
-        more token than it has patches is a class token in front.
+        more token than it has patches is a class token in front. ``span`` is for rotary
+        positions.
         """
         grid = grid or self.rel_pos_grid
         wide = torch.promote_types(x.dtype, torch.float32)  # FFTs know no bf16
@@ -95,7 +100,7 @@ class LisaAttention(nn.Module):
             mixed = structured_attention(q, k, v, table, grid)
         return self.proj(mixed[:, :, rows].transpose(1, 2).flatten(2).to(x.dtype))
 
-    def queries_keys(self, x: Tensor, rows: slice) -> None:
+    def queries_keys(self, x: Tensor, rows: slice, grid: object = None) -> None:
         """Refuse what masks by attention ask for, see ``refuse_scores``."""
         refuse_scores('lisa')
 

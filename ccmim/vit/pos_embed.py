@@ -5,9 +5,13 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor
+
+# Bicubic all: timm's and ours, Hugging Face's, and that of DINOv2's first files.
+RESAMPLINGS = ('antialiased', 'bicubic', 'dinov2')
 
 
 def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:
@@ -67,9 +71,12 @@ def square_grid(table: Tensor) -> tuple[int, int] | None:
 
 
 def resample_pos_embed(
-    table: Tensor, old: tuple[int, int], new: tuple[int, int]
+    table: Tensor,
+    old: tuple[int, int],
+    new: tuple[int, int],
+    how: str = 'antialiased',
 ) -> Tensor:
-    """Resample a table of positions to another grid, bicubic and antialiased.
+    """Resample a table of positions to another grid.
 
     The class token's row is kept as it is. Fixed tables are resampled like learned
     ones, so that a pretrained network meets the positions it knows.
@@ -78,6 +85,7 @@ def resample_pos_embed(
         table: Positions of shape (1, 1 + old rows * old columns, D).
         old: Grid of ``table``.
         new: Wanted grid.
+        how: Name in ``RESAMPLINGS``.
 
     Returns:
         Positions of shape (1, 1 + new rows * new columns, D); ``table`` itself when
@@ -85,19 +93,30 @@ def resample_pos_embed(
     """
     if old == new:
         return table
-    return resample_abs_pos_embed(
-        table, new_size=list(new), old_size=list(old), num_prefix_tokens=1
-    )
+    if how == 'antialiased':
+        return resample_abs_pos_embed(
+            table, new_size=list(new), old_size=list(old), num_prefix_tokens=1
+        )
+    grid = table[:, 1:].float().unflatten(1, old).movedim(3, 1)
+    if how == 'dinov2':  # which divides by these factors, not by the sizes they give
+        factors = [(a + 0.1) / b for a, b in zip(new, old, strict=True)]
+        grid = F.interpolate(grid, scale_factor=factors, mode='bicubic')
+    else:
+        grid = F.interpolate(grid, size=new, mode='bicubic')
+    patches = grid.movedim(1, 3).flatten(1, 2).to(table.dtype)
+    return torch.cat([table[:, :1], patches], dim=1)
 
 
 def tell_grid(
     module: Any, state: dict[str, Any], prefix: str, metadata: dict[str, Any]
 ) -> None:
-    """Note a module's grid beside its weights: as many patches fill several grids.
+    """Note a module's grid beside its weights, and all else that they do not tell.
 
+    As many patches fill several grids, and a width does not say the number of heads.
     A hook for ``register_state_dict_post_hook``.
     """
     metadata['grid'] = tuple(module.grid)
+    metadata['architecture'] = module.unseen()
 
 
 def resample_loaded_positions(
@@ -140,7 +159,9 @@ def resample_loaded_positions(
             f'pos_embed of the checkpoint holds {table.shape[1] - 1} patches, which is '
             'no square: set img_size to the size it was trained with'
         )
-    state[prefix + 'pos_embed'] = resample_pos_embed(table, held, module.grid)
+    state[prefix + 'pos_embed'] = resample_pos_embed(
+        table, held, module.grid, module.pos_resample
+    )
 
 
 def _noted(metadata: dict[str, Any], table: Tensor) -> tuple[int, int] | None:

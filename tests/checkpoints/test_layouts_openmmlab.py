@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ccmim.checkpoints.layouts import LAYOUTS, read_weights, write_weights
+from ccmim.checkpoints import LAYOUTS, read_weights, write_weights
 from ccmim.vit import VisionTransformer
 
 # As mmpretrain 1.2 and MMClassification 0.25 name the parameters of a network.
@@ -31,7 +31,7 @@ def weights(tmp_path, tiny_vit):
             spread = 0.5 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
             torch.nn.init.normal_(parameter, std=spread)
         torch.save(vit.state_dict(), tmp_path / 'ours.pth')
-        return read_weights(tmp_path / 'ours.pth', num_heads=2)
+        return read_weights(tmp_path / 'ours.pth', num_heads=2, img_size=64)
 
     return weights
 
@@ -62,7 +62,7 @@ def test_a_classifier_of_mmpretrain_is_read(weights, tmp_path):
     state = {f'backbone.{k}': v for k, v in state.items()}
     state |= {'head.layers.head.weight': torch.zeros(3, 32)}
     torch.save(dict(state_dict=state, meta=dict(epoch=9)), tmp_path / 'cls.pth')
-    back = read_weights(tmp_path / 'cls.pth', num_heads=2)
+    back = read_weights(tmp_path / 'cls.pth', num_heads=2, img_size=64)
     assert 'layout mmpretrain (as its keys say)' in back.report[0]
     assert '  left out, not of the backbone: head.layers.head.weight' in back.report
     assert all(torch.equal(back.state[k], v) for k, v in ours.state.items())
@@ -72,7 +72,7 @@ def test_mmpretrains_norm_after_pooling_is_the_classifiers(weights, tmp_path):
     state = LAYOUTS['mmpretrain'].write(weights(final_norm=False).state)
     state |= {'ln2.weight': torch.ones(32), 'ln2.bias': torch.ones(32)}
     torch.save(state, tmp_path / 'cls.pth')
-    back = read_weights(tmp_path / 'cls.pth', num_heads=2)
+    back = read_weights(tmp_path / 'cls.pth', num_heads=2, img_size=64)
     assert '  left out, of the classifier: ln2.* (2)' in back.report
     assert not back.architecture.final_norm
 
@@ -119,7 +119,7 @@ def test_a_segmentor_of_mmseg_is_read(tmp_path, images):
     state = {f'backbone.{k}': v for k, v in theirs.state_dict().items()}
     state['decode_head.conv_seg.bias'] = torch.zeros(3)
     torch.save(dict(state_dict=state), tmp_path / 'seg.pth')
-    ours = read_weights(tmp_path / 'seg.pth', num_heads=2)
+    ours = read_weights(tmp_path / 'seg.pth', num_heads=2, img_size=64)
     assert 'layout mmseg (as its keys say)' in ours.report[0]
     assert '  left out, not of the backbone: decode_head.conv_seg.bias' in ours.report
     vit = VisionTransformer(**ours.architecture.options()).eval()

@@ -2,8 +2,16 @@
 
 import pytest
 import torch
+from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 
-from ccmim.checkpoints import backbone_state, load_backbone, to_ccmim
+from ccmim.checkpoints import (
+    architecture_of,
+    load_backbone,
+    read_weights,
+    to_ccmim,
+    write_weights,
+)
+from ccmim.vit import VisionTransformer, sincos_pos_embed
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def test_a_missing_key_stops_the_run(saved, tiny_vit, tmp_path):
 
 def test_a_foreign_network_is_refused(tiny_vit, tmp_path):
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / 'linear.pth')
-    with pytest.raises(ValueError, match='0 of .* matched.*2 unexpected'):
+    with pytest.raises(ValueError, match='no known layout: its keys are weight, bias'):
         load_backbone(tiny_vit(), tmp_path / 'linear.pth')
 
 
@@ -106,14 +114,118 @@ def test_a_deeper_network_is_refused(saved, tiny_vit):
         load_backbone(flat, file)
 
 
-@pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])
-@pytest.mark.parametrize('prefix', ['', 'module.', 'backbone.', 'module.backbone.'])
-def test_usual_layouts(tiny_vit, wrapper, prefix):
+@pytest.mark.parametrize('wrapper', ['state_dict', 'model', 'teacher', None])
+@pytest.mark.parametrize(
+    'prefix',
+    [
+        *('', 'module.', 'backbone.', 'module.backbone.', '_backbone.', 'encoder.'),
+        *('net.backbone.', 'student.backbone.', 'module.base_encoder.'),
+        *('_orig_mod.', '_fsdp_wrapped_module.model.'),
+    ],
+)
+def test_wrappers_and_prefixes(tiny_vit, tmp_path, wrapper, prefix):
     vit = tiny_vit()
     state = {prefix + k: v for k, v in vit.state_dict().items()}
-    state[f'{prefix.removesuffix("backbone.")}head.weight'] = torch.zeros(2)
-    found = backbone_state({wrapper: state} if wrapper else state)
-    assert found.keys() == vit.state_dict().keys()
+    state = {
+        k.replace('blocks.1.', 'blocks.1._checkpoint_wrapped_module.'): v
+        for k, v in state.items()
+    }
+    state |= {'projector.weight': torch.zeros(2), 'n_averaged': torch.tensor(3)}
+    torch.save({wrapper: state} if wrapper else state, tmp_path / 'last.ckpt')
+    weights = read_weights(tmp_path / 'last.ckpt', num_heads=2)
+    assert weights.state.keys() == vit.state_dict().keys()
+    load_backbone(loaded := tiny_vit(), tmp_path / 'last.ckpt')
+    assert _same(loaded, vit)
+
+
+def test_which_network_of_several(tiny_vit, tmp_path):
+    """The one that is transferred; the others by name, the averaged one as 'ema'."""
+    first, second = tiny_vit(), tiny_vit()
+    with torch.no_grad():
+        second.cls_token += 1
+
+    def read(names, **options):
+        networks = zip(names, (first, second), strict=True)
+        torch.save({k: v.state_dict() for k, v in networks}, tmp_path / 'a.pth')
+        state = read_weights(tmp_path / 'a.pth', num_heads=2, **options).state
+        return 1 if torch.equal(state['cls_token'], first.cls_token) else 2
+
+    assert read(['state_dict', 'state_dict_ema']) == 1
+    assert read(['state_dict', 'state_dict_ema'], part='ema') == 2
+    assert read(['student', 'teacher']) == 2
+    assert read(['student', 'teacher'], part='student') == 1
+    assert read(['encoder', 'target_encoder']) == 2
+    assert read(['momentum_encoder', 'base_encoder']) == 2
+    with pytest.raises(ValueError, match='several networks: choose by part: a, b'):
+        read(['a', 'b'])
+    with pytest.raises(ValueError, match='no part c: it is of a, b'):
+        read(['a', 'b'], part='c')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(arch=dict(embed_dim=32, depth=2, num_heads=4)), 'says num_heads=2, .* 4'),
+        (dict(norm_eps=1e-5), 'says norm_eps=1e-06, the backbone has 1e-05: set norm_'),
+        (dict(act='gelu_tanh'), 'says act=gelu, the backbone has gelu_tanh: set act'),
+        (dict(reg_tokens=2), '1 missing .reg_token.*Set reg_tokens to that of the che'),
+        (dict(pre_norm=True), 'Set pre_norm to that'),
+        (dict(layer_scale_init=0.1), 'Set layer_scale_init to that'),
+        (dict(qkv_bias=False), 'no place for blocks.0.attn.qkv.bias: set qkv_bias'),
+        (dict(class_token=False), 'no place for cls_token: set class_token'),
+    ],
+)
+def test_what_a_file_says_must_be_the_backbones(tiny_vit, tmp_path, options, message):
+    torch.save(tiny_vit().state_dict(), tmp_path / 'in.pth')
+    weights = read_weights(tmp_path / 'in.pth', num_heads=2)
+    write_weights(weights, tmp_path / 'out.safetensors', 'safetensors')
+    load_backbone(tiny_vit(), tmp_path / 'out.safetensors')
+    with pytest.raises(ValueError, match=message):
+        load_backbone(tiny_vit(**options), tmp_path / 'out.safetensors')
+
+
+def test_a_network_of_ours_notes_what_its_weights_do_not_tell(tiny_ccmim, tmp_path):
+    """Heads, grid and the like come with a run's checkpoint, and are compared."""
+    arch = dict(embed_dim=32, depth=2, num_heads=4)
+    size, kind = (64, 144), dict(pos_embed='learned', act='quick_gelu')
+    options = dict(arch=arch, img_size=size, **kind)
+    model = tiny_ccmim(backbone=options, decoder=dict(img_size=size))
+    state = weights_to_cpu(get_state_dict(model))
+    torch.save(dict(meta=dict(epoch=1), state_dict=state), tmp_path / 'run.pth')
+    found = read_weights(tmp_path / 'run.pth')
+    assert found.architecture == architecture_of(model.backbone)
+    vit = VisionTransformer(**found.architecture.options())
+    load_backbone(vit, tmp_path / 'run.pth')
+    assert _same(vit, model.backbone)
+    other = VisionTransformer(**{**options, 'arch': dict(arch, num_heads=2)})
+    with pytest.raises(ValueError, match="4, the backbone has 2: set arch's num_heads"):
+        load_backbone(other, tmp_path / 'run.pth')
+    with pytest.raises(ValueError, match='it says num_heads=4, not 2'):
+        read_weights(tmp_path / 'run.pth', num_heads=2)
+
+
+def test_positions_that_leave_their_grid_open_are_asked_for(tiny_vit, tmp_path):
+    """36 are 6 x 6 and 4 x 9, unless neighbours are alike or the backbone says."""
+    vit = tiny_vit(pos_embed='learned', img_size=(64, 144))
+    torch.save(dict(vit.state_dict()), tmp_path / 'in.pth')
+    with pytest.raises(ValueError, match='open whether its images had 96 x 96 or '):
+        read_weights(tmp_path / 'in.pth', num_heads=2)
+    read = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=[64, 144])
+    assert read.architecture.img_size == [64, 144]
+    load_backbone(
+        tiny_vit(pos_embed='learned', img_size=(64, 144)), tmp_path / 'in.pth'
+    )
+    wide = tiny_vit(pos_embed='learned', img_size=128)
+    with pytest.raises(ValueError, match='open whether'):
+        load_backbone(wide, tmp_path / 'in.pth')
+    load_backbone(wide, tmp_path / 'in.pth', img_size=[64, 144])
+    assert torch.equal(wide.pos_embed[0, 1:], vit.positions((8, 8)))
+    state = dict(vit.state_dict())
+    state['pos_embed'] = sincos_pos_embed(32, (4, 9)) + 0.1 * state['pos_embed']
+    torch.save(state, tmp_path / 'trained.pth')
+    read = read_weights(tmp_path / 'trained.pth', num_heads=2)
+    assert read.architecture.img_size == [64, 144]
+    assert read.architecture.pos_embed == 'learned'
 
 
 def test_names_of_mae_files():

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from ccmim.checkpoints.layouts import Weights, read_weights, write_weights
+from ccmim.checkpoints import Weights, read_weights, write_weights
 from ccmim.registry import MODELS
 
 CONFIG = 'mm_configs/small/ccmim_vitt.py'

@@ -6,7 +6,8 @@ import torch
 from timm.layers import gen_relative_position_index, resize_rel_pos_bias_table
 from timm.models.beit import Beit
 
-from ccmim.checkpoints.layouts import beit
+from ccmim.checkpoints.layouts import read_beit
+from ccmim.checkpoints.settle import settle
 from ccmim.engine.compile import compile_blocks
 from ccmim.vit.rel_pos import (
     relative_bias,
@@ -39,7 +40,9 @@ def _pair(**options):
     for name, parameter in theirs.named_parameters():
         spread = 0.02 if 'weight' in name else 0.2
         torch.nn.init.normal_(parameter, float('norm' in name and spread < 0.1), spread)
-    return theirs.eval(), beit.read(theirs.state_dict())
+    return theirs.eval(), settle(read_beit(theirs.state_dict()), dict(img_size=64), [])[
+        0
+    ]
 
 
 @pytest.mark.parametrize('grid', [(3, 5), (4, 4), (1, 2)])
@@ -116,7 +119,7 @@ def test_features_of_the_published_beit_size_equal_timms(images):
         layer_scale_init=0.1,
         final_norm=False,
     ).eval()
-    state = beit.read(theirs.state_dict())
+    state = settle(read_beit(theirs.state_dict()), {}, [])[0]
     ours.load_state_dict({k: v for k, v in state.items() if 'fc_norm' not in k})
     images = torch.randn(2, 3, 224, 224)
     with torch.no_grad():

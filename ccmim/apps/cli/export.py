@@ -25,6 +25,9 @@ def run(args: Namespace) -> int:
         )
     words = [args.checkpoint, out, *['--overwrite'] * args.overwrite]
     words += ['--num-heads', args.num_heads] if args.num_heads else []
+    words += ['--part', args.part] if args.part else []
+    if size := args.img_size:
+        words += ['--img-size', *(size if isinstance(size, list) else [size])]
     if args.to != 'onnx':
         return run_tool('convert_checkpoint', [*words, '--to', args.to], args.debug)
     words += ['--size', *args.size] if args.size else []
@@ -36,5 +39,7 @@ def run(args: Namespace) -> int:
 
 
 def _default_out(checkpoint: Path, layout: str) -> Path:
+    if not checkpoint.exists():  # a name
+        checkpoint = Path(str(checkpoint).replace(':', '_').replace('/', '_'))
     ending = _ENDINGS.get(layout, f'_{layout}.pth')
     return checkpoint.with_name(f'{checkpoint.stem}{ending}')

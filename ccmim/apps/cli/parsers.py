@@ -150,9 +150,15 @@ def _transfer(commands: Any) -> Parser:
         'checkpoint and from random weights; what is done is not done again.\n\n'
         'examples:\n'
         '  ccmim transfer work_dirs/photos_ccmim/epoch_60.pth --data mydata\n'
-        '  ccmim transfer CHECKPOINT --data cifar10 coco ade --fast',
+        '  ccmim transfer CHECKPOINT --data cifar10 coco ade --fast\n'
+        '  ccmim transfer timm:vit_small_patch14_dinov2.lvd142m --data mydata',
     )
-    parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT')
+    parser.add_argument(
+        'checkpoint',
+        metavar='CHECKPOINT',
+        help='file, folder, timm:NAME, hf:OWNER/NAME',
+    )
+    _add_told(parser)
     parser.add_argument(
         '--data',
         nargs='+',
@@ -208,7 +214,7 @@ def _export(commands: Any) -> Parser:
     parser.add_argument(
         '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images, for onnx'
     )
-    parser.add_argument('--num-heads', type=_positive, metavar='H', help='if not known')
+    _add_told(parser)
     parser.add_argument(
         '--overwrite', action='store_true', help='replace what is there'
     )
@@ -253,6 +259,28 @@ def _report(commands: Any) -> Parser:
     parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR')
     parser.add_argument('--out', type=Path, metavar='FILE', help='page to write')
     return parser
+
+
+def _add_told(parser: Parser) -> None:
+    parser.add_argument(
+        '--num-heads', type=_positive, metavar='H', help='if the weights do not tell'
+    )
+    parser.add_argument(
+        '--img-size', type=_positive, nargs='+', metavar='PX', action=_Size,
+        help='side, or height and width, that the weights are for, if they do not tell',
+    )  # fmt: skip
+    parser.add_argument(
+        '--part', default='', help="which of several networks; 'ema': averaged weights"
+    )
+
+
+class _Size(argparse.Action):
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, name: Any = ''
+    ) -> None:
+        if len(values) > 2:
+            raise Mistake('--img-size takes a side, or height and width', str(values))
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else values)
 
 
 def _positive(text: str) -> int:

@@ -22,7 +22,7 @@ from ccmim.apps.cli.parsers import Parser
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.apps.cli.tools import run_tool
 from ccmim.apps.report.html import write_report
-from ccmim.checkpoints.layouts import read_weights, write_weights
+from ccmim.checkpoints import read_weights, write_weights
 from ccmim.data.bad_files import write_bad_files
 from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (

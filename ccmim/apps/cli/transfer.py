@@ -24,7 +24,7 @@ from ccmim.apps.compare import (
     write_table,
 )
 from ccmim.apps.report.runs_page import write_runs_page
-from ccmim.checkpoints.layouts import read_weights
+from ccmim.checkpoints import Weights, read_weights, write_weights
 from ccmim.classification.labels import open_labels
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, Instances, describe, find_labels
@@ -38,11 +38,20 @@ def run(args: Namespace) -> int:
     """Run what is missing, and print the table; 1 if something failed."""
     if args.fast and args.full:
         raise Mistake('--fast and --full contradict each other', 'leave out one')
-    checkpoint = args.checkpoint.expanduser().absolute()
-    architecture = read_weights(checkpoint).architecture
+    weights = read_weights(
+        args.checkpoint,
+        num_heads=args.num_heads,
+        img_size=args.img_size,
+        part=args.part,
+    )
+    print(*weights.report, sep='\n', flush=True)
+    checkpoint = Path(args.checkpoint).expanduser().absolute()
     default = f'{checkpoint.stem}_transfer{"_fast" * args.fast}'
-    out = (args.out or checkpoint.with_name(default)).absolute()
-    tasks = Tasks(architecture, out, args.fast, args.full, args.steps)
+    folder = checkpoint.parent if checkpoint.exists() else Path('work_dirs')
+    out = (args.out or folder / default.replace(':', '_')).absolute()
+    if not checkpoint.is_file() or args.num_heads or args.img_size or args.part:
+        checkpoint = _keep_weights(weights, out)  # a file that says all of itself
+    tasks = Tasks(weights.architecture, out, args.fast, args.full, args.steps)
     stages, dense = {}, {}
     for folder in args.data:
         data = find_labels(folder.expanduser(), args.ignore_zero)
@@ -80,6 +89,19 @@ def run(args: Namespace) -> int:
     if failure:
         raise StageError(failure)
     return 0
+
+
+def _keep_weights(weights: Weights, out: Path) -> Path:
+    """Write the weights beside what is measured, unless they are there already."""
+    file = out / 'weights.safetensors'
+    if file.is_file():
+        there = read_weights(file).state
+        if there.keys() == weights.state.keys() and all(
+            torch.equal(there[name], value) for name, value in weights.state.items()
+        ):
+            return file
+    write_weights(weights, file, 'safetensors', overwrite=True)
+    return file
 
 
 def _require(module: str) -> None:

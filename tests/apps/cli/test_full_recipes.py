@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.tasks import Tasks
-from ccmim.checkpoints.layouts import Architecture
+from ccmim.checkpoints import Architecture
 from ccmim.engine.launch import read_config
 from ccmim.labels.layouts import Instances, Maps
 

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from ccmim.apps.cli.tasks import Tasks
-from ccmim.checkpoints.layouts import Architecture
+from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import open_labels
 from ccmim.labels import LabelError
 from ccmim.labels.cut import list_names

@@ -1,4 +1,4 @@
-"""Files of weights, written wholly or not at all, with what they hold said in them."""
+"""Weights written in another layout, wholly or not at all, and read back in thought."""
 
 import io
 import json
@@ -10,17 +10,65 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ccmim.checkpoints.architecture import Architecture
 from ccmim.checkpoints.atomic import AtomicLocalBackend
-from ccmim.checkpoints.layouts.architecture import Architecture
-from ccmim.checkpoints.layouts.digest import digest
-from ccmim.checkpoints.layouts.hugging_face import write_config
-from ccmim.checkpoints.layouts.source import METADATA
+from ccmim.checkpoints.hugging_face import write_config
+from ccmim.checkpoints.layouts import LAYOUTS
+from ccmim.checkpoints.read import Weights
+from ccmim.checkpoints.settle import settle
+from ccmim.checkpoints.sources import METADATA, digest
 
 ENDINGS = {'hf': ('',), 'safetensors': ('.safetensors',)}
 FILE_ENDINGS = ('.safetensors', '.pth', '.pt')
 
 
-def check_target(path: Path, layout: str, overwrite: bool) -> None:
+def write_weights(
+    weights: Weights, path: str | Path, layout: str, overwrite: bool = False
+) -> list[str]:
+    """Write a backbone in a layout, and read it back in thought.
+
+    Args:
+        weights: What ``read_weights`` gives.
+        path: File; a folder for the layout 'hf'.
+        layout: Name in ``LAYOUTS`` of one that can be written.
+        overwrite: Whether a file that is there may be replaced.
+
+    Returns:
+        Lines that report what was written.
+
+    Raises:
+        ValueError: If the layout cannot hold the network, or the path is taken or ends
+            otherwise than its layout.
+        WriteError: If it cannot be written.
+    """
+    path = Path(path).expanduser()
+    _, read, write, holds, build, _ = LAYOUTS[layout]
+    if write is None:
+        raise ValueError(f'the layout {layout} is read, not written')
+    _check_target(path, layout, overwrite)
+    if lacking := sorted(weights.architecture.parts() - set(holds)):
+        raise ValueError(f'the layout {layout} cannot hold: {", ".join(lacking)}')
+    tensors = write(weights.state)
+    said = dict(img_size=weights.architecture.img_size)
+    back, *_ = settle(read(tensors), said, [])
+    same = back.keys() == weights.state.keys() and all(
+        back[name].equal(value) for name, value in weights.state.items()
+    )
+    if not same:
+        raise ValueError(f'the layout {layout} does not read back as it was')
+    checksum = _write_target(tensors, weights.architecture, path, layout)
+    there = (
+        build(weights.architecture) if build else f"ViTModel.from_pretrained('{path}')"
+    )
+    return [
+        f'Wrote {path}: {len(tensors)} tensors, layout {layout}; read back: 0 missing, '
+        '0 unexpected, 0 changed',
+        f'  sha256 of the tensors: {checksum}',
+        f'Build it there: {there}',
+    ]
+
+
+def _check_target(path: Path, layout: str, overwrite: bool) -> None:
     """Check that a layout can be written there.
 
     Raises:
@@ -36,7 +84,7 @@ def check_target(path: Path, layout: str, overwrite: bool) -> None:
         raise ValueError(f'{path} is there already, and no {layout} can take its place')
 
 
-def write_target(
+def _write_target(
     tensors: Mapping[str, Tensor], architecture: Architecture, path: Path, layout: str
 ) -> str:
     """Write tensors with their layout, architecture and checksum.

@@ -1,0 +1,153 @@
+"""What ``config.json`` says of a network: transformers' and timm's, both from a hub."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+_FIELDS = {
+    'embed_dim': 'hidden_size',
+    'depth': 'num_hidden_layers',
+    'num_heads': 'num_attention_heads',
+    'hidden_dim': 'intermediate_size',
+    'img_size': 'image_size',
+    'patch_size': 'patch_size',
+    'in_chans': 'num_channels',
+    'norm_eps': 'layer_norm_eps',
+    'rope_theta': 'rope_theta',
+    'reg_tokens': 'num_register_tokens',
+}
+_ACTS = {
+    'gelu': 'gelu',
+    'gelu_pytorch_tanh': 'gelu_tanh',
+    'gelu_new': 'gelu_tanh',
+    'quick_gelu': 'quick_gelu',
+    'relu': 'relu',
+}
+# Its kind of model: fields that other kinds may have by the same name and mean nothing.
+MODEL_TYPES = {
+    'vit': (),
+    'vit_mae': (),
+    'deit': (),
+    'ijepa': (),
+    'dinov2': ('intermediate_size',),
+    'dinov2_with_registers': ('intermediate_size',),
+    'dinov3_vit': (),
+    'clip_vision_model': (),
+    'siglip_vision_model': (),
+}
+_TIMM_ACTS = {
+    nn.GELU: 'gelu',
+    nn.ReLU: 'relu',
+    nn.SiLU: 'swiglu',
+}
+
+
+def read_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a ``config.json`` says, as fields of ``Architecture``.
+
+    Raises:
+        ValueError: If it is of a model that is not read, or has another activation.
+    """
+    if 'architecture' in config:
+        return timm_fields(str(config['architecture']), config.get('model_args') or {})
+    if isinstance(config.get('vision_config'), Mapping):
+        model = str(config.get('model_type'))
+        config = {'model_type': f'{model}_vision_model', **config['vision_config']}
+    kind, act = config.get('model_type'), config.get('hidden_act', 'gelu')
+    if kind not in MODEL_TYPES:
+        raise ValueError(
+            f'config.json: model_type={kind!r}; read are {", ".join(MODEL_TYPES)}'
+        )
+    if act not in _ACTS and not config.get('use_gated_mlp'):
+        raise ValueError(
+            f'config.json: hidden_act={act!r}; read are {", ".join(_ACTS)}'
+        )
+    left_out = MODEL_TYPES[kind]
+    found = {
+        ours: config[theirs]
+        for ours, theirs in _FIELDS.items()
+        if theirs in config and theirs not in left_out
+    }
+    if config.get('use_swiglu_ffn'):
+        act = 'silu'
+    if config.get('use_gated_mlp') and act != 'silu':
+        raise ValueError(
+            f'config.json: a gated MLP of hidden_act={act!r}: silu is read'
+        )
+    found['act'] = 'swiglu' if act == 'silu' else _ACTS[act]
+    if kind in ('vit', 'vit_mae', 'deit', 'ijepa') and 'qkv_bias' in config:
+        found['qkv_bias'] = config['qkv_bias']
+    if kind == 'dinov3_vit':
+        found['pos_embed'] = 'rotary'
+    elif kind != 'dinov2_with_registers':
+        found.pop('reg_tokens', None)
+        found['pos_resample'] = 'bicubic'
+    if kind != 'dinov3_vit':
+        found.pop('rope_theta', None)
+    pairs = {k: v for k, v in found.items() if isinstance(v, list)}
+    return found | {k: v[0] for k, v in pairs.items() if v[0] == v[-1]}
+
+
+def write_config(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the ``config.json`` of a ViT from the fields of ``Architecture``."""
+    fixed = dict(
+        architectures=['ViTModel'],
+        model_type='vit',
+        hidden_act='gelu',
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        qkv_bias=architecture['qkv_bias'],
+    )
+    skipped = ('rope_theta', 'reg_tokens')
+    return fixed | {
+        theirs: architecture[ours]
+        for ours, theirs in _FIELDS.items()
+        if ours not in skipped
+    }
+
+
+def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a model of timm is, as fields of ``Architecture``.
+
+    Args:
+        name: Of the model, without its weights' tag.
+        changes: Of its arguments.
+
+    Raises:
+        ValueError: If timm has no such model, or it is of a kind that is not read.
+    """
+    import timm
+    from timm.layers import GELUTanh, QuickGELU
+    from timm.layers.pos_embed_sincos import RotaryEmbeddingDinoV3
+    from timm.models.beit import Beit
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+
+    if not timm.is_model(name):
+        raise ValueError(f'{name} is no model of timm {timm.__version__}')
+    with torch.device('meta'):
+        model = timm.create_model(name, pretrained=False, **changes)
+    if not isinstance(model, VisionTransformer | Eva | Beit):
+        raise ValueError(f'timm.{name} is a {type(model).__name__}, no plain ViT')
+    block = model.blocks[0]
+    size = model.patch_embed.img_size
+    found = dict(
+        img_size=size[0] if size[0] == size[1] else list(size),
+        norm_eps=block.norm1.eps,
+        num_heads=block.attn.num_heads,
+    )
+    acts = {**_TIMM_ACTS, GELUTanh: 'gelu_tanh', QuickGELU: 'quick_gelu'}
+    found['act'] = acts.get(type(block.mlp.act))
+    if found['act'] is None:
+        raise ValueError(f'timm.{name}: the activation {type(block.mlp.act).__name__}')
+    rope = getattr(model, 'rope', None)
+    if rope is not None:
+        if not isinstance(rope, RotaryEmbeddingDinoV3) or not rope.rotate_half:
+            raise ValueError(f'timm.{name}: rotary positions that are not of DINOv3')
+        found.update(pos_embed='rotary', rope_theta=rope.temperature)
+    elif model.pos_embed is not None:
+        grid = model.patch_embed.grid_size
+        found['pos_rows'] = model.pos_embed.shape[1] - grid[0] * grid[1]
+    return found

@@ -1,0 +1,220 @@
+"""From weights in any layout to our names, with a report of every key."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ccmim.checkpoints.architecture import (
+    UNSEEN,
+    Architecture,
+    check_tensors,
+    read_architecture,
+)
+from ccmim.checkpoints.finite import refuse_nonfinite
+from ccmim.checkpoints.layouts import LAYOUTS, Tensors, detect, fits
+from ccmim.checkpoints.settle import settle
+from ccmim.checkpoints.sources import Source, open_source
+
+_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A backbone read from a file.
+
+    Args:
+        state: Tensors by our names, all that ``VisionTransformer`` of the architecture
+            has and no others.
+        architecture: What they are the weights of.
+        report: Lines that say what was read and what was left out.
+    """
+
+    state: Tensors
+    architecture: Architecture
+    report: list[str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A backbone's tensors by our names, before their architecture is known."""
+
+    state: Tensors
+    grid: tuple[int, int] | None  # of the positions
+    said: dict[str, Any]  # of the architecture, by the file or whoever asks
+    usual: dict[str, Any]  # of the layout, where nobody says
+    report: list[str]
+
+
+def read_weights(
+    path: str | Path,
+    layout: str = 'auto',
+    num_heads: int | None = None,
+    img_size: int | list[int] | None = None,
+    part: str = '',
+    act: str | None = None,
+) -> Weights:
+    """Read a backbone of any known layout.
+
+    Args:
+        path: File, folder, ``timm:NAME`` or ``hf:OWNER/NAME``.
+        layout: Name in ``LAYOUTS``; 'auto' tells it from the keys.
+        num_heads: Attention heads, where neither the file nor the width tells.
+        img_size: Side or height and width in pixels, where the positions do not tell.
+        part: Which network of several, such as ``slow.backbone`` of ConMIM, whose paper
+            transfers the slow network; 'ema' for the averaged weights.
+        act: Activation of the MLPs, where the file does not tell and the layout's usual
+            one is not it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, of no known layout, of another network, or
+            contradicts itself or the arguments; naming what.
+    """
+    given = dict(num_heads=num_heads, img_size=img_size, act=act)
+    found = find_state(path, layout, part, given)
+    said = found.usual | found.said
+    try:
+        architecture = read_architecture(found.state, said, found.grid)
+        check_tensors(found.state, architecture)
+    except ValueError as error:
+        raise ValueError(one_line(f'{path}: {error}')) from None
+    return Weights(
+        found.state, architecture, found.report + _assumed(found, architecture)
+    )
+
+
+def find_state(
+    path: str | Path, layout: str, part: str, given: Mapping[str, Any]
+) -> Found:
+    """Read tensors by our names.
+
+    Args:
+        path: See ``read_weights``.
+        layout: Likewise.
+        part: Likewise.
+        given: Fields of the architecture that whoever asks gives; None where not.
+            ``grid`` is that of the network that will be filled.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: In one line, if it cannot be read.
+    """
+    try:
+        return _find_state(path, layout, part, given)
+    except ValueError as error:
+        raise ValueError(one_line(str(error))) from None
+
+
+def one_line(text: str) -> str:
+    """Show what may come from a file: control characters escaped."""
+    shown = (
+        c if c.isprintable() else c.encode('unicode_escape').decode() for c in text
+    )
+    return ''.join(shown)
+
+
+def _find_state(
+    path: str | Path, layout: str, part: str, given: Mapping[str, Any]
+) -> Found:
+    source = open_source(path, part)
+    chosen = _layout_of(source, layout, path)
+    said = dict(source.said)
+    notes: list[str] = []
+    try:
+        for name, value in given.items():
+            if value is not None and said.setdefault(name, value) != value:
+                raise ValueError(f'it says {name}={said[name]}, not {value}')
+        state, grid, left_out = settle(
+            LAYOUTS[chosen].read(source.tensors), said, notes
+        )
+        _check_values(state)
+    except ValueError as error:
+        raise ValueError(f'{path}, read as {chosen}: {error}') from None
+    refuse_nonfinite(state, path)
+    how = 'as asked' if layout != 'auto' else 'as its keys say'
+    how = 'as it says itself' if layout == 'auto' and source.layout else how
+    report = [f'Read {path}: {source.total} tensors, layout {chosen} ({how})']
+    report += _list_left_out(source.left_out | left_out)
+    report += [f'  {note}' for note in source.notes + notes]
+    usual = dict(LAYOUTS[chosen].usual)
+    if 'reg_token' in state and chosen in ('dinov2', 'hf-dinov2'):
+        usual['pos_resample'] = 'antialiased'  # as both owners do with registers
+    if chosen == 'timm' and 'norm_pre.weight' in state:
+        usual['norm_eps'] = 1e-5  # CLIP's
+    said = {k: v for k, v in said.items() if v is not None and k != 'grid'}
+    return Found(state, grid, said, usual, [one_line(line) for line in report])
+
+
+def _layout_of(source: Source, layout: str, path: str | Path) -> str:
+    names = source.tensors.keys()
+    chosen = (source.layout or detect(names)) if layout == 'auto' else layout
+    ours = 'blocks.0.attn.qkv.weight' in names
+    if ours and (layout == 'ccmim' or (chosen, source.label) == ('timm', 'backbone')):
+        return 'ccmim'
+    if chosen in LAYOUTS and fits(chosen, names):
+        return chosen
+    first = ', '.join(list(names)[:4])
+    kind = 'no known layout' if layout == 'auto' else f'another layout than {layout}'
+    raise ValueError(f'{path} is of {kind}: its keys are {first}, ...')
+
+
+def _check_values(state: Mapping[str, Tensor]) -> None:
+    for name, value in state.items():
+        if value.layout != torch.strided or value.is_quantized:
+            raise ValueError(f'{name} is sparse or quantised: dense weights are read')
+        if value.is_meta:
+            raise ValueError(f'{name} has a shape and no values (a meta tensor)')
+        if value.dtype not in _TYPES:
+            kind = str(value.dtype).removeprefix('torch.')
+            raise ValueError(f'{name} is of {kind}: quantised weights are not read')
+
+
+def _assumed(found: Found, architecture: Architecture) -> list[str]:
+    """Say aloud what neither the tensors nor the file tell."""
+    a, lines = architecture, []
+    if (
+        'num_heads' not in found.said
+        and not a.rel_pos_bias
+        and a.attention == 'softmax'
+    ):
+        lines.append(f'  {a.num_heads} heads, as usual for a width of {a.embed_dim}')
+    words = dict(norm_eps='norms of eps', act='activation', rope_theta='longest period')
+    lines += [
+        f'  {words[name]} {getattr(a, name)}, as usual for this layout'
+        for name in UNSEEN
+        if name in found.usual and name not in found.said and name in words
+    ]
+    if found.grid and 'img_size' not in found.said and a.pos_embed == 'learned':
+        rows, columns = found.grid
+        lines.append(f'  positions of {rows} x {columns} patches')
+    if a.pos_resample != 'antialiased':
+        lines.append(f'  positions are resampled as their owner does: {a.pos_resample}')
+    return lines
+
+
+def _list_left_out(left_out: Mapping[str, str]) -> list[str]:
+    # By reason, with tensors of a kind together.
+    lines = []
+    for reason in dict.fromkeys(left_out.values()):
+        names = [name for name, why in left_out.items() if why == reason]
+        lines.append(f'  left out, {reason}: {_join(names)}')
+    return lines
+
+
+def _join(names: Collection[str]) -> str:
+    modules: dict[str, Counter[str]] = {}
+    for name in names:
+        kind = re.sub(r'(?<=\.)\d+(?=\.)', '*', name)
+        modules.setdefault(name.split('.')[0], Counter())[kind] += 1
+    groups = []
+    for module, kinds in modules.items():
+        label = f'{module}.*' if len(kinds) > 1 else next(iter(kinds))
+        many = kinds.total() > 1
+        groups.append(f'{label} ({kinds.total()})' if many else label)
+    return ', '.join(groups)

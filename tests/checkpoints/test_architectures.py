@@ -1,0 +1,238 @@
+"""Networks of timm and transformers, read: the same features, at another size too."""
+
+import pytest
+import timm
+import torch
+from timm.layers import SwiGLUPacked
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.eva import Eva
+
+from ccmim.checkpoints import load_backbone, read_weights
+from ccmim.vit import VisionTransformer
+
+TOLERANCE = 1e-5
+SIZES = dict(embed_dim=32, depth=2, num_heads=2)
+DINOV3 = dict(
+    rope_type='dinov3',
+    rope_temperature=100,
+    rope_rotate_half=True,
+    use_rot_pos_emb=True,
+    use_abs_pos_emb=False,
+    num_reg_tokens=4,
+    use_fc_norm=False,
+    init_values=0.1,
+    dynamic_img_size=True,
+    norm_layer=torch.nn.LayerNorm,  # of eps 1e-5
+)
+# By name: the arguments of timm's VisionTransformer, and what a reader must be told.
+TIMM = {
+    'augreg': (dict(), {}),
+    'dinov2': (dict(init_values=0.1), {}),
+    'dinov2 reg': (dict(init_values=0.1, reg_tokens=4, no_embed_class=True), {}),
+    'registers with positions': (dict(reg_tokens=3), {}),
+    'dinov2 giant': (dict(mlp_layer=SwiGLUPacked, act_layer=torch.nn.SiLU), {}),
+    'deit3': (dict(no_embed_class=True, init_values=0.1), {}),
+    'clip': (
+        dict(pre_norm=True, norm_layer=torch.nn.LayerNorm, act_layer='quick_gelu'),
+        dict(act='quick_gelu'),
+    ),
+    'siglip': (
+        dict(class_token=False, global_pool='map', act_layer='gelu_tanh'),
+        dict(act='gelu_tanh'),
+    ),
+    'gap': (dict(class_token=False, global_pool='avg', fc_norm=False), {}),
+    'qk norm': (dict(qk_norm=True), {}),
+    'no qkv bias': (dict(qkv_bias=False), {}),
+}
+
+
+def draw(model):
+    """Draw all parameters, so that none hides what another does."""
+    for name, parameter in model.named_parameters():
+        spread = 0.3 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
+        torch.nn.init.normal_(parameter, float('norm' in name), spread)
+    return model.eval()
+
+
+def ours(weights):
+    vit = VisionTransformer(**weights.architecture.options()).eval()
+    vit.load_state_dict(weights.state, strict=True)
+    return vit
+
+
+@torch.no_grad()
+def compare(vit, theirs, size=64, prefix=1):
+    """Compare class token, patches and the dense map with tokens of another network."""
+    images = torch.randn(2, 3, *([size] * 2 if isinstance(size, int) else size))
+    tokens = theirs(images)
+    rows, columns = grid = vit.grid_of(images)
+    patches = tokens[:, prefix:]
+    expected = patches.transpose(1, 2).unflatten(2, grid)
+    torch.testing.assert_close(vit(images)[0], expected, rtol=0, atol=TOLERANCE)
+    if vit.needs_all and grid != vit.grid:
+        return
+    first, found = vit.encode(vit.embed(images)).split([1, rows * columns], dim=1)
+    torch.testing.assert_close(found, patches, rtol=0, atol=TOLERANCE)
+    wanted = tokens[:, :1] if prefix else patches.mean(1, keepdim=True)
+    torch.testing.assert_close(first, wanted, rtol=0, atol=TOLERANCE)
+    only = vit.encode(vit.embed(images), class_only=True)
+    torch.testing.assert_close(only, wanted, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize('name', TIMM)
+def test_timms_vision_transformers(tmp_path, name):
+    options, told = TIMM[name]
+    theirs = timm.models.VisionTransformer(
+        64, num_classes=3, dynamic_img_size=True, **SIZES, **options
+    )
+    torch.save(draw(theirs).state_dict(), tmp_path / 'in.pth')
+    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64, **told)
+    vit = ours(weights)
+    for size in (64, (96, 48)):
+        compare(vit, theirs.forward_features, size, theirs.num_prefix_tokens)
+
+
+def test_deits_distillation_token(tmp_path):
+    theirs = draw(VisionTransformerDistilled(64, **SIZES))
+    torch.save(theirs.state_dict(), tmp_path / 'in.pth')
+    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
+    assert '  the distillation token is read as a register' in weights.report
+    compare(ours(weights), theirs.forward_features, prefix=2)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(qkv_bias=False),
+        dict(qkv_bias=True),
+        dict(qkv_bias=False, swiglu_mlp=True, swiglu_align_to=8),
+        dict(qkv_bias=True, qkv_fused=False),
+    ],
+)
+def test_timms_dinov3(tmp_path, options):
+    theirs = draw(Eva(64, num_classes=0, **SIZES, **DINOV3, **options))
+    torch.save(theirs.state_dict(), tmp_path / 'in.pth')
+    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
+    assert 'layout timm-dinov3' in weights.report[0]
+    vit = ours(weights)
+    for size in (64, (96, 48)):
+        compare(vit, theirs.forward_features, size, 5)
+    # In windows that cover the image attention is the same, but for the registers.
+    wide = VisionTransformer(
+        **weights.architecture.options(), window_size=6, global_blocks=(1,)
+    )
+    wide.load_state_dict(weights.state)
+    windows = wide.eval()(torch.randn(1, 3, 96, 96))[0]
+    assert windows.shape == (1, 32, 6, 6)
+
+
+def test_a_window_keeps_the_distances_of_rotary_positions():
+    """Two windows of an image whose halves are alike give the same tokens."""
+    vit = VisionTransformer(SIZES, 64, pos_embed='rotary', window_size=2).eval()
+    half = torch.randn(1, 3, 64, 32)
+    found = vit(torch.cat([half, half], dim=3))[0]
+    torch.testing.assert_close(found[..., :2], found[..., 2:], rtol=0, atol=1e-5)
+    whole = vit.blocks[0].attn(torch.randn(1, 4, 32), grid=(2, 2), span=(4, 4))
+    assert whole.shape == (1, 4, 32)
+
+
+def test_the_official_files_of_dinov3(tmp_path):
+    """As https://github.com/facebookresearch/dinov3 names them: masked biases."""
+    theirs = draw(Eva(64, num_classes=0, **SIZES, **DINOV3, qkv_bias=True))
+    state = {}
+    for name, value in theirs.state_dict().items():
+        name = name.replace('reg_token', 'storage_tokens')
+        for i in '12':
+            name = name.replace(f'gamma_{i}', f'ls{i}.gamma')
+        if name.endswith('q_bias'):
+            v = theirs.state_dict()[name.replace('q_bias', 'v_bias')]
+            name = name.replace('q_bias', 'qkv.bias')
+            mask = torch.ones(96)
+            mask[32:64] = 0
+            state[f'{name}_mask'] = mask
+            value = torch.cat([value, torch.randn(32), v])
+        if not name.endswith('v_bias'):
+            state[name] = value
+    state['rope_embed.periods'] = (100 ** (torch.arange(4) / 4)).bfloat16()
+    state['mask_token'] = torch.zeros(1, 32)
+    torch.save(state, tmp_path / 'in.pth')
+    weights = read_weights(tmp_path / 'in.pth', num_heads=2)
+    assert 'layout dinov3' in weights.report[0]
+    assert '  keys have no bias: zeros' in weights.report
+    vit = VisionTransformer(**{**weights.architecture.options(), 'img_size': 64}).eval()
+    vit.load_state_dict(weights.state)
+    compare(vit, theirs.forward_features, 64, 5)
+    state['rope_embed.periods'] *= 2
+    torch.save(state, tmp_path / 'in.pth')
+    with pytest.raises(
+        ValueError, match='rotary positions are not of 100 as the longest'
+    ):
+        read_weights(tmp_path / 'in.pth', num_heads=2)
+
+
+HF_SIZES = dict(
+    hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+    image_size=64, patch_size=16,
+)  # fmt: skip
+HF = {
+    'ViT': (dict(), 1, {}),
+    'IJepa': (dict(), 0, {}),
+    'DeiT': (dict(), 2, {}),
+    'Dinov2': (dict(mlp_ratio=2), 1, None),
+    'Dinov2 gated': (dict(mlp_ratio=2, use_swiglu_ffn=True), 1, None),
+    'Dinov2WithRegisters': (dict(mlp_ratio=2), 5, None),
+    'DINOv3ViT': (dict(num_register_tokens=4), 5, None),
+    'DINOv3ViT gated': (
+        dict(num_register_tokens=3, use_gated_mlp=True, hidden_act='silu'), 4, None,
+    ),
+    'CLIPVision': (dict(), 1, {}),
+    'SiglipVision': (dict(), 0, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', HF)
+def test_models_of_transformers(tmp_path, name):
+    """As a folder, as the file in it, and in memory's names; at another size too."""
+    transformers = pytest.importorskip('transformers')
+    options, prefix, call = HF[name]
+    kind = name.split()[0]
+    config = getattr(transformers, f'{kind}Config')(**HF_SIZES, **options)
+    model = draw(getattr(transformers, f'{kind}Model')(config))
+    folder = tmp_path / 'model'
+    model.save_pretrained(folder)
+    post = getattr(model, 'post_layernorm', torch.nn.Identity())
+
+    def theirs(images):
+        other = call is not None and images.shape[2:] != (64, 64)
+        more = dict(interpolate_pos_encoding=True) if other else {}
+        hidden = model(images, **more).last_hidden_state
+        return post(hidden) if kind == 'CLIPVision' else hidden
+
+    weights = read_weights(folder)
+    vit = ours(weights)
+    for size in (64, (96, 48)):
+        compare(vit, theirs, size, prefix)
+    file = read_weights(folder / 'model.safetensors')
+    assert file.architecture == weights.architecture
+    torch.save(model.state_dict(), tmp_path / 'memory.pth')
+    memory = read_weights(tmp_path / 'memory.pth', num_heads=2, img_size=64)
+    for key, value in weights.state.items():
+        assert torch.equal(memory.state[key], value), key
+    load_backbone(VisionTransformer(**weights.architecture.options()), folder)
+
+
+def test_the_images_side_of_a_clip(tmp_path):
+    transformers = pytest.importorskip('transformers')
+    text = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
+    text.update(intermediate_size=32, vocab_size=10)
+    config = transformers.CLIPConfig(vision_config=HF_SIZES, text_config=text)
+    model = draw(transformers.CLIPModel(config))
+    model.save_pretrained(tmp_path / 'clip')
+    weights = read_weights(tmp_path / 'clip')
+    assert any('not of vision_model' in line for line in weights.report)
+    vision = model.vision_model
+
+    def theirs(images):
+        return vision.post_layernorm(vision(images).last_hidden_state)
+
+    compare(ours(weights), theirs)
