@@ -1,5 +1,11 @@
 """Losses, one a file, and the gathering over processes."""
 
+from ccmim.losses.anchors import (
+    GramAnchor,
+    KernelAnchor,
+    gram_distance,
+    kernel_alignment,
+)
 from ccmim.losses.contrast import SingleViewContrast, info_nce
 from ccmim.losses.cosine import products, unit
 from ccmim.losses.distillation import FeatureDistillation
@@ -12,7 +18,9 @@ from ccmim.losses.two_view_contrast import TwoViewContrast
 
 __all__ = [
     'FeatureDistillation',
+    'GramAnchor',
     'HardnessRanking',
+    'KernelAnchor',
     'PatchContrast',
     'PixelReconstruction',
     'QueueContrast',
@@ -20,7 +28,9 @@ __all__ = [
     'TwoViewContrast',
     'gather_constant',
     'gather_with_grad',
+    'gram_distance',
     'info_nce',
+    'kernel_alignment',
     'products',
     'unit',
 ]

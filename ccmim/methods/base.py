@@ -58,6 +58,8 @@ class PretrainMethod(BaseModel):
         backbone: Config of the Vision Transformer.
         data_preprocessor: Config of what normalizes the images on the device.
         init_cfg: mmengine's initialization config.
+        anchor: Config of what keeps the features near those of the weights at the
+            start, such as ``GramAnchor``; its loss is added to those of the method.
     """
 
     num_views = 1  # of an image, one above the other, in what ``loss`` takes
@@ -67,11 +69,15 @@ class PretrainMethod(BaseModel):
         backbone: Part,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         if data_preprocessor is not None:
             self.data_preprocessor = self.build(data_preprocessor)
+        self.anchor = None
+        if anchor is not None:
+            self.anchor = self.build(anchor, backbone=self.backbone)
 
     def build(self, part: Part, **sizes: Any) -> nn.Module:
         """Build a part for this backbone.
@@ -112,12 +118,20 @@ class PretrainMethod(BaseModel):
         """
         return Prediction()
 
+    def with_anchor(
+        self, losses: dict[str, Tensor], images: Tensor
+    ) -> dict[str, Tensor]:
+        """Add the anchor's loss to those of the method, if there is an anchor."""
+        if self.anchor is None:
+            return losses
+        return losses | {'loss_anchor': self.anchor(self.backbone, images)}
+
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
         """Answer in mode 'loss' or 'predict', else with the encoded tokens."""
         if mode == 'loss':
-            return self.loss(inputs)
+            return self.with_anchor(self.loss(inputs), inputs)
         if mode == 'predict':
             with torch.no_grad():
                 return self.predict(inputs)

@@ -40,6 +40,8 @@ class CCMIM(PretrainMethod):
             ``mean_over_masks``.
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
+        anchor: Config of what keeps the features near those of the start; see
+            ``GramAnchor``.
 
     Raises:
         ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
@@ -59,8 +61,9 @@ class CCMIM(PretrainMethod):
         num_masks: Count = 1,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
@@ -109,5 +112,6 @@ class CCMIM(PretrainMethod):
     ) -> Any:
         """Answer mmengine, with the mean over several masks if there are."""
         if mode == 'loss' and self.num_masks > 1:
-            return mean_over_masks(self, inputs, self.num_masks)
+            losses = mean_over_masks(self, inputs, self.num_masks)
+            return self.with_anchor(losses, inputs)
         return super().forward(inputs, data_samples, mode)

@@ -36,6 +36,8 @@ class DenseCL(PretrainMethod):
         dense_begin: Steps in which that share is 0, until features tell cells apart.
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
+        anchor: Config of what keeps the features near those of the start; see
+            ``GramAnchor``.
 
     Raises:
         ValueError: If patches do not fill the cells.
@@ -56,8 +58,9 @@ class DenseCL(PretrainMethod):
         dense_begin: Index = 1000,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         if any(side % cells for side in self.backbone.grid):
             raise ValueError(
                 f'cells={cells} must divide the patches on a side, {self.backbone.grid}'

@@ -32,6 +32,8 @@ class HPM(PretrainMethod):
         mask_ratio: Share of masked patches, in (0, 1).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
+        anchor: Config of what keeps the features near those of the start; see
+            ``GramAnchor``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range.
@@ -49,8 +51,9 @@ class HPM(PretrainMethod):
         mask_ratio: InnerRatio = 0.75,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.predictor = self.build(predictor)
         self.slow = SlowNetwork(self.backbone, self.predictor, **slow)

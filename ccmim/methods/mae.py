@@ -32,6 +32,8 @@ class MAE(PretrainMethod):
             anew at each step (CrossMAE).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
+        anchor: Config of what keeps the features near those of the start; see
+            ``GramAnchor``.
 
     Raises:
         ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
@@ -48,8 +50,9 @@ class MAE(PretrainMethod):
         decoded_share: PositiveRatio = 1.0,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)

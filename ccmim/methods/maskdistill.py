@@ -33,6 +33,8 @@ class MaskDistill(PretrainMethod):
         mask_ratio: Share of masked patches, in (0, 1).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
+        anchor: Config of what keeps the features near those of the start; see
+            ``GramAnchor``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range, the sampler is for images of
@@ -51,8 +53,9 @@ class MaskDistill(PretrainMethod):
         mask_ratio: InnerRatio = 0.4,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         self.teacher = self.build(teacher, grid=self.backbone.grid)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)

@@ -25,6 +25,8 @@ class SimCLR(PretrainMethod):
         contrast: Config of the loss.
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
+        anchor: Config of what keeps the features near those of the start; see
+            ``GramAnchor``.
     """
 
     num_views = 2
@@ -37,8 +39,9 @@ class SimCLR(PretrainMethod):
         contrast: Part,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         self.perturbation = self.build(perturbation)
         self.projector = self.build(projector)
         self.contrast = self.build(contrast)

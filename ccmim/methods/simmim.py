@@ -29,6 +29,8 @@ class SimMIM(PretrainMethod):
         mask_ratio: Share of masked patches, in (0, 1).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
+        anchor: Config of what keeps the features near those of the start; see
+            ``GramAnchor``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range or the sampler is for images of
@@ -46,8 +48,9 @@ class SimMIM(PretrainMethod):
         mask_ratio: InnerRatio = 0.6,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
+        anchor: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises

@@ -1,6 +1,7 @@
 """What a hidden patch must become."""
 
 from ccmim.teachers.frozen import normalise_features
+from ccmim.teachers.frozen_start import FrozenStart
 from ccmim.teachers.momentum import SlowNetwork
 from ccmim.teachers.perturbation import ColourPerturbation
 from ccmim.teachers.pixels import normalise_patches, patchify, unpatchify
@@ -9,6 +10,7 @@ from ccmim.teachers.vit_teacher import ViTTeacher
 
 __all__ = [
     'ColourPerturbation',
+    'FrozenStart',
     'SlowNetwork',
     'TimmTeacher',
     'ViTTeacher',

@@ -177,3 +177,23 @@ def test_each_method_is_held_to_this(request):
     parts = {name: getattr(ccmim.methods, name) for name in ccmim.methods.__all__}
     methods = [n for n, p in parts.items() if issubclass(p, PretrainMethod)]
     assert kinds == {*methods} - {'PretrainMethod'}
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_any_method_takes_an_anchor(request, name, images):
+    """Its loss stands beside the others; the frozen copy is saved and never trained."""
+    anchor = dict(type='ccmim.GramAnchor', weight=3.0)
+    model = request.getfixturevalue(f'tiny_{name}')(anchor=anchor)
+    torch.manual_seed(0)
+    first = model(images, mode='loss')
+    assert first['loss_anchor'].item() == pytest.approx(0, abs=1e-5)
+    with torch.no_grad():
+        model.backbone.blocks[0].mlp.fc2.weight.normal_()
+    torch.manual_seed(0)
+    losses = model(images, mode='loss')
+    assert losses.keys() == first.keys()
+    assert losses['loss_anchor'] > 1e-3
+    sum(v for k, v in losses.items() if k.startswith('loss_')).backward()
+    frozen = [p for n, p in model.named_parameters() if n.startswith('anchor.')]
+    assert frozen
+    assert not any(p.requires_grad for p in frozen)
