@@ -90,6 +90,39 @@ def check_segmentation(
         report.pictures.append(Picture(name, draw))
 
 
+def check_batch(
+    dataset: Mapping[str, Any],
+    preprocessor: Mapping[str, Any],
+    batch_size: int,
+    report: Report,
+) -> None:
+    """Report photos of several sizes that nothing makes equal in a batch.
+
+    Args:
+        dataset: Config of an mmseg data set.
+        preprocessor: Config of the model's: its ``size`` pads smaller photos.
+        batch_size: Photos at a time.
+        report: Of that data set.
+    """
+    steps = [str(step.get('type')) for step in dataset.get('pipeline') or ()]
+    if batch_size < 2 or any(
+        'Crop' in s or 'Resize' in s or 'Mosaic' in s for s in steps
+    ):
+        return
+    sizes = sorted({upright_size(Path(f)) for f in report.files if _is_sound(f)})
+    height, width = preprocessor.get('size') or (0, 0)
+    if len(sizes) > 1 and any(w > width or h > height for w, h in sizes):
+        report.problem(
+            f'photos of {len(sizes)} sizes, from {sizes[0]} to {sizes[-1]} (width, '
+            "height), cannot be stacked: add dict(type='RandomCrop', crop_size=(H, W)) "
+            'to the pipeline and set model.data_preprocessor.size, or take batch_size=1'
+        )
+
+
+def _is_sound(file: str) -> bool:
+    return _image_fault(Path(file)) is None
+
+
 def values_of(dataset: Mapping[str, Any]) -> Values | None:
     """Find what a pipeline says that numbers or colours in maps stand for.
 

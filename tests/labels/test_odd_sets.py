@@ -7,6 +7,7 @@ transfer`` ask ``find_labels`` and ``judge``, tools/train.py and tools/test.py a
 
 import json
 import os
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DATASETS, DefaultScope
+from mmengine.registry import DATASETS, METRICS, DefaultScope
 from PIL import Image
 
 from ccmim.engine.adopt import adopt_readers
@@ -610,6 +611,76 @@ def test_an_answer_is_kept_until_a_file_changes(tmp_path, monkeypatch):
     (made.root / 'train/b.jpg').unlink()
     assert 'b.jpg' in ask_all(made)[0][1]
     assert asked == [1]
+
+
+def test_a_bare_test_set_is_taken_where_predictions_are_written(tmp_path):
+    made = Objects(tmp_path / 'set')
+    made.val['annotations'].clear()
+    made.write()
+    cfg = Config(made.config())
+    cfg.test_dataloader = cfg.val_dataloader
+    evaluator = dict(type='CocoMetric', metric='bbox', outfile_prefix='out')
+    cfg.test_evaluator = dict(evaluator, format_only=True)
+    adopt_readers(cfg)
+    check_labels(cfg, 'test')
+    assert len(load(cfg.test_dataloader.dataset, 'mmdet')) == 1
+    (made.root / 'val/c.jpg').unlink()
+    with pytest.raises(ValueError, match='images that are not in'):
+        check_labels(cfg, 'test')
+    cfg.test_evaluator = evaluator
+    with pytest.raises(ValueError, match=r'val.json holds no annotations'):
+        check_labels(cfg, 'test')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'text'),
+    [
+        (
+            'model.roi_head.bbox_head.num_classes',
+            80,
+            'there are 2 classes: set it to 2',
+        ),
+        ('val_evaluator.ann_file', 'other.json', 'is another file than the one of val'),
+        ('train_dataloader.dataset.metainfo.classes', 'zebra', "written ('zebra',)"),
+    ],
+)
+def test_settings_that_contradict_the_labels_are_named(key, value, text, tmp_path):
+    made = Objects(tmp_path / 'set')
+    made.write()
+    cfg = Config(made.config())
+    cfg.merge_from_dict({key: value})
+    adopt_readers(cfg)
+    with pytest.raises(ValueError, match=re.escape(text)):
+        check_labels(cfg, 'train', 'val')
+
+
+def test_perfect_predictions_score_one_whatever_the_ids_and_orders(tmp_path):
+    """An id of 0 cost a quarter, and another order of categories all."""
+    import torch
+
+    made = Objects(tmp_path / 'set')
+    other_order(made)
+    made.val['annotations'].append(
+        dict(made.val['annotations'][0], id=0, category_id=40, bbox=[2, 3, 9, 9])
+    )
+    del made.val['annotations'][-1]['segmentation']
+    made.write()
+    cfg = Config(made.config())
+    adopt_readers(cfg)
+    data = load(cfg.val_dataloader.dataset, 'mmdet')
+    truth = data.get_data_info(0)['instances']
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        metric = METRICS.build(cfg.val_evaluator)
+    metric.dataset_meta = dict(classes=CLASSES)
+    boxes = torch.tensor([one['bbox'] for one in truth], dtype=torch.float)
+    found = dict(
+        bboxes=boxes,
+        scores=torch.ones(2),
+        labels=torch.tensor([one['bbox_label'] for one in truth]),
+    )
+    sample = dict(img_id=1, ori_shape=(HEIGHT, WIDTH), pred_instances=found)
+    metric.process({}, [sample])
+    assert metric.evaluate(1)['coco/bbox_mAP'] == 1.0
 
 
 def test_files_of_the_set_alone_are_read(tmp_path):

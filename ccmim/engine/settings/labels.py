@@ -18,7 +18,7 @@ from ccmim.labels import Report
 from ccmim.labels.class_folders import UNIT, check_labelled, compare_classes
 from ccmim.labels.coco import check_coco
 from ccmim.labels.photos import same_files
-from ccmim.labels.segmentation import check_segmentation
+from ccmim.labels.segmentation import check_batch, check_segmentation
 from ccmim.labels.settings import class_names, place
 from ccmim.labels.unlabelled import check_unlabelled
 
@@ -119,6 +119,10 @@ def _reports(
         if check in (check_coco, check_segmentation):
             classes = class_names(dataset, kind)
             _check_heads(cfg.get('model'), len(classes), 'model', report)
+        if check is check_segmentation:
+            loader = cfg[f'{split}_dataloader']
+            preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
+            check_batch(dataset, preprocessor, loader.get('batch_size', 1), report)
         reports.append(report)
     head = (cfg.get('model') or {}).get('head') or {}
     labelled = [report for report in reports if report.unit == UNIT]

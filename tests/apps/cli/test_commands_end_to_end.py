@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import ParamSchedulerHook
+from PIL import Image
 
 import ccmim as library
 from ccmim.apps.cli import demo
@@ -143,6 +144,22 @@ def test_check_finds_a_damaged_photo(ccmim, class_folders, tmp_path):
     assert listed.read_text().endswith('x.jpg\tempty\n')
     (class_folders / 'dog' / 'x.jpg').unlink()
     assert ccmim('check', class_folders, '--workers', 1)[0] == 0
+
+
+def test_check_says_why_labels_are_not_taken(ccmim, map_folder, coco_folder):
+    Image.new('RGB', (48, 48), 'red').save(map_folder / 'annotations/training/0.png')
+    code, said, _ = ccmim('check', map_folder, '--workers', 1)
+    assert code == 1
+    assert 'PROBLEM: its labels are not taken: map ' in said
+    assert 'training/0.png is a picture in colours' in said
+    file = coco_folder / 'annotations.json'
+    file.write_text(file.read_text().replace('"bbox": [8, 8', '"bbox": [800, 8', 1))
+    code, said, _ = ccmim('check', coco_folder, '--workers', 1)
+    assert code == 1
+    assert (
+        'PROBLEM: boxes that lie outside their image (mmdet leaves them out): 1' in said
+    )
+    assert '10 images: 10 good, 0 bad' in said
 
 
 @pytest.mark.slow
