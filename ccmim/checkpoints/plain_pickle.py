@@ -16,6 +16,7 @@ from mmengine.logging import HistoryBuffer
 
 _PLAIN = re.compile(r'[?biufcSU]\d{0,5}')
 _ORDERS = ('<', '>', '|', '=')
+_LAST = 0x10FFFF  # character
 _METHODS = ('min', 'max', 'current', 'mean')
 
 
@@ -144,6 +145,8 @@ def _array(data: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
     real = kind.real()
     if prod(shape) * real.itemsize != len(data) or not real.itemsize or len(shape) > 32:
         raise UnpicklingError(f'a numpy array of {len(data)} bytes and shape {shape}')
+    if real.kind == 'U' and (np.frombuffer(data, f'{kind.order}u4') > _LAST).any():
+        raise UnpicklingError('a numpy text of no characters')
     return np.frombuffer(data, real).reshape(shape, order=order).copy(order)
 
 

@@ -266,6 +266,7 @@ FORGED_NUMPY = {
     'numbers as bytes': _array((1,), _type('f8'), 12345678),
     'a list as bytes': _array((1,), _type('f8'), [1.0]),
     'sizes of nothing': _array((2**40,), _type('S0'), b''),
+    'no characters': _array((2,), _type('U1'), b'\xff' * 8),
     'a scalar of an object': _scalar(_type('O8'), EIGHT),
     'a long scalar': _scalar(_type('f8'), 3 * EIGHT),
     'a scalar of no type': _scalar(7, EIGHT),
