@@ -28,6 +28,7 @@ from ccmim.engine.settings import (
     config_parser,
     parse,
 )
+from ccmim.engine.signals.stop_hook import release
 
 
 def parse_args() -> argparse.Namespace:
@@ -125,6 +126,7 @@ def _augment(cfg: Config, name: str) -> None:
 def main() -> None:
     """Check all that can be checked, then test."""
     args = parse_args()
+    release()  # there is nothing to save
     start = StartHook()
     with clear_errors(start, args.debug):
         runner = prepare(args)

@@ -7,9 +7,14 @@ For several processes use tools/dist_train.sh or tools/slurm_train.sh.
 
 Exit codes: 0, also for a run that was finished before; 2 for a mistake in what was
 asked for, found before training; 3 for a full or read-only disk, or too little GPU
-memory; 1 for numbers out of range and for bugs. A run that gets SIGTERM, SIGUSR1 or
-Ctrl-C saves a checkpoint first and ends with 143, 0 or 130.
+memory; 1 for numbers out of range and for bugs. A run that gets SIGTERM, SIGUSR1,
+SIGHUP or Ctrl-C saves a checkpoint first and ends with 143, 0, 129 or 130.
 """
+
+import signal
+
+if __name__ == '__main__':  # what comes while all is imported waits
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGHUP))
 
 import argparse
 
@@ -33,6 +38,7 @@ from ccmim.engine.settings import (
     config_parser,
     parse,
 )
+from ccmim.engine.signals.stop_hook import StopHook, release
 
 
 def parse_args() -> argparse.Namespace:
@@ -86,6 +92,8 @@ def main() -> None:
             check_space(runner)
             report_batch(cfg, get_world_size())
             runner.register_hook(start)
+            if not any(isinstance(hook, StopHook) for hook in runner.hooks):
+                release()
             runner.train()
 
 

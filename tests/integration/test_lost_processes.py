@@ -1,13 +1,17 @@
 """One of two processes dies, fails or hangs: the other ends soon and names it."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
+from ccmim.checkpoints import choose_resume
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 TIMEOUT = 6  # seconds that a process waits for another
@@ -56,7 +60,7 @@ def start(request, image_folder, tmp_path):
     (tmp_path / 'trouble.py').write_text(TROUBLE.format(folder=tmp_path))
     launchers = []
 
-    def start(trouble):
+    def start(trouble, wait=True):
         launcher = subprocess.Popen(
             [
                 'bash', 'tools/dist_train.sh', str(tmp_path / 'config.py'), '2',
@@ -75,8 +79,13 @@ def start(request, image_folder, tmp_path):
             text=True,
         )  # fmt: skip
         launchers.append(launcher)
-        pid = tmp_path / 'pid'
         deadline = time.monotonic() + 120
+        if not wait:
+            while len(_children(launcher.pid)) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            return launcher, _children(launcher.pid)[1]
+        pid = tmp_path / 'pid'
         while not (pid.is_file() and pid.read_text()):
             assert launcher.poll() is None, launcher.communicate()[0][-3000:]
             assert time.monotonic() < deadline
@@ -86,6 +95,58 @@ def start(request, image_folder, tmp_path):
     yield start
     for launcher in launchers:
         launcher.kill()
+
+
+def _children(pid):
+    found = Path(f'/proc/{pid}/task/{pid}/children')
+    trains = []
+    for child in found.read_text().split() if found.exists() else ():
+        with contextlib.suppress(OSError):
+            if b'train.py' in Path(f'/proc/{child}/cmdline').read_bytes():
+                trains.append(int(child))
+    return trains
+
+
+def _wait_for_end(pids, limit):
+    deadline = time.monotonic() + limit
+    while any(Path(f'/proc/{pid}/cmdline').exists() for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ('name', 'code', 'wait'),
+    [
+        ('SIGUSR1', 0, True),
+        ('SIGHUP', 129, True),
+        ('SIGTERM', 143, True),
+        ('SIGUSR1', 0, False),
+        ('SIGHUP', 129, False),
+    ],
+)
+def test_a_signal_to_the_launcher_is_passed_on(start, tmp_path, name, code, wait):
+    """During the start as well: the first step is saved."""
+    launcher, _ = start('none', wait)
+    ranks = _children(launcher.pid)
+    launcher.send_signal(getattr(signal, name))
+    text, _ = launcher.communicate(timeout=180)
+    assert launcher.returncode == code, text[-3000:]
+    assert f'Stopped by {name} after step' in text
+    assert 'Traceback' not in text
+    (file,) = (tmp_path / 'run').glob('epoch_*_iter_*.pth')
+    assert choose_resume(tmp_path / 'run') == str(file)
+    _wait_for_end(ranks, 5)
+
+
+def test_processes_end_with_their_launcher(start, tmp_path):
+    """They save, as at any SIGTERM, and leave the folder free."""
+    launcher, _ = start('none')
+    ranks = _children(launcher.pid)
+    assert len(ranks) == 2
+    launcher.kill()
+    _wait_for_end(ranks, 60)
+    assert not (tmp_path / 'run' / 'run.lock').exists()
+    assert list((tmp_path / 'run').glob('epoch_*_iter_*.pth'))
 
 
 def _end(launcher, limit):

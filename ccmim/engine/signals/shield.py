@@ -26,6 +26,7 @@ def shield_workers(loader: DataLoader) -> None:
 def _shield(then: Callable[[int], None] | None, worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # PyTorch's own handler would end the worker, whoever sent SIGTERM. It is also how
     # the main process ends a worker that hangs, which must go on to work.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

@@ -20,16 +20,29 @@ from ccmim.ranges import Count
 from ccmim.registry import HOOKS
 
 # Slurm warns with SIGUSR1: the job is over in order, and may be started again.
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGUSR1: 0, signal.SIGTERM: 143}
+EXIT_CODES = {
+    signal.SIGINT: 130,
+    signal.SIGUSR1: 0,
+    signal.SIGTERM: 143,
+    signal.SIGHUP: 129,
+}
+# What comes before the run can save waits until it can (tools/train.py, torchrun.py).
+HELD = (signal.SIGUSR1, signal.SIGHUP)
 _TIMEOUT = 600  # seconds, where the config gives none
 _IMPATIENT = 1.0  # launchers repeat a signal of the terminal at once
 
 
+def release() -> None:
+    """Let through what was held until now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+
+
 @HOOKS.register_module()
 class StopHook(Hook):
-    """On SIGTERM, SIGUSR1 and Ctrl-C finish the step, save a checkpoint and exit.
+    """On SIGTERM, SIGUSR1, SIGHUP and Ctrl-C finish the step, save and exit.
 
-    The exit codes are 143, 0 and 130. A second signal ends the process at once.
+    The exit codes are 143, 0, 129 and 130. A hang-up that is ignored (nohup) stays so.
+    A second signal ends the process at once.
 
     Several processes must stop at the same step. They ask each other on the host,
     through gloo, so that no one waits for a GPU; and not at every step, as that would
@@ -69,7 +82,9 @@ class StopHook(Hook):
         if runner.val_loop is not None:  # its workers may wait through the training
             shield_workers(runner.val_loop.dataloader)
         if threading.current_thread() is threading.main_thread():
-            self._before = {n: signal.signal(n, self._note) for n in EXIT_CODES}
+            caught = [n for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN]
+            self._before = {n: signal.signal(n, self._note) for n in caught}
+            release()
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Let no SIGTERM through while loader workers start, which inherit this."""
