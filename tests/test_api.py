@@ -12,7 +12,7 @@ from PIL import Image
 import ccmim
 from ccmim.api.catalogue import config_file
 from ccmim.data.transforms import ResizeCenterCrop
-from ccmim.teachers.normalisation import MEAN, STD
+from ccmim.teachers.pixels import MEAN, STD
 from ccmim.vit import VisionTransformer
 
 FIVE_LINES = """

@@ -18,7 +18,7 @@ from ccmim.data import open_source
 from ccmim.data.image import decode_image, to_rgb
 from ccmim.data.transforms import ResizeCenterCrop, ToUint8Tensor
 from ccmim.evaluation.features import POOLS
-from ccmim.teachers.normalisation import MEAN, STD
+from ccmim.teachers.pixels import MEAN, STD
 
 Picture: TypeAlias = str | os.PathLike | Image.Image | np.ndarray | Tensor
 

@@ -6,7 +6,7 @@ from timm.data.auto_augment import rand_augment_transform
 from ccmim.data.transforms import height_width
 from ccmim.ranges import Sides
 from ccmim.registry import TRANSFORMS
-from ccmim.teachers.normalisation import MEAN
+from ccmim.teachers.pixels import MEAN
 
 
 @TRANSFORMS.register_module()

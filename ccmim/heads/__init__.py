@@ -1,11 +1,9 @@
 """What turns tokens back into pixels, or into other targets."""
 
 from ccmim.heads.cross_decoder import CrossDecoder
-from ccmim.heads.dense_projection import DenseProjection
 from ccmim.heads.hardness_predictor import HardnessPredictor
-from ccmim.heads.linear_head import LinearHead
 from ccmim.heads.mae_decoder import MAEDecoder
-from ccmim.heads.projection_head import ProjectionHead
+from ccmim.heads.projections import DenseProjection, LinearHead, ProjectionHead
 
 __all__ = [
     'CrossDecoder',

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ccmim.masking.block_attention import block_attention
+from ccmim.masking.scorers import block_attention
 from ccmim.registry import MODELS
-from ccmim.vit.no_grad import no_grad
+from ccmim.vit.layers import no_grad
 
 STEPS = 100  # 0.85 ** 100 is 9e-8: what PageRank has left to settle
 

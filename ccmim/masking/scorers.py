@@ -1,19 +1,21 @@
-"""How important each patch of an image is.
+"""How important each patch of an image is, by the attention of the network itself.
 
-B batch, N patches, D width.
+B batch, N patches, D width, H heads, n rows.
 """
 
 import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import torch
 from annotated_types import MinLen
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
 from ccmim.ranges import Count
 from ccmim.registry import MODELS
-from ccmim.vit.no_grad import no_grad
+from ccmim.vit.attention import ALL, refuse_scores
+from ccmim.vit.layers import no_grad
 
 
 @MODELS.register_module()
@@ -84,3 +86,62 @@ def importance_gap(scores: Tensor, split: TokenSplit) -> Tensor:
 
 def _indices(blocks: str | int | Sequence[int]) -> list[int]:
     return list(range(blocks)) if isinstance(blocks, int) else sorted(map(int, blocks))
+
+
+@MODELS.register_module()
+class NormalisedAttentionScorer(nn.Module):
+    """Score patches by the class token's attention, each head brought to [0, 1].
+
+    AMT (https://arxiv.org/abs/2211.15362): in the last block, every head's attention to
+    the patches goes from 0 at its least to 1 at its greatest, and the heads are
+    averaged. A plain mean follows the heads that attend most to patches.
+
+    Args:
+        block: Whose attention, from the end where negative.
+    """
+
+    def __init__(self, block: int = -1) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """Score the patches of normalised images (B, 3, H, W): (B, N), in [0, 1]."""
+        refuse_scores(backbone.attention, backbone.class_token)
+        rows = block_attention(backbone, images, self.block, slice(1))  # (B, H, 1, 1+N)
+        heads = rows[:, :, 0, backbone.num_prefix :]
+        low, high = heads.aminmax(dim=2, keepdim=True)
+        span = (high - low).clamp(min=torch.finfo(heads.dtype).tiny)
+        return ((heads - low) / span).mean(dim=1)
+
+
+@no_grad()
+def block_attention(
+    backbone: nn.Module, images: Tensor, block: int, rows: slice = ALL
+) -> Tensor:
+    """Compute who attends to whom in a block; no gradient.
+
+    Args:
+        backbone: The Vision Transformer.
+        images: Normalised images of shape (B, 3, H, W).
+        block: Which block, from the end where negative.
+        rows: The tokens, class token and registers first, whose attention is wanted.
+
+    Returns:
+        Probabilities of shape (B, H, n, 1 + N), at least float32; rows sum to one.
+
+    Raises:
+        ValueError: If the backbone's attention is not the plain one.
+    """
+    refuse_scores(backbone.attention)
+    grid, prefix = backbone.grid_of(images), backbone.num_prefix
+    x = backbone.start(backbone.embed(images))
+    for earlier in backbone.blocks[: block % backbone.depth]:
+        x, _ = earlier.forward_scored(x, 'row', grid, prefix)  # no stochastic depth
+    chosen = backbone.blocks[block]
+    q, k = chosen.attn.queries_keys(chosen.norm1(x), rows, grid)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    bias = chosen.attn.bias(x.shape[1], grid, rows)  # of relative positions, if any
+    if bias is not None:
+        logits = logits + bias
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return logits.softmax(dim=-1, dtype=wide)

@@ -1,4 +1,7 @@
-"""Pretraining methods, one a file."""
+"""Pretraining methods, one a file. A new file is found without a line here."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.methods.ccmim import CCMIM
@@ -24,3 +27,6 @@ __all__ = [
     'SimCLR',
     'SimMIM',
 ]
+
+for _module in iter_modules(__path__):  # registers what is in it
+    import_module(f'{__name__}.{_module.name}')

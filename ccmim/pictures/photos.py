@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccmim.data import BadImageError, SampleKey, decode_image, open_source, seeded
-from ccmim.teachers.normalisation import MEAN, STD
+from ccmim.teachers.pixels import MEAN, STD
 
 
 class Photos(NamedTuple):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ccmim.ranges import Channels, HeightWidth, Spreads
 from ccmim.registry import MODELS
 from ccmim.teachers.frozen import Frozen, require_weights, resize_images
-from ccmim.teachers.normalisation import MEAN, STD
+from ccmim.teachers.pixels import MEAN, STD
 
 
 @MODELS.register_module()

@@ -3,7 +3,7 @@
 from ccmim.vit.archs import ARCHS
 from ccmim.vit.backbone import VisionTransformer
 from ccmim.vit.block import Block, LayerNorm, draw_linear
-from ccmim.vit.no_grad import no_grad
+from ccmim.vit.layers import no_grad
 from ccmim.vit.pos_embed import resample_pos_embed, sincos_pos_embed
 
 __all__ = [

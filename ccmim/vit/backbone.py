@@ -29,8 +29,7 @@ from ccmim.vit.attention import ALL, refuse_scores
 from ccmim.vit.attentions import make_attention, whole_grid_option
 from ccmim.vit.block import Block, LayerNorm
 from ccmim.vit.initial import Pretrained, draw_weights, freeze_unused, load_pretrained
-from ccmim.vit.no_grad import no_grad
-from ccmim.vit.patches import cut_patches
+from ccmim.vit.layers import cut_patches, no_grad
 from ccmim.vit.pos_embed import (
     resample_loaded_positions,
     resample_pos_embed,

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from ccmim.vit.attention import (
     ALL,
     Attention,
+    attend_in_windows,
     class_to_patch_attention,
     patch_to_class_attention,
 )
-from ccmim.vit.drop_path import DropPath, Samples
-from ccmim.vit.windows import attend_in_windows
+from ccmim.vit.layers import DropPath, Samples
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
 SCORES = {'row': class_to_patch_attention, 'column': patch_to_class_attention}

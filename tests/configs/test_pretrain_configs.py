@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 
 from ccmim.engine.settings import fit_images
 from ccmim.registry import MODELS
-from ccmim.teachers.normalisation import MEAN, STD
+from ccmim.teachers.pixels import MEAN, STD
 from ccmim.vit import ARCHS
 
 METHODS = dict(

@@ -8,14 +8,8 @@ from mmengine.runner import load_checkpoint
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import ccmim.methods
 from ccmim.checkpoints import load_backbone
-from ccmim.methods import PretrainMethod
-
-METHODS = [
-    'ccmim', 'mae', 'simmim', 'maskdistill', 'conmim',
-    'amt_mae', 'amt_simmim', 'hpm', 'simclr', 'densecl',
-]  # fmt: skip
+from tests import tiny_methods
 
 
 class _HostReads(TorchDispatchMode):
@@ -31,15 +25,21 @@ class _HostReads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture(params=METHODS)
+@pytest.fixture(params=tiny_methods.names())
 def model(request):
-    """A tiny model of each method."""
-    return request.getfixturevalue(f'tiny_{request.param}')()
+    """A tiny model of each method that has a small config."""
+    return tiny_methods.build(request.param)
 
 
-def test_a_step_reads_nothing_from_the_device(model, images):
+@pytest.fixture
+def batch(model):
+    """What the method takes."""
+    return tiny_methods.batch(model)
+
+
+def test_a_step_reads_nothing_from_the_device(model, batch):
     with _HostReads() as reads:
-        losses = model.loss(images)
+        losses = model.loss(batch)
         sum(v for k, v in losses.items() if k.startswith('loss_')).backward()
     assert reads.seen == []
     with reads:
@@ -47,26 +47,26 @@ def test_a_step_reads_nothing_from_the_device(model, images):
     assert len(reads.seen) == 1
 
 
-def test_bf16_is_close_to_float32(model, images):
+def test_bf16_is_close_to_float32(model, batch):
     """The same masks and draws; the loss is float32 and within 2 per cent."""
     values = []
     for enabled in (False, True):
         torch.manual_seed(3)
         with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
-            losses = copy.deepcopy(model).loss(images)  # a step may move its state
+            losses = copy.deepcopy(model).loss(batch)  # a step may move its state
         assert all(v.dtype == torch.float32 for v in losses.values())
         values.append(sum(v for k, v in losses.items() if k.startswith('loss_')))
     assert values[1].item() == pytest.approx(values[0].item(), rel=0.02)
     assert values[1].item() != values[0].item()
 
 
-def test_the_step_seed_is_all_the_randomness(model, images):
+def test_the_step_seed_is_all_the_randomness(model, batch):
     """Two models with the same weights and seed compute the same bits."""
     model.eval()  # nothing moves
     values = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        values.append(model.loss(images))
+        values.append(model.loss(batch))
     one, again, other = ([*v.values()][0].item() for v in values)
     assert one == again != other
 
@@ -109,9 +109,9 @@ def _check_bf16_gradients(model, images):
         assert (gradients[1][name] - wide).norm() < 0.3 * wide.norm() + noise, name
 
 
-def test_every_trained_parameter_has_float32s_gradient_in_bf16(model, images):
+def test_every_trained_parameter_has_float32s_gradient_in_bf16(model, batch):
     """In float32 too none is missing: distributed training does not search for them."""
-    _check_bf16_gradients(model, images)
+    _check_bf16_gradients(model, batch)
 
 
 def _load_by_init_cfg(model, file):
@@ -171,19 +171,17 @@ def test_no_scorer_takes_a_gradient_away(tiny_mae, images, scorer):
     _check_bf16_gradients(model, images)
 
 
-def test_each_method_is_held_to_this(request):
-    """So a new one is: name its fixture in the list above."""
-    kinds = {type(request.getfixturevalue(f'tiny_{m}')()).__name__ for m in METHODS}
-    parts = {name: getattr(ccmim.methods, name) for name in ccmim.methods.__all__}
-    methods = [n for n, p in parts.items() if issubclass(p, PretrainMethod)]
-    assert kinds == {*methods} - {'PretrainMethod'}
+def test_each_method_is_held_to_this():
+    """A new one needs a config in mm_configs/small, and nothing else."""
+    assert tiny_methods.kinds() == tiny_methods.registered()
 
 
-@pytest.mark.parametrize('name', METHODS)
-def test_any_method_takes_an_anchor(request, name, images):
+@pytest.mark.parametrize('name', tiny_methods.names())
+def test_any_method_takes_an_anchor(name):
     """Its loss stands beside the others; the frozen copy is saved and never trained."""
     anchor = dict(type='ccmim.GramAnchor', weight=3.0)
-    model = request.getfixturevalue(f'tiny_{name}')(anchor=anchor)
+    model = tiny_methods.build(name, anchor=anchor)
+    images = tiny_methods.batch(model)
     torch.manual_seed(0)
     first = model(images, mode='loss')
     assert first['loss_anchor'].item() == pytest.approx(0, abs=1e-5)

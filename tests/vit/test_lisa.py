@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ccmim.masking.block_attention import block_attention
+from ccmim.masking.scorers import block_attention
 from ccmim.vit import lisa
 from ccmim.vit.lisa import EMBEDDINGS, LisaAttention, structured_attention
 from ccmim.vit.rel_pos import table_length

@@ -1,13 +1,15 @@
-"""Another way of masking at the beginning of a run.
+"""Masks that change in the course of a run.
 
-B batch, N patches.
+B batch, N patches, M masked.
 """
 
+import torch
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
-from ccmim.masking.split import TokenSplit
-from ccmim.ranges import Count, Index, InnerRatio, Part, Sides
+from ccmim.masking.samplers import rank_scores
+from ccmim.masking.split import TokenSplit, count_visible, split_tokens, whole
+from ccmim.ranges import Count, Index, InnerRatio, Part, Ratio, Sides
 from ccmim.registry import MODELS, build_part
 
 
@@ -58,3 +60,35 @@ class StagedSampler(nn.Module):
         if hub.get_info('epoch', 0) < self.begin:
             return self.first(scores, self.first_ratio)
         return self.then(scores, mask_ratio)
+
+
+@MODELS.register_module()
+class EasyToHardSampler(nn.Module):
+    """Mask a growing share of the highest scores, and the rest at random.
+
+    HPM (https://arxiv.org/abs/2304.05919) with predicted errors as scores.
+    The share goes linearly over the run; it depends on mmengine's iteration alone, so
+    that a resumed run goes on as it would have.
+
+    Args:
+        first: Share of the masked patches that are the highest, at the first step.
+        last: The same at the last step.
+    """
+
+    def __init__(self, first: Ratio = 0.0, last: Ratio = 0.5) -> None:
+        super().__init__()
+        self.first = first
+        self.last = last
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        hub = MessageHub.get_current_instance()
+        done = hub.get_info('iter', 0) / hub.get_info('max_iters', 1)
+        share = self.first + (self.last - self.first) * done
+        num_patches = scores.shape[1]
+        num_masked = num_patches - count_visible(num_patches, mask_ratio)
+        lottery = torch.rand(scores.shape, device=scores.device)  # below 1
+        rank = rank_scores(scores, lottery)  # (B, N), N - 1 = highest
+        is_hard = rank >= num_patches - whole(num_masked * share)
+        order = lottery.masked_fill(is_hard, 1.0).argsort(dim=1)
+        return split_tokens(order, mask_ratio)

@@ -1,0 +1,101 @@
+"""Every pretraining method in the small configs, made tiny: generic tests find it."""
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from ccmim.masking import stored_scorer
+from ccmim.methods import PretrainMethod
+from ccmim.registry import MODELS
+
+ROOT = Path(__file__).parents[1]
+VIT = dict(embed_dim=32, depth=2, num_heads=2)
+NARROW = dict(hidden_dim=48, length=24)
+
+
+def names():
+    """Name each small config of a pretraining method at 128 px, as ``mae``."""
+    found = sorted((ROOT / 'mm_configs/small').glob('*_vitt.py'))
+    return [f.stem.removesuffix('_vitt') for f in found if _method(read(f.stem))]
+
+
+def registered():
+    """The registered methods of this package."""
+    MODELS.import_from_location()
+    kinds = MODELS.module_dict.values()
+    return {
+        kind
+        for kind in kinds
+        if isinstance(kind, type)
+        and issubclass(kind, PretrainMethod)
+        and kind.__module__.startswith('ccmim.methods.')
+    }
+
+
+def kinds():
+    """The methods that the small configs name."""
+    return {_method(read(f'{name}_vitt')) for name in names()}
+
+
+def read(leaf):
+    """Read a small config."""
+    file = ROOT / f'mm_configs/small/{leaf}.py'
+    return Config.fromfile(file, import_custom_modules=False)
+
+
+def tiny_config(name):
+    """Read the small config of a method and make its networks narrow."""
+    cfg = read(f'{name}_vitt')
+    cfg.model.backbone.update(arch=dict(VIT), drop_path_rate=0.0)
+    for key, part in cfg.model.items():
+        if key != 'backbone' and isinstance(part, dict):
+            _narrow(part)
+    return cfg
+
+
+def build(name, **changes):
+    """Build a tiny method that knows of which images stored scores are wanted."""
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        method = MODELS.build(
+            dict(tiny_config(name).model, data_preprocessor=None, **changes)
+        )
+    scorer = stored_scorer(method)
+    if scorer is not None:
+        _show(scorer)
+    return method
+
+
+def batch(method):
+    """Eight normalised images of noise, or pairs of views, as a method takes them."""
+    rows, columns = (s * method.backbone.patch_size for s in method.backbone.grid)
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(8, 3, method.num_views * rows, columns, generator=generator)
+
+
+def _method(cfg):
+    kind = MODELS.get(cfg.get('model', {}).get('type', ''))
+    is_method = isinstance(kind, type) and issubclass(kind, PretrainMethod)
+    return kind if is_method else None
+
+
+def _narrow(part):
+    if 'num_heads' in part:
+        part.update(embed_dim=16, num_heads=2)
+    part.update({key: NARROW[key] for key in NARROW.keys() & part.keys()})
+    if 'arch' in part:
+        part['arch'] = dict(VIT)
+    for inside in part.values():
+        if isinstance(inside, dict) and 'embed_dim' not in inside:
+            _narrow(inside)
+
+
+def _show(scorer):
+    # Maps of five pictures; a step shows eight parts of them, as ScoreRefreshHook does.
+    scorer.hold(5)
+    count = scorer.maps.shape[1]
+    maps = (torch.arange(5 * count) * 7919 % 256).reshape(5, count).to(torch.uint8)
+    scorer.store(maps, torch.ones(5))
+    shown = torch.tensor([4, 0, 3, 1] * 2), torch.tensor([[0.0, 1.0, 0.0, 1.0]] * 8)
+    scorer.register_forward_pre_hook(lambda module, _: module.show(*shown))
