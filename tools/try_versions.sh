@@ -16,7 +16,7 @@ sets=(
   3.11/2.14.1/2.4.6 3.12/2.6.0/1.26.4 3.12/2.14.1/2.4.6 3.13/2.6.0/2.2.6
   3.13/2.14.1/2.4.6
 )
-few=(tests/operators tests/dense tests/vit tests/methods tests/checkpoints)
+few=(tests/operators tests/dense tests/vit tests/checkpoints)
 originals=(mmengine==0.10.7 mmcv==2.1.0 mmdet==3.3.0 mmsegmentation==1.2.2)
 
 # find_python 3.12: that Python, on the path or of pyenv.
@@ -101,7 +101,7 @@ try() {
     vision=$("$python" -c 'import importlib.metadata as m; print(m.version("torchvision"))')
     "$python" "$root/tools/check_env.py" || true
     outcome scenes "$python" "$root/tools/make_toy_scenes.py" work_dirs/toy_scenes \
-      --train 8 --val 2
+      --train 8 --val 2 >/dev/null
     mask=$(train mask_rcnn_toy)
     upernet=$(train upernet_toy)
     echo "$1: Mask R-CNN $mask, UperNet $upernet; testing"
