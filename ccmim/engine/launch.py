@@ -28,6 +28,7 @@ from ccmim.engine.settings import (
     check_values,
     fit_images,
 )
+from ccmim.operators import InstallError
 
 # Where each launcher tells a process its number.
 _RANK_OF = {
@@ -59,6 +60,8 @@ def read_config(
         raise FileNotFoundError(f'config {file} does not exist')
     try:
         cfg = Config.fromfile(file)
+    except InstallError as error:
+        raise ValueError(str(error)) from error
     except Exception as error:  # a config is code: it may raise anything
         raise ValueError(
             f'config {file} cannot be read: {type(error).__name__}: {error}'
