@@ -10,7 +10,7 @@ from ccmim.labels.convert import read_objects
 from ccmim.labels.drawing import Shape, draw_shapes
 from ccmim.labels.objects import check_objects
 from ccmim.labels.photos import check_sizes, find_photo
-from ccmim.labels.report import Picture, Report, some
+from ccmim.labels.report import Picture, Report, shown, some
 from ccmim.labels.settings import class_names, colours, did_you_mean, place, turns
 
 
@@ -107,7 +107,7 @@ def _check_categories(classes: Sequence[str], report: Report) -> None:
     for name in classes:
         if name not in names:
             report.problem(
-                f'class {name!r} of the config is no category of the file'
+                f'class {shown(name)!r} of the config is no category of the file'
                 f'{did_you_mean(name, names)} (the file has {some(names)}; the config '
                 f'{some(list(classes))})'
             )

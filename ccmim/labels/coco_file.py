@@ -11,6 +11,8 @@ from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.types import PositiveInt
 from typing_extensions import NotRequired, TypedDict
 
+from ccmim.labels.report import shown
+
 _PARTS = ('images', 'annotations', 'categories')
 _OPEN = ConfigDict(extra='allow')
 
@@ -124,7 +126,8 @@ def kind_of(content: Any) -> str:
     if len(known) < 2 or 'images' not in known:
         return 'other'
     some = content.get('annotations')
-    some = [one for one in some or () if isinstance(one, Mapping)]
+    some = some if isinstance(some, list) else []
+    some = [one for one in some if isinstance(one, Mapping)]
     if any('segments_info' in one for one in some):
         return 'panoptic segments: give the file of instances'
     if some and all('caption' in one for one in some):
@@ -158,10 +161,11 @@ def read_coco(file: str | os.PathLike, with_labels: bool = True) -> CocoFile:
             raise LabelError(f'the split is empty: {file} holds no {part}')
     content = {**content, 'annotations': content.get('annotations') or []}
     content.setdefault('categories', [])
-    for image in content['images']:
+    images = content['images'] if isinstance(content['images'], list) else []
+    for image in images:
         if isinstance(image, dict) and 'file_name' not in image and 'coco_url' in image:
             # LVIS names addresses, whose last two parts are folder and file.
-            image['file_name'] = '/'.join(image['coco_url'].split('/')[-2:])
+            image['file_name'] = '/'.join(str(image['coco_url']).split('/')[-2:])
     for part in _PARTS:
         try:
             content[part] = _SCHEMA[part].validate_python(content[part])
@@ -183,14 +187,14 @@ def _first(part: str, entries: Any, error: ValidationError) -> str:
     if not isinstance(entry, Mapping):
         return f'{name} must be an object with keys{more}'
     if 'id' in entry:
-        name += f' (id {entry["id"]!r})'
+        name += f' (id {shown(repr(entry["id"])[:40])})'
     key = next((str(key) for key in keys), '')
     if errors[0]['type'] == 'missing':
         return f'{name} has no {key!r}: add it{more}'
     message = errors[0]['msg'].replace('Input should be', 'it must be')
     if key == 'segmentation':
         message = 'it must be lists of finite numbers x, y, ... or run lengths'
-    value = repr(entry.get(key))
+    value = shown(repr(entry.get(key)))
     value = value if len(value) < 60 else f'{value[:56]} ...'
     return f'{name}: {key}={value}: {message}{more}'
 

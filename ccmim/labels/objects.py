@@ -91,7 +91,8 @@ def _share_inside(box: Sequence[float], size: tuple[int, int]) -> float:
         return float(left < size[0] and top < size[1])
     across = min(left + width, size[0]) - max(left, 0)
     down = min(top + height, size[1]) - max(top, 0)
-    return max(0.0, across) * max(0.0, down) / (width * height)
+    area = width * height
+    return max(0.0, across) * max(0.0, down) / area if area else 0.0
 
 
 def _mask_fault(mask: Any, size: tuple[int, int]) -> str | None:

@@ -175,6 +175,8 @@ def images_below(folder: str | os.PathLike) -> list[str]:
 def _where(folder: Path, name: str) -> str | None:
     """Find where a photo lies that is not where it should, near the folder."""
     base = name.replace('\\', '/').rpartition('/')[2]
+    if len(base) > 255 or '\0' in base or set(base) & set('*?['):
+        return None
     for near in (folder, folder.parent):
         for found in near.glob(f'**/{base}') if base else ():
             return printable(str(found.parent))

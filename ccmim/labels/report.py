@@ -9,6 +9,7 @@ from PIL import Image
 Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
 
 _SHOWN = 4  # names of a long list
+_LONG = 200  # letters of a name
 _RARE = 1e-3
 _INDENT = '  '
 _CLASSES, _RAREST = 100, 10  # how many are listed at most, else how many of the rarest
@@ -96,13 +97,13 @@ class Report:
             total = sum(self.counts.values())
             more = '' if self.unit == 'images' else f', {total:,} {self.unit}'
             lines[0] += f'{more} of {len(self.counts)} classes'
-            shown = list(self.counts.items())
-            if len(shown) > _CLASSES:
-                shown = sorted(shown, key=lambda pair: pair[1])[:_RAREST]
+            rows = list(self.counts.items())
+            if len(rows) > _CLASSES:
+                rows = sorted(rows, key=lambda pair: pair[1])[:_RAREST]
                 lines.append(f'{_INDENT}the {_RAREST} rarest:')
             lines += [
-                f'{_INDENT}{name:<24} {count:>12,}  {count / max(1, total):6.1%}'
-                for name, count in shown
+                f'{_INDENT}{shown(name):<24} {count:>12,}  {count / max(1, total):6.1%}'
+                for name, count in rows
             ]
         lines += [f'{_INDENT}note: {note}' for note in self.notes]
         lines += [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]
@@ -112,7 +113,14 @@ class Report:
 def some(names: Sequence[object]) -> str:
     """List the first of many names."""
     more = ', ...' if len(names) > _SHOWN else ''
-    return ', '.join(map(str, names[:_SHOWN])) + more
+    return ', '.join(map(shown, names[:_SHOWN])) + more
+
+
+def shown(name: object) -> str:
+    """Make what a file says fit for a line of a message: short, nothing but letters."""
+    text = str(name)
+    text = text if len(text) <= _LONG else f'{text[: _LONG - 4]} ...'
+    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _add(lines: list[str], what: str, names: Sequence[object] | None) -> None:

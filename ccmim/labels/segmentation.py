@@ -246,7 +246,9 @@ def _names(
                 others,
             )
     if not names:
-        report.problem(f'the split is empty: no images in {where}')
+        kinds = sorted({os.path.splitext(name)[1] for name in _relative(folder, '')})
+        there = f'; there are {some(kinds)}: set img_suffix' if kinds else ''
+        report.problem(f'the split is empty: no images in {where}{there}')
     twice = [name for name, count in Counter(names).items() if count > 1]
     report.problem('images that are listed more than once', twice)
     return names or None

@@ -121,7 +121,8 @@ def test_missing_folders_and_empty_splits_are_named(check, root):
     (problem,) = check(data_prefix=prefix).problems
     assert problem == f'map folder {root}/none does not exist'
     (problem,) = check(img_suffix='.tif').problems
-    assert problem == f'the split is empty: no images in {root}/images (*.tif)'
+    where = f'{root}/images (*.tif); there are .jpg: set img_suffix'
+    assert problem == f'the split is empty: no images in {where}'
 
 
 def test_images_may_be_named_by_a_list(check, root):
