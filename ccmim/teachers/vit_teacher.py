@@ -6,7 +6,8 @@ B batch, N patches of the student, C channels of the teacher.
 import torch
 from torch import Tensor, nn
 
-from ccmim.ranges import HeightWidth, Part
+from ccmim.checkpoints import build_backbone, load_backbone
+from ccmim.ranges import HeightWidth, Part, Sides
 from ccmim.registry import MODELS
 from ccmim.teachers.frozen import Frozen, require_weights, resize_images
 
@@ -15,11 +16,16 @@ from ccmim.teachers.frozen import Frozen, require_weights, resize_images
 class ViTTeacher(nn.Module):
     """A Vision Transformer of this library, such as another pretraining run's.
 
+    Patch side, width and size of images may differ from the student's.
+
     Args:
-        backbone: Config of the Vision Transformer; its image size follows the grid.
+        backbone: Config of the Vision Transformer; what the weights are of when None.
         grid: Rows and columns of the student's patches.
-        checkpoint: File with its weights: a checkpoint of a run, or what else
-            ``ccmim.checkpoints.load_backbone`` reads.
+        checkpoint: Its weights, as ``ccmim.checkpoints.read_weights`` takes them: a
+            checkpoint of a run, another file or folder, ``timm:NAME``, ``hf:NAME``.
+        img_size: Side or height and width in pixels at which it sees the images; its
+            features are then resampled to the grid. When None, the size at which its
+            grid is the student's.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -28,22 +34,32 @@ class ViTTeacher(nn.Module):
 
     def __init__(
         self,
-        backbone: Part,
-        grid: HeightWidth,
+        backbone: Part | None = None,
+        grid: HeightWidth = (14, 14),
         checkpoint: str | None = None,
+        img_size: Sides | None = None,
     ) -> None:
         super().__init__()
-        if backbone.get('init_cfg'):
+        self.grid = tuple(grid)
+        if (backbone or {}).get('init_cfg'):
             raise ValueError(
                 'teacher.backbone.init_cfg is not read: set teacher.checkpoint instead'
             )
-        self.size = [side * backbone.get('patch_size', 16) for side in grid]
-        network = MODELS.build(dict(backbone, img_size=self.size))
         self.has_weights = bool(checkpoint)
-        if checkpoint:
-            from ccmim.checkpoints import load_backbone
-
-            load_backbone(network, checkpoint)
+        require_weights(bool(checkpoint or backbone), 'or its backbone')
+        if backbone is None:
+            patch = build_backbone(checkpoint).patch_size
+        else:
+            patch = backbone.get('patch_size', 16)
+        self.size = [side * patch for side in grid]
+        if img_size is not None:
+            self.size = [img_size] * 2 if isinstance(img_size, int) else list(img_size)
+        if backbone is None:
+            network = build_backbone(checkpoint, img_size=self.size)
+        else:
+            network = MODELS.build(dict(backbone, img_size=self.size))
+            if checkpoint:
+                load_backbone(network, checkpoint)
         self.out_dim = network.embed_dim
         self.frozen = Frozen(network)
 
@@ -51,7 +67,12 @@ class ViTTeacher(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Compute features (B, N, C) of normalised images (B, 3, H, W), row by row."""
         network = self.frozen.network
-        return network.encode(network.embed(resize_images(images, self.size)))[:, 1:]
+        tokens = network.embed(resize_images(images, self.size))
+        features = network.encode(tokens)[:, 1:]
+        if network.grid == self.grid:
+            return features
+        maps = features.transpose(1, 2).unflatten(2, network.grid)
+        return resize_images(maps, list(self.grid)).flatten(2).transpose(1, 2)
 
     def init_weights(self) -> None:
         """Refuse to train from a teacher that knows nothing."""

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from ccmim.teachers import TimmTeacher, ViTTeacher, normalise_features
+from ccmim.teachers.frozen import resize_images
+from ccmim.vit import VisionTransformer
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -107,3 +109,27 @@ def test_mistakes_are_named(timm_file, tmp_path):
         TimmTeacher('test_vit', (4, 4), checkpoint=timm_file, pretrained=True)
     with pytest.raises(FileNotFoundError, match=r'none\.pth'):
         TimmTeacher('test_vit', (4, 4), checkpoint=str(tmp_path / 'none.pth'))
+
+
+def test_a_teacher_of_another_patch_side_width_and_size(tmp_path, images):
+    """Told by its weights alone; at a size of its own features are resampled."""
+    vit = VisionTransformer(
+        dict(embed_dim=64, depth=2, num_heads=4), 56, patch_size=14, reg_tokens=2
+    )
+    torch.save(vit.state_dict(), tmp_path / 'x.pth')
+    teacher = ViTTeacher(grid=(4, 4), checkpoint=str(tmp_path / 'x.pth'))
+    assert (teacher.size, teacher.out_dim) == ([56, 56], 64)
+    small = resize_images(images, [56, 56])
+    with torch.no_grad():
+        expected = vit.eval().encode(vit.embed(small))[:, 1:]
+    torch.testing.assert_close(teacher(images), expected)
+    wide = ViTTeacher(grid=(4, 4), checkpoint=str(tmp_path / 'x.pth'), img_size=112)
+    assert wide.frozen.network.grid == (8, 8)
+    features = wide(images)
+    assert features.shape == (4, 16, 64)
+    with torch.no_grad():
+        maps = wide.frozen.network(resize_images(images, [112, 112]))[0]
+    maps = resize_images(maps, [4, 4])
+    torch.testing.assert_close(features, maps.flatten(2).transpose(1, 2))
+    with pytest.raises(ValueError, match='teacher.checkpoint is not set'):
+        ViTTeacher(grid=(4, 4))

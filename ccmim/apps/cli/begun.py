@@ -12,6 +12,7 @@ from ccmim.data.paths import printable
 from ccmim.engine.settings.work_dir import files_of_a_run
 
 CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
+WEIGHTS = ('init', 'teacher')
 RECIPE = 'recipe.py'
 
 
@@ -23,7 +24,7 @@ def absolute(item: str) -> str:
 def asked(args: Namespace) -> str:
     """Write the command in one way, but for where it writes; the recipe notes it."""
     words = [*map(absolute, args.data), '--method', args.method]
-    for name in CHOSEN:
+    for name in (*CHOSEN, *WEIGHTS):
         if (value := getattr(args, name)) is not None:
             words += [f'--{name.replace("_", "-")}', value]
     words += ['--cfg-options', *args.cfg_options] if args.cfg_options else []
@@ -67,7 +68,7 @@ def _check_resume(args: Namespace, out: Path) -> None:
             f'there is no run to go on with in {out}',
             'give its folder with --out, or leave out --resume to begin one',
         )
-    given = [name for name in CHOSEN if getattr(args, name) is not None]
+    given = [name for name in (*CHOSEN, *WEIGHTS) if getattr(args, name) is not None]
     if given and _begun(out) != asked(args):
         raise Mistake(
             f'--{given[0].replace("_", "-")} cannot change a run that has begun',

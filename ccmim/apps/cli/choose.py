@@ -74,6 +74,7 @@ def choose(
     batch_size: int | None = None,
     epochs: int | None = None,
     workers: int | None = None,
+    patch_size: int | None = None,
 ) -> Settings:
     """Choose what is None.
 
@@ -87,6 +88,7 @@ def choose(
         batch_size: Images a step.
         epochs: Times that each image is seen.
         workers: Processes that load images.
+        patch_size: Of the weights that the run begins from.
 
     Returns:
         All of them.
@@ -101,8 +103,11 @@ def choose(
             rest for least, *rest in _GPUS if machine.gigabytes >= least
         )
     fits = size in (None, 'tiny') and method in _WITH_SMALL_PHOTOS
+    fits = fits and patch_size is None
     if fits and image_size is None and median_side < _SMALL_PHOTO:
         usual_size, usual_side, patch = 'tiny', 32, 4
+    if patch_size is not None:
+        usual_side, patch = usual_side // patch_size * patch_size, patch_size
     side = image_size or usual_side
     if side % patch or side < 2 * patch:
         raise ValueError(f'--image-size {side} must be a multiple of {patch}')

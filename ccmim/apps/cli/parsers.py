@@ -104,6 +104,8 @@ def _pretrain(commands: Any) -> Parser:
         'A run that was interrupted goes on when the same command is given again.\n\n'
         'examples:\n  ccmim pretrain photos\n'
         '  ccmim pretrain photos more/*.tar --method mae --epochs 20 --out runs/mae\n'
+        '  ccmim pretrain photos --init timm:vit_small_patch14_dinov2.lvd142m\n'
+        '  ccmim pretrain photos --method maskdistill --teacher WEIGHTS\n'
         '  ccmim pretrain photos --dry-run',
     )
     parser.add_argument('data', nargs='+', metavar='DATA', help='images, see above')
@@ -112,6 +114,13 @@ def _pretrain(commands: Any) -> Parser:
         help=f'one of {", ".join(list_methods())} (default: ccmim)',
     )  # fmt: skip
     parser.add_argument('--size', choices=SIZES, help='of the Vision Transformer')
+    parser.add_argument(
+        '--init', metavar='WEIGHTS',
+        help='begin from these: file, folder, timm:NAME or hf:OWNER/NAME',
+    )  # fmt: skip
+    parser.add_argument(
+        '--teacher', metavar='WEIGHTS', help='of --method maskdistill, likewise'
+    )
     parser.add_argument('--image-size', type=_positive, metavar='PX', help='side')
     parser.add_argument('--epochs', type=_positive, metavar='N')
     parser.add_argument('--batch-size', type=_positive, metavar='N')

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -20,9 +21,10 @@ from ccmim.apps.cli.found import Found, look
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import Parser
 from ccmim.apps.cli.recipe import make_recipe
+from ccmim.apps.cli.starting import learn_from, nearest_size, place_of, start_from
 from ccmim.apps.cli.tools import run_tool
 from ccmim.apps.report.html import write_report
-from ccmim.checkpoints import read_weights, write_weights
+from ccmim.checkpoints import Weights, read_weights, write_weights
 from ccmim.data.bad_files import write_bad_files
 from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (
@@ -103,9 +105,22 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
         _refuse_damage(found, args.data)
     machine = this_machine()
     given = {name: getattr(args, name) for name in CHOSEN}
-    settings = choose(found.num_good, found.median_side, machine, args.method, **given)
+    weights = _read(args, given)
+    patch = weights and weights.architecture.patch_size
+    settings = choose(
+        found.num_good,
+        found.median_side,
+        machine,
+        args.method,
+        **given,
+        patch_size=patch,
+    )
     bad = found.bad if found.looked_at_all else {}
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
+    if weights:
+        start_from(cfg, weights.architecture, place_of(args.init))
+    if args.teacher:
+        learn_from(cfg, place_of(args.teacher))
     _change(cfg, args.cfg_options)
     if cfg.auto_scale_lr.enable:  # to the batch that the options make
         scale_learning_rate(cfg)
@@ -113,6 +128,24 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     _say(cfg, settings, machine, _measure(cfg, machine), found)
     cfg.asked = asked(args)
     return cfg, bad
+
+
+def _read(args: Namespace, given: dict[str, Any]) -> Weights | None:
+    """Read the weights to begin from; the size in ``given`` becomes theirs."""
+    told = args.teacher or any('model.teacher' in word for word in args.cfg_options)
+    if (args.method == 'maskdistill') != bool(told):
+        raise Mistake(
+            '--method maskdistill and --teacher go together',
+            'give both, such as --teacher timm:vit_small_patch14_dinov2.lvd142m',
+        )
+    if not args.init:
+        return None
+    if args.size:
+        raise Mistake('--init and --size contradict each other', 'leave out --size')
+    weights = read_weights(args.init)
+    print(*weights.report, sep='\n', flush=True)
+    given['size'] = nearest_size(weights.architecture.embed_dim)
+    return weights
 
 
 def _write(out: Path, cfg: Config, bad: Mapping[str, str]) -> None:

@@ -83,6 +83,19 @@ class ProbeHook(Hook):
                 f'knn.train has {len(train)} classes and knn.test {len(test)}, or '
                 'their names differ: the probe needs the same'
             )
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if runner.iter or not (model.backbone.init_cfg or {}).get('checkpoint'):
+            return
+        # Weights that the training damages show it from the first epoch on.
+        with _apart(runner):
+            accuracy = self._accuracy(model, runner)
+        if is_main_process():
+            runner.logger.info(f'Probe before the first step: knn {accuracy:.2f}')
+            runner.visualizer.add_scalars(
+                {'probe/knn_accuracy': accuracy},
+                step=0,
+                file_path=f'{runner.timestamp}.json',
+            )
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -129,17 +142,20 @@ class ProbeHook(Hook):
         batches = [images.chunk(model.num_views, dim=2)[0] for images in self._kept]
         kept, _ = _features(model, [_batch(images) for images in batches])
         kept = torch.cat(all_gather(kept))
-        found = [self._all_features(model, runner, data) for data in self._sets]
+        accuracy = self._accuracy(model, runner) if self._sets else None
         if not is_main_process():
             return {}
         values = dict(feature_rank=feature_rank(kept[-(self._images or _IMAGES) :]))
-        if found:
-            (train, train_labels), (test, test_labels) = found
-            k = min(self._knn.get('k', 20), len(train))
-            values['knn_accuracy'] = knn_accuracy(
-                train, train_labels, test, test_labels, k
-            )
+        if accuracy is not None:
+            values['knn_accuracy'] = accuracy
         return values
+
+    def _accuracy(self, model: Any, runner: Runner) -> float:
+        """Of k-NN in percent; all processes compute features."""
+        found = [self._all_features(model, runner, data) for data in self._sets]
+        (train, train_labels), (test, test_labels) = found
+        k = min(self._knn.get('k', 20), len(train))
+        return knn_accuracy(train, train_labels, test, test_labels, k)
 
     def _all_features(
         self, model: Any, runner: Runner, data: Dataset

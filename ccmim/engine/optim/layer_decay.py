@@ -12,7 +12,9 @@ from ccmim.registry import OPTIM_WRAPPER_CONSTRUCTORS
 DEFAULTS = dict(
     layer_decay=1.0,
     no_decay_by_shape=True,
-    no_decay_names=('cls_token', 'pos_embed', 'relative_position_bias_table'),
+    no_decay_names=(
+        *('cls_token', 'reg_token', 'pos_embed', 'relative_position_bias_table'),
+    ),
     lr_mult={},
 )
 

@@ -3,10 +3,15 @@
 import shutil
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, DefaultScope
 
+from ccmim.api.catalogue import list_methods
 from ccmim.apps.cli import pretrain
 from ccmim.apps.cli.estimate import Estimate
+from ccmim.vit import VisionTransformer
 
 FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
 
@@ -137,3 +142,55 @@ def test_the_rate_stays_where_scaling_is_switched_off(begin):
     assert begin('--dry-run', '--cfg-options', *options)[0] == 0
     cfg = Config.fromfile(begin.folder / 'recipe.py')
     assert cfg.auto_scale_lr == dict(base_batch_size=64, enable=False)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Those of a network with patches of 14 px, layer scale and learned positions."""
+    arch = dict(embed_dim=32, depth=2, num_heads=4)
+    vit = VisionTransformer(
+        arch, 56, patch_size=14, pos_embed='learned', layer_scale_init=0.1, reg_tokens=2
+    )
+    torch.save(vit.state_dict(), tmp_path / 'init.pth')
+    return tmp_path / 'init.pth', vit
+
+
+@pytest.mark.parametrize('method', list_methods())
+def test_every_method_begins_from_weights(begin, weights, method):
+    """With their architecture, at another size, and a gentle rate where it is known."""
+    file, vit = weights
+    words = ['--init', file, '--method', method, '--image-size', '112']
+    if method == 'maskdistill':
+        words += ['--teacher', file]
+    code, _, error = begin(*words)
+    assert code == 2, error  # nothing was trained here
+    cfg = Config.fromfile(begin.folder / 'recipe.py')
+    options = cfg.optim_wrapper.paramwise_cfg
+    assert options['lr_mult'] == dict(backbone=0.1)
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        model = MODELS.build(cfg.model)
+        optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    model.init_weights()
+    own, state = model.backbone.state_dict(), vit.state_dict()
+    assert own.keys() == state.keys()
+    assert all(torch.equal(own[k], v) for k, v in state.items() if k != 'pos_embed')
+    assert torch.equal(own['pos_embed'][0, 1:], vit.positions((8, 8)))
+    side = 112 // 14
+    assert model.backbone.grid == (side, side)
+    rates = {round(g['lr'] / cfg.optim_wrapper.optimizer.lr, 6) for g in
+             optimizer.param_groups}  # fmt: skip
+    assert 0.1 in rates
+
+
+def test_weights_and_what_contradicts_them(begin, weights):
+    file, _ = weights
+    for words, message in (
+        (['--init', file, '--size', 'base'], '--init and --size contradict each other'),
+        (['--teacher', file], '--method maskdistill and --teacher go together'),
+        (['--method', 'maskdistill'], '--method maskdistill and --teacher go together'),
+        (['--init', 'nowhere.pth'], 'nowhere.pth does not exist'),
+        (['--init', 'timm:vit_tyni'], 'timm has no such model'),
+    ):
+        code, _, error = begin(*words)
+        assert code == 2
+        assert message in error

@@ -1,0 +1,76 @@
+"""A pretraining that begins from weights, or learns from a teacher's.
+
+The rate of the backbone is a tenth of the recipe's when it begins from weights: the
+recipes' rates are for random weights, and undo in a warm-up what others have learned in
+weeks. What is new (decoder, heads, mask token) is random and keeps the whole rate.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ccmim.checkpoints import Architecture
+from ccmim.checkpoints.sources import NAMED
+from ccmim.vit import ARCHS
+
+GENTLE = 0.1  # of the recipe's rate, for a backbone that has learned already
+# What weights decide of a backbone; what else a recipe sets (stochastic depth) stays.
+_DECIDED = ('arch', 'patch_size', 'in_chans', 'pos_embed', 'mlp_ratio', 'qkv_bias')
+_DECIDED += ('layer_scale_init', 'rel_pos_bias', 'final_norm', 'norm_eps', 'act')
+_DECIDED += ('class_token', 'reg_tokens', 'pre_norm', 'qk_norm', 'rope_theta')
+_DECIDED += ('pos_resample', 'attention', 'rel_pos_size')
+
+
+def start_from(cfg: Config, architecture: Architecture, weights: str) -> None:
+    """Let a recipe begin from weights: their architecture, and a gentle rate.
+
+    Args:
+        cfg: Of a pretraining; changed in place.
+        architecture: Of the weights.
+        weights: Where they are.
+    """
+    backbone, side = cfg.model.backbone, cfg.model.backbone.img_size
+    for name in _DECIDED:
+        backbone.pop(name, None)
+    backbone.update(architecture.options())
+    backbone.img_size = side
+    backbone.init_cfg = dict(type='Pretrained', checkpoint=weights)
+    if (
+        not isinstance(architecture.img_size, int)
+        or architecture.pos_embed == 'learned'
+    ):
+        backbone.init_cfg['img_size'] = architecture.img_size
+    _fit_units(cfg.model, architecture.patch_size, side // architecture.patch_size)
+    old = cfg.optim_wrapper.get('paramwise_cfg', {}).get('lr_mult', {})
+    rates = dict(lr_mult=dict(old, backbone=GENTLE))
+    cfg.merge_from_dict(dict(optim_wrapper=dict(paramwise_cfg=rates)))
+
+
+def _fit_units(part: Any, patch: int, patches: int) -> None:
+    """Make units of masking whole patches: at most as large, and dividing the side."""
+    if not isinstance(part, dict):
+        return
+    if 'unit_size' in part:
+        most = max(1, part['unit_size'] // patch)
+        fits = [n for n in range(1, most + 1) if patches % n == 0]
+        part['unit_size'] = patch * fits[-1]
+    for inside in part.values():
+        _fit_units(inside, patch, patches)
+
+
+def learn_from(cfg: Config, weights: str) -> None:
+    """Give a recipe a teacher, whose architecture its weights tell."""
+    cfg.model.teacher = dict(type='ViTTeacher', checkpoint=weights)
+
+
+def nearest_size(width: int) -> str:
+    """Name the size of a ViT whose recipe suits a width best."""
+    return min(ARCHS, key=lambda name: abs(ARCHS[name]['embed_dim'] - width))
+
+
+def place_of(weights: str) -> str:
+    """Write where weights are in a way that is right from any folder."""
+    if weights.startswith(NAMED):
+        return weights
+    return str(Path(weights).expanduser().absolute())
