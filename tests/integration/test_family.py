@@ -2,35 +2,14 @@
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from ccmim.checkpoints import load_file
 from ccmim.engine.launch import build_runner
+from tests import tiny_methods
 
-TINY = dict(embed_dim=32, depth=2, num_heads=2)
-DECODER = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)
-MASKED = {'sampler.img_size': 64, 'mask_token.dim': 32}
-# What makes the small config of each method tiny, below `model`.
-METHODS = {
-    'simmim': {**MASKED, 'decoder.in_dim': 32},
-    'maskdistill': {**MASKED, 'decoder.in_dim': 32, 'sampler.min_area': 2},
-    'conmim': {**MASKED, 'projector.in_dim': 32},
-    'amt_mae': {'decoder': DECODER, 'scorer.img_size': 64, 'sampler.begin': 1},
-    'amt_simmim': {
-        **MASKED,
-        'decoder.in_dim': 32,
-        'scorer.img_size': 64,
-        'sampler.sampler.begin': 1,
-    },
-    'hpm': {'decoder': DECODER, 'predictor': DECODER},
-    'simclr': {'projector.in_dim': 32},
-    'densecl': {
-        'projector.in_dim': 32,
-        'contrast.length': 6,
-        'dense_contrast.length': 6,
-        'dense_begin': 3,
-    },
-}
+# What begins later than these short runs end, below `model`.
+EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
+METHODS = tiny_methods.names()
 
 
 @pytest.fixture
@@ -41,16 +20,13 @@ def teacher(tiny_vit, tmp_path):
 
 
 @pytest.fixture
-def config(request, image_folder, teacher):
-    """Make the small config of a method tiny, on a folder of eight photos."""
+def config(image_folder, teacher):
+    """Make the small config of a method narrow, on a folder of eight photos."""
 
     def make(method, work_dir):
-        root = request.config.rootpath
-        cfg = Config.fromfile(root / f'mm_configs/small/{method}_vitt.py')
+        cfg = tiny_methods.tiny_config(method)
         changes = {
             'work_dir': str(work_dir),
-            'model.backbone.arch': TINY,
-            'model.backbone.img_size': 64,
             'train_dataloader.batch_size': 4,
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
@@ -59,18 +35,14 @@ def config(request, image_folder, teacher):
             'default_hooks.checkpoint.interval': 1,
             'default_hooks.logger.interval': 1,
         }
-        changes.update({f'model.{k}': v for k, v in METHODS[method].items()})
-        first = cfg.train_dataloader.dataset.transform[0]
-        (first.transform[0] if first.type == 'TwoViews' else first).size = 64
-        if method == 'maskdistill':
-            changes['model.teacher.backbone.arch'] = TINY
+        if 'teacher' in cfg.model:
             changes['model.teacher.checkpoint'] = teacher
-        if method.startswith('amt'):
+        if 'dense_begin' in cfg.model:
+            changes['model.dense_begin'] = 3
+        if method in EARLIER:
+            changes[f'model.{EARLIER[method]}.begin'] = 1
             cfg.custom_hooks[-1].update(begin=1, interval=1)
         cfg.train_dataloader.dataset.data = str(image_folder)
-        cfg.model.backbone.pop('arch')
-        if 'teacher' in cfg.model:
-            cfg.model.teacher.backbone.pop('arch')
         cfg.merge_from_dict(changes)
         return cfg
 
@@ -122,7 +94,8 @@ def test_checkpoint_serves_downstream_unchanged(method, config, tmp_path, tiny_v
     file = tmp_path / 'run' / 'epoch_2.pth'
     saved = load_file(file)['state_dict']
     assert not any('teacher' in name for name in saved)
-    vit = tiny_vit(init_cfg=dict(type='Pretrained', checkpoint=str(file)))
+    start = dict(type='Pretrained', checkpoint=str(file))
+    vit = tiny_vit(img_size=cfg.model.backbone.img_size, init_cfg=start)
     vit.init_weights()
     for name, value in vit.state_dict().items():
         assert torch.equal(value, saved[f'backbone.{name}'])
