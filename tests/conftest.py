@@ -5,7 +5,9 @@ milliseconds and every branch of the real one is there.
 """
 
 import copy
+import re
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -48,9 +50,33 @@ def _builder(config):
     def build(**changes):
         changed = Config(copy.deepcopy(config))
         changed.merge_from_dict(changes)
-        return MODELS.build(changed._cfg_dict)
+        return _unsettled(MODELS.build(changed._cfg_dict))
 
     return build
+
+
+# An averaged copy, 'slow', is that of these.
+_OWNERS = r'^(slow\.)?(backbone|projector|predictor)\.'
+
+
+def _unsettled(module):
+    """Move what begins as 0 or 1, so that leaving it out shows: biases, gammas, tables.
+
+    By an amount that depends on the name alone: copies and other models move alike.
+    """
+    with torch.no_grad():
+        for name, value in module.named_parameters():
+            if value.ndim == 1 or value.unique().numel() == 1:
+                seed = zlib.crc32(re.sub(_OWNERS, '', name).encode())
+                generator = torch.Generator().manual_seed(seed)
+                value += 0.1 * torch.randn(value.shape, generator=generator)
+    return module
+
+
+@pytest.fixture
+def unsettled():
+    """Make a function that moves what begins as 0 or 1 in a module, in place."""
+    return _unsettled
 
 
 @pytest.fixture

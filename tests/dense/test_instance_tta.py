@@ -18,9 +18,9 @@ def merge():
     class Module(nn.Module):
         test_step = None
 
-    def run(views, max_per_img=100):
+    def run(views, max_per_img=100, nms=None):
         model = InstanceTTAModel(
-            dict(type='nms', iou_threshold=0.5),
+            nms or dict(type='nms', iou_threshold=0.5),
             max_per_img=max_per_img,
             module=Module(),
         )
@@ -88,6 +88,18 @@ def test_other_classes_and_places_are_kept_and_sorted_by_score(merge):
     assert found.scores.tolist() == pytest.approx([0.5, 0.4, 0.3])
     assert found.labels.tolist() == [0, 1, 0]
     assert len(merge(views, max_per_img=2)) == 2
+
+
+def test_scores_and_places_are_those_after_soft_suppression(merge):
+    """It lowers the second view of an object below a surer one elsewhere."""
+    near, far = [4.0, 2.0, 11.0, 9.0], [20.0, 10.0, 28.0, 18.0]
+    views = [view([BOX, far], [0.9, 0.5]), view([near], [0.8])]
+    soft = dict(type='soft_nms', iou_threshold=0.3, min_score=0.01)
+    found = merge(views, nms=soft)
+    iou = 7 / 8
+    assert found.bboxes.tolist() == [BOX, far, near]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.5, 0.8 * (1 - iou)])
+    assert [int(mask.sum()) for mask in found.masks] == [56, 64, 49]
 
 
 def test_views_without_objects_or_masks_are_fine(merge):

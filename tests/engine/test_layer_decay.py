@@ -117,6 +117,17 @@ def test_tokens_are_decayed_when_no_name_is_exempt():
     assert [decayed[t] for t in tokens] == [WD, WD]
 
 
+def test_tables_of_relative_positions_are_not_decayed_with_beit_but_with_vitdet():
+    found = []
+    for kind in (dict(rel_pos_bias=True), dict(attention='rel_pos')):
+        model = Detector(**kind)
+        decay = values(model, build(model), 'weight_decay')
+        tables = [name for name in decay if 'position' in name or 'rel_pos' in name]
+        assert len(tables) >= 3
+        found.append({decay[name] for name in tables})
+    assert found == [{0.0}, {WD}]
+
+
 def test_shape_rule_can_be_switched_off():
     model = Detector()
     decays = values(model, build(model, no_decay_by_shape=False), 'weight_decay')

@@ -74,6 +74,18 @@ def test_fewer_neighbours_are_the_first_of_more(clouds):
         assert accuracy == pytest.approx(knn_accuracy(*clouds, k=k))
 
 
+def test_twenty_neighbours_vote_unless_told_otherwise():
+    """As everywhere in the field; figures are comparable at the same number only."""
+    angles = torch.arange(1, 41) / 40
+    train = torch.stack([angles.cos(), angles.sin()], dim=1)
+    labels = torch.tensor([1] * 9 + [0] * 11 + [1] * 20)  # 0 wins with 19, 20 or 21
+    one, zero = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
+    options = dict(temperature=1e3)
+    assert knn_accuracy(train, labels, one, zero, **options) == 100
+    for k in (5, 10, 40):
+        assert knn_accuracy(train, labels, one, zero, k, **options) == 0
+
+
 def test_no_temperature_is_too_small(clouds):
     train, labels, test, _ = clouds
     similarities, ids = nearest(train, test, 9)

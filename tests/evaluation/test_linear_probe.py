@@ -68,3 +68,11 @@ def test_it_agrees_with_scikit_learn():
 def test_no_regularisation_is_refused():
     with pytest.raises(ValueError, match='l2'):
         fit_linear(*_clouds(10, 0), l2=0.0)
+
+
+def test_channels_are_centred_by_the_training_images():
+    """Test images that are all of one class must not be brought to the middle."""
+    train = torch.tensor([[-1.0], [-0.8], [0.9], [1.1]])
+    labels = torch.tensor([0, 0, 1, 1])
+    test = torch.tensor([[0.7], [0.9], [1.0], [5.0]])
+    assert linear_accuracy(train, labels, test, torch.ones(4).long()) == 100

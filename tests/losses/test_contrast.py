@@ -14,6 +14,7 @@ from ccmim.losses import (
     gather_constant,
     gather_with_grad,
     info_nce,
+    unit,
 )
 from ccmim.masking import TokenSplit
 
@@ -156,3 +157,14 @@ def test_alone_a_process_gathers_itself():
 def test_bad_settings_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         SingleViewContrast(8, **wrong)
+
+
+@pytest.mark.parametrize('half', [torch.bfloat16, torch.float16])
+def test_unit_vectors_of_half_precision_are_float32(half):
+    """Projectors give them; 8 bits of a mantissa are 1 per cent of a cosine over T."""
+    x = torch.randn(64, 33).to(half)
+    vectors = unit(x)
+    assert vectors.dtype == torch.float32
+    expected = x.double() / x.double().norm(dim=1, keepdim=True)
+    torch.testing.assert_close(vectors.double(), expected, atol=1e-6, rtol=0)
+    assert unit(x.double()).dtype == torch.float64

@@ -12,9 +12,16 @@ from itertools import product
 import pytest
 import torch
 import torch.multiprocessing as mp
+import torch.nn.functional as F
 from torch import distributed
 
-from ccmim.losses import SingleViewContrast, gather_constant, gather_with_grad
+from ccmim.losses import (
+    QueueContrast,
+    SingleViewContrast,
+    TwoViewContrast,
+    gather_constant,
+    gather_with_grad,
+)
 
 pytestmark = pytest.mark.dist
 BATCH, DIM = 4, 8
@@ -44,6 +51,7 @@ def _worker(rank, folder):
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
     _check_summed_gradients(rank)
+    _check_two_views(rank)
     results = {}
     for options in OPTIONS:
         part = slice(rank * BATCH, (rank + 1) * BATCH)
@@ -71,6 +79,24 @@ def _check_summed_gradients(rank):
     # Rank r weighs the four entries by (r + 1) * (1, 2, 3, 4).
     (joined.flatten() * torch.arange(1.0, 5.0) * (rank + 1)).sum().backward()
     assert x.grad.flatten().tolist() == [[3.0, 6.0], [9.0, 12.0]][rank]
+
+
+def _check_two_views(rank):
+    """The partner is found behind the other process's views; all keys are queued."""
+    generator = torch.Generator().manual_seed(7)
+    views = torch.randn(2, 4, 5, generator=generator, dtype=torch.float64)  # by rank
+    loss, _ = TwoViewContrast(0.5)(views[rank], views.flatten(0, 1))
+    z = F.normalize(views.flatten(0, 1), dim=1)
+    expected = []
+    for i in range(4):
+        mine, partner = 4 * rank + i, 4 * rank + (i + 2) % 4
+        others = [k for k in range(8) if k != mine]
+        logits = (z[others] @ z[mine]) / 0.5
+        expected.append(logits.logsumexp(0) - (z[partner] @ z[mine]) / 0.5)
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
+    queue = QueueContrast(dim=5, length=10)
+    queue(views[rank], views[rank], views[rank])
+    torch.testing.assert_close(queue.queue[:8].double(), z, atol=1e-6, rtol=0)
 
 
 @pytest.fixture(scope='module')

@@ -37,5 +37,13 @@ def test_counts_are_those_of_exact_numbers():
     assert some_masked(half, 0.29).ids_masked.shape == (1, 29)
 
 
+def test_they_stand_in_the_order_in_which_they_stood(split):
+    """A decoder's predictions are paired with them by their place."""
+    some = some_masked(split, 0.5)
+    places = (some.ids_masked[:, :, None] == split.ids_masked[:, None]).int().argmax(2)
+    assert (places.diff(dim=1) > 0).all()
+    assert (some.ids_masked.diff(dim=1) < 0).any()  # which is not that of the ids
+
+
 def test_at_least_one_is_kept(split):
     assert some_masked(split, 1e-9).ids_masked.shape == (2000, 1)

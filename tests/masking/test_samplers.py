@@ -152,6 +152,17 @@ def test_hints_are_drawn_from_the_top():
     assert revealed.float().mean(0).min() > 0.2  # each of the four gets its turn
 
 
+@pytest.mark.parametrize(('ratio', 'revealed'), [(0.2, 2), (0.3, 2), (0.33, 3)])
+def test_the_number_of_hints_is_rounded(ratio, revealed):
+    """Of 8 masked patches 1.6, 2.4 and 2.64."""
+    scores = _scores()
+    split = TopKSampler(hint_ratio=ratio, hint_pool=0.25)(scores, 0.5)
+    top = scores.topk(4).indices
+    assert ((~split.mask.gather(1, top)).sum(1) == revealed).all()
+    pool = TopKSampler(hint_ratio=1.0, hint_pool=0.16)(scores, 0.5)  # 2.56 patches
+    assert ((~pool.mask.gather(1, top)).sum(1) == 3).all()
+
+
 def test_random_masks_are_uniform():
     share = _masked_share(RandomSampler(), _scores(1), 0.75, 20000)
     torch.testing.assert_close(share, torch.full((16,), 0.75), atol=0.015, rtol=0)

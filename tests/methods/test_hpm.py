@@ -116,7 +116,7 @@ def test_it_learns_which_patches_are_hard(tiny_hpm):
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     noisy = (torch.arange(16) % 2).reshape(4, 4)
     area = noisy.repeat_interleave(16, 0).repeat_interleave(16, 1)
-    for _ in range(60):
+    for _ in range(150):
         losses = model.loss(torch.randn(8, 3, 64, 64) * area)
         optimizer.zero_grad()
         (losses['loss_reconstruction'] + losses['loss_hardness']).backward()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ccmim.masking import TokenSplit
+from ccmim.masking import TokenSplit, importance_gap, some_masked
 
 
 def _slow_block(block, x):
@@ -205,3 +205,14 @@ def test_a_few_steps_learn(tiny_ccmim, images):
 def test_impossible_settings_are_named(tiny_ccmim, wrong, message):
     with pytest.raises(ValueError, match=message):
         tiny_ccmim(**wrong)
+
+
+def test_the_gap_is_of_all_masked_patches_whichever_are_decoded(tiny_ccmim, images):
+    model, seen = tiny_ccmim(decoded_share=0.25), {}
+    model.sampler.register_forward_hook(
+        lambda module, args, split: seen.update(scores=args[0], split=split)
+    )
+    gap = model.loss(images)['mask_importance_gap']
+    assert torch.equal(gap, importance_gap(**seen))
+    some = some_masked(seen['split'], 0.25)
+    assert not torch.isclose(gap, importance_gap(seen['scores'], some), rtol=1e-3)

@@ -61,7 +61,7 @@ def test_number_of_parameters(arch, millions):
 
 def test_class_attention_is_the_attention_matrix_row(tiny_vit, images):
     """Row and column of the head-averaged matrices, written out slowly."""
-    vit = tiny_vit().double()
+    vit = tiny_vit(layer_scale_init=0.5).double()
     tokens = vit.embed(images.double())
     x = torch.cat([(vit.cls_token + vit.pos_embed[:, :1]).expand(4, -1, -1), tokens], 1)
     rows, columns = [], []
@@ -72,8 +72,8 @@ def test_class_attention_is_the_attention_matrix_row(tiny_vit, images):
         rows.append(matrix.mean(1)[:, 0, 1:])
         columns.append(matrix.mean(1)[:, 1:, 0])
         mixed = torch.einsum('bhnm,bhmc->bnhc', matrix, v).reshape(4, 17, 32)
-        x = x + block.attn.proj(mixed)
-        x = x + block.mlp(block.norm2(x))
+        x = x + block.ls1.gamma * block.attn.proj(mixed)
+        x = x + block.ls2.gamma * block.mlp(block.norm2(x))
     ours = vit.class_attention(tokens, [0, 1])
     torch.testing.assert_close(ours, torch.stack(rows, 1), atol=1e-12, rtol=0)
     ours = vit.class_attention(tokens, [1], 'column')
@@ -179,6 +179,26 @@ def test_windows_see_only_themselves(tiny_vit, size):
     assert ((mixed(images)[0] - mixed(changed)[0]).abs().amax(1) > 1e-7).all()
 
 
+@pytest.mark.parametrize('size', [(80, 48), (70, 50)])
+def test_windows_are_padded_with_zeros_after_the_norm(tiny_vit, size):
+    """As in ViTDet; the bias of the norm would stand in the padding otherwise."""
+    vit = tiny_vit(out_indices=(0,), window_size=2).eval()
+    images = torch.randn(1, 3, *size)
+    block, (rows, columns) = vit.blocks[0], vit.grid_of(images)
+    x = vit.embed(images)
+    grid = torch.zeros(1, -(-rows // 2) * 2, -(-columns // 2) * 2, 32)
+    grid[:, :rows, :columns] = block.norm1(x).unflatten(1, (rows, columns))
+    mixed = torch.zeros_like(grid)
+    for top in range(0, grid.shape[1], 2):
+        for left in range(0, grid.shape[2], 2):
+            window = grid[:, top : top + 2, left : left + 2].flatten(1, 2)
+            out = block.attn(window).unflatten(1, (2, 2))
+            mixed[:, top : top + 2, left : left + 2] = out
+    x = x + mixed[:, :rows, :columns].flatten(1, 2)
+    x = x + block.mlp(block.norm2(x))
+    torch.testing.assert_close(vit(images)[0].flatten(2).transpose(1, 2), x)
+
+
 def test_one_window_over_everything_is_global_attention(tiny_vit, images):
     local = tiny_vit(out_indices=(1,), window_size=4).eval()
     everywhere = tiny_vit(out_indices=(1,), window_size=1, global_blocks=(0, 1)).eval()
@@ -192,7 +212,8 @@ def test_other_sizes_resample_positions(tiny_vit):
     assert vit(torch.randn(1, 3, 96, 128))[0].shape == (1, 32, 6, 8)
     assert vit(torch.randn(1, 3, 65, 64))[0].shape == (1, 32, 5, 4)
     same = vit.embed(torch.zeros(1, 3, 64, 64))
-    torch.testing.assert_close(same[0], vit.pos_embed[0, 1:])
+    bias = vit.patch_embed.proj.bias
+    torch.testing.assert_close(same[0], vit.pos_embed[0, 1:] + bias)
 
 
 def test_loaded_positions_are_resampled(tiny_vit):

@@ -135,3 +135,16 @@ def test_compiled_blocks(subset, most):
     assert counters['stats']['unique_graphs'] <= most
     assert not counters['graph_break']
     assert not counters['unimplemented']
+
+
+@pytest.mark.parametrize('subset', [False, True])
+def test_the_rate_rises_linearly_from_0_in_the_first_block(subset):
+    """Counted: how often a block leaves a sample as it is in both branches."""
+    arch = dict(embed_dim=16, depth=4, num_heads=2)
+    vit = VisionTransformer(
+        arch, img_size=32, drop_path_rate=0.6, drop_path_subset=subset
+    ).train()
+    x = torch.randn(2000, 2, 16)
+    for i, block in enumerate(vit.blocks):
+        left = (block(x) == x).all(dim=2).all(dim=1).float().mean().item()
+        assert left == pytest.approx((0.6 * i / 3) ** 2, abs=0.03)

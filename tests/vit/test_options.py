@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from ccmim.vit import VisionTransformer
+from ccmim.vit import Block, VisionTransformer
 
 
 def test_without_options_no_parameter_is_added(tiny_vit):
@@ -22,8 +22,9 @@ def test_layer_scale_is_timms(tiny_vit, images):
     theirs = timm.models.VisionTransformer(
         64, embed_dim=32, depth=2, num_heads=2, init_values=1e-5, num_classes=0
     ).eval()
+    block = Block(32, num_heads=2, layer_scale_init=1e-5)
+    assert block.ls2.gamma.allclose(torch.tensor(1e-5))
     ours = tiny_vit(pos_embed='learned', layer_scale_init=1e-5).eval()
-    assert ours.blocks[1].ls2.gamma.allclose(torch.tensor(1e-5))
     for block in theirs.blocks:  # the initial value would hide the branches
         torch.nn.init.uniform_(block.ls1.gamma, 0.5, 2)
         torch.nn.init.uniform_(block.ls2.gamma, 0.5, 2)

@@ -1,9 +1,12 @@
 """What pretrain says of the images that it was given."""
 
+from collections import Counter
+
 import pytest
 
 from ccmim.apps.cli import found
 from ccmim.apps.cli.found import look
+from ccmim.data.check import Checked
 
 
 @pytest.fixture
@@ -37,3 +40,9 @@ def test_a_large_folder_is_sampled_and_said_to_be(mixed, monkeypatch):
     assert len(seen.checked) == 4
     assert not seen.looked_at_all
     assert seen.lines()[0] == 'Images       10 (4 looked at)'
+
+
+def test_the_side_is_the_median_so_that_a_few_large_photos_do_not_count():
+    sides = [40, 40, 50, 60, 4000]
+    checked = [Checked('x.jpg', None, 'JPEG', 'RGB', side) for side in sides]
+    assert found.Found(5, checked, Counter()).median_side == 50

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ccmim import __version__
+from ccmim.apps.cli.mistakes import report
 from ccmim.apps.cli.parsers import make_parser
 
 COMMANDS = ('demo', 'pretrain', 'transfer', 'export', 'check', 'doctor', 'report')
@@ -102,3 +103,18 @@ def test_version_and_no_words(ccmim):
     code, said, _ = ccmim()
     assert code == 0
     assert all(f'\n    {command} ' in said for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ('module', 'how'),
+    [
+        ('sklearn_like', 'pip install sklearn_like'),
+        ('mmdet', 'in a checkout: bash tools/install.sh'),
+        ('mmcv.ops', 'in a checkout: bash tools/install.sh'),
+    ],
+)
+def test_a_missing_library_is_named_with_how_to_get_it(capsys, module, how):
+    assert report(ModuleNotFoundError(f'No module named {module!r}', name=module)) == 2
+    what, remedy = capsys.readouterr().err.splitlines()
+    assert what == f'error: {module} is not installed'
+    assert remedy.startswith(f'  -> {how}')

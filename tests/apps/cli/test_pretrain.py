@@ -10,6 +10,7 @@ from mmengine.registry import MODELS, DefaultScope
 
 from ccmim.api.catalogue import list_methods
 from ccmim.apps.cli import pretrain
+from ccmim.apps.cli.choose import Machine
 from ccmim.apps.cli.estimate import Estimate
 from ccmim.vit import VisionTransformer
 
@@ -194,3 +195,14 @@ def test_weights_and_what_contradicts_them(begin, weights):
         code, _, error = begin(*words)
         assert code == 2
         assert message in error
+
+
+@pytest.mark.parametrize(
+    ('device', 'workers', 'seconds'),
+    [('cpu', 1, 10 * 3.0), ('cuda', 1, 10 * 4.0), ('cuda', 4, 10 * 2.0)],
+)
+def test_a_gpu_loads_while_it_computes_and_a_cpu_in_turn(device, workers, seconds):
+    """Steps of 2 s; 8 images of half a second, on 4 cores."""
+    machine = Machine(device, 'some', 8.0, cores=4)
+    estimate = Estimate(step=2.0, image=0.5, gigabytes=1, checkpoint=1, steps=3)
+    assert estimate.seconds(10, 8, machine, workers) == pytest.approx(seconds)

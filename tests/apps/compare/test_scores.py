@@ -39,6 +39,13 @@ def test_differences_are_taken_seed_by_seed_where_both_have_one():
     assert difference(found, 'c', 'a', 'toy', 'mIoU') is None
 
 
+def test_pairs_are_of_one_seed_whatever_the_order_and_whoever_lacks_one():
+    found = scores(a=[None, 30.0, 50.0, 10.0], b=[70.0, 31.0, 51.5, None])
+    lead = difference(found[::-1], 'b', 'a', 'toy', 'mIoU')
+    assert (lead.count, lead.mean) == (2, pytest.approx(1.25))
+    assert lead.spread == pytest.approx(0.5 / math.sqrt(2))
+
+
 def test_the_table_marks_what_was_not_run():
     text = markdown(scores(a=[10.0, 12.0], b=[11.0]), ['a', 'b', 'c'])
     lines = text.splitlines()

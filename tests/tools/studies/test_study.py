@@ -113,6 +113,14 @@ def test_what_is_recorded_is_left_out_but_for_what_others_need(plan):
     assert plan('mae', 'ccmim', seeds=[0]).chains({('mae', 0), ('ccmim', 0)}) == []
 
 
+def test_a_run_is_recorded_when_it_has_all_its_tasks():
+    tasks = ['cifar10', 'toy']
+    scores = [Score('mae', t, 0, m, 1.0) for t in tasks for m in ('k-NN', 'linear')]
+    scores += [Score('mae', 'toy', 1, 'k-NN', 1.0), Score('mae', 'toy', 1, 'mIoU', 1.0)]
+    assert recorded(scores, tasks) == {('mae', 0)}
+    assert recorded(scores, ['toy']) == {('mae', 0), ('mae', 1)}
+
+
 def test_unknown_arms_are_named(plan):
     with pytest.raises(ValueError, match='ccmim_mask50 is no arm of this budget, whi'):
         plan('ccmim_mask50', budget='full_photos')
