@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
 from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
+from ccmim.renamed import new_arguments
+
 Count = Annotated[int, Ge(1)]
 Index = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
@@ -90,6 +92,7 @@ def checked(kind: type) -> type:
     @wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         hints = arguments_of(kind).hints
+        kwargs = new_arguments(kind.__name__, kwargs)
         for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
             if hints.get(name, Any) is not Any:
                 check_value(value, hints[name], f'{kind.__name__}: {name}')

@@ -14,6 +14,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 from ccmim.ranges import checked, is_ours
+from ccmim.renamed import new_class
 
 # Where the parts of each kind live; kinds without a room are there because mmengine
 # warns when a default scope lacks one.
@@ -35,7 +36,14 @@ _ROOMS = {
 
 
 class CheckedRegistry(Registry):
-    """A registry whose own classes refuse arguments that their annotations exclude."""
+    """A registry whose own classes refuse arguments that their annotations exclude.
+
+    Names that were renamed are found; see ``ccmim.renamed``.
+    """
+
+    def get(self, key: str) -> Any:
+        """Look a name up, an old one too."""
+        return super().get(new_class(key) if isinstance(key, str) else key)
 
     def _register_module(
         self, module: Callable[..., Any], *args: Any, **kwargs: Any

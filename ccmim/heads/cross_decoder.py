@@ -22,7 +22,7 @@ class CrossDecoder(nn.Module):
 
     As in CrossMAE (https://arxiv.org/abs/2401.14391): a masked patch is predicted
     without regard to the other masked ones, so any share of them can be left out
-    (``decoded_share`` of the method) and the rest comes out the same. Unlike there,
+    (``decoded_ratio`` of the method) and the rest comes out the same. Unlike there,
     every block looks at the encoder's last tokens, not at a learned mixture of all its
     blocks.
 

@@ -7,7 +7,7 @@ from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.methods.ccmim import CCMIM
 from ccmim.methods.conmim import ConMIM
 from ccmim.methods.densecl import DenseCL
-from ccmim.methods.growing_images import GrowingImages
+from ccmim.methods.growing_images import ProgressiveResize
 from ccmim.methods.hpm import HPM
 from ccmim.methods.mae import MAE
 from ccmim.methods.maskdistill import MaskDistill
@@ -20,7 +20,7 @@ __all__ = [
     'MAE',
     'ConMIM',
     'DenseCL',
-    'GrowingImages',
+    'ProgressiveResize',
     'MaskDistill',
     'Prediction',
     'PretrainMethod',

@@ -34,7 +34,7 @@ class CCMIM(PretrainMethod):
         contrast: Config of the contrastive loss.
         mask_ratio: Share of masked patches, in (0, 1).
         contrast_weight: Factor of the contrastive loss, at least 0.
-        decoded_share: Share of the masked patches that are predicted, in (0, 1]; drawn
+        decoded_ratio: Share of the masked patches that are predicted, in (0, 1]; drawn
             anew at each step (CrossMAE).
         num_masks: Masks that are drawn from the scores of a step; see
             ``mean_over_masks``.
@@ -57,7 +57,7 @@ class CCMIM(PretrainMethod):
         contrast: Part,
         mask_ratio: InnerRatio = 0.75,
         contrast_weight: NonNegative = 0.1,
-        decoded_share: PositiveRatio = 1.0,
+        decoded_ratio: PositiveRatio = 1.0,
         num_masks: Count = 1,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
@@ -72,7 +72,7 @@ class CCMIM(PretrainMethod):
         self.contrast = self.build(contrast)
         self.mask_ratio = mask_ratio
         self.contrast_weight = contrast_weight
-        self.decoded_share = decoded_share
+        self.decoded_ratio = decoded_ratio
         self.num_masks = num_masks
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ class CCMIM(PretrainMethod):
             masked = self.backbone.embed(images, split.ids_masked)  # (B, M, D)
             masked = self.backbone.encode(masked, class_only=True)  # (B, 1, D)
         contrast, accuracy = self.contrast(visible[:, 0], masked[:, 0])
-        wanted = some_masked(split, self.decoded_share)  # all, unless the config says
+        wanted = some_masked(split, self.decoded_ratio)  # all, unless the config says
         pred = self.decoder(visible, wanted)  # (B, M, 3*P*P)
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, wanted),

@@ -10,7 +10,7 @@ from ccmim.masking import importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part, PassedTo
 from ccmim.registry import MODELS
-from ccmim.teachers import SlowNetwork
+from ccmim.teachers import EMATeacher
 
 
 @MODELS.register_module()
@@ -30,7 +30,7 @@ class ConMIM(PretrainMethod):
         mask_token: Config of what stands for masked patches.
         perturbation: Config of what changes the images of the keys.
         contrast: Config of the loss.
-        slow: Arguments of ``SlowNetwork``: ``momentum`` and ``interval``.
+        slow: Arguments of ``EMATeacher``: ``momentum`` and ``interval``.
         mask_ratio: Share of masked patches, in (0, 1).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
@@ -51,7 +51,7 @@ class ConMIM(PretrainMethod):
         mask_token: Part,
         perturbation: Part,
         contrast: Part,
-        slow: Annotated[Part, PassedTo(SlowNetwork)],
+        slow: Annotated[Part, PassedTo(EMATeacher)],
         mask_ratio: InnerRatio = 0.75,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
@@ -59,7 +59,7 @@ class ConMIM(PretrainMethod):
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         self.projector = self.build(projector)
-        self.slow = SlowNetwork(self.backbone, self.projector, **slow)
+        self.slow = EMATeacher(self.backbone, self.projector, **slow)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
@@ -73,7 +73,7 @@ class ConMIM(PretrainMethod):
 
         B batch, N patches, V visible, M masked, D width, C channels of the projection.
         """
-        self.slow.follow(self.backbone, self.projector)
+        self.slow.update(self.backbone, self.projector)
         keys = self.slow(self.perturbation(images))  # (B, N, C), no gradient
         scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)

@@ -11,7 +11,7 @@ from ccmim.masking import take
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import Count, Index, Part, PassedTo, Ratio
 from ccmim.registry import MODELS
-from ccmim.teachers import SlowNetwork
+from ccmim.teachers import EMATeacher
 
 
 @MODELS.register_module()
@@ -30,7 +30,7 @@ class DenseCL(PretrainMethod):
             compared.
         contrast: Config of the loss of the views, with a queue.
         dense_contrast: Config of the loss of the cells, with a queue.
-        slow: Arguments of ``SlowNetwork``.
+        slow: Arguments of ``EMATeacher``.
         cells: Cells on a side.
         dense_weight: Share of the loss of the cells, in [0, 1].
         dense_begin: Steps in which that share is 0, until features tell cells apart.
@@ -52,7 +52,7 @@ class DenseCL(PretrainMethod):
         projector: Part,
         contrast: Part,
         dense_contrast: Part,
-        slow: Annotated[Part, PassedTo(SlowNetwork)],
+        slow: Annotated[Part, PassedTo(EMATeacher)],
         cells: Count = 7,
         dense_weight: Ratio = 0.5,
         dense_begin: Index = 1000,
@@ -67,7 +67,7 @@ class DenseCL(PretrainMethod):
             )
         self.perturbation = self.build(perturbation)
         self.projector = self.build(projector)
-        self.slow = SlowNetwork(self.backbone, self.projector, **slow)
+        self.slow = EMATeacher(self.backbone, self.projector, **slow)
         self.contrast = self.build(contrast, dim=self.projector.out_dim)
         self.dense_contrast = self.build(dense_contrast, dim=self.projector.out_dim)
         self.cells = cells
@@ -80,7 +80,7 @@ class DenseCL(PretrainMethod):
         B batch, S cells, D width, C channels of the projection.
         """
         first, second = (self.perturbation(view) for view in images.chunk(2, dim=2))
-        self.slow.follow(self.backbone, self.projector)
+        self.slow.update(self.backbone, self.projector)
         tokens = self._encode(self.backbone, first)  # (B, 1+S, D), class token first
         queries = self.projector(tokens)  # (B, 1+S, C)
         with torch.no_grad():

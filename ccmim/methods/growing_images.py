@@ -18,7 +18,7 @@ from ccmim.registry import MODELS
 
 
 @MODELS.register_module()
-class GrowingImages(ImgDataPreprocessor):
+class ProgressiveResize(ImgDataPreprocessor):
     """Normalise images, and make those of the first epochs smaller.
 
     A step costs about as much as its images have patches. Backbone and decoder resample
@@ -76,7 +76,7 @@ class GrowingImages(ImgDataPreprocessor):
         height, width = images.shape[-2:]
         if height != width:
             raise ValueError(
-                f'GrowingImages makes squares, and these images are {height} x '
+                f'ProgressiveResize makes squares, and these images are {height} x '
                 f'{width}: crop squares, and do not stack views'
             )
         side = self.side(hub.get_info('epoch', 0))

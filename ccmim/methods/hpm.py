@@ -10,7 +10,7 @@ from ccmim.masking import count_visible, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part, PassedTo
 from ccmim.registry import MODELS
-from ccmim.teachers import SlowNetwork
+from ccmim.teachers import EMATeacher
 
 
 @MODELS.register_module()
@@ -24,7 +24,7 @@ class HPM(PretrainMethod):
     Args:
         backbone: Config of the Vision Transformer.
         predictor: Config of what foretells errors.
-        slow: Arguments of ``SlowNetwork``.
+        slow: Arguments of ``EMATeacher``.
         sampler: Config of what draws a mask from the scores.
         decoder: Config of what predicts the masked patches.
         reconstruction: Config of the reconstruction loss.
@@ -43,7 +43,7 @@ class HPM(PretrainMethod):
         self,
         backbone: Part,
         predictor: Part,
-        slow: Annotated[Part, PassedTo(SlowNetwork)],
+        slow: Annotated[Part, PassedTo(EMATeacher)],
         sampler: Part,
         decoder: Part,
         reconstruction: Part,
@@ -56,7 +56,7 @@ class HPM(PretrainMethod):
         super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.predictor = self.build(predictor)
-        self.slow = SlowNetwork(self.backbone, self.predictor, **slow)
+        self.slow = EMATeacher(self.backbone, self.predictor, **slow)
         self.sampler = self.build(sampler)
         self.decoder = self.build(decoder)
         self.reconstruction = self.build(reconstruction)
@@ -68,7 +68,7 @@ class HPM(PretrainMethod):
 
         B batch, N patches, V visible, M masked, D width, P patch side.
         """
-        self.slow.follow(self.backbone, self.predictor)
+        self.slow.update(self.backbone, self.predictor)
         scores = self._score(images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
         visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)

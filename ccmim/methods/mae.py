@@ -28,7 +28,7 @@ class MAE(PretrainMethod):
         decoder: Config of what predicts the masked patches.
         reconstruction: Config of the reconstruction loss.
         mask_ratio: Share of masked patches, in (0, 1).
-        decoded_share: Share of the masked patches that are predicted, in (0, 1]; drawn
+        decoded_ratio: Share of the masked patches that are predicted, in (0, 1]; drawn
             anew at each step (CrossMAE).
         data_preprocessor: Config of what normalises the images on the device.
         init_cfg: mmengine's initialisation config.
@@ -47,7 +47,7 @@ class MAE(PretrainMethod):
         decoder: Part,
         reconstruction: Part,
         mask_ratio: InnerRatio = 0.75,
-        decoded_share: PositiveRatio = 1.0,
+        decoded_ratio: PositiveRatio = 1.0,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
         anchor: Part | None = None,
@@ -59,7 +59,7 @@ class MAE(PretrainMethod):
         self.decoder = self.build(decoder)
         self.reconstruction = self.build(reconstruction)
         self.mask_ratio = mask_ratio
-        self.decoded_share = decoded_share
+        self.decoded_ratio = decoded_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the loss of normalised images (B, 3, H, W).
@@ -70,7 +70,7 @@ class MAE(PretrainMethod):
         split = self.sampler(scores, self.mask_ratio)
         visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
         visible = self.backbone.encode(visible)  # (B, 1+V, D), the class token first
-        wanted = some_masked(split, self.decoded_share)  # all, unless the config says
+        wanted = some_masked(split, self.decoded_ratio)  # all, unless the config says
         pred = self.decoder(visible, wanted)  # (B, M, 3*P*P)
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, wanted),

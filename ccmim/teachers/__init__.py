@@ -2,7 +2,7 @@
 
 from ccmim.teachers.frozen import normalise_features
 from ccmim.teachers.frozen_start import FrozenStart
-from ccmim.teachers.momentum import SlowNetwork
+from ccmim.teachers.momentum import EMATeacher
 from ccmim.teachers.perturbation import ColourPerturbation
 from ccmim.teachers.pixels import normalise_patches, patchify, unpatchify
 from ccmim.teachers.timm_teacher import TimmTeacher
@@ -11,7 +11,7 @@ from ccmim.teachers.vit_teacher import ViTTeacher
 __all__ = [
     'ColourPerturbation',
     'FrozenStart',
-    'SlowNetwork',
+    'EMATeacher',
     'TimmTeacher',
     'ViTTeacher',
     'normalise_features',

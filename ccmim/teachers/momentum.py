@@ -17,7 +17,7 @@ from ccmim.ranges import Count, Ratio, checked
 @checked
 @checked
 @checked
-class SlowNetwork(nn.Module):
+class EMATeacher(nn.Module):
     """A copy of backbone and projector that follows their weights slowly.
 
     slow = m * slow + (1 - m) * fast, where m goes from ``momentum`` to
@@ -57,7 +57,7 @@ class SlowNetwork(nn.Module):
         self.projector.load_state_dict(projector.state_dict())
         self.started = True
 
-    def follow(self, backbone: nn.Module, projector: nn.Module) -> None:
+    def update(self, backbone: nn.Module, projector: nn.Module) -> None:
         """Move towards the fast network, after each of its updates; in training only.
 
         To be called at the beginning of an iteration. At the first, unless a checkpoint
@@ -84,6 +84,6 @@ class SlowNetwork(nn.Module):
 
 
 def _started_if_loaded(
-    module: SlowNetwork, state: dict[str, Tensor], prefix: str, *_: object
+    module: EMATeacher, state: dict[str, Tensor], prefix: str, *_: object
 ) -> None:
     module.started |= any(name.startswith(prefix) for name in state)

@@ -7,4 +7,4 @@ The decoder's masked tokens look at the visible ones alone. Changes the result; 
 """
 
 _base_ = 'ccmim_vitb.py'
-model = dict(decoder=dict(type='CrossDecoder'), decoded_share=0.25)
+model = dict(decoder=dict(type='CrossDecoder'), decoded_ratio=0.25)

@@ -8,14 +8,14 @@ from torch._dynamo.utils import counters
 from torch.utils.flop_counter import FlopCounterMode
 
 from ccmim.engine.compile import compile_blocks
-from ccmim.methods import GrowingImages
+from ccmim.methods import ProgressiveResize
 from ccmim.methods.growing_images import shrink
 
 SCHEDULE = [(0, 32), (2, 48), (5, 64)]
 
 
 def _grow(schedule=SCHEDULE):
-    return GrowingImages(schedule, mean=[127.0] * 3, std=[50.0] * 3)
+    return ProgressiveResize(schedule, mean=[127.0] * 3, std=[50.0] * 3)
 
 
 def _at(epoch, max_epochs=6):

@@ -208,7 +208,7 @@ def test_impossible_settings_are_named(tiny_ccmim, wrong, message):
 
 
 def test_the_gap_is_of_all_masked_patches_whichever_are_decoded(tiny_ccmim, images):
-    model, seen = tiny_ccmim(decoded_share=0.25), {}
+    model, seen = tiny_ccmim(decoded_ratio=0.25), {}
     model.sampler.register_forward_hook(
         lambda module, args, split: seen.update(scores=args[0], split=split)
     )

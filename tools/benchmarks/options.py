@@ -8,7 +8,7 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from ccmim.masking import stored_scorer
-from ccmim.methods import GrowingImages
+from ccmim.methods import ProgressiveResize
 
 OPTIONS: dict[str, str] = dict(
     score3='scored from the first three blocks',
@@ -32,7 +32,7 @@ def apply_option(cfg: Config, option: str) -> None:
     side, patch = model.backbone.img_size, model.backbone.get('patch_size', 16)
     changes: dict[str, Any] = {
         'score3': {'scorer.blocks': 3},
-        'cross': {'decoder.type': 'CrossDecoder', 'decoded_share': 0.25},
+        'cross': {'decoder.type': 'CrossDecoder', 'decoded_ratio': 0.25},
         'cached': {
             'scorer': dict(
                 _delete_=True,
@@ -42,7 +42,7 @@ def apply_option(cfg: Config, option: str) -> None:
         },
         'masks2': {'num_masks': 2},
         'progressive': {
-            'data_preprocessor.type': 'ccmim.GrowingImages',
+            'data_preprocessor.type': 'ccmim.ProgressiveResize',
             'data_preprocessor.schedule': [
                 (epoch, round(side * share / 7 / patch) * patch)
                 for epoch, share in enumerate((5, 6, 7))
@@ -63,7 +63,7 @@ def before_step(model: nn.Module, step: int, batch_size: int) -> None:
         step: Number of the step in its round; -1 for one at full size.
         batch_size: Images of the step.
     """
-    if isinstance(model.data_preprocessor, GrowingImages):
+    if isinstance(model.data_preprocessor, ProgressiveResize):
         info = dict(epoch=step % NUM_SIZES, max_epochs=NUM_SIZES)
         MessageHub.get_current_instance().update_info_dict(info)
     scorer = stored_scorer(model)

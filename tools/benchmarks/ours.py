@@ -16,7 +16,7 @@ from benchmarks.options import apply_option, before_step
 from benchmarks.precision import DTYPES, autocast, matmul_precision
 from benchmarks.rows import Contender, Label, training_state
 from ccmim.engine.launch import read_config
-from ccmim.methods import GrowingImages
+from ccmim.methods import ProgressiveResize
 from ccmim.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'mm_configs' / 'pretrain'
@@ -132,7 +132,7 @@ class OurMethod:
         """Normalise uint8 images (B, 3, H, W) as a step does, in float32."""
         preprocessor = self.model.data_preprocessor
         images = (images.float() - preprocessor.mean) / preprocessor.std
-        if isinstance(preprocessor, GrowingImages):
+        if isinstance(preprocessor, ProgressiveResize):
             return preprocessor.resize(images)
         return images
 

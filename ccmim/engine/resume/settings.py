@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ccmim.checkpoints.config_text import read_values
 from ccmim.engine.settings.names import default_of, find_types
+from ccmim.renamed import renamed
 
 PARTS = (
     *('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'train_cfg'),
@@ -64,7 +65,7 @@ def deciding_values(text: str) -> dict[str, Any]:
     Raises:
         ValueError: The text holds more than plain values.
     """
-    values = read_values(text)
+    values = renamed(read_values(text))
     found = {part: values[part] for part in PARTS if part in values}
     hooks = [*values.get('custom_hooks', ()), *values.get('default_hooks', {}).values()]
     found['hooks'] = {

@@ -9,6 +9,7 @@ from mmengine.registry import FUNCTIONS, DefaultScope
 from mmengine.runner import Runner
 
 from ccmim.engine.settings.names import arguments_of, did_you_mean, find_types, typo_of
+from ccmim.renamed import renamed
 
 # What mmengine's Runner builds; the other names of a config are its own variables.
 BUILT = (
@@ -41,6 +42,8 @@ _TAKEN_OUT = {'bg_cls_weight'}
 def check_arguments(cfg: Config) -> None:
     """Compare every part of a config with the class that its ``type`` names.
 
+    Old names of classes and arguments are replaced first, with a warning.
+
     A key is refused if the class has no such argument but a very similar one. Keys that
     are like none of them are left to the class that builds the part, as it may take
     them out.
@@ -51,6 +54,9 @@ def check_arguments(cfg: Config) -> None:
     Raises:
         ValueError: Naming the first misspelt key and what it should be.
     """
+    for key in cfg.keys() & BUILT:
+        if (new := renamed(cfg._cfg_dict[key])) != cfg._cfg_dict[key]:
+            cfg[key] = new
     for key in cfg.keys() - TOP:
         if meant := typo_of(key, TOP, _SURE):
             raise ValueError(f'unknown key {key}: did you mean {meant}?')

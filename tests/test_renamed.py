@@ -1,0 +1,54 @@
+"""Old names of classes and arguments work for one release, with a warning."""
+
+import inspect
+
+import pytest
+from mmengine.config import Config
+
+from ccmim import registry
+from ccmim.engine.resume.settings import deciding_values
+from ccmim.engine.settings.arguments import check_arguments
+from ccmim.registry import MODELS
+from ccmim.renamed import ARGUMENTS, CLASSES, renamed
+
+
+def _found(name):
+    kinds = [r for r in vars(registry).values() if isinstance(r, type(MODELS))]
+    (kind,) = {found for r in kinds if (found := r.get(f'ccmim.{name}'))}
+    return kind
+
+
+@pytest.mark.parametrize('old', CLASSES)
+def test_an_old_class_is_the_new_one_in_every_scope(old):
+    with pytest.warns(FutureWarning, match=f'{old} is called {CLASSES[old]} now'):
+        assert _found(old) is _found(CLASSES[old])
+    assert _found(CLASSES[old]).__name__ == CLASSES[old]
+
+
+@pytest.mark.parametrize('kind', ARGUMENTS)
+def test_old_arguments_stand_for_new_ones(kind):
+    known = inspect.signature(_found(kind)).parameters
+    for old, new in ARGUMENTS[kind].items():
+        assert old not in known
+        assert new in known
+        with pytest.warns(FutureWarning, match=f'{kind}.{old} is called {new} now'):
+            assert renamed([dict(type=kind, **{old: 1})]) == [{'type': kind, new: 1}]
+
+
+def test_a_config_of_old_names_is_built_checked_and_resumed(tiny_ccmim):
+    """Alone, as a whole config, and as the text that a checkpoint holds."""
+    with pytest.warns(FutureWarning, match='decoded_share is called decoded_ratio'):
+        assert tiny_ccmim(decoded_share=0.5).decoded_ratio == 0.5
+    with pytest.raises(ValueError, match='decoded_share is the old name of decoded_r'):
+        tiny_ccmim(decoded_share=0.5, decoded_ratio=0.5)
+    grown = dict(type='ccmim.GrowingImages', schedule=[(0, 32)])
+    old = dict(type='ccmim.MAE', decoded_share=0.5, data_preprocessor=grown)
+    new = dict(type='ccmim.ProgressiveResize', schedule=[(0, 32)])
+    new = dict(type='ccmim.MAE', decoded_ratio=0.5, data_preprocessor=new)
+    cfg = Config(dict(model=old))
+    with pytest.warns(FutureWarning):
+        check_arguments(cfg)
+    assert cfg.model == new
+    with pytest.warns(FutureWarning):
+        values = deciding_values(Config(dict(model=old)).pretty_text)
+    assert values == deciding_values(Config(dict(model=new)).pretty_text)
