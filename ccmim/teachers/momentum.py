@@ -15,8 +15,6 @@ from ccmim.ranges import Count, Ratio, checked
 
 
 @checked
-@checked
-@checked
 class EMATeacher(nn.Module):
     """A copy of backbone and projector that follows their weights slowly.
 
