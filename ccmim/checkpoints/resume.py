@@ -1,6 +1,7 @@
 """From which checkpoint an interrupted run goes on."""
 
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ccmim.checkpoints.verify import verify_checkpoint
 
 POINTER = 'last_checkpoint'
 DAMAGED = '.corrupt'  # appended to the names of damaged files
+_LONGEST = 8192  # bytes of a path
 _OF_A_RUN = re.compile(r'(epoch|iter)_\d+(_iter_\d+)?\.pth')
 
 
@@ -64,6 +66,7 @@ def _newest_good(work_dir: Path) -> str | None:
             reasons.append(str(error))
             continue
         for other in bad:
+            # A link is renamed itself, what it leads to is not touched.
             other.rename(f'{other}{DAMAGED}')
         text = f'Resuming from {path}, which is complete'
         if bad:
@@ -75,7 +78,7 @@ def _newest_good(work_dir: Path) -> str | None:
             f'no checkpoint of {work_dir} can be used: {"; ".join(reasons)}. '
             'Start again in another --work-dir'
         )
-    if (work_dir / POINTER).is_file():
+    if os.path.lexists(work_dir / POINTER):
         raise ValueError(
             f'{work_dir / POINTER} is there, but no checkpoint. Give its path after '
             '--resume, or start again in another --work-dir'
@@ -92,11 +95,7 @@ def _newest_first(work_dir: Path) -> list[Path]:
     """
     files = {p for p in work_dir.glob('*.pth') if _OF_A_RUN.fullmatch(p.name)}
     pointer = work_dir / POINTER
-    last = None
-    if pointer.is_file() and (name := pointer.read_text().strip()):
-        # The folder may have been moved since.
-        here, there = work_dir / Path(name).name, Path(name)
-        last = here if here.is_file() else there if there.is_file() else None
+    last = _pointed_to(work_dir)
     if last:
         files.add(last)
 
@@ -110,6 +109,23 @@ def _newest_first(work_dir: Path) -> list[Path]:
     return sorted(
         files, key=lambda path: (not given_up(path), _numbers(path)), reverse=True
     )
+
+
+def _pointed_to(work_dir: Path) -> Path | None:
+    """Give the checkpoint of the folder that the pointer names, if it names one.
+
+    Its folder does not count: it may have been moved since, and nothing outside of the
+    work dir is a checkpoint of the run.
+    """
+    try:
+        with (work_dir / POINTER).open('rb') as file:
+            text = file.read(_LONGEST).decode().strip()
+    except (OSError, UnicodeDecodeError):  # none, a loop of links, or damaged
+        return None
+    name = text.replace('\\', '/').rpartition('/')[2]
+    path = work_dir / name
+    is_name = name.isprintable() and name.endswith('.pth')
+    return path if is_name and path.is_file() else None
 
 
 def _numbers(path: Path) -> list[int]:

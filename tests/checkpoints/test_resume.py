@@ -151,6 +151,55 @@ def test_no_good_one_is_no_restart(run, said):
         choose_resume(run)
 
 
+@pytest.mark.parametrize('kind', ['a document', 'a damaged one', 'a checkpoint'])
+def test_nothing_outside_is_read_or_renamed(run, said, tmp_path, kind):
+    """A pointer is data: it once made --resume rename what it named."""
+    other = tmp_path / 'thesis.doc'
+    if kind == 'a checkpoint':
+        other = tmp_path / 'epoch_9.pth'
+        _save(other)
+    else:
+        other.write_bytes(b'pages' * 1000)
+    if kind == 'a damaged one':
+        other = other.rename(tmp_path / 'epoch_9.pth')
+    before = other.read_bytes()
+    (run / 'last_checkpoint').write_text(str(other))
+    assert choose_resume(run) == f'{run}/epoch_3.pth'
+    assert other.read_bytes() == before
+    for path in run.glob('*.pth'):
+        path.unlink()
+    with pytest.raises(ValueError, match='last_checkpoint is there, but no checkpoint'):
+        choose_resume(run)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(['run', other.name])
+
+
+def test_a_link_is_renamed_and_not_what_it_leads_to(run, said, tmp_path):
+    (tmp_path / 'thesis.doc').write_bytes(b'pages')
+    (run / 'epoch_4.pth').symlink_to(tmp_path / 'thesis.doc')
+    assert choose_resume(run) == f'{run}/epoch_3.pth'
+    assert (run / 'epoch_4.pth.corrupt').is_symlink()
+    assert (tmp_path / 'thesis.doc').read_bytes() == b'pages'
+
+
+POINTERS = {
+    'binary': lambda path: path.write_bytes(bytes(range(256)) * 9),
+    'a zero byte': lambda path: path.write_bytes(b'epoch_2.pth\0'),
+    'two lines': lambda path: path.write_text('epoch_2.pth\nepoch_1.pth'),
+    'another folder': lambda path: path.mkdir(),
+    'a loop': lambda path: path.symlink_to(path),
+    'itself': lambda path: path.write_text('last_checkpoint'),
+    'above': lambda path: path.write_text('..'),
+    'long': lambda path: path.write_text('a' * 10**6),
+}
+
+
+@pytest.mark.parametrize('kind', POINTERS)
+def test_an_odd_pointer_is_not_needed(run, said, kind):
+    (run / 'last_checkpoint').unlink()
+    POINTERS[kind](run / 'last_checkpoint')
+    assert choose_resume(run) == f'{run}/epoch_3.pth'
+
+
 def test_an_empty_folder_starts_at_0_and_says_so(tmp_path, said):
     assert choose_resume(tmp_path) is None
     assert said == [(logging.INFO, f'Nothing to resume in {tmp_path}: starting at 0')]

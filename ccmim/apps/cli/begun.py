@@ -5,15 +5,15 @@ import shlex
 from argparse import Namespace
 from pathlib import Path
 
-from mmengine.config import Config
-
 from ccmim.apps.cli.mistakes import Mistake
+from ccmim.checkpoints.config_text import read_values
 from ccmim.data.paths import printable
 from ccmim.engine.settings.work_dir import files_of_a_run
 
 CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
 WEIGHTS = ('init', 'teacher')
 RECIPE = 'recipe.py'
+_NOT_OURS = 'not of ccmim pretrain'
 
 
 def absolute(item: str) -> str:
@@ -58,8 +58,16 @@ def is_begun(args: Namespace, out: Path) -> bool:
 
 def _begun(out: Path) -> str:
     recipe = out / RECIPE
-    found = Config.fromfile(recipe) if recipe.is_file() else {}
-    return found.get('asked', 'not of ccmim pretrain')
+    if not recipe.is_file():
+        return _NOT_OURS
+    try:  # what lies in a folder is read, and not run
+        return str(read_values(recipe.read_text('utf-8')).get('asked', _NOT_OURS))
+    except (ValueError, OSError) as error:
+        raise Mistake(
+            f'{recipe} is no recipe of ccmim pretrain ({error}), and was not run',
+            f'if it is yours: python tools/train.py {recipe} --resume; else give '
+            'another --out',
+        ) from None
 
 
 def _check_resume(args: Namespace, out: Path) -> None:
@@ -68,8 +76,9 @@ def _check_resume(args: Namespace, out: Path) -> None:
             f'there is no run to go on with in {out}',
             'give its folder with --out, or leave out --resume to begin one',
         )
+    begun = _begun(out)
     given = [name for name in (*CHOSEN, *WEIGHTS) if getattr(args, name) is not None]
-    if given and _begun(out) != asked(args):
+    if given and begun != asked(args):
         raise Mistake(
             f'--{given[0].replace("_", "-")} cannot change a run that has begun',
             'leave it out with --resume, or begin another run with another --out',

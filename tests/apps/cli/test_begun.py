@@ -62,3 +62,14 @@ def test_a_run_of_other_tools_is_left_alone(run):
     (run / 'recipe.py').unlink()
     with pytest.raises(Mistake, match=r'another command \(not of ccmim pretrain\)'):
         is_begun(parse('photos'), run)
+
+
+@pytest.mark.parametrize('words', [['photos', '--epochs', '3'], ['photos', '--resume']])
+@pytest.mark.parametrize('begun', [True, False])
+def test_what_lies_in_a_folder_is_not_run(run, words, begun):
+    recipe, marker = run / 'recipe.py', run / 'marker'
+    text = recipe.read_text() if begun else ''
+    recipe.write_text(f'{text}open({str(marker)!r}, "w").close()\n')
+    with pytest.raises(Mistake, match='is no recipe of ccmim pretrain .*was not run'):
+        is_begun(parse(*words), run)
+    assert not marker.exists()
