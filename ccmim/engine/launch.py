@@ -21,13 +21,13 @@ from ccmim.engine.compile import compile_blocks
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
 from ccmim.engine.hooks.load_from import LoadFromHook
 from ccmim.engine.optim.schedule import fit_to_loop
-from ccmim.engine.plan import PlanHook
 from ccmim.engine.settings import (
     check_arguments,
     check_options,
     check_values,
     fit_images,
 )
+from ccmim.engine.summary import SummaryHook
 from ccmim.operators import InstallError
 
 # Where each launcher tells a process its number.
@@ -136,7 +136,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)
     _prepare_training(runner)
-    runner.register_hook(PlanHook())
+    runner.register_hook(SummaryHook())
     runner.register_hook(LoadFromHook())
     if cfg.get('resume'):
         # mmengine would trust `last_checkpoint`, and start at 0 without it.

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from torch.utils.data import DataLoader
 
 from ccmim.engine import SafeCheckpointHook
-from ccmim.engine.signals.shield import _shield
 from ccmim.engine.signals.stop_hook import StopHook
+from ccmim.engine.signals.worker_signals import _ignore_signals
 
 
 def _die_by(signals):
@@ -50,4 +50,4 @@ def test_workers_of_the_validation_outlive_signals_too():
     finally:
         hook.after_train(runner)
     for loader in (train, val):
-        assert loader.worker_init_fn.func is _shield
+        assert loader.worker_init_fn.func is _ignore_signals

@@ -1,4 +1,4 @@
-"""One of two processes dies, fails or hangs: the other ends soon and names it."""
+"""One of two processes dies, fails or hangs: the other ends soon."""
 
 import contextlib
 import os
@@ -157,9 +157,6 @@ def _end(launcher, limit):
     return text
 
 
-LOST = r'process 0 on \S+ cannot go on at step \d+: of 2 processes, 1 is '
-
-
 @pytest.mark.parametrize('trouble', ['kill', 'raise'])
 def test_a_process_that_ends(start, trouble):
     """Within seconds where nothing else runs; the limit is for a busy machine."""
@@ -168,7 +165,6 @@ def test_a_process_that_ends(start, trouble):
         time.sleep(0.5)
         os.kill(pid, signal.SIGKILL)
     text = _end(launcher, 30)
-    assert re.search(f'{LOST}gone. Look for its own error', text)
     if trouble == 'kill':
         assert 'error: process 1 was ended by SIGKILL' in text
     else:  # where it happened, and in which process
@@ -180,7 +176,6 @@ def test_a_process_that_hangs(start):
     launcher, pid = start('stop')
     time.sleep(0.5)
     os.kill(pid, signal.SIGSTOP)
-    text = _end(launcher, TIMEOUT + KILLED_AFTER)
-    assert re.search(f'{LOST}silent. Look for its own error', text)
+    _end(launcher, TIMEOUT + KILLED_AFTER)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from typing_extensions import NotRequired, TypedDict
 
-from ccmim.engine.signals.shield import shield_workers
+from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
 from ccmim.evaluation import extract_features, feature_rank, knn_accuracy
 from ccmim.ranges import Count, Part
 from ccmim.registry import DATASETS, HOOKS
@@ -171,7 +171,7 @@ class ProbeHook(Hook):
             num_workers=runner.train_dataloader.num_workers,
             generator=torch.Generator(),  # leaves the training's alone
         )
-        shield_workers(loader)
+        ignore_signals_in_workers(loader)
         mine = _features(model, loader)
         features, labels = (
             torch.stack(all_gather(part), dim=1).flatten(0, 1)[: len(data)]

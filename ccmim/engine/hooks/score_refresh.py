@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from ccmim.data import PlacedImages
 from ccmim.engine.resume.data_record import fingerprint, image_list
 from ccmim.engine.resume.hook import KEY
-from ccmim.engine.signals.shield import shield_workers
+from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
 from ccmim.masking import stored_scorer
 from ccmim.ranges import Count, Index
 from ccmim.registry import HOOKS
@@ -121,7 +121,7 @@ def _share(loader: DataLoader, size: tuple[int, int]) -> DataLoader:
         collate_fn=loader.collate_fn,
         generator=torch.Generator(),  # leaves the training's alone
     )
-    shield_workers(share)
+    ignore_signals_in_workers(share)
     return share
 
 

@@ -17,7 +17,6 @@ class StartHook(Hook):
         runner: The run, as soon as it is about to train.
         started: Whether the first step has begun.
         after_first_step: Called when the first step is done, before it can be saved.
-        after_every_step: Called after each step of training and validation.
     """
 
     priority = 'LOW'  # before checkpoints are written
@@ -26,7 +25,6 @@ class StartHook(Hook):
         self.runner: Runner | None = None
         self.started = False
         self.after_first_step: list[Callable[[], None]] = []
-        self.after_every_step: list[Callable[[], None]] = []
 
     def before_train(self, runner: Runner) -> None:
         """End a run that was resumed at its end.
@@ -61,7 +59,7 @@ class StartHook(Hook):
     ) -> None:
         """Make the calls that wait for a step."""
         calls, self.after_first_step = self.after_first_step, []
-        for call in calls + self.after_every_step:
+        for call in calls:
             call()
 
     def before_test_iter(
@@ -69,14 +67,3 @@ class StartHook(Hook):
     ) -> None:
         """Note that the first step has begun."""
         self.started = True
-
-    def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Any = None,
-    ) -> None:
-        """Make the calls that wait for a step."""
-        for call in self.after_every_step:
-            call()

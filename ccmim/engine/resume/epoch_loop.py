@@ -9,7 +9,6 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ccmim.checkpoints import ResumeError
 from ccmim.data.loader_errors import require_batch
-from ccmim.engine.signals.lost_processes import LostProcessError, name_lost
 from ccmim.registry import LOOPS
 
 
@@ -44,7 +43,6 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
         Raises:
             ResumeError: If the checkpoint is of epochs with another number of steps.
-            LostProcessError: If another process is gone or silent.
         """
         length = len(self.dataloader)
         done = self._iter - self._epoch * length
@@ -57,13 +55,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         self._batches.skip = done
-        try:
-            for idx, data_batch in enumerate(self.dataloader, done):
-                self.run_iter(idx, data_batch)
-        except RuntimeError as error:
-            if text := name_lost(error, self._iter + 1):
-                raise LostProcessError(text) from error
-            raise
+        for idx, data_batch in enumerate(self.dataloader, done):
+            self.run_iter(idx, data_batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 

@@ -27,7 +27,8 @@ _HARMLESS = {
 # Hooks that look at a run, or end it, and leave its numbers alone.
 _LOOK_ON = re.compile(
     r'(Speed|Finite|Collapse|Resume|Stop|Picture|Probe|Progress|LoaderTimeout|BadFiles|'
-    r'ContrastAccuracy|Plan|Start|.*Checkpoint|Logger|.*RuntimeInfo|IterTimer|'
+    r'ContrastAccuracy|Plan|Summary|LoadFrom|Start|.*Checkpoint|Logger|.*RuntimeInfo|'
+    r'IterTimer|'
     r'ParamScheduler|Profiler|NPUProfiler|EmptyCache|.*Visualization|EarlyStopping|'
     r'MemoryProfiler|ChannelsLast|NumClassCheck|CheckInvalidLoss|DistSamplerSeed)Hook'
 )

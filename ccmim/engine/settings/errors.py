@@ -19,7 +19,6 @@ from ccmim.data.loader_errors import end_workers, explain
 from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.settings.memory import less_memory
 from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
-from ccmim.engine.signals.lost_processes import LostProcessError, name_lost
 from ccmim.operators import InstallError
 
 # Exit codes; 143 and 0 are those of a run that was asked to stop.
@@ -35,7 +34,7 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
     """End the process with one line and a code, where a traceback would not help.
 
     - 2: a mistake in what was asked for, found before the first step;
-    - 1: numbers out of range, a process or a loader that is lost, damaged images; or a
+    - 1: numbers out of range, a loader that is lost, damaged images; or a
       bug, whose error is left alone;
     - 3: a disk that is full or read-only, or too little GPU memory;
     - 130: Ctrl-C before the run can save.
@@ -74,16 +73,14 @@ def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:
         return str(error), NO_ROOM
     if isinstance(error, InstallError):
         return str(error), MISTAKE
-    if isinstance(error, FloatingPointError | LostProcessError):
+    if isinstance(error, FloatingPointError):
         return str(error), STOPPED
     if line := explain(error, start.runner and start.runner.train_dataloader):
         end_workers()
         return line, STOPPED
     if not start.started:
         return mistake(error), MISTAKE
-    # Loops of mmengine do not look for lost processes themselves.
-    step = start.runner.iter + 1 if start.runner else 1
-    return name_lost(error, step), STOPPED
+    return None, STOPPED
 
 
 def mistake(error: Exception) -> str | None:

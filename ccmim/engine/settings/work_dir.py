@@ -42,10 +42,8 @@ def claim_work_dir(
     folder = Path(cfg.work_dir)
     lock = RunLock(folder)
     made = on_main(lambda: _claim(folder, lock, overwrite or bool(cfg.get('resume'))))
-    if is_main_process():
-        start.after_every_step.append(lock.beat)
-        if overwrite:
-            start.after_first_step.append(lambda: _remove_run(folder, start))
+    if is_main_process() and overwrite:
+        start.after_first_step.append(lambda: _remove_run(folder, start))
     try:
         yield
     finally:

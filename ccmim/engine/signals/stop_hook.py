@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from torch import distributed
 
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook, in_cycle
-from ccmim.engine.signals.shield import shield_workers
+from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
 from ccmim.ranges import Count
 from ccmim.registry import HOOKS
 
@@ -78,9 +78,9 @@ class StopHook(Hook):
             settings = (runner.cfg.get('env_cfg') or {}).get('dist_cfg') or {}
             seconds = timedelta(seconds=settings.get('timeout', _TIMEOUT))
             self._group = distributed.new_group(backend='gloo', timeout=seconds)
-        shield_workers(runner.train_dataloader)
+        ignore_signals_in_workers(runner.train_dataloader)
         if runner.val_loop is not None:  # its workers may wait through the training
-            shield_workers(runner.val_loop.dataloader)
+            ignore_signals_in_workers(runner.val_loop.dataloader)
         if threading.current_thread() is threading.main_thread():
             caught = [n for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN]
             self._before = {n: signal.signal(n, self._note) for n in caught}

@@ -95,10 +95,17 @@ def test_an_overwriting_run_brings_its_own_recipe(begin, run):
     assert run()['recipe.py'] != before['recipe.py']
 
 
-def test_a_folder_in_use_is_left_alone_before_the_first_checkpoint(begin, run):
+def test_a_folder_in_use_is_left_alone_before_the_first_checkpoint(
+    begin, run, monkeypatch
+):
     before = run()
     (begin.folder / 'epoch_1.pth').unlink()
-    (begin.folder / 'run.lock').write_text('1 another_host\n')
+    (begin.folder / 'run.lock').write_text('pid 1 on host another_host\n')
+
+    def locked(*_):
+        raise BlockingIOError
+
+    monkeypatch.setattr('ccmim.engine.signals.run_lock.fcntl.lockf', locked)
     code, _, error = begin('--workers', '2')
     assert code == 2
     assert 'is used by pid 1 on host another_host' in error

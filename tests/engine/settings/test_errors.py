@@ -9,7 +9,6 @@ from torch.distributed import DistBackendError
 
 from ccmim.checkpoints import WriteError
 from ccmim.engine.settings import StartHook, clear_errors, errors
-from ccmim.engine.signals.lost_processes import LostProcessError
 from ccmim.registry import HOOKS, MODELS
 
 
@@ -82,9 +81,7 @@ def test_numbers_and_disks_are_clear_at_any_step(end):
     assert end(WriteError('full'), started=True) == (3, 'error: full\n')
 
 
-def test_lost_processes_and_loaders_are_clear_at_any_step(end):
-    lost = LostProcessError('process 0 cannot go on')
-    assert end(lost, started=True) == (1, 'error: process 0 cannot go on\n')
+def test_lost_loaders_are_clear_at_any_step(end):
     killed = RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. ')
     code, text = end(killed, started=True)
     assert code == 1

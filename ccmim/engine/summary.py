@@ -17,7 +17,7 @@ REST = 'the rest'
 INF = int(1e9)  # what mmengine takes for no end
 
 
-class PlanHook(Hook):
+class SummaryHook(Hook):
     """Log the precision, each layer's learning rate and weight decay, and the schedule.
 
     The precision is what 'auto' has chosen; rates are those that the schedule starts

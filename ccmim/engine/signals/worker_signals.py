@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 _LOOK = 0.5  # seconds from one look for the parent to the next
 
 
-def shield_workers(loader: DataLoader) -> None:
+def ignore_signals_in_workers(loader: DataLoader) -> None:
     """Let the workers of a loader outlive the signals that ask a run to stop.
 
     Ctrl-C reaches every process of a terminal, and Slurm signals every process of a
@@ -20,10 +20,10 @@ def shield_workers(loader: DataLoader) -> None:
     Args:
         loader: Whose workers do not run yet.
     """
-    loader.worker_init_fn = partial(_shield, loader.worker_init_fn)
+    loader.worker_init_fn = partial(_ignore_signals, loader.worker_init_fn)
 
 
-def _shield(then: Callable[[int], None] | None, worker: int) -> None:
+def _ignore_signals(then: Callable[[int], None] | None, worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

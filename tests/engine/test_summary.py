@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from ccmim.engine.launch import build_runner
 from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
-from ccmim.engine.plan import beyond_the_run, describe_rates, describe_schedule
+from ccmim.engine.summary import beyond_the_run, describe_rates, describe_schedule
 
 
 def rates(model, **paramwise):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ccmim.engine.signals.shield import shield_workers
+from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def _send_from_another_process(number, pid):
     os.waitpid(child, 0)
 
 
-@pytest.mark.parametrize('shielded', [True, False])
+@pytest.mark.parametrize('ignoring', [True, False])
 @pytest.mark.parametrize(
     'name',
     [
@@ -52,15 +52,15 @@ def _send_from_another_process(number, pid):
         *(pytest.param(name, marks=pytest.mark.slow) for name in ('SIGINT', 'SIGUSR1')),
     ],
 )
-def test_signals_of_others_do_not_end_a_worker(name, shielded):
-    """The control: without the shield each of them does."""
+def test_signals_of_others_do_not_end_a_worker(name, ignoring):
+    """The control: without it each of them does."""
     loader = DataLoader(Pids(), num_workers=1, prefetch_factor=1)
-    if shielded:
-        shield_workers(loader)
+    if ignoring:
+        ignore_signals_in_workers(loader)
     batches = iter(loader)
     worker = int(next(batches))
     ends = pytest.raises((RuntimeError, KeyboardInterrupt))
-    with nullcontext() if shielded else ends:
+    with nullcontext() if ignoring else ends:
         _send_from_another_process(getattr(signal, name), worker)
         time.sleep(0.2)
         assert [int(batch) for batch in batches] == [worker] * 7
@@ -72,7 +72,7 @@ def test_the_parent_can_end_a_worker():
     loader = DataLoader(
         Pids(), num_workers=1, worker_init_fn=lambda worker: started.add_(1)
     )
-    shield_workers(loader)
+    ignore_signals_in_workers(loader)
     batches = iter(loader)
     worker = int(next(batches))
     assert started.item() == 1
@@ -87,7 +87,7 @@ def test_a_worker_ends_with_its_parent(tmp_path):
     child = os.fork()
     if child == 0:
         loader = DataLoader(Pids(), num_workers=1)
-        shield_workers(loader)
+        ignore_signals_in_workers(loader)
         batches = iter(loader)
         worker = int(next(batches))
         (tmp_path / 'pid').write_text(str(worker))
