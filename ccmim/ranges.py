@@ -12,7 +12,7 @@ from functools import cache, wraps
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Len, Lt, MinLen, MultipleOf
 from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
 from ccmim.renamed import new_arguments
@@ -47,6 +47,9 @@ class Arguments(NamedTuple):
     open: bool
 
 
+_TAKE_NOTHING = ('object', 'Module')  # though their signatures say any
+
+
 @cache
 def arguments_of(kind: Callable[..., Any]) -> Arguments:
     """List the arguments of a class, with those that it passes on, or of a function."""
@@ -69,12 +72,14 @@ def arguments_of(kind: Callable[..., Any]) -> Arguments:
                 more = hint
             elif parameter.kind != parameter.VAR_POSITIONAL and name != 'self':
                 hints.setdefault(name, hint)
-        if more is None:
+        if more is None or owner.__name__ in _TAKE_NOTHING:
             return Arguments(hints, False)
         if passed := _passed(more):
             others = arguments_of(passed)
             return Arguments({**others.hints, **hints}, others.open)
-    return Arguments(hints, owners[-1] is not object)
+        if not is_ours(owner):
+            break
+    return Arguments(hints, True)
 
 
 def checked(kind: type) -> type:
@@ -173,10 +178,13 @@ def _words(hint: Any) -> str:
     if get_origin(hint) is Annotated:
         hint, *limits = get_args(hint)
     origin = get_origin(hint) or hint
+    if is_typeddict(hint):
+        return f'a dict of {", ".join(_keys(hint))}'
     if origin is Literal:
         return ' or '.join(map(repr, get_args(hint)))
     if origin in (int, float):
-        kind = 'a whole number' if origin is int else 'a number'
+        whole = origin is int or any(isinstance(x, MultipleOf) for x in limits)
+        kind = 'a whole number' if whole else 'a number'
         return ' '.join([kind, *_bounds(limits)])
     if isinstance(origin, type) and issubclass(origin, Sequence) and origin is not str:
         each = describe(get_args(hint)[0]) if get_args(hint) else ''

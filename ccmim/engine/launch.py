@@ -24,7 +24,7 @@ from ccmim.engine.optim.schedule import fit_to_loop
 from ccmim.engine.settings import (
     check_arguments,
     check_options,
-    check_values,
+    check_updates,
     fit_images,
 )
 from ccmim.engine.summary import SummaryHook
@@ -124,7 +124,8 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     drop_switched_off(cfg)
     fit_images(cfg)
     check_arguments(cfg)
-    check_values(cfg)
+    check_updates(cfg)
+    drop_absent_workers(cfg)
     start_processes(cfg, launcher)
     if not torch.cuda.is_available():
         _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU
@@ -158,6 +159,15 @@ def _prepare_training(runner: Runner) -> None:
         return built
 
     runner.build_train_loop = build_and_fit
+
+
+def drop_absent_workers(cfg: Config) -> None:
+    """Let ``num_workers=0`` be enough to load in the main process."""
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name) or {}
+        if not loader.get('num_workers', 1):
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -1,12 +1,14 @@
 """Parameter groups: learning rates that fall with depth, and who is weight-decayed."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
+from typing_extensions import TypedDict
 
-from ccmim.ranges import Part
+from ccmim.ranges import NonNegative, Part, PositiveRatio
 from ccmim.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 DEFAULTS = dict(
@@ -17,6 +19,15 @@ DEFAULTS = dict(
     ),
     lr_mult={},
 )
+
+
+class Groups(TypedDict, total=False):
+    """How parameters are grouped; see below."""
+
+    layer_decay: PositiveRatio
+    no_decay_by_shape: bool
+    no_decay_names: Sequence[str]
+    lr_mult: dict[str, NonNegative]
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -45,23 +56,16 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         paramwise_cfg: The keys above.
 
     Raises:
-        ValueError: If a key is unknown or a value is missing or out of range.
+        ValueError: If the optimizer lacks one of these.
     """
 
     def __init__(
         self,
         optim_wrapper_cfg: Part,
-        paramwise_cfg: Part | None = None,
+        paramwise_cfg: Groups | None = None,
     ) -> None:
         options = {**DEFAULTS, **(paramwise_cfg or {})}
         super().__init__(optim_wrapper_cfg, options)
-        if unknown := options.keys() - DEFAULTS.keys():
-            raise ValueError(
-                f'paramwise_cfg has unknown keys {sorted(unknown)}: '
-                f'use {sorted(DEFAULTS)}'
-            )
-        if not 0 < options['layer_decay'] <= 1:
-            raise ValueError(f'layer_decay={options["layer_decay"]} must lie in (0, 1]')
         if self.base_lr is None or self.base_wd is None:
             raise ValueError('optimizer must set lr and weight_decay')
 

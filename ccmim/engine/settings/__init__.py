@@ -6,9 +6,8 @@ from ccmim.engine.settings.command_line import config_parser, parse
 from ccmim.engine.settings.errors import clear_errors
 from ccmim.engine.settings.labels import SPLITS, check_config, check_labels
 from ccmim.engine.settings.options import check_options
-from ccmim.engine.settings.sizes import fit_images
+from ccmim.engine.settings.sizes import check_updates, fit_images
 from ccmim.engine.settings.space import check_space
-from ccmim.engine.settings.values import check_values
 from ccmim.engine.settings.work_dir import claim_work_dir
 
 __all__ = [
@@ -19,7 +18,7 @@ __all__ = [
     'check_labels',
     'check_options',
     'check_space',
-    'check_values',
+    'check_updates',
     'claim_work_dir',
     'clear_errors',
     'config_parser',

@@ -1,14 +1,17 @@
-"""Misspelt arguments anywhere in a config, found before anything is built."""
+"""Every key and value of a config, compared with what reads it before it is built."""
 
 from collections.abc import Callable, Mapping
-from inspect import Parameter
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import FUNCTIONS, DefaultScope
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
 
-from ccmim.engine.settings.names import arguments_of, did_you_mean, find_types, typo_of
+from ccmim.engine.settings.known_ranges import BY_NAME, BY_PATH, NEVER_NONE
+from ccmim.engine.settings.names import did_you_mean, find_types, typo_of
+from ccmim.ranges import arguments_of, check_value, is_ours
 from ccmim.renamed import renamed
 
 # What mmengine's Runner builds; the other names of a config are its own variables.
@@ -22,8 +25,8 @@ BUILT = (
 
 def names_of(*kinds: Callable) -> set[str]:
     """Name the arguments that a config can give to some classes or functions."""
-    names = {name for kind in kinds for name in arguments_of(kind)}
-    return names - {'self', 'cfg', 'runner', 'kwargs'}
+    names = {name for kind in kinds for name in arguments_of(kind).hints}
+    return names - {'self', 'cfg', 'runner'}
 
 
 # All that is read from a config: by the Runner, or by what builds it.
@@ -34,9 +37,31 @@ TOP = {
     *('find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval'),
     *('compile_blocks', 'float32_matmul', 'resume_changed'),
 }
+_LOADER = names_of(DataLoader) | {'num_batch_per_epoch', 'disable_subprocess_warning'}
+_LOOPS = names_of(EpochBasedTrainLoop, IterBasedTrainLoop)
+# Parts without a ``type``, and what is read of them.
+PLACES = {
+    'train_dataloader': _LOADER,
+    'val_dataloader': _LOADER,
+    'test_dataloader': _LOADER,
+    'train_cfg': {*_LOOPS, 'type', 'by_epoch'},
+    'randomness': names_of(Runner.set_randomness),
+    'auto_scale_lr': {'enable', 'base_batch_size'},
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+}
+# What mmengine's constructor of parameter groups reads, and the rest it drops.
+_GROUPS = {
+    *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'),
+    *('flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult'),
+    'bypass_duplicate',
+}
 _SURE = 0.92  # similarity from which a variable is no variable
-# Taken out by the owner before it builds the part: of the loss, by DETR's head.
-_TAKEN_OUT = {'bg_cls_weight'}
+# Taken out by the owner before it builds the part: of the loss by DETR's head, of a
+# hook by the Runner, of a wrapper of optimizers by what builds it.
+_TAKEN_OUT = {
+    *('type', '_scope_', 'bg_cls_weight', 'priority', 'constructor'),
+    *('paramwise_cfg', 'by_epoch'),
+}
 
 
 def check_arguments(cfg: Config) -> None:
@@ -44,15 +69,15 @@ def check_arguments(cfg: Config) -> None:
 
     Old names of classes and arguments are replaced first, with a warning.
 
-    A key is refused if the class has no such argument but a very similar one. Keys that
-    are like none of them are left to the class that builds the part, as it may take
-    them out.
+    Values must lie in the ranges that our classes state, or ``known_ranges`` for those
+    of others. A key that a class of ours does not take is refused; of others one that
+    is very similar to an argument, as its owner may take out what it does not take.
 
     Args:
         cfg: A whole config.
 
     Raises:
-        ValueError: Naming the first misspelt key and what it should be.
+        ValueError: Naming the first key that is wrong, and what it should be.
     """
     for key in cfg.keys() & BUILT:
         if (new := renamed(cfg._cfg_dict[key])) != cfg._cfg_dict[key]:
@@ -60,46 +85,71 @@ def check_arguments(cfg: Config) -> None:
     for key in cfg.keys() - TOP:
         if meant := typo_of(key, TOP, _SURE):
             raise ValueError(f'unknown key {key}: did you mean {meant}?')
+    for key, instead in NEVER_NONE.items():
+        if key in cfg and cfg[key] is None and cfg.get('train_cfg'):
+            raise ValueError(f'{key}=None would be silent: set {instead}')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
-        for key in BUILT:
-            _check(cfg.get(key), key)
+        for key in dict.fromkeys([*BUILT, *PLACES, *(k for k in BY_PATH if k in cfg)]):
+            if cfg.get(key) is not None:
+                _check(cfg[key], key)
 
 
 def _check(node: Any, path: str) -> None:
+    """Check a part whose own value lies in its range."""
+    if path in BY_PATH and node is not None:
+        check_value(node, BY_PATH[path], path)
     if isinstance(node, Mapping):
         with DefaultScope.overwrite_default_scope(node.get('_scope_')):
             if path.endswith(('.collate_fn', '.worker_init_fn')):
                 _check_function(node, path)
-            elif 'type' in node:
-                _check_keys(node, path)
+            kinds = find_types(node.get('type'))
+            _check_names(node, kinds, path)
             for key, value in node.items():
+                _check_range(value, key, kinds, f'{path}.{key}')
                 _check(value, f'{path}.{key}')
     elif isinstance(node, list | tuple):
         for i, value in enumerate(node):
             _check(value, f'{path}.{i}')
 
 
-def _check_keys(node: Mapping[str, Any], path: str) -> None:
-    given = node.keys() - {'type', '_scope_'} - _TAKEN_OUT
-    known: set[str] = set()
-    for kind in find_types(node['type']):
+def _check_range(value: Any, key: str, kinds: list[Callable], path: str) -> None:
+    hints = [arguments_of(kind).hints.get(key, Any) for kind in kinds]
+    if len(hints) == 1 and hints[0] is not Any:
+        check_value(value, hints[0], path)
+    elif value is not None and key in BY_NAME and path not in BY_PATH:
+        check_value(value, BY_NAME[key], path)
+
+
+def _check_names(node: Mapping[str, Any], kinds: list[Callable], path: str) -> None:
+    if path == 'optim_wrapper' and isinstance(node.get('paramwise_cfg'), Mapping):
+        _check_groups(node, f'{path}.paramwise_cfg')
+    given = node.keys() - _TAKEN_OUT
+    known = set() if kinds else set(PLACES.get(path, ()))
+    sure = bool(known) or all(map(is_ours, kinds))
+    for kind in kinds:
         arguments = arguments_of(kind)
-        if given <= arguments.keys() or _takes_any(arguments):
+        if arguments.open or given <= arguments.hints.keys():
             return
-        known |= arguments.keys()
-    for key in sorted(given - known):
-        if meant := typo_of(key, known):
-            kind = node['type']
-            raise ValueError(
-                f'unknown key {path}.{key}: did you mean {path}.{meant}? '
-                f'({getattr(kind, "__name__", kind)} has no argument {key})'
-            )
+        known |= arguments.hints.keys()
+    for key in sorted(given - known) if known or kinds else ():
+        meant = typo_of(key, known)
+        if meant or sure:
+            near = f': did you mean {path}.{meant}?' if meant else ''
+            who = getattr(kinds[0], '__name__', '') if kinds else ''
+            why = f' ({who} has no argument {key})' if who else ''
+            raise ValueError(f'unknown key {path}.{key}{near}{why}')
 
 
-def _takes_any(arguments: Mapping[str, Parameter]) -> bool:
-    return not arguments or any(
-        argument.kind == Parameter.VAR_KEYWORD for argument in arguments.values()
-    )
+def _check_groups(wrapper: Mapping[str, Any], path: str) -> None:
+    named = wrapper.get('constructor')
+    for kind in find_types(named) if named else [DefaultOptimWrapperConstructor]:
+        hint = arguments_of(kind).hints.get('paramwise_cfg', Any)
+        if hint is not Any:
+            check_value(wrapper['paramwise_cfg'], hint, path)
+        elif kind is DefaultOptimWrapperConstructor:
+            for key in wrapper['paramwise_cfg'].keys() - _GROUPS:
+                near = did_you_mean(key, _GROUPS, f'{path}.')
+                raise ValueError(f'unknown key {path}.{key}{near}')
 
 
 def _check_function(node: Mapping[str, Any], path: str) -> None:

@@ -7,27 +7,11 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
-from torch.utils.data import DataLoader
 
-from ccmim.engine.settings.arguments import BUILT, TOP, names_of
-from ccmim.engine.settings.kinds import check_kind
+from ccmim.engine.settings.arguments import BUILT, PLACES, TOP
+from ccmim.engine.settings.known_ranges import ASKED_FOR
 from ccmim.engine.settings.names import did_you_mean, typo_of
-
-_LOADER = names_of(DataLoader) | {'num_batch_per_epoch', 'disable_subprocess_warning'}
-# Parts without a ``type``, and what they may hold.
-_PLACES = {
-    'train_dataloader.': _LOADER,
-    'val_dataloader.': _LOADER,
-    'test_dataloader.': _LOADER,
-    'train_cfg.': {
-        *names_of(EpochBasedTrainLoop, IterBasedTrainLoop),
-        *('type', 'by_epoch'),
-    },
-    'randomness.': names_of(Runner.set_randomness),
-    'auto_scale_lr.': {'enable', 'base_batch_size'},
-    'env_cfg.': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
-}
+from ccmim.ranges import check_value
 
 
 def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
@@ -84,19 +68,32 @@ def _check(old: Any, new: Mapping[str, Any], path: str) -> None:
         if isinstance(value, Mapping):
             _check(present, value, f'{full}.')
         else:
-            check_kind(old, key, value, full)
+            _check_value(present, value, key, full)
 
 
 def _check_new(old: Mapping[str, Any], key: str, value: Any, path: str) -> None:
     if 'type' in old or (isinstance(value, Mapping) and 'type' in value):
         return  # the class will be asked
-    known = _PLACES.get(path, TOP if not path else None)
+    known = PLACES.get(path.removesuffix('.'), TOP if not path else None)
     if key in (known or {'_delete_'}):
         return
     names = old.keys() | (known or set())
     if known or typo_of(key, names):
         raise ValueError(f'unknown key {path}{key}{did_you_mean(key, names, path)}')
     print_log(f'{path}{key} is new: the config had none', level=logging.WARNING)
+
+
+def _check_value(old: Any, new: Any, key: str, full: str) -> None:
+    """Refuse what no class could take; ``check_arguments`` looks at the rest."""
+    first = next(iter(old), None) if isinstance(old, list | tuple) else old
+    plain = isinstance(new, str | int | float)
+    if isinstance(first, Mapping) and 'type' in first and plain:
+        inner = next(iter(old)) if first is old else '0.KEY'
+        raise ValueError(f'{full}={new} does not fit: set {full}.{inner}=... instead')
+    if isinstance(new, str) and isinstance(first, int | float):
+        raise ValueError(f'{full}={new} does not fit: it is {old} in the config')
+    if key in ASKED_FOR and new is not None:
+        check_value(new, ASKED_FOR[key], full)
 
 
 def _refuse_variable(cfg: Mapping[str, Any], key: str) -> None:

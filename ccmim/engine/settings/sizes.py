@@ -40,6 +40,24 @@ def fit_images(cfg: Config) -> None:
             )
 
 
+def check_updates(cfg: Config) -> None:
+    """Compare how often a slow network follows with how often weights change.
+
+    Raises:
+        ValueError: If it would follow at other steps.
+    """
+    model, wrapper = cfg.get('model') or {}, cfg.get('optim_wrapper') or {}
+    if isinstance(slow := model.get('slow'), Mapping):
+        interval = slow.get('interval', 1)
+        accumulated = wrapper.get('accumulative_counts') or 1
+        if interval != accumulated:
+            raise ValueError(
+                f'model.slow.interval={interval} and optim_wrapper.accumulative_counts='
+                f'{accumulated} differ: set both to the same number, as the slow '
+                'network follows once an update'
+            )
+
+
 def _takes_one_view(model: Mapping[str, Any]) -> bool:
     kind = MODELS.get(model['type']) if isinstance(model.get('type'), str) else None
     method = isinstance(kind, type) and issubclass(kind, PretrainMethod)

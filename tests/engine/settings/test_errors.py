@@ -114,16 +114,11 @@ def test_an_unknown_type_is_named_with_the_nearest(end):
 
 
 def test_a_part_that_cannot_be_built_is_named_with_its_values(end):
-    decoder = dict(type='ccmim.MAEDecoder', in_dim='wide', depth=1, num_head=2)
+    decoder = dict(type='ccmim.MAEDecoder', in_dim=8, depth=1, num_head=2)
     code, text = end(lambda: MODELS.build(decoder))
     assert code == 2
-    assert text.startswith("error: MAEDecoder(in_dim='wide', depth=1, num_head=2) cann")
+    assert text.startswith('error: MAEDecoder(in_dim=8, depth=1, num_head=2) cannot be')
     assert "'num_head': did you mean num_heads?" in text
-    del decoder['num_head']
-    assert (
-        "in_dim='wide', depth=1) cannot be built: TypeError"
-        in end(lambda: MODELS.build(decoder))[1]
-    )
 
 
 OUT_OF_MEMORY = torch.OutOfMemoryError(

@@ -51,6 +51,63 @@ def train(tool, config_file, tmp_path):
         (dict(load_from='no.pth'), 'checkpoint no.pth does not exist'),
         (dict(train_dataloader__dataset__data='no'), 'no'),
         (dict(compile_blocks='perhaps'), "compile_blocks='perhaps' must be"),
+        (dict(model__contrast__out_dim=0), 'model.contrast.out_dim=0 must be a whole'),
+        (
+            dict(model__backbone__mlp_ratio=0),
+            'model.backbone.mlp_ratio=0 must be a num',
+        ),
+        (dict(model__backbone__arch__depth=0), 'model.backbone.arch.depth=0 must be a'),
+        (dict(model__decoder__depth=-1), 'model.decoder.depth=-1 must be a whole numb'),
+        (
+            dict(model__decoder__num_heads=0),
+            'model.decoder.num_heads=0 must be a whole',
+        ),
+        (
+            dict(model__sampler__temperature=0),
+            'unknown key model.sampler.temperature (P',
+        ),
+        (
+            dict(model__contrast__grad='none'),
+            "model.contrast.grad='none' must be 'visi",
+        ),
+        (
+            dict(model__backbone__init_cfg__file='x'),
+            'unknown key model.backbone.init_cfg',
+        ),
+        (
+            dict(train_dataloader__dataset__transform__0__size=-8),
+            'train_dataloader.dataset.transform.0.size=-8 ',
+        ),
+        (
+            dict(optim_wrapper__clip_grad__max_norm=-1),
+            'optim_wrapper.clip_grad.max_norm=-1 must be a number above 0',
+        ),
+        (
+            dict(param_scheduler='None'),
+            'param_scheduler=None would be silent: set [',
+        ),
+        (
+            dict(param_scheduler__1__power='nan'),
+            'param_scheduler.1.power=nan must be',
+        ),
+        (
+            dict(float32_matmul='abc'),
+            "float32_matmul='abc' must be 'highest'",
+        ),
+        (
+            dict(default_hooks__logger__interval=1.5),
+            'default_hooks.logger.interval=1.',
+        ),
+        (dict(custom_hooks=5), 'custom_hooks=5'),
+        (
+            dict(optim_wrapper__paramwise_cfg__norm_decay_mul=0),
+            'unknown key optim_wrapper.paramwise_cfg.norm_decay_mul: ',
+        ),
+        (
+            dict(env_cfg__cudnn_benchmarc=True),
+            'unknown key env_cfg.cudnn_benchmarc: d',
+        ),
+        (dict(randomness__seed=-1), 'randomness.seed=-1 must be a whole number from 0'),
     ],
 )
 def test_a_mistake_is_one_line_with_code_2(train, tmp_path, changes, line):
