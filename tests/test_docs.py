@@ -14,7 +14,7 @@ from mmengine.config import Config
 from ccmim.engine.settings import (
     check_arguments,
     check_options,
-    check_values,
+    check_updates,
     fit_images,
 )
 
@@ -198,5 +198,5 @@ def _read(path):
 def _check(cfg):
     if cfg.default_scope == 'ccmim':
         check_arguments(cfg)
-    check_values(cfg)
+    check_updates(cfg)
     fit_images(cfg)

@@ -30,7 +30,7 @@ from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (
     check_arguments,
     check_options,
-    check_values,
+    check_updates,
     fit_images,
 )
 from ccmim.engine.settings.option_action import OptionAction
@@ -229,7 +229,7 @@ def _change(cfg: Config, words: list[str]) -> None:
     options = parser.parse_args(words).options or {}
     check_options(cfg, options)
     cfg.merge_from_dict(options)
-    for check in (fit_images, check_arguments, check_values):
+    for check in (fit_images, check_arguments, check_updates):
         check(cfg)
 
 
