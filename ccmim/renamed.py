@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 # Old name of a class: new name. Both tables are emptied after the next release.
-CLASSES = {'GrowingImages': 'ProgressiveResize'}
+CLASSES = {
+    'GrowingImages': 'ProgressiveResize',
+    'KeepSampler': 'MILANSampler',
+    'PublishedSampler': 'CCMIMSampler',
+    'StagedSampler': 'SwitchSampler',
+    'ThrowSampler': 'AMTSampler',
+    'UnitSampler': 'MaskUnitSampler',
+}
 # New name of a class: old names of its arguments, with the new ones.
 ARGUMENTS = {
     'CCMIM': {'decoded_share': 'decoded_ratio'},

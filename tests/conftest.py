@@ -41,7 +41,7 @@ TINY_CCMIM = dict(
     TINY_MAE,
     type='ccmim.CCMIM',
     scorer=dict(type='ccmim.ClassAttentionScorer'),
-    sampler=dict(type='ccmim.PublishedSampler'),
+    sampler=dict(type='ccmim.CCMIMSampler'),
     contrast=dict(type='ccmim.SingleViewContrast', in_dim=32, out_dim=8),
 )
 

@@ -26,11 +26,11 @@ from torch import Tensor, nn
 from ccmim.apps.compare import Score, write_table
 from ccmim.masking import (
     BlockSampler,
+    CCMIMSampler,
     CentralityScorer,
     ClassAttentionScorer,
     GumbelSampler,
-    KeepSampler,
-    PublishedSampler,
+    MILANSampler,
     RandomSampler,
     TokenSplit,
     TopKSampler,
@@ -111,13 +111,13 @@ def maskers(method: nn.Module) -> dict[str, tuple[nn.Module, nn.Module]]:
     blocks = BlockSampler(size, method.backbone.patch_size, min_area=4)
     return {
         'random': (ALL, RandomSampler()),
-        'published order': (ALL, PublishedSampler()),
+        'published order': (ALL, CCMIMSampler()),
         'importance sampling, T = 1': (ALL, GumbelSampler(1.0)),
         'importance sampling, T = 0.3': (ALL, GumbelSampler(0.3)),
         'importance sampling, T = 0.1': (ALL, GumbelSampler(0.1)),
         'highest scores': (ALL, TopKSampler()),
         'AttMask, hints': (LAST, TopKSampler(hint_ratio=0.05, hint_pool=0.1)),
-        'attention kept': (LAST, KeepSampler()),
+        'attention kept': (LAST, MILANSampler()),
         'blocks': (ALL, blocks),
         'degree, T = 0.3': (CentralityScorer('degree'), GumbelSampler(0.3)),
         'eigenvector, T = 0.3': (CentralityScorer('eigenvector'), GumbelSampler(0.3)),

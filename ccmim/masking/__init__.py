@@ -1,20 +1,20 @@
 """Who is hidden: scores of patches, orders drawn from them, and the split."""
 
-from ccmim.masking.block_samplers import BlockSampler, UnitSampler
+from ccmim.masking.block_samplers import BlockSampler, MaskUnitSampler
 from ccmim.masking.centrality import CentralityScorer, degree, eigenvector, pagerank
 from ccmim.masking.mask_token import MaskToken
 from ccmim.masking.samplers import (
+    AMTSampler,
+    CCMIMSampler,
     GumbelSampler,
-    KeepSampler,
+    MILANSampler,
     MultinomialSampler,
-    PublishedSampler,
     RandomSampler,
-    ThrowSampler,
     TopKSampler,
     gumbel_order,
     published_order,
 )
-from ccmim.masking.schedules import EasyToHardSampler, StagedSampler
+from ccmim.masking.schedules import EasyToHardSampler, SwitchSampler
 from ccmim.masking.scorers import (
     ClassAttentionScorer,
     ConstantScorer,
@@ -38,18 +38,18 @@ __all__ = [
     'ConstantScorer',
     'EasyToHardSampler',
     'GumbelSampler',
-    'KeepSampler',
+    'MILANSampler',
     'MaskToken',
     'MultinomialSampler',
     'NormalisedAttentionScorer',
-    'PublishedSampler',
+    'CCMIMSampler',
     'RandomSampler',
-    'StagedSampler',
+    'SwitchSampler',
     'StoredScorer',
-    'ThrowSampler',
+    'AMTSampler',
     'TokenSplit',
     'TopKSampler',
-    'UnitSampler',
+    'MaskUnitSampler',
     'block_attention',
     'count_visible',
     'crop_maps',

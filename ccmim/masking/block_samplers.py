@@ -96,7 +96,7 @@ class BlockSampler(nn.Module):
 
 
 @MODELS.register_module()
-class UnitSampler(nn.Module):
+class MaskUnitSampler(nn.Module):
     """Mask whole squares of patches, chosen by another sampler.
 
     SimMIM (https://arxiv.org/abs/2111.09886) and ConMIM draw squares of 32 pixels at
@@ -144,8 +144,8 @@ class UnitSampler(nn.Module):
         """
         if scores.shape[1] != self.members.numel():
             raise ValueError(
-                f'img_size of UnitSampler gives {self.members.numel()} patches, the '
-                f'images have {scores.shape[1]}: set it to the size of the crops'
+                f'img_size of MaskUnitSampler gives {self.members.numel()} patches, '
+                f'the images have {scores.shape[1]}: set it to the size of the crops'
             )
         units = self.sampler(scores[:, self.members].mean(dim=2), mask_ratio)  # (B, U)
         visible = self.members[units.ids_visible].flatten(1)

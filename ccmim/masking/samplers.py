@@ -63,7 +63,7 @@ def rank_scores(scores: Tensor, lottery: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class PublishedSampler(nn.Module):
+class CCMIMSampler(nn.Module):
     """Mask by importance plus uniform noise, as published; random where scores are low.
 
     P(masked) = clip(t + score, 0, 1) with one t per image, so scores around 0.06 on top
@@ -109,7 +109,7 @@ class MultinomialSampler(nn.Module):
 
 
 @MODELS.register_module()
-class KeepSampler(nn.Module):
+class MILANSampler(nn.Module):
     """Show patches drawn without replacement in proportion to the scores.
 
     MILAN's choice (https://arxiv.org/abs/2208.06049), the opposite of the others: what
@@ -165,7 +165,7 @@ class RandomSampler(nn.Module):
 
 
 @MODELS.register_module()
-class ThrowSampler(nn.Module):
+class AMTSampler(nn.Module):
     """Mask what is drawn first, throw away what comes next, show the least important.
 
     AMT (https://arxiv.org/abs/2211.15362): patches are drawn without replacement with

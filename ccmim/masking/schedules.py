@@ -14,7 +14,7 @@ from ccmim.registry import MODELS, build_part
 
 
 @MODELS.register_module()
-class StagedSampler(nn.Module):
+class SwitchSampler(nn.Module):
     """Use one sampler in the first epochs and another one from then on.
 
     AMT masks at random until its scores are worth something. Which stage it is depends
@@ -54,7 +54,7 @@ class StagedSampler(nn.Module):
         hub = MessageHub.get_current_instance()
         if self.begin >= hub.get_info('max_epochs', self.begin + 1):
             raise ValueError(
-                f'begin={self.begin} of StagedSampler goes beyond the run: lower it '
+                f'begin={self.begin} of SwitchSampler goes beyond the run: lower it '
                 'below train_cfg.max_epochs, and train by epochs (EpochBasedTrainLoop)'
             )
         if hub.get_info('epoch', 0) < self.begin:

@@ -6,5 +6,5 @@ tools/dist_train.sh mm_configs/pretrain/ccmim_vitb_no_contrast.py 8
 _base_ = 'mae_vitb.py'
 model = dict(
     scorer=dict(type='ClassAttentionScorer'),
-    sampler=dict(type='PublishedSampler'),
+    sampler=dict(type='CCMIMSampler'),
 )

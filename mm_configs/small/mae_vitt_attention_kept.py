@@ -6,5 +6,5 @@ CCMIM_DATA=data tools/dist_train.sh mm_configs/small/mae_vitt_attention_kept.py 
 _base_ = 'mae_vitt.py'
 model = dict(
     scorer=dict(type='ClassAttentionScorer', blocks=[-1]),
-    sampler=dict(type='KeepSampler'),
+    sampler=dict(type='MILANSampler'),
 )

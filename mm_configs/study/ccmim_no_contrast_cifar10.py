@@ -5,5 +5,5 @@ An arm of docs/study.md, which tools/study.py runs.
 
 _base_ = '../small/mae_vitt_cifar10.py'
 model = dict(
-    scorer=dict(type='ClassAttentionScorer'), sampler=dict(type='PublishedSampler')
+    scorer=dict(type='ClassAttentionScorer'), sampler=dict(type='CCMIMSampler')
 )

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from ccmim.masking import (
+    CCMIMSampler,
     EasyToHardSampler,
     GumbelSampler,
     MultinomialSampler,
-    PublishedSampler,
     RandomSampler,
     TopKSampler,
     count_visible,
@@ -19,7 +19,7 @@ from ccmim.masking import (
 )
 
 SAMPLERS = [
-    PublishedSampler(),
+    CCMIMSampler(),
     GumbelSampler(0.5),
     MultinomialSampler(),
     TopKSampler(),
@@ -78,7 +78,7 @@ def test_published_sampling_probability():
     """P(masked) = clip(t + A, 0, 1): a difference of scores is one of probabilities."""
     scores = torch.full((1, 100), 0.05)
     scores[0, :10] += 0.1
-    share = _masked_share(PublishedSampler(), scores, 0.75, 20000)
+    share = _masked_share(CCMIMSampler(), scores, 0.75, 20000)
     assert share.sum() == pytest.approx(75, abs=1e-3)
     assert share[:10].mean() - share[10:].mean() == pytest.approx(0.1, abs=0.01)
 

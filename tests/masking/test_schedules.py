@@ -5,16 +5,16 @@ import torch
 from mmengine.logging import MessageHub
 
 from ccmim.masking import (
+    AMTSampler,
     EasyToHardSampler,
-    KeepSampler,
+    MILANSampler,
     MultinomialSampler,
-    StagedSampler,
-    ThrowSampler,
+    SwitchSampler,
     TopKSampler,
 )
 
 RANDOM = dict(type='ccmim.RandomSampler')
-THROW = dict(type='ccmim.ThrowSampler', throw_ratio=0.4)
+THROW = dict(type='ccmim.AMTSampler', throw_ratio=0.4)
 
 
 def _scores(batch=64, patches=16):
@@ -30,11 +30,11 @@ def _go_to(**info):
 
 def test_published_shares_of_a_full_image():
     """0.45 / 0.40 / 0.15 of 196, and 0.44 / 0.26 / 0.30 of 49 units."""
-    split = ThrowSampler(0.4)(torch.ones(2, 196), 0.45)
+    split = AMTSampler(0.4)(torch.ones(2, 196), 0.45)
     assert (split.ids_masked.shape[1], split.ids_visible.shape[1]) == (89, 29)
-    units = ThrowSampler(0.26)(torch.ones(2, 49), 0.44)
+    units = AMTSampler(0.26)(torch.ones(2, 49), 0.44)
     assert (units.ids_masked.shape[1], units.ids_visible.shape[1]) == (22, 14)
-    exact = ThrowSampler(0.4)(torch.ones(2, 100), 0.3)  # 30 - 7e-15 in floats
+    exact = AMTSampler(0.4)(torch.ones(2, 100), 0.3)  # 30 - 7e-15 in floats
     assert (exact.ids_masked.shape[1], exact.ids_visible.shape[1]) == (30, 30)
     assert (split.mask.sum(1) == 89).all()
     assert not split.mask.gather(1, split.ids_visible).any()
@@ -43,7 +43,7 @@ def test_published_shares_of_a_full_image():
 def test_masks_are_a_multinomial_draw():
     """As often as `torch.multinomial` would mask each patch, and show it."""
     scores = _scores(1).expand(40000, -1)
-    split = ThrowSampler(0.25)(scores, 0.5)
+    split = AMTSampler(0.25)(scores, 0.5)
     drawn = torch.multinomial(scores, 16)
     shown = torch.zeros(40000, 16).scatter_(1, split.ids_visible, 1.0)
     published = torch.zeros(40000, 16).scatter_(1, drawn[:, 12:], 1.0)
@@ -56,7 +56,7 @@ def test_masks_are_a_multinomial_draw():
 
 def test_kept_is_a_multinomial_draw_of_the_visible():
     scores = _scores(1).expand(40000, -1)
-    kept = ~KeepSampler()(scores, 0.75).mask
+    kept = ~MILANSampler()(scores, 0.75).mask
     drawn = torch.multinomial(scores, 4)
     expected = torch.zeros(40000, 16).scatter_(1, drawn, 1.0).mean(0)
     torch.testing.assert_close(kept.float().mean(0), expected, atol=0.015, rtol=0)
@@ -79,7 +79,7 @@ def test_easy_to_hard(done, hard):
 
 
 def test_stages_change_with_the_epoch():
-    sampler = StagedSampler(RANDOM, THROW, begin=2, first_ratio=0.75)
+    sampler = SwitchSampler(RANDOM, THROW, begin=2, first_ratio=0.75)
     counts = []
     for epoch in range(4):
         _go_to(epoch=epoch)
@@ -89,9 +89,9 @@ def test_stages_change_with_the_epoch():
 
 
 def test_a_stage_that_never_comes_is_an_error():
-    sampler = StagedSampler(RANDOM, THROW, begin=2)
+    sampler = SwitchSampler(RANDOM, THROW, begin=2)
     _go_to(epoch=0, max_epochs=2)
-    with pytest.raises(ValueError, match='begin=2 of StagedSampler goes beyond'):
+    with pytest.raises(ValueError, match='begin=2 of SwitchSampler goes beyond'):
         sampler(torch.ones(3, 20), 0.45)
 
 

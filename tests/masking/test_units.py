@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ccmim.masking import UnitSampler
+from ccmim.masking import MaskUnitSampler
 
 RANDOM = dict(type='ccmim.RandomSampler')
 TOP = dict(type='ccmim.TopKSampler')
@@ -11,7 +11,7 @@ TOP = dict(type='ccmim.TopKSampler')
 
 def test_published_count():
     """60 % of 7 x 7 units of 2 x 2 patches: 30 units, 120 of 196 patches."""
-    split = UnitSampler(RANDOM)(torch.ones(3, 196), 0.6)
+    split = MaskUnitSampler(RANDOM)(torch.ones(3, 196), 0.6)
     assert split.mask.sum(1).tolist() == [120] * 3
     assert split.ids_visible.shape == (3, 76)
     both = torch.cat([split.ids_visible, split.ids_masked], 1).sort(1).values
@@ -23,17 +23,19 @@ def test_units_of_an_oblong_image():
     """32 x 48 px, patches of 8: the highest unit is the lower right one."""
     scores = torch.zeros(1, 24)
     scores[0, -1] = 1.0
-    split = UnitSampler(TOP, unit_size=16, img_size=(32, 48), patch_size=8)(scores, 0.1)
+    split = MaskUnitSampler(TOP, unit_size=16, img_size=(32, 48), patch_size=8)(
+        scores, 0.1
+    )
     assert split.ids_masked.tolist() == [[16, 17, 22, 23]]
 
 
 def test_random_units_are_uniform():
-    share = UnitSampler(RANDOM, img_size=64)(torch.ones(20000, 16), 0.5).mask
+    share = MaskUnitSampler(RANDOM, img_size=64)(torch.ones(20000, 16), 0.5).mask
     torch.testing.assert_close(
         share.float().mean(0), torch.full((16,), 0.5), atol=0.015, rtol=0
     )
 
 
 def test_scores_of_another_size_are_refused():
-    with pytest.raises(ValueError, match='UnitSampler gives 196 patches'):
-        UnitSampler(RANDOM)(torch.ones(1, 64), 0.5)
+    with pytest.raises(ValueError, match='MaskUnitSampler gives 196 patches'):
+        MaskUnitSampler(RANDOM)(torch.ones(1, 64), 0.5)

@@ -14,7 +14,9 @@ MASKED = dict(
     backbone=BACKBONE,
     scorer=dict(type='ccmim.ConstantScorer'),
     sampler=dict(
-        type='ccmim.UnitSampler', sampler=dict(type='ccmim.RandomSampler'), img_size=64
+        type='ccmim.MaskUnitSampler',
+        sampler=dict(type='ccmim.RandomSampler'),
+        img_size=64,
     ),
     mask_token=dict(type='ccmim.MaskToken', dim=32),
 )
@@ -57,7 +59,7 @@ STORED = dict(
     scorer=dict(type='ccmim.NormalisedAttentionScorer'),
     img_size=64,
 )
-THROW = dict(type='ccmim.ThrowSampler', throw_ratio=0.25)
+THROW = dict(type='ccmim.AMTSampler', throw_ratio=0.25)
 TINY_AMT_MAE = dict(
     type='ccmim.MAE',
     backbone=BACKBONE,
@@ -70,7 +72,7 @@ TINY_AMT_MAE = dict(
 TINY_AMT_SIMMIM = dict(
     TINY_SIMMIM,
     scorer=STORED,
-    sampler=dict(type='ccmim.UnitSampler', sampler=THROW, img_size=64),
+    sampler=dict(type='ccmim.MaskUnitSampler', sampler=THROW, img_size=64),
 )
 TINY_HPM = dict(
     type='ccmim.HPM',

@@ -18,17 +18,17 @@ SCORERS = dict(
 RANDOM = dict(type='ccmim.RandomSampler')
 SAMPLERS = dict(
     random=RANDOM,
-    published=dict(type='ccmim.PublishedSampler'),
+    published=dict(type='ccmim.CCMIMSampler'),
     gumbel=dict(type='ccmim.GumbelSampler', temperature=0.5),
     multinomial=dict(type='ccmim.MultinomialSampler'),
     attmask_high=dict(type='ccmim.TopKSampler'),
     attmask_hints=dict(type='ccmim.TopKSampler', hint_ratio=0.25, hint_pool=0.25),
-    kept=dict(type='ccmim.KeepSampler'),
+    kept=dict(type='ccmim.MILANSampler'),
     easy_to_hard=dict(type='ccmim.EasyToHardSampler', first=0.5),
     blocks=dict(type='ccmim.BlockSampler', img_size=64, min_area=2),
-    units=dict(type='ccmim.UnitSampler', sampler=RANDOM, img_size=64),
-    staged=dict(type='ccmim.StagedSampler', first=RANDOM, then=RANDOM, begin=0),
-    thrown=dict(type='ccmim.ThrowSampler', throw_ratio=0.25),
+    units=dict(type='ccmim.MaskUnitSampler', sampler=RANDOM, img_size=64),
+    staged=dict(type='ccmim.SwitchSampler', first=RANDOM, then=RANDOM, begin=0),
+    thrown=dict(type='ccmim.AMTSampler', throw_ratio=0.25),
 )
 METHODS = ['mae', 'simmim', 'ccmim', 'maskdistill', 'conmim']
 # One method with all of them is quick; the others repeat the contract.

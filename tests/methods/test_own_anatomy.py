@@ -96,10 +96,10 @@ def test_sizes_are_the_backbones_unless_the_config_says_so(parts):
     mae['decoder'].pop('in_dim')
     mae['decoder'].pop('img_size')
     mae['sampler'] = dict(
-        type='ccmim.UnitSampler',
+        type='ccmim.MaskUnitSampler',
         unit_size=16,
         sampler=dict(
-            type='ccmim.StagedSampler',
+            type='ccmim.SwitchSampler',
             begin=0,
             first=dict(type='ccmim.RandomSampler'),
             then=dict(type='ccmim.BlockSampler', min_area=1),

@@ -94,7 +94,7 @@ def test_backbone_loads_downstream(tiny_simmim, tiny_vit, tmp_path):
         (dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
         (dict(sampler=dict(unit_size=24)), 'unit_size=24 must be a multiple'),
         (dict(sampler=dict(unit_size=48)), 'unit_size=48 .* divide img_size=64'),
-        (dict(sampler=dict(img_size=128)), 'UnitSampler gives 64 patches'),
+        (dict(sampler=dict(img_size=128)), 'MaskUnitSampler gives 64 patches'),
         (dict(reconstruction=dict(error='l1')), "error='l1'"),
     ],
 )

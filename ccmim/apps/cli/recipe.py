@@ -12,7 +12,7 @@ from ccmim.api.catalogue import home
 from ccmim.apps.cli.choose import Settings
 from ccmim.engine.launch import read_config
 
-_STAGED = ('StagedSampler', 'ccmim.ScoreRefreshHook')  # change after some epochs
+_STAGED = ('SwitchSampler', 'ccmim.ScoreRefreshHook')  # change after some epochs
 _LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
 _LEAST_SCALE = 0.2  # area of the smallest crop
 _LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the time

@@ -8,11 +8,11 @@ _base_ = 'mae_vit.py'
 model = dict(
     scorer=dict(type='StoredScorer', scorer=dict(type='NormalisedAttentionScorer')),
     sampler=dict(
-        type='StagedSampler',
+        type='SwitchSampler',
         begin=40,
         first=dict(type='RandomSampler'),
         first_ratio=0.75,
-        then=dict(type='ThrowSampler', throw_ratio=0.4),
+        then=dict(type='AMTSampler', throw_ratio=0.4),
     ),
     mask_ratio=0.45,
 )

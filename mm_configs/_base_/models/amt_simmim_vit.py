@@ -9,11 +9,11 @@ model = dict(
     scorer=dict(type='StoredScorer', scorer=dict(type='NormalisedAttentionScorer')),
     sampler=dict(
         sampler=dict(
-            type='StagedSampler',
+            type='SwitchSampler',
             begin=40,
             first=dict(type='RandomSampler'),
             first_ratio=0.6,
-            then=dict(type='ThrowSampler', throw_ratio=0.26),
+            then=dict(type='AMTSampler', throw_ratio=0.26),
         )
     ),
     mask_ratio=0.44,

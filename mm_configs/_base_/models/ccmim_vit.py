@@ -9,7 +9,7 @@ _base_ = 'mae_vit.py'
 model = dict(
     type='CCMIM',
     scorer=dict(type='ClassAttentionScorer', blocks='all', direction='row'),
-    sampler=dict(type='PublishedSampler'),
+    sampler=dict(type='CCMIMSampler'),
     contrast=dict(
         type='SingleViewContrast',
         out_dim=256,

@@ -6,7 +6,7 @@ model = dict(
     backbone=dict(drop_path_rate=0.1),
     sampler=dict(
         _delete_=True,
-        type='UnitSampler',
+        type='MaskUnitSampler',
         sampler=dict(type='RandomSampler'),
         unit_size=32,
     ),

@@ -91,7 +91,7 @@ def test_amt_begins_to_throw_at_its_share_of_the_run(size, epochs, begin):
         settings = choose(100, 500, CPU, method, size, epochs=epochs)
         cfg = make_recipe(settings, ['photos'])
         sampler = cfg.model.sampler
-        staged = sampler if sampler.type == 'StagedSampler' else sampler.sampler
+        staged = sampler if sampler.type == 'SwitchSampler' else sampler.sampler
         (hook,) = (h for h in cfg.custom_hooks if h.type == 'ccmim.ScoreRefreshHook')
         assert staged.begin == hook.begin == begin
         assert hook.interval == max(1, begin)

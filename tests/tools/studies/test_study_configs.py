@@ -15,7 +15,7 @@ from studies.study import config_of, known_arms
 
 # What makes the arm, by dotted key; all else is that of ccMIM, or of MAE.
 CHANGES = {
-    'ccmim_no_contrast': {'type': 'MAE', 'sampler.type': 'PublishedSampler'},
+    'ccmim_no_contrast': {'type': 'MAE', 'sampler.type': 'CCMIMSampler'},
     'ccmim_random_mask': {
         'scorer.type': 'ConstantScorer',
         'sampler.type': 'RandomSampler',
