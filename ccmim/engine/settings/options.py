@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from ccmim.engine.settings.arguments import BUILT, PLACES, TOP
-from ccmim.engine.settings.known_ranges import ASKED_FOR
+from ccmim.engine.settings.known_ranges import ASKED_FOR, BY_PATH
 from ccmim.engine.settings.names import did_you_mean, typo_of
 from ccmim.ranges import check_value
 
@@ -92,6 +92,8 @@ def _check_value(old: Any, new: Any, key: str, full: str) -> None:
         raise ValueError(f'{full}={new} does not fit: set {full}.{inner}=... instead')
     if isinstance(new, str) and isinstance(first, int | float):
         raise ValueError(f'{full}={new} does not fit: it is {old} in the config')
+    if full in BY_PATH and new is not None:
+        check_value(new, BY_PATH[full], full)
     if key in ASKED_FOR and new is not None:
         check_value(new, ASKED_FOR[key], full)
 
