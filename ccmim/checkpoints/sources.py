@@ -36,6 +36,7 @@ _PATCHES = re.compile(
     r'(?P<prefix>(?:.*\.)?)(?:patch_embed\.(?:proj|projection)\.weight|'
     r'embeddings\.patch_embeddings?\.(?:projection\.)?weight)'
 )
+_TRAINED = 'trained'  # beside an averaged network
 _EMA = re.compile(
     r'(^|\.)(ema|model_ema|ema_model|ema_state_dict|state_dict_ema)(\.|$)'
 )
@@ -225,6 +226,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _choose(content: Mapping[str, Any], part: str, path: Path) -> Source:
     """Take one network out of a file."""
+    content = _tell_averaged(content)
     flat = {_WRAPPED.sub('', k): v for k, v in _flatten(content)}
     if not flat:
         raise ValueError(f'{path} holds no tensors')
@@ -251,6 +253,23 @@ def _choose(content: Mapping[str, Any], part: str, path: Path) -> Source:
     return Source(inside, left_out, None, said, notes, len(flat), label)
 
 
+def _tell_averaged(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Call what mmengine's EMAHook saves by what it is.
+
+    It swaps the two networks when it saves: ``state_dict`` is the averaged one, and
+    ``ema_state_dict`` the one in training, under the names of the average.
+    """
+    swapped = content.get('ema_state_dict')
+    if not isinstance(swapped, Mapping) or 'steps' not in swapped:
+        return content
+    rest = {k: v for k, v in content.items() if k != 'ema_state_dict'}
+    return rest | {_TRAINED: swapped}
+
+
+def _is_trained(label: str) -> bool:
+    return label.partition('.')[0] == _TRAINED
+
+
 def _pick(
     labels: list[str], part: str, path: Path, flat: Mapping[str, Tensor]
 ) -> tuple[str, str]:
@@ -258,6 +277,8 @@ def _pick(
         fitting = [x for x in labels if x == part or x.startswith(f'{part}.')]
         if part == 'ema':
             fitting = [x for x in labels if _EMA.search(x)]
+            if not fitting and any(_is_trained(x) for x in labels):
+                fitting = [x for x in labels if not _is_trained(x)]
         if not fitting:
             names = labels or sorted({name.partition('.')[0] for name in flat})
             shown = ', '.join(name or 'the network itself' for name in names)

@@ -162,6 +162,23 @@ def test_which_network_of_several(tiny_vit, tmp_path):
         read(['a', 'b'], part='c')
 
 
+def test_mmengines_average_is_its_state_dict(tiny_vit, tmp_path):
+    """EMAHook swaps the two when it saves, so that `state_dict` is the averaged one."""
+    averaged, trained = tiny_vit(), tiny_vit()
+    with torch.no_grad():
+        trained.cls_token += 1
+    average = {f'module.backbone.{k}': v for k, v in trained.state_dict().items()}
+    content = dict(
+        meta={},
+        state_dict={f'backbone.{k}': v for k, v in averaged.state_dict().items()},
+        ema_state_dict=dict(average, steps=torch.tensor(7)),
+    )
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    for part, vit in (('', averaged), ('ema', averaged), ('trained', trained)):
+        weights = read_weights(tmp_path / 'epoch_1.pth', num_heads=2, part=part)
+        assert torch.equal(weights.state['cls_token'], vit.cls_token), part
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
