@@ -1,0 +1,149 @@
+"""Names of weights are read from caches; what is no weights is called what it is."""
+
+import json
+import os
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import ccmim
+from ccmim.checkpoints import read_weights
+
+SIZES = dict(embed_dim=32, depth=2, num_heads=2)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of the hub without a network; makes a repository's folder in it."""
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
+
+    def make(repository):
+        root = tmp_path / f'models--{repository.replace("/", "--")}'
+        folder = root / 'snapshots' / 'a1'
+        folder.mkdir(parents=True)
+        (root / 'refs').mkdir()
+        (root / 'refs' / 'main').write_text('a1')
+        return folder
+
+    return make
+
+
+def test_a_name_of_timm_tells_its_architecture(cache):
+    """Heads, eps, activation and rows of positions: of timm's own config."""
+    name = 'vit_tiny_patch16_224.augreg_in21k'
+    theirs = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    folder = cache(f'timm/{name}')
+    save_file(theirs.state_dict(), folder / 'model.safetensors')
+    (folder / 'config.json').write_text(
+        json.dumps(dict(architecture='vit_tiny_patch16_224', num_features=192))
+    )
+    images = torch.randn(1, 3, 224, 224)
+    for weights in (f'timm:{name}', f'hf:timm/{name}', folder):
+        vit = ccmim.get_model(weights).eval()
+        with torch.no_grad():
+            found = vit.encode(vit.embed(images))
+            torch.testing.assert_close(found, theirs.forward_features(images))
+    assert read_weights(f'timm:{name}').architecture.num_heads == 3
+    assert ccmim.get_model(f'timm:{name}', img_size=96).grid == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('timm:vit_small_patch14_dinov2.lvd142m', 'is in no cache .* cannot be down'),
+        ('hf:facebook/dinov2-small', 'is in no cache .* cannot be downloaded'),
+        ('hf:a/b/c', 'write it as hf:OWNER/NAME'),
+        ('timm:vit_smal_patch16_224', 'timm has no such model'),
+    ],
+)
+def test_names_that_cannot_be_found(cache, name, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read_weights(name)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_shard_that_is_lost(tmp_path):
+    (tmp_path / 'config.json').write_text('{"model_type": "vit"}')
+    index = dict(weight_map={'a': 'model-00001.safetensors', 'b': 'm-2.safetensors'})
+    (tmp_path / 'model.safetensors.index.json').write_text(json.dumps(index))
+    save_file({'a': torch.ones(1)}, tmp_path / 'model-00001.safetensors')
+    with pytest.raises(ValueError, match='lacks m-2.safetensors, which model.safe'):
+        read_weights(tmp_path)
+
+
+def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, tiny_vit):
+    file = tmp_path / 'x.pth'
+    for start, kind in (
+        (b'\xff\xd8\xff\xe0' + bytes(99), 'is a JPEG image, no checkpoint'),
+        (b'<!DOCTYPE html>', 'is an HTML or XML page'),
+        (b'version https://git-lfs.github.com/spec/v1', 'is a pointer of Git LFS'),
+    ):
+        file.write_bytes(start)
+        with pytest.raises(ValueError, match=kind):
+            read_weights(file)
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(file))
+    with pytest.raises(ValueError, match=r'TorchScript program \(save the state_dict'):
+        read_weights(file)
+    save_file(tiny_vit().state_dict(), file)  # whatever it is called
+    assert read_weights(file, num_heads=2).architecture.depth == 2
+
+
+@pytest.mark.parametrize(
+    ('value', 'message'),
+    [
+        (torch.full((1, 1, 32), float('inf')), 'cls_token holds an infinite value'),
+        (torch.ones(1, 1, 32, dtype=torch.int8), 'cls_token is of int8: quantised'),
+        (torch.ones(1, 1, 32).to_sparse(), 'cls_token is sparse or quantised'),
+        (torch.empty(1, 1, 32, device='meta'), 'has a shape and no values'),
+    ],
+)
+def test_tensors_that_are_no_weights(tmp_path, tiny_vit, value, message):
+    state = dict(tiny_vit().state_dict(), cls_token=value)
+    torch.save(state, tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match=message):
+        read_weights(tmp_path / 'x.pth', num_heads=2)
+
+
+def test_a_key_cannot_write_lines_of_its_own(tmp_path, tiny_vit):
+    """Whatever comes from a file is shown escaped."""
+    state = dict(tiny_vit().state_dict())
+    state['blocks.0.x\n\x1b[32merror: all is well'] = torch.ones(1)
+    torch.save(state, tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match=r'x\\n\\x1b\[32merror') as caught:
+        read_weights(tmp_path / 'x.pth', num_heads=2)
+    assert str(caught.value).isprintable()
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_seen(tmp_path, tiny_vit):
+    torch.save(tiny_vit().state_dict(), tmp_path / 'x.pth')
+    content = bytearray((tmp_path / 'x.pth').read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / 'x.pth').write_bytes(content)
+    with pytest.raises(ValueError, match='is damaged'):
+        read_weights(tmp_path / 'x.pth', num_heads=2)
+
+
+def test_a_real_network():
+    """ViT-S/14 at another size than its own: 37 x 37 positions to 16 x 16."""
+    if not os.environ.get('CCMIM_WEIGHTS'):
+        pytest.skip('CCMIM_WEIGHTS names no folder of weights')
+    file = Path(os.environ['CCMIM_WEIGHTS']) / 'vits14_saliency.safetensors'
+    weights = read_weights(file)
+    assert '  6 heads, as usual for a width of 384' in weights.report
+    assert weights.architecture.img_size == 518
+    assert weights.architecture.layer_scale
+    theirs = timm.create_model('vit_small_patch14_dinov2', img_size=224).eval()
+    state = {k: v.float() for k, v in weights.state.items()}
+    theirs.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(
+        state, theirs))  # fmt: skip
+    vit = ccmim.get_model(file, img_size=224).eval()
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        found = vit.encode(vit.embed(images))
+        expected = theirs.forward_features(images)
+    assert (found - expected).abs().max() < 1e-3  # positions of half precision
