@@ -130,6 +130,7 @@ def _find_state(
         for name, value in given.items():
             if value is not None and said.setdefault(name, value) != value:
                 raise ValueError(f'it says {name}={said[name]}, not {value}')
+        _check_kinds(source.tensors)
         state, grid, left_out = settle(
             LAYOUTS[chosen].read(source.tensors), said, notes
         )
@@ -164,12 +165,16 @@ def _layout_of(source: Source, layout: str, path: str | Path) -> str:
     raise ValueError(f'{path} is of {kind}: its keys are {first}, ...')
 
 
-def _check_values(state: Mapping[str, Tensor]) -> None:
-    for name, value in state.items():
+def _check_kinds(tensors: Mapping[str, Tensor]) -> None:
+    for name, value in tensors.items():
         if value.layout != torch.strided or value.is_quantized:
             raise ValueError(f'{name} is sparse or quantised: dense weights are read')
         if value.is_meta:
             raise ValueError(f'{name} has a shape and no values (a meta tensor)')
+
+
+def _check_values(state: Mapping[str, Tensor]) -> None:
+    for name, value in state.items():
         if value.dtype not in _TYPES:
             kind = str(value.dtype).removeprefix('torch.')
             raise ValueError(f'{name} is of {kind}: quantised weights are not read')

@@ -1,8 +1,6 @@
 """Names of weights are read from caches; what is no weights is called what it is."""
 
 import json
-import os
-from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -126,24 +124,3 @@ def test_a_flipped_bit_of_a_checkpoint_is_seen(tmp_path, tiny_vit):
     (tmp_path / 'x.pth').write_bytes(content)
     with pytest.raises(ValueError, match='is damaged'):
         read_weights(tmp_path / 'x.pth', num_heads=2)
-
-
-def test_a_real_network():
-    """ViT-S/14 at another size than its own: 37 x 37 positions to 16 x 16."""
-    if not os.environ.get('CCMIM_WEIGHTS'):
-        pytest.skip('CCMIM_WEIGHTS names no folder of weights')
-    file = Path(os.environ['CCMIM_WEIGHTS']) / 'vits14_saliency.safetensors'
-    weights = read_weights(file)
-    assert '  6 heads, as usual for a width of 384' in weights.report
-    assert weights.architecture.img_size == 518
-    assert weights.architecture.layer_scale
-    theirs = timm.create_model('vit_small_patch14_dinov2', img_size=224).eval()
-    state = {k: v.float() for k, v in weights.state.items()}
-    theirs.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(
-        state, theirs))  # fmt: skip
-    vit = ccmim.get_model(file, img_size=224).eval()
-    images = torch.randn(1, 3, 224, 224)
-    with torch.no_grad():
-        found = vit.encode(vit.embed(images))
-        expected = theirs.forward_features(images)
-    assert (found - expected).abs().max() < 1e-3  # positions of half precision
