@@ -2,7 +2,7 @@
 
 from ccmim.masking.block_samplers import BlockSampler, MaskUnitSampler
 from ccmim.masking.centrality import CentralityScorer, degree, eigenvector, pagerank
-from ccmim.masking.mask_token import MaskToken
+from ccmim.masking.mask_token import MaskToken, encode_with_mask_tokens
 from ccmim.masking.samplers import (
     AMTSampler,
     CCMIMSampler,
@@ -52,6 +52,7 @@ __all__ = [
     'MaskUnitSampler',
     'block_attention',
     'count_visible',
+    'encode_with_mask_tokens',
     'crop_maps',
     'degree',
     'eigenvector',

@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from ccmim.masking import importance_gap
+from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part, PassedTo
 from ccmim.registry import MODELS
@@ -77,10 +77,11 @@ class ConMIM(PretrainMethod):
         keys = self.slow(self.perturbation(images))  # (B, N, C), no gradient
         scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
-        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
-        hidden = self.mask_token(self.backbone, images, split.ids_masked)  # (B, M, D)
-        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
-        queries = self.projector(encoded)[:, 1 + visible.shape[1] :]  # (B, M, C)
+        encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
+            self.backbone, self.mask_token, images, split
+        )
+        first = 1 + split.ids_visible.shape[1]
+        queries = self.projector(encoded)[:, first:]  # (B, M, C)
         contrast, accuracy = self.contrast(queries, keys, split)
         return dict(
             loss_contrast=contrast,

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ccmim.masking import importance_gap
+from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part
 from ccmim.registry import MODELS
@@ -72,10 +72,10 @@ class MaskDistill(PretrainMethod):
         """
         scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
-        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
-        hidden = self.mask_token(self.backbone, images, split.ids_masked)  # (B, M, D)
-        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
-        pred = self.decoder(encoded[:, 1 + visible.shape[1] :])  # (B, M, C)
+        encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
+            self.backbone, self.mask_token, images, split
+        )
+        pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])  # (B, M, C)
         features = self.teacher(images)  # (B, N, C), no gradient
         return dict(
             loss_distillation=self.distillation(pred, features, split),
@@ -88,10 +88,10 @@ class MaskDistill(PretrainMethod):
         split = self.sampler(scores, self.mask_ratio)
         if not self.teacher.has_weights:  # its features mean nothing
             return Prediction(scores, split)
-        visible = self.backbone.embed(images, split.ids_visible)
-        hidden = self.mask_token(self.backbone, images, split.ids_masked)
-        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
-        pred = self.decoder(encoded[:, 1 + visible.shape[1] :])
+        encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
+            self.backbone, self.mask_token, images, split
+        )
+        pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])
         return Prediction(
             scores, split, pred, normalise_features(self.teacher(images).float())
         )

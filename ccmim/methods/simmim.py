@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ccmim.masking import importance_gap
+from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part
 from ccmim.registry import MODELS
@@ -66,10 +66,12 @@ class SimMIM(PretrainMethod):
         """
         scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
-        visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
-        hidden = self.mask_token(self.backbone, images, split.ids_masked)  # (B, M, D)
-        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
-        pred = self.decoder(encoded[:, 1 + visible.shape[1] :])  # (B, M, 3*P*P)
+        encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
+            self.backbone, self.mask_token, images, split
+        )
+        pred = self.decoder(
+            encoded[:, 1 + split.ids_visible.shape[1] :]
+        )  # (B, M, 3*P*P)
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, split),
             mask_importance_gap=importance_gap(scores, split),
@@ -79,10 +81,10 @@ class SimMIM(PretrainMethod):
         """Mask and predict pixels as ``loss`` does; see ``Prediction``."""
         scores = self.scorer(self.backbone, images)
         split = self.sampler(scores, self.mask_ratio)
-        visible = self.backbone.embed(images, split.ids_visible)
-        hidden = self.mask_token(self.backbone, images, split.ids_masked)
-        encoded = self.backbone.encode(torch.cat([visible, hidden], dim=1))
-        pred = self.decoder(encoded[:, 1 + visible.shape[1] :])
+        encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
+            self.backbone, self.mask_token, images, split
+        )
+        pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])
         return Prediction(
             scores, split, **self.reconstruction.in_pixels(pred, images, split)
         )

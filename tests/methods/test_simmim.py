@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from ccmim.masking import encode_with_mask_tokens
+
 
 def _slow_loss(model, slow_encode, images, mask):
     """Published: mask tokens in place, one layer, L1 of the masked pixels."""
@@ -101,3 +103,35 @@ def test_backbone_loads_downstream(tiny_simmim, tiny_vit, tmp_path):
 def test_impossible_settings_are_named(tiny_simmim, wrong, message):
     with pytest.raises(ValueError, match=message):
         tiny_simmim(**wrong)
+
+
+@pytest.mark.parametrize(
+    'positions',
+    [{}, dict(rel_pos_bias=True), dict(pos_embed='rotary'), dict(attention='rel_pos')],
+    ids=['fixed', 'table', 'rotary', 'decomposed'],
+)
+def test_patches_keep_their_places(tiny_simmim, images, positions):
+    """Mask tokens put into a row of all patches give the same, in order of the ids."""
+    changes = {f'backbone.{key}': value for key, value in positions.items()}
+    model = tiny_simmim(**changes).double()
+    images = images.double()
+    torch.manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if 'rel' in name:
+            parameter.data.normal_()  # tables are zero at first
+    backbone = model.backbone
+    split = model.sampler(model.scorer(backbone, images), 0.5)
+    found = encode_with_mask_tokens(backbone, model.mask_token, images, split)
+    tokens = backbone.embed(images)
+    for image in range(len(images)):
+        for patch in split.ids_masked[image]:
+            tokens[image, patch] = model.mask_token(
+                backbone, images[:1], patch.view(1, 1)
+            )[0, 0]
+    whole = backbone.encode(tokens)
+    order = torch.cat([split.ids_visible, split.ids_masked], dim=1)
+    for image in range(len(images)):
+        assert torch.allclose(found[image, 0], whole[image, 0], atol=1e-12)
+        assert torch.allclose(
+            found[image, 1:], whole[image, 1:][order[image]], atol=1e-12
+        )
