@@ -5,7 +5,7 @@ r"""MAE goes on from the weights of a ViT-S/14 with layer scale, on the small ph
 
 One epoch at 112 px. The encoder learns at a tenth of the decoder's rate, and an anchor
 keeps what its patches know of each other: without it (`model.anchor=None`) the dense
-features are as good as random after a hundred steps. See docs/results.md.
+features are half as good after a hundred steps. See docs/results.md.
 """
 
 _base_ = 'mae_vitt.py'
@@ -22,7 +22,6 @@ model = dict(
     anchor=dict(type='GramAnchor', weight=10.0),
 )
 train_dataloader = dict(batch_size=16)
-_base_.train_dataloader.dataset.transform[0].size = 112
 optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0), paramwise_cfg=dict(lr_mult={'backbone': 0.1})
 )

@@ -83,7 +83,8 @@ def test_name_is_content(leaf, cfg):
     assert cfg.model.type in names
     if size != 'toy':
         assert cfg.model.backbone.arch == ARCH_OF[size[-1]]
-    patch = 4 if 'cifar10' in leaf.stem else 14 if size == 'vith' else 16
+    by_14 = size == 'vith' or '_vits14_' in leaf.stem
+    patch = 4 if 'cifar10' in leaf.stem else 14 if by_14 else 16
     assert cfg.model.backbone.patch_size == patch
     attention = 'lisa' if leaf.stem.endswith('_lisa') else 'softmax'
     assert cfg.model.backbone.get('attention', 'softmax') == attention
