@@ -64,7 +64,7 @@ def train(tool, config_file, tmp_path):
         ),
         (
             dict(model__sampler__temperature=0),
-            'unknown key model.sampler.temperature (P',
+            'unknown key model.sampler.temperature (C',
         ),
         (
             dict(model__contrast__grad='none'),
@@ -138,7 +138,7 @@ def test_a_launcher_that_started_nothing_is_a_mistake(train, monkeypatch):
 
 @pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_a_mistake(train, tmp_path):
-    """A ResNet: how many keys match, and the first that do not."""
+    """A ResNet: it is of no layout that is known, and the first keys say of which."""
     torch.save({'layer1.0.conv1.weight': torch.zeros(1)}, tmp_path / 'resnet.pth')
     init = 'model__backbone__init_cfg__'
     changes = {
@@ -147,7 +147,8 @@ def test_a_checkpoint_of_another_network_is_a_mistake(train, tmp_path):
     }
     code, text = train(**changes)
     assert code == 2
-    assert f'{tmp_path}/resnet.pth: 0 of 30 backbone keys matched, 30 missing (' in text
+    known = 'resnet.pth is of no known layout: its keys are layer1.0.conv1.weight'
+    assert f'{tmp_path}/{known}' in text
     assert 'blocks.0.attn.proj.bias, ' in text
     assert '1 unexpected (layer1.0.conv1.weight)' in text
 
