@@ -1,6 +1,5 @@
 """``model.backbone.init_cfg.checkpoint=FILE`` gives every config its weights."""
 
-import inspect
 from pathlib import Path
 
 import pytest
@@ -74,8 +73,12 @@ def test_what_the_backbone_does_not_read_is_refused(tiny_vit, init_cfg, message)
 
 
 def test_the_backbone_takes_what_the_loader_takes():
-    taken = inspect.signature(LoadBackbone).parameters.keys()
-    assert Pretrained.__annotations__.keys() == {'type', *taken}
+    options = Pretrained.__annotations__.keys() - {'type', 'checkpoint'}
+    assert options
+    LoadBackbone('x.pth', **dict.fromkeys(options))
+    with pytest.raises(ValueError, match=r'init_cfg\.prefix is unknown') as error:
+        LoadBackbone('x.pth', prefix='a')
+    assert all(name in str(error.value) for name in options)
 
 
 def test_a_teacher_names_its_weights_elsewhere():

@@ -137,7 +137,10 @@ def test_a_runner_follows_the_curve_that_is_drawn(request, image_folder, tmp_pat
     cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
     cfg.train_dataloader.dataset.data = str(image_folder)
     cfg.train_cfg.max_epochs = 2
-    cfg.default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+    cfg.default_hooks = dict(
+        logger=dict(type='LoggerHook', interval=1),
+        checkpoint=dict(type='ccmim.SafeCheckpointHook'),
+    )
     cfg.custom_hooks = []
     runner = build_runner(cfg)
     runner.train()

@@ -27,7 +27,9 @@ def add_guarantees(cfg: Config) -> None:
     """
     if not cfg.get('train_cfg'):
         return
-    named = {_name(hook) for hook in cfg.get('custom_hooks') or []}
+    listed = cfg.get('custom_hooks') or []
+    # What is no list is refused by name when the whole config is checked.
+    named = {_name(hook) for hook in listed} if isinstance(listed, list) else set()
     hooks = dict(cfg.get('default_hooks') or {})
     for name, hook in GUARANTEES.items():
         if _name(hook) not in named:  # as older configs do

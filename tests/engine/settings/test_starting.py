@@ -149,8 +149,6 @@ def test_a_checkpoint_of_another_network_is_a_mistake(train, tmp_path):
     assert code == 2
     known = 'resnet.pth is of no known layout: its keys are layer1.0.conv1.weight'
     assert f'{tmp_path}/{known}' in text
-    assert 'blocks.0.attn.proj.bias, ' in text
-    assert '1 unexpected (layer1.0.conv1.weight)' in text
 
 
 @pytest.mark.slow
