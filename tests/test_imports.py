@@ -9,7 +9,7 @@ ROOMS = (
     *('renamed', 'ranges'),
     *('operators', 'registry', 'vit', 'checkpoints', 'masking', 'teachers', 'losses'),
     *('heads', 'methods', 'data', 'classification', 'labels', 'evaluation'),
-    *('pictures', 'dense', 'export', 'engine', 'api', 'apps'),
+    *('pictures', 'dense', 'transfer', 'export', 'engine', 'api', 'apps'),
 )
 # The apps, likewise among themselves.
 APPS = ('demo', 'runs', 'compare', 'report', 'cli')
@@ -53,3 +53,12 @@ def test_benchmarks_and_studies_are_no_part_of_the_package():
     for file in sorted((ROOT / 'ccmim').rglob('*.py')):
         roots = {name.partition('.')[0] for name in _imports(file)}
         assert not roots & {'benchmarks', 'studies', 'tools', 'tests'}, file
+
+
+def test_modules_that_recorded_configs_import_keep_their_old_names():
+    import ccmim.dense.detection as new
+    import ccmim.transfer.detection as old
+    import ccmim.transfer.linear_seg_head
+
+    assert old.ccmim.dense.detection is new
+    assert ccmim.transfer.linear_seg_head.ccmim.dense.linear_seg_head.LinearSegHead

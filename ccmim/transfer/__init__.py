@@ -1,0 +1,1 @@
+"""The old name of ``ccmim.dense``: recorded configs import these modules by it."""
