@@ -231,10 +231,10 @@ def check_torch() -> list[Finding]:
 def check_ops(devices: Iterable[str]) -> list[Finding]:
     """Whose operators mmcv has, and what nms and RoIAlign give on every device."""
     try:
-        from mmcv import _ext
-        from mmcv.ops import get_compiler_version, nms, roi_align
+        import ccmim  # noqa: F401, I001  first: finds them in torchvision
 
-        import ccmim  # noqa: F401  finds them in torchvision
+        _ext = importlib.import_module('mmcv._ext')
+        from mmcv.ops import get_compiler_version, nms, roi_align
     except Exception as error:  # InstallError, or what a broken wheel raises
         return [Finding('wrong', 'mmcv.ops', *_explain(error))]
     served = _ext.__file__.endswith('.py')

@@ -1,5 +1,7 @@
 """Views of an image are turned back and merged into one result."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from mmengine.structures import InstanceData
@@ -92,6 +94,8 @@ def test_other_classes_and_places_are_kept_and_sorted_by_score(merge):
 
 def test_scores_and_places_are_those_after_soft_suppression(merge):
     """It lowers the second view of an object below a surer one elsewhere."""
+    if import_module('mmcv._ext').__file__.endswith('.py'):
+        pytest.skip("soft NMS needs mmcv's compiled operators, not torchvision's")
     near, far = [4.0, 2.0, 11.0, 9.0], [20.0, 10.0, 28.0, 18.0]
     views = [view([BOX, far], [0.9, 0.5]), view([near], [0.8])]
     soft = dict(type='soft_nms', iou_threshold=0.3, min_score=0.01)
