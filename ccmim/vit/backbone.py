@@ -337,7 +337,7 @@ class VisionTransformer(BaseModule):
             if i in wanted:
                 patches = self.norm(x) if normed else x
                 patches = patches[:, -rows * columns :].transpose(1, 2)
-                maps[i] = patches.reshape(len(images), self.embed_dim, rows, columns)
+                maps[i] = patches.reshape(images.shape[0], self.embed_dim, rows, columns)
         return tuple(maps[i] for i in wanted)
 
     def unseen(self) -> dict[str, Any]:
@@ -369,7 +369,7 @@ class VisionTransformer(BaseModule):
         first = self.prefix_tokens()
         if self.class_token:
             first[0] = first[0] + self.pos_embed[:, :1]
-        first = [t.to(tokens.dtype).expand(len(tokens), -1, -1) for t in first]
+        first = [t.to(tokens.dtype).expand(tokens.shape[0], -1, -1) for t in first]
         return self.norm_pre(torch.cat([*first, tokens], dim=1))
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
