@@ -118,14 +118,25 @@ def _load_weights(file: str | Path, map_location: Any = 'cpu', **_: Any) -> Any:
     return checkpoint
 
 
+def is_zip(path: Path) -> bool:
+    """Whether a file is a zip archive that can be opened, as ``torch.save`` writes."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # the end of one that is in several parts
+        return False
+
+
 def _other_kind(path: Path) -> str:
     """Name what a file is that begins as files of another kind do."""
     with path.open('rb') as file:
         start = file.read(64)
     kind = next((kind for mark, kind in _MARKS.items() if start.startswith(mark)), '')
-    if not kind and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+    if not kind and is_zip(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except Exception:  # a damaged archive may raise anything; its reader says so
+            return ''
         if any(name.endswith(('/constants.pkl', '/code/')) for name in names):
             return 'a TorchScript program (save the state_dict() of its model instead)'
         if not any(name.endswith('data.pkl') for name in names):

@@ -6,7 +6,6 @@ A file, a folder, ``timm:NAME`` or ``hf:OWNER/NAME``; from caches without a netw
 import argparse
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from ccmim.checkpoints.hugging_face import read_config
 from ccmim.checkpoints.layouts import Tensors
-from ccmim.checkpoints.safe_load import is_safetensors, load_file
+from ccmim.checkpoints.safe_load import is_safetensors, is_zip, load_file
 from ccmim.checkpoints.verify import verify_archive
 
 METADATA = 'ccmim'  # the key of what we say of a file in its metadata
@@ -217,7 +216,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     # The published pretraining codes save their command line, which is plain data.
     with torch.serialization.safe_globals([argparse.Namespace]):
         content = load_file(path)
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         verify_archive(path)
     meta = content.get('meta')
     said = meta.get(METADATA) if isinstance(meta, dict) else None

@@ -337,7 +337,9 @@ class VisionTransformer(BaseModule):
             if i in wanted:
                 patches = self.norm(x) if normed else x
                 patches = patches[:, -rows * columns :].transpose(1, 2)
-                maps[i] = patches.reshape(images.shape[0], self.embed_dim, rows, columns)
+                maps[i] = patches.reshape(
+                    images.shape[0], self.embed_dim, rows, columns
+                )
         return tuple(maps[i] for i in wanted)
 
     def unseen(self) -> dict[str, Any]:

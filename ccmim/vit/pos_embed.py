@@ -141,6 +141,8 @@ def resample_loaded_positions(
     table, own = state.get(prefix + 'pos_embed'), module.pos_embed
     if table is None or table.ndim != 3 or table.shape[-1] != own.shape[-1]:
         return
+    if table.is_meta:  # has no values: only operations are counted
+        return
     held = fixed_grid(table) or _noted(metadata, table)
     if held is None:
         same = module.grid if table.shape == own.shape else None
