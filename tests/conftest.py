@@ -6,6 +6,7 @@ milliseconds and every branch of the real one is there.
 
 import copy
 import re
+import signal
 import sys
 import zlib
 
@@ -19,6 +20,9 @@ from mmengine.visualization import Visualizer
 from PIL import Image
 
 from ccmim.registry import MODELS
+
+# A shell lets its background jobs ignore Ctrl-C, and a run leaves that as it is.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = dict(embed_dim=32, depth=2, num_heads=2)
 TINY_VIT = dict(type='ccmim.VisionTransformer', arch=TINY, img_size=64)

@@ -75,6 +75,8 @@ def test_settings_that_decide_the_numbers(begun):
         assert re.match(rf'{start_of_line}[.\d]*: {shown}', text), text
         if 'in each group' not in text:  # which no name can change
             assert f'--cfg-options resume_changed={key}' in text
+    text = _refusal(start(default_hooks__ema=dict(type='EMAHook')))
+    assert 'is of another run: hooks.EMAHook: absent -> ' in text
     assert load_file(file)['meta']['iter'] == 4  # untouched
     start(**HARMLESS).train()
 

@@ -24,13 +24,11 @@ _HARMLESS = {
     *('backend_args', 'file_client_args', 'checkpoint', 'init_cfg', 'pretrained'),
     *('with_cp', 'fused', 'foreach', 'capturable', 'test_cfg', 'deterministic'),
 }
-# Hooks that look at a run, or end it, and leave its numbers alone.
-_LOOK_ON = re.compile(
-    r'(Speed|Finite|Collapse|Resume|Stop|Picture|Probe|Progress|LoaderTimeout|BadFiles|'
-    r'ContrastAccuracy|Plan|Summary|LoadFrom|Start|.*Checkpoint|Logger|.*RuntimeInfo|'
-    r'IterTimer|'
-    r'ParamScheduler|Profiler|NPUProfiler|EmptyCache|.*Visualization|EarlyStopping|'
-    r'MemoryProfiler|ChannelsLast|NumClassCheck|CheckInvalidLoss|DistSamplerSeed)Hook'
+# Hooks that change the numbers of a run. All others look on, save or end it; what a
+# user's own does is the user's to know.
+_DECIDING_HOOKS = re.compile(
+    r'(StepSeed|ScoreRefresh|.*EMA|MeanTeacher|SyncBuffers|SyncNorm|SetEpochInfo|'
+    r'.*PipelineSwitch|.*ModeSwitch)Hook'
 )
 _COUNT = re.compile(r'param_scheduler\..*(begin|step_size|milestones)')
 # One and the same, as the engine and the machine have it.
@@ -73,7 +71,7 @@ def deciding_values(text: str) -> dict[str, Any]:
         _last(hook['type']): hook
         for hook in hooks
         if isinstance(hook, Mapping)
-        and not _LOOK_ON.fullmatch(_last(hook.get('type', 'LoggerHook')))
+        and _DECIDING_HOOKS.fullmatch(_last(hook.get('type')))
     }
     return found
 
