@@ -1,4 +1,4 @@
-"""ccMIM: contextual masked image modelling on OpenMMLab.
+"""ccMIM: contextual masked image modeling on OpenMMLab.
 
 Light to import: the Vision Transformer and the methods, and with them timm, are
 loaded when they are first asked for.

@@ -59,8 +59,8 @@ def _builder(config):
     return build
 
 
-# An averaged copy, 'slow', is that of these.
-_OWNERS = r'^(slow\.)?(backbone|projector|predictor)\.'
+# An averaged copy, 'teacher', is that of these.
+_OWNERS = r'^(teacher\.)?(backbone|projector|predictor)\.'
 
 
 def _unsettled(module):
@@ -109,7 +109,7 @@ def tiny_ccmim():
 
 @pytest.fixture
 def images():
-    """Four images of shape (3, 64, 64), normalised noise."""
+    """Four images of shape (3, 64, 64), normalized noise."""
     return torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 

@@ -117,7 +117,7 @@ def test_weights_of_another_size_are_refused(tmp_path):
 
 
 def test_every_form_of_an_image_gives_the_same_features(tiny, tmp_path):
-    """A PNG, a picture, an array, tensors of bytes and of normalised floats."""
+    """A PNG, a picture, an array, tensors of bytes and of normalized floats."""
     rng = np.random.default_rng(0)
     array = rng.integers(0, 256, (80, 70, 3), dtype=np.uint8)
     picture = Image.fromarray(array)
@@ -145,10 +145,10 @@ def test_a_file_and_the_picture_in_it_have_the_same_features(tiny, tmp_path):
     """Turned by EXIF, of 16 bits, of floats, with a palette and transparency."""
     rng, exif = np.random.default_rng(0), Image.Exif()
     exif[274] = 6
-    colours = rng.integers(0, 256, (80, 70, 3), dtype=np.uint8)
+    colors = rng.integers(0, 256, (80, 70, 3), dtype=np.uint8)
     deep = rng.integers(0, 65536, (80, 70), dtype=np.uint16)
-    clear = Image.fromarray(colours).quantize(16)
-    Image.fromarray(colours).save(tmp_path / 'turned.jpg', exif=exif)
+    clear = Image.fromarray(colors).quantize(16)
+    Image.fromarray(colors).save(tmp_path / 'turned.jpg', exif=exif)
     Image.fromarray(deep).save(tmp_path / 'deep.png')
     Image.fromarray((deep / 65535).astype(np.float32)).save(tmp_path / 'float.tiff')
     clear.save(tmp_path / 'palette.png', transparency=3)

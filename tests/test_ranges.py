@@ -21,7 +21,7 @@ DENSE += ('mask_head', 'multi_level_fpn', 'rpn_head')
 # Numbers without limits, and why.
 FREE = {
     'CentralityScorer.block': 'counts from the end too; the network knows how far',
-    'NormalisedAttentionScorer.block': 'as above',
+    'NormalizedAttentionScorer.block': 'as above',
     'ClassAttentionScorer.blocks': 'as above',
 }
 

@@ -1,6 +1,6 @@
 """Old names of classes and arguments work for one release, with a warning."""
 
-import inspect
+import importlib
 
 import pytest
 from mmengine.config import Config
@@ -8,6 +8,7 @@ from mmengine.config import Config
 from ccmim import registry
 from ccmim.engine.resume.settings import deciding_values
 from ccmim.engine.settings.arguments import check_arguments
+from ccmim.ranges import arguments_of
 from ccmim.registry import MODELS
 from ccmim.renamed import ARGUMENTS, CLASSES, renamed
 
@@ -25,9 +26,24 @@ def test_an_old_class_is_the_new_one_in_every_scope(old):
     assert _found(CLASSES[old]).__name__ == CLASSES[old]
 
 
+@pytest.mark.parametrize(
+    ('room', 'old'),
+    [
+        ('masking', 'ThrowSampler'),
+        ('teachers', 'SlowNetwork'),
+        ('data', 'UnlabelledImages'),
+    ],
+)
+def test_an_old_class_can_be_imported(room, old):
+    room = importlib.import_module(f'ccmim.{room}')
+    with pytest.warns(FutureWarning, match=f'{old} is called'):
+        assert getattr(room, old).__name__ in room.__all__
+    assert not hasattr(room, 'Unknown')
+
+
 @pytest.mark.parametrize('kind', ARGUMENTS)
 def test_old_arguments_stand_for_new_ones(kind):
-    known = inspect.signature(_found(kind)).parameters
+    known = arguments_of(_found(kind)).hints
     for old, new in ARGUMENTS[kind].items():
         assert old not in known
         assert new in known
@@ -49,6 +65,11 @@ def test_a_config_of_old_names_is_built_checked_and_resumed(tiny_ccmim):
     with pytest.warns(FutureWarning):
         check_arguments(cfg)
     assert cfg.model == new
+    # A config of ours, with its new name, overridden by what a user's calls it.
+    layers = dict(type='ccmim.HPM', teacher=dict(momentum=0.9, interval=2))
+    with pytest.warns(FutureWarning):
+        joined = renamed(dict(layers, slow=dict(momentum=0.5)))
+    assert joined == dict(type='ccmim.HPM', teacher=dict(momentum=0.5, interval=2))
     with pytest.warns(FutureWarning):
         values = deciding_values(Config(dict(model=old)).pretty_text)
     assert values == deciding_values(Config(dict(model=new)).pretty_text)

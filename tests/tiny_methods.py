@@ -68,7 +68,7 @@ def build(name, **changes):
 
 
 def batch(method):
-    """Eight normalised images of noise, or pairs of views, as a method takes them."""
+    """Eight normalized images of noise, or pairs of views, as a method takes them."""
     rows, columns = (s * method.backbone.patch_size for s in method.backbone.grid)
     generator = torch.Generator().manual_seed(1)
     return torch.randn(8, 3, method.num_views * rows, columns, generator=generator)

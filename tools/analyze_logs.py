@@ -68,7 +68,7 @@ def read_histories(logs: list[Path]) -> dict[str, History]:
 
 
 def plot_curve(histories: dict[str, History], args: argparse.Namespace) -> None:
-    """Draw the asked values, each run in its colour or each curve in its own."""
+    """Draw the asked values, each run in its color or each curve in its own."""
     many, keys = len(histories), args.keys
     titles = args.legend or list(histories)
     if len(titles) not in (many, many * len(keys)):

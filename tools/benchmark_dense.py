@@ -18,7 +18,7 @@ from benchmarks.machine import machine_facts
 from benchmarks.plan import PRECISIONS
 from benchmarks.report import format_table, write_files
 from benchmarks.rows import Label, exact_of, reference_of
-from benchmarks.summary import summarise
+from benchmarks.summary import summarize
 from benchmarks.timing import measure
 from ccmim.engine.settings.option_action import OptionAction
 
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
         same = [other for other in taken if other.method.split()[0] == _name(label)]
         reference, exact = reference_of(label, same), exact_of(label)
         table.append(
-            summarise(
+            summarize(
                 label, rounds, taken[reference], steps, exact=taken.get(exact, ())
             )
         )

@@ -174,7 +174,7 @@ def check_roi_align(roi_align: Callable[..., Any], device: str) -> Finding:
 
     ramp = torch.arange(16.0).reshape(1, 1, 4, 4)
     roi = torch.tensor([[0.0, 0, 0, 4, 4]])
-    # Samples of aligned bins fall on the pixel centres, so a bin is a plain mean.
+    # Samples of aligned bins fall on the pixel centers, so a bin is a plain mean.
     expected = [2.5, 4.5, 10.5, 12.5]
     try:
         inputs = ramp.to(device), roi.to(device)

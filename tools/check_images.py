@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from tqdm import tqdm
 
 from ccmim.data.bad_files import write_bad_files
-from ccmim.data.check import check_images, summarise
+from ccmim.data.check import check_images, summarize
 from ccmim.data.paths import printable
 from ccmim.data.sources import open_source
 
@@ -58,7 +58,7 @@ def main() -> None:
         sys.exit(130)
     for name, reason in bad.items():
         print(f'{name}\t{reason}')
-    print(summarise(checked))
+    print(summarize(checked))
     sys.exit(1 if bad else 0)
 
 

@@ -8,7 +8,7 @@ r"""Compare ways to begin on dense tasks: arms x tasks x seeds to one table.
 
 An arm is 'random', a pretraining config, which is then run with each seed, or a
 checkpoint; files are looked for where you stand, then in the checkout. What is done is
-not done again; what was interrupted goes on. Writes table.md, scores.csv and
+not done again; what was interrupted is resumed. Writes table.md, scores.csv and
 scores.png; differences are to the first arm.
 
 On a CPU --jobs runs share the cores; with --gpus each runs on a GPU of its own; on
@@ -140,4 +140,4 @@ if __name__ == '__main__':
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit('\nInterrupted. The same command goes on.')
+        sys.exit('\nInterrupted. The same command resumes.')

@@ -3,7 +3,7 @@
 
 python tools/convert_checkpoint.py mae_pretrain_vit_base.pth mae.safetensors
 python tools/convert_checkpoint.py work_dirs/ccmim_vitb/epoch_800.pth OUT --to hf
-python tools/convert_checkpoint.py RUN/epoch_300.pth OUT.pth --part slow.backbone
+python tools/convert_checkpoint.py RUN/epoch_300.pth OUT.pth --part teacher.backbone
 """
 
 import argparse
@@ -30,15 +30,15 @@ def main() -> None:
     )
     parser.add_argument('--to', choices=WRITABLE, default='ccmim')
     parser.add_argument(
-        '--num-heads', type=int, metavar='H', help='if the file does not tell'
+        '--num-heads', type=int, metavar='H', help='if the file does not say'
     )
     parser.add_argument(
         '--img-size', type=int, nargs='+', metavar='S', help='side, or height and width'
     )
     parser.add_argument(
-        '--part', default='', help='such as slow.backbone; ema: the averaged weights'
+        '--part', default='', help='such as teacher.backbone; ema: the averaged weights'
     )
-    parser.add_argument('--act', help='activation of its MLPs, if it does not tell')
+    parser.add_argument('--act', help='activation of its MLPs, if it does not say')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT')
     args = parser.parse_args()
     size = args.img_size

@@ -29,7 +29,7 @@ def main() -> int:
         type=int,
         nargs='+',
         metavar='PX',
-        help='side, or height and width, of its training, if the file does not tell',
+        help='side, or height and width, of its training, if the file does not say',
     )
     parser.add_argument('--part', default='', help="of several networks; or 'ema'")
     parser.add_argument(

@@ -12,10 +12,10 @@ from mmengine.config import Config
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.evaluation.operations import (
+from ccmim.evaluation.flops import (
     build_shapes,
-    forward_operations,
-    training_operations,
+    forward_flops,
+    training_flops,
 )
 from ccmim.methods import PretrainMethod
 
@@ -51,7 +51,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def image_size(cfg: Config, backbone: Any) -> tuple[int, int]:
-    """Tell the height and width of the images that a config is for."""
+    """Return the height and width of the images that a config is for."""
     for step in cfg.get('test_pipeline') or ():
         if cfg.get('default_scope') == 'mmdet' and 'scale' in step:
             width, height = step['scale']
@@ -70,13 +70,13 @@ def main() -> None:
         height, width = (
             (args.shape * 2)[:2] if args.shape else image_size(cfg, backbone)
         )
-        parts = forward_operations(model, height, width)
+        parts = forward_flops(model, height, width)
         rows = {f'forward: {name}': value for name, value in parts.items()}
         if len(parts) > 1:
             rows['forward: all'] = sum(parts.values())
         if isinstance(model, PretrainMethod):
             tall = height * model.num_views
-            rows['training step'] = training_operations(model, tall, width)
+            rows['training step'] = training_flops(model, tall, width)
     print(f'{args.config}, {height} x {width} pixels')
     for name, count in rows.items():
         print(f'{name:<24}{count / 1e9:12.2f} GF an image')

@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--train', help='images with known classes, if not the config')
     parser.add_argument('--test', help='images to be classified, if not the config')
     parser.add_argument(
-        '--k', nargs='+', type=int, default=[5, 10, 20, 100, 200], help='neighbours'
+        '--k', nargs='+', type=int, default=[5, 10, 20, 100, 200], help='neighbors'
     )
     parser.add_argument('--temperature', type=float, default=0.07, help='of the vote')
     parser.add_argument(
@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--linear', action='store_true', help='fit a linear probe too')
     parser.add_argument(
-        '--random', action='store_true', help='measure the random initialisation too'
+        '--random', action='store_true', help='measure the random initialization too'
     )
     parser.add_argument('--out', help='FILE.json for the accuracies of each line')
     parser.add_argument(

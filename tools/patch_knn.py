@@ -21,7 +21,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from ccmim.checkpoints import load_backbone
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.evaluation import extract_patches, labelled_maps, patch_knn_iou
+from ccmim.evaluation import extract_patches, labeled_maps, patch_knn_iou
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,12 +33,12 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', nargs='?', help='of a pretraining run, or another ViT file'
     )
     parser.add_argument('--config', required=True, help='a segmentation config')
-    parser.add_argument('--k', type=int, default=20, help='neighbours')
+    parser.add_argument('--k', type=int, default=20, help='neighbors')
     parser.add_argument(
         '--images', type=int, default=500, help='training images at most, spread evenly'
     )
     parser.add_argument(
-        '--random', action='store_true', help='measure the random initialisation too'
+        '--random', action='store_true', help='measure the random initialization too'
     )
     parser.add_argument('--out', help='FILE.json to write the figures to')
     parser.add_argument(
@@ -58,7 +58,7 @@ def measure(model: Any, cfg: Config, args: argparse.Namespace) -> dict[str, floa
         data['pipeline'] = cfg.val_dataloader.dataset.pipeline
         data = DATASETS.build(data)
         classes = len(data.metainfo['classes'])
-        maps = labelled_maps(data, model.data_preprocessor, limit)
+        maps = labeled_maps(data, model.data_preprocessor, limit)
         found += extract_patches(model.backbone, maps, classes)
     iou = patch_knn_iou(*found, classes, args.k)
     return {'patch_mIoU': iou.nanmean().item()}
@@ -83,7 +83,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
-    print(f'mean IoU of patches in percent, {args.k} neighbours')
+    print(f'mean IoU of patches in percent, {args.k} neighbors')
     for name, found in rows.items():
         print(f'{name:<10}  {found["patch_mIoU"]:5.2f}')
     if args.out:

@@ -3,7 +3,7 @@
     bash tools/quickstart.sh [--fast] [--images PHOTOS] [--out DIR]
 
 Every stage is a command of this project, printed before
-it runs; a stage that is done is not done again, an interrupted one goes on. The two
+it runs; a stage that is done is not done again, an interrupted one is resumed. The two
 starts of a task are trained side by side.
 """
 
@@ -78,7 +78,7 @@ def main() -> None:
         out / 'scenes',
         budget.train,
         budget.val,
-        num_unlabelled=budget.unlabelled,
+        num_unlabeled=budget.unlabelled,
     )
     os.environ['CCMIM_TOY'] = str(scenes)
     # The commands are started in the checkout, not where the user stands.
@@ -161,7 +161,7 @@ def transfer(
 
 
 def draw_masks(out: Path, weights: Path, photos: Path) -> None:
-    """Save what the pretrained method hides and reconstructs of four images."""
+    """Save what the pretrained method masks and reconstructs of four images."""
     cfg = Config.fromfile(ROOT / 'mm_configs/demo/ccmim_toy.py')
     with DefaultScope.overwrite_default_scope('ccmim'):
         method = MODELS.build(cfg.model)
@@ -234,4 +234,4 @@ if __name__ == '__main__':
     except StageError as error:
         sys.exit(f'\n{error}')
     except KeyboardInterrupt:
-        sys.exit('\nInterrupted. Run it again to go on.')
+        sys.exit('\nInterrupted. Run it again to resume.')

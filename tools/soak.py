@@ -248,7 +248,7 @@ def last_step(work_dir: Path, since: float) -> int | None:
 
 
 def saved_step(work_dir: Path) -> int:
-    """The step that the next start goes on from."""
+    """The step that the next start resumes from."""
     path = choose_resume(work_dir)
     return load_file(path)['meta']['iter'] if path else 0
 

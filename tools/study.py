@@ -1,10 +1,10 @@
-r"""Run the study of docs/study.md, or go on with it, and write its tables and plots.
+r"""Run the study of docs/study.md, or continue with it, and write its tables and plots.
 
     CCMIM_DATA=data python tools/study.py --budget cpu --jobs 2
     CCMIM_DATA=data python tools/study.py --budget full --jobs 4 --minutes 9 \
         --arms random mae ccmim ccmim_gumbel_t01 --seeds 0 --equal-compute
 
-What is done is not done again; what was interrupted, or ran out of minutes, goes on
+What is done is not done again; what was interrupted, or ran out of minutes, continues
 with the same command. Adds to scores.csv and curves.csv in RESULTS/BUDGET, draws them,
 and fills in the tables of RESULTS.md if there is such a page.
 """
@@ -104,7 +104,7 @@ def main() -> None:
         except StageError as error:
             failure = str(error)
         except KeyboardInterrupt:
-            failure = '\nInterrupted. The same command goes on.'
+            failure = '\nInterrupted. The same command resumes.'
         signal.setitimer(signal.ITIMER_REAL, 0)
     scores, points = record(comparison, folder)
     draw(scores, points, folder)

@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from FILE, or from the newest good checkpoint of the work dir',
+        help='resume from FILE, or from the newest good checkpoint of the work dir',
     )
     group.add_argument(
         '--overwrite',

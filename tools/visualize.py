@@ -6,10 +6,10 @@ r"""Draw what a network has learnt, on any image or folder.
     python tools/visualize.py PRETRAINED.pth data/coco/val2017 --out pictures \
         --config mm_configs/detection/mask_rcnn_vitb_coco.py --compare SCRATCH.pth
 
-masks        what the method of --config hides of each image and makes of the rest
+masks        what the method of --config masks of each image and makes of the rest
 attention    where the class token looks, in each head of a block
-pca          features of patches as colours, of one meaning in all images
-neighbours   a patch of each image and the most similar ones of the others
+pca          features of patches as colors, of one meaning in all images
+neighbors   a patch of each image and the most similar ones of the others
 tsne         all images on a plane, the like near each other
 predictions  what a detector or segmentor finds, beside the truth where it is known
 
@@ -40,18 +40,22 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.pictures.attention import attention_sheet
 from ccmim.pictures.image_map import PROJECTIONS, map_figure
 from ccmim.pictures.method_pictures import method_sheet
-from ccmim.pictures.patch_colours import colour_sheet
-from ccmim.pictures.patch_neighbours import neighbour_sheet
+from ccmim.pictures.patch_colors import color_sheet
+from ccmim.pictures.patch_neighbors import neighbor_sheet
 from ccmim.pictures.photos import Photos, open_photos
 from ccmim.pictures.saved_method import load_method, load_vit
 from ccmim.pictures.tiles import resized, sheet
 from ccmim.registry import MODELS, TRANSFORMS
 
-FEATURES = ('attention', 'pca', 'neighbours', 'tsne')
+FEATURES = ('attention', 'pca', 'neighbors', 'tsne')
 WHAT = ('masks', *FEATURES, 'predictions')
-LESS_OFTEN = ('masks', 'neighbours', 'tsne')  # these cannot be drawn always
+LESS_OFTEN = ('masks', 'neighbors', 'tsne')  # these cannot be drawn always
 DENSE = ('mmdet', 'mmseg')  # scopes of detection and segmentation configs
 SIDE = 420  # pixels of a tile with predictions
+
+
+def _american(word: str) -> str:
+    return word.replace('bours', 'bors')  # what it was called
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,7 +67,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('images', help='an image, a folder, a list file or a tar')
     parser.add_argument('--out', type=Path, required=True, help='folder for pictures')
     parser.add_argument('--config', help='of the run')
-    parser.add_argument('--what', nargs='+', choices=WHAT, help='see above')
+    parser.add_argument(
+        '--what', nargs='+', type=_american, choices=WHAT, help='see above'
+    )
     parser.add_argument(
         '--compare',
         type=Path,
@@ -99,7 +105,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def draw_masks(args: argparse.Namespace, cfg: Config | None) -> None:
-    """Draw what the method hides and predicts; its views, if it has two."""
+    """Draw what the method masks and predicts; its views, if it has two."""
     if cfg is None or cfg.get('default_scope') in DENSE:
         raise ValueError('masks need the --config of a pretraining run')
     method = load_method(cfg, args.checkpoint).to(args.device)
@@ -116,7 +122,7 @@ def draw_masks(args: argparse.Namespace, cfg: Config | None) -> None:
 
 
 def draw_features(args: argparse.Namespace, cfg: Config | None, what: str) -> None:
-    """Draw attention, colours, neighbours or the map of a backbone's features."""
+    """Draw attention, colors, neighbors or the map of a backbone's features."""
     if cfg is None:
         vit = load_vit(args.checkpoint)
     else:
@@ -124,15 +130,15 @@ def draw_features(args: argparse.Namespace, cfg: Config | None, what: str) -> No
             vit = MODELS.build(cfg.model.backbone).eval()
         load_backbone(vit, args.checkpoint)
     size = [args.size] * 2 if args.size else _sides(vit)
-    many = what in ('neighbours', 'tsne')
+    many = what in ('neighbors', 'tsne')
     photos = _open(args, _whole(size), args.num_map if many else args.num)
     vit, file = vit.to(args.device), args.out / f'{what}.png'
     if what == 'attention':
         _write(attention_sheet(vit, photos.images, args.block), file)
     elif what == 'pca':
-        _write(colour_sheet(vit, photos.images), file)
-    elif what == 'neighbours':
-        _write(neighbour_sheet(vit, photos.images, args.num), file)
+        _write(color_sheet(vit, photos.images), file)
+    elif what == 'neighbors':
+        _write(neighbor_sheet(vit, photos.images, args.num), file)
     else:
         map_figure(vit, photos.images, args.projection).savefig(file)
         print(file)
@@ -197,7 +203,7 @@ def _open(
 
 
 def _whole(size: Sequence[int]) -> Compose:
-    return Compose([ResizeCenterCrop(size, crop_share=1.0), ToUint8Tensor()])
+    return Compose([ResizeCenterCrop(size, crop_ratio=1.0), ToUint8Tensor()])
 
 
 def _sides(vit: nn.Module) -> list[int]:

@@ -41,7 +41,7 @@ def extract_features(
             pictures (turned and scaled as files are), uint8 arrays (H, W, 3) or
             (B, H, W, 3) in RGB, or tensors
             (3, H, W) or (B, 3, H, W). uint8 tensors hold RGB; those of floats are taken
-            as they are: normalised, of a size that all of them share.
+            as they are: normalized, of a size that all of them share.
         pool: The 'class' token, the 'average' of the patches, or 'both' in a row.
         maps: Whether to give the features of the patches as well.
         batch_size: Images at a time.
@@ -50,7 +50,7 @@ def extract_features(
 
     Returns:
         Features (B, D), or (B, 2 D) for 'both', in float32 on the host. With ``maps``
-        also the maps (B, D, H / P, W / P). Images are resized and cropped in the centre
+        also the maps (B, D, H / P, W / P). Images are resized and cropped in the center
         to the size that the model was made for.
 
     Raises:
@@ -63,7 +63,7 @@ def extract_features(
     backbone = getattr(model, 'backbone', model)
     device = next(backbone.parameters()).device
     size = [side * backbone.patch_size for side in backbone.grid]
-    stream = (_normalised(picture, size) for picture in _each(images))
+    stream = (_normalized(picture, size) for picture in _each(images))
     features, grids = [], []
     was_training = backbone.training
     backbone.eval()
@@ -113,7 +113,7 @@ def _each(images: Picture | Sequence[Picture]) -> Iterator[Image.Image | Tensor]
         raise ValueError(f'{type(images).__name__} is no image, path or list of them')
 
 
-def _normalised(picture: Image.Image | Tensor, size: Sequence[int]) -> Tensor:
+def _normalized(picture: Image.Image | Tensor, size: Sequence[int]) -> Tensor:
     if isinstance(picture, Tensor) and picture.is_floating_point():
         return picture.float().cpu()
     if isinstance(picture, Tensor):

@@ -19,7 +19,7 @@ TABLE = 'blocks.0.attn.relative_position_bias_table'
 HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1152: 16, 1408: 16, 1536: 24, 4096: 32}
 # Sides in pixels that positions of unknown grid are taken for.
 SIDES = (224, 240, 256, 288, 336, 378, 384, 392, 448, 480, 512, 518, 560, 768, 1024)
-# What tensors cannot tell, and how it is set in a config.
+# What tensors cannot say, and how it is set in a config.
 UNSEEN = {
     'num_heads': "arch's num_heads",
     'norm_eps': 'norm_eps',
@@ -227,9 +227,9 @@ def check_tensors(state: Mapping[str, Tensor], architecture: Architecture) -> No
 
 
 def grid_of_positions(table: Tensor, patch: int) -> tuple[int, int] | None:
-    """Tell the grid of positions (1, 1 + N, D), None if N leaves it open.
+    """Return the grid of positions (1, 1 + N, D), None if N leaves it open.
 
-    Fixed positions tell theirs, and so do trained ones: neighbours are alike. A square
+    Fixed positions tell theirs, and so do trained ones: neighbors are alike. A square
     of a usual side in pixels is taken for one.
     """
     if grid := fixed_grid(table):

@@ -16,7 +16,7 @@ class WriteError(OSError):
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Write to a neighbouring file first, then take the place of the old one.
+    """Write to a neighboring file first, then take the place of the old one.
 
     A process that dies while it writes, and a disk that is full, leave the old file as
     it was.

@@ -45,7 +45,7 @@ _TIMM_ACTS = {
 
 
 def read_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell what a ``config.json`` says, as fields of ``Architecture``.
+    """Return what a ``config.json`` says, as fields of ``Architecture``.
 
     Raises:
         ValueError: If it is of a model that is not read, or has another activation.
@@ -109,7 +109,7 @@ def write_config(architecture: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell what a model of timm is, as fields of ``Architecture``.
+    """Return what a model of timm is, as fields of ``Architecture``.
 
     Args:
         name: Of the model, without its weights' tag.

@@ -1,4 +1,4 @@
-"""The layouts by name: how each is recognised, read and written.
+"""The layouts by name: how each is recognized, read and written.
 
 A layout's ``read`` renames to our names what it knows and leaves the rest, its
 ``write`` goes back. What several have in common (queries, keys and values apart, absent
@@ -64,12 +64,12 @@ class Layout(NamedTuple):
 
 
 def detect(names: Collection[str]) -> str | None:
-    """Tell the layout from the names of a file's tensors, None if it is unknown."""
+    """Return the layout from the names of a file's tensors, None if it is unknown."""
     return next((name for name in LAYOUTS if _has_signs(name, names)), None)
 
 
 def fits(layout: str, names: Collection[str]) -> bool:
-    """Tell whether names may be of a layout: those that are ours may be of several."""
+    """Return whether names may be of a layout: ours may be of several."""
     return LAYOUTS[layout].read is same or _has_signs(layout, names)
 
 

@@ -13,7 +13,7 @@ from ccmim.checkpoints.architecture import (
     Architecture,
     architecture_of,
 )
-from ccmim.checkpoints.read import Found, find_state, one_line, read_weights
+from ccmim.checkpoints.read import RawWeights, find_state, one_line, read_weights
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit import VisionTransformer
 from ccmim.vit.pos_embed import resample_pos_embed
@@ -80,17 +80,17 @@ def build_backbone(
     """
     told = dict(num_heads=num_heads, act=act, part=part, layout=layout)
     try:
-        found = read_weights(weights, **told)
+        raw = read_weights(weights, **told)
     except ValueError as error:
         if img_size is None or '(img_size)' not in str(error):
             raise
-        found = read_weights(weights, img_size=img_size, **told)
-    for line in found.report:
+        raw = read_weights(weights, img_size=img_size, **told)
+    for line in raw.report:
         print_log(line, logger='current')
-    given = found.architecture.options() | options
+    given = raw.architecture.options() | options
     network = VisionTransformer(**given)
-    network.load_state_dict(found.state)
-    if img_size in (None, found.architecture.img_size):
+    network.load_state_dict(raw.state)
+    if img_size in (None, raw.architecture.img_size):
         return network
     resized = VisionTransformer(**{**given, 'img_size': img_size})
     resized.load_state_dict(network.state_dict())  # which resamples the positions
@@ -109,7 +109,7 @@ def load_backbone(
     """Load weights of any known layout into a Vision Transformer.
 
     Positions of another grid are resampled, as the backbone's ``pos_resample`` says.
-    What the tensors do not tell and the file says (heads, eps, activation) must be
+    What the tensors do not say and the file says (heads, eps, activation) must be
     the backbone's. The numbers of matched, missing and unexpected keys are logged.
 
     Args:
@@ -123,7 +123,7 @@ def load_backbone(
         img_size: Side or height and width in pixels that the file's positions are for,
             where their number leaves that open and they are not for the backbone's.
         part: Which network of several; 'ema' for averaged weights.
-        layout: Of the file; 'auto' tells it from the keys.
+        layout: Of the file; 'auto' takes it from the keys.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -131,10 +131,10 @@ def load_backbone(
             parameter of the backbone; the backbone is unchanged then.
     """
     own_kind = architecture_of(backbone)
-    found = find_state(
+    raw = find_state(
         file, layout, part, dict(img_size=img_size, grid=_grid_if_any(backbone))
     )
-    state, own = found.state, backbone.state_dict()
+    state, own = raw.state, backbone.state_dict()
     if resize_patch:
         _fit_patches(state, own[PATCHES], file)
     report, missing, unexpected = _compare_names(own, state, file)
@@ -154,13 +154,13 @@ def load_backbone(
             )
         )
     _check_shapes(own, state, file)
-    _compare_unseen(found, own_kind, file)
-    _fit_positions(found, own_kind, backbone)
+    _compare_unseen(raw, own_kind, file)
+    _fit_positions(raw, own_kind, backbone)
     backbone.load_state_dict(
         {name: value for name, value in state.items() if name in own}, strict=False
     )
     print_log(f'Loaded {report}', logger='current')
-    for line in found.report[1:]:
+    for line in raw.report[1:]:
         print_log(line, logger='current')
 
 
@@ -203,9 +203,9 @@ def _remedy(name: str) -> str:
     )  # fmt: skip
 
 
-def _compare_unseen(found: Found, own: Architecture, file: str | Path) -> None:
+def _compare_unseen(raw: RawWeights, own: Architecture, file: str | Path) -> None:
     for name, key in UNSEEN.items():
-        theirs, ours = found.said.get(name), getattr(own, name)
+        theirs, ours = raw.said.get(name), getattr(own, name)
         if name == 'rope_theta' and own.pos_embed != 'rotary':
             continue
         if theirs is not None and theirs != ours:
@@ -213,35 +213,35 @@ def _compare_unseen(found: Found, own: Architecture, file: str | Path) -> None:
                 f'{file} says {name}={theirs}, the backbone has {ours}: set {key} to '
                 f'{theirs}'
             )
-        usual = found.usual.get(name)
+        usual = raw.usual.get(name)
         if theirs is None and usual is not None and usual != ours:
-            found.report.append(
+            raw.report.append(
                 f'  {name} is {ours} here; usual for this layout is {usual}'
             )
-    kinds = found.said.get('pos_embed'), own.pos_embed
+    kinds = raw.said.get('pos_embed'), own.pos_embed
     if 'rotary' in kinds and kinds[0] != kinds[1]:
-        usual = found.usual.get('pos_embed')
+        usual = raw.usual.get('pos_embed')
         if (kinds[0] or usual) != kinds[1]:
             raise ValueError(
                 f'{file}: set pos_embed to {kinds[0] or usual or "learned"}'
             )
-    elif found.usual.get('pos_embed') == 'rotary' and own.pos_embed != 'rotary':
+    elif raw.usual.get('pos_embed') == 'rotary' and own.pos_embed != 'rotary':
         raise ValueError(f"{file} has rotary positions: set pos_embed='rotary'")
 
 
-def _fit_positions(found: Found, own: Architecture, backbone: nn.Module) -> None:
-    table = found.state.get('pos_embed')
-    if table is None or found.grid is None or own.pos_embed in ('none', 'rotary'):
+def _fit_positions(raw: RawWeights, own: Architecture, backbone: nn.Module) -> None:
+    table = raw.state.get('pos_embed')
+    if table is None or raw.grid is None or own.pos_embed in ('none', 'rotary'):
         return
-    if found.grid == backbone.grid:
+    if raw.grid == backbone.grid:
         return
-    found.state['pos_embed'] = resample_pos_embed(
-        table, found.grid, backbone.grid, own.pos_resample
+    raw.state['pos_embed'] = resample_pos_embed(
+        table, raw.grid, backbone.grid, own.pos_resample
     )
-    (a, b), (c, d) = found.grid, backbone.grid
-    theirs = (found.usual | found.said).get('pos_resample', 'antialiased')
+    (a, b), (c, d) = raw.grid, backbone.grid
+    theirs = (raw.usual | raw.said).get('pos_resample', 'antialiased')
     differs = '' if theirs == own.pos_resample else f' (its owner: {theirs})'
-    found.report.append(
+    raw.report.append(
         f'  positions resampled from {a} x {b} to {c} x {d} patches, '
         f'{own.pos_resample}{differs}'
     )

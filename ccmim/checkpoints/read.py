@@ -41,7 +41,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Found:
+class RawWeights:
     """A backbone's tensors by our names, before their architecture is known."""
 
     state: Tensors
@@ -63,12 +63,12 @@ def read_weights(
 
     Args:
         path: File, folder, ``timm:NAME`` or ``hf:OWNER/NAME``.
-        layout: Name in ``LAYOUTS``; 'auto' tells it from the keys.
-        num_heads: Attention heads, where neither the file nor the width tells.
-        img_size: Side or height and width in pixels, where the positions do not tell.
-        part: Which network of several, such as ``slow.backbone`` of ConMIM, whose paper
-            transfers the slow network; 'ema' for the averaged weights.
-        act: Activation of the MLPs, where the file does not tell and the layout's usual
+        layout: Name in ``LAYOUTS``; 'auto' takes it from the keys.
+        num_heads: Attention heads, where neither the file nor the width says.
+        img_size: Side or height and width in pixels, where the positions do not say.
+        part: Which network of several, such as ``teacher.backbone`` of ConMIM, whose
+            paper transfers the teacher; 'ema' for the averaged weights.
+        act: Activation of the MLPs, where the file does not say and the layout's usual
             one is not it.
 
     Raises:
@@ -77,21 +77,19 @@ def read_weights(
             contradicts itself or the arguments; naming what.
     """
     given = dict(num_heads=num_heads, img_size=img_size, act=act)
-    found = find_state(path, layout, part, given)
-    said = found.usual | found.said
+    raw = find_state(path, layout, part, given)
+    said = raw.usual | raw.said
     try:
-        architecture = read_architecture(found.state, said, found.grid)
-        check_tensors(found.state, architecture)
+        architecture = read_architecture(raw.state, said, raw.grid)
+        check_tensors(raw.state, architecture)
     except ValueError as error:
         raise ValueError(one_line(f'{path}: {error}')) from None
-    return Weights(
-        found.state, architecture, found.report + _assumed(found, architecture)
-    )
+    return Weights(raw.state, architecture, raw.report + _assumed(raw, architecture))
 
 
 def find_state(
     path: str | Path, layout: str, part: str, given: Mapping[str, Any]
-) -> Found:
+) -> RawWeights:
     """Read tensors by our names.
 
     Args:
@@ -121,7 +119,7 @@ def one_line(text: str) -> str:
 
 def _find_state(
     path: str | Path, layout: str, part: str, given: Mapping[str, Any]
-) -> Found:
+) -> RawWeights:
     source = open_source(path, part)
     chosen = _layout_of(source, layout, path)
     said = dict(source.said)
@@ -149,7 +147,7 @@ def _find_state(
     if chosen == 'timm' and 'norm_pre.weight' in state:
         usual['norm_eps'] = 1e-5  # CLIP's
     said = {k: v for k, v in said.items() if v is not None and k != 'grid'}
-    return Found(state, grid, said, usual, [one_line(line) for line in report])
+    return RawWeights(state, grid, said, usual, [one_line(line) for line in report])
 
 
 def _layout_of(source: Source, layout: str, path: str | Path) -> str:
@@ -168,7 +166,7 @@ def _layout_of(source: Source, layout: str, path: str | Path) -> str:
 def _check_kinds(tensors: Mapping[str, Tensor]) -> None:
     for name, value in tensors.items():
         if value.layout != torch.strided or value.is_quantized:
-            raise ValueError(f'{name} is sparse or quantised: dense weights are read')
+            raise ValueError(f'{name} is sparse or quantized: dense weights are read')
         if value.is_meta:
             raise ValueError(f'{name} has a shape and no values (a meta tensor)')
 
@@ -177,26 +175,22 @@ def _check_values(state: Mapping[str, Tensor]) -> None:
     for name, value in state.items():
         if value.dtype not in _TYPES:
             kind = str(value.dtype).removeprefix('torch.')
-            raise ValueError(f'{name} is of {kind}: quantised weights are not read')
+            raise ValueError(f'{name} is of {kind}: quantized weights are not read')
 
 
-def _assumed(found: Found, architecture: Architecture) -> list[str]:
+def _assumed(raw: RawWeights, architecture: Architecture) -> list[str]:
     """Say aloud what neither the tensors nor the file tell."""
     a, lines = architecture, []
-    if (
-        'num_heads' not in found.said
-        and not a.rel_pos_bias
-        and a.attention == 'softmax'
-    ):
+    if 'num_heads' not in raw.said and not a.rel_pos_bias and a.attention == 'softmax':
         lines.append(f'  {a.num_heads} heads, as usual for a width of {a.embed_dim}')
     words = dict(norm_eps='norms of eps', act='activation', rope_theta='longest period')
     lines += [
         f'  {words[name]} {getattr(a, name)}, as usual for this layout'
         for name in UNSEEN
-        if name in found.usual and name not in found.said and name in words
+        if name in raw.usual and name not in raw.said and name in words
     ]
-    if found.grid and 'img_size' not in found.said and a.pos_embed == 'learned':
-        rows, columns = found.grid
+    if raw.grid and 'img_size' not in raw.said and a.pos_embed == 'learned':
+        rows, columns = raw.grid
         lines.append(f'  positions of {rows} x {columns} patches')
     if a.pos_resample != 'antialiased':
         lines.append(f'  positions are resampled as their owner does: {a.pos_resample}')

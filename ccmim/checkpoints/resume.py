@@ -1,4 +1,4 @@
-"""From which checkpoint an interrupted run goes on."""
+"""From which checkpoint an interrupted run resumes."""
 
 import logging
 import os
@@ -18,11 +18,11 @@ _OF_A_RUN = re.compile(r'(epoch|iter)_\d+(_iter_\d+)?\.pth')
 
 
 class ResumeError(ValueError):
-    """A run cannot go on from a checkpoint as it is asked to."""
+    """A run cannot resume from a checkpoint as it is asked to."""
 
 
 def choose_resume(work_dir: str | Path, file: str | Path | None = None) -> str | None:
-    """Find the checkpoint to go on from, verify it, and say so.
+    """Find the checkpoint to resume from, verify it, and say so.
 
     The main process looks, all processes get its answer.
 

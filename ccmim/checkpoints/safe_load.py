@@ -15,6 +15,7 @@ from safetensors.torch import load_file as load_tensors
 
 from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.plain_pickle import allowed, made_real
+from ccmim.renamed import rename_weights
 
 TRUST = 'CCMIM_TRUST_CHECKPOINT'
 _MARKS = {
@@ -82,6 +83,7 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise ValueError(f'checkpoint {path} holds a {type(checkpoint).__name__}')
     _check_keys(checkpoint, path)
+    rename_weights(checkpoint)
     if isinstance(meta := checkpoint.get('meta'), dict):
         meta.pop('config', None)
         # Under a name that nobody executes: a resumed run compares its values.
@@ -92,7 +94,7 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
 
 
 def is_safetensors(path: str | Path) -> bool:
-    """Tell whether a file is of safetensors, whatever it is called."""
+    """Return whether a file is of safetensors, whatever it is called."""
     path = Path(path)
     with path.open('rb') as file:
         start = file.read(9)

@@ -43,7 +43,7 @@ _FOREIGN = {
     r'dist': 'a distillation token in other parts',
     r'rope': 'rotary positions of another kind',
     r'lora_': 'LoRA: merge it into the weights first',
-    r'(weight_scale|qweight|qzeros|SCB|absmax)': 'quantised weights',
+    r'(weight_scale|qweight|qzeros|SCB|absmax)': 'quantized weights',
     r'patch_embed': 'another patch embedding',
 }
 _PART = re.compile(r'(blocks\.\d+\.attn\.)([qkv])(?:_proj)?[._](weight|bias)')

@@ -21,6 +21,7 @@ from ccmim.checkpoints.hugging_face import read_config
 from ccmim.checkpoints.layouts import Tensors
 from ccmim.checkpoints.safe_load import is_safetensors, is_zip, load_file
 from ccmim.checkpoints.verify import verify_archive
+from ccmim.renamed import new_part
 
 METADATA = 'ccmim'  # the key of what we say of a file in its metadata
 NAMED = ('timm:', 'hf:')
@@ -87,7 +88,7 @@ def open_source(weights: str | Path, part: str = '') -> Source:
     for file in files:
         more, metadata = _read(file)
         content = content | more if content else more  # which keeps what more notes
-    source = _choose(content, part, path)
+    source = _choose(content, new_part(part), path)
     if 'layout' in metadata and metadata.get('sha256') != digest(
         _flat_tensors(content)
     ):
@@ -131,7 +132,7 @@ def find_weights(weights: str | Path) -> tuple[Path, dict[str, Any]]:
 
 
 def is_weights(text: str | Path) -> bool:
-    """Tell whether a word names weights rather than a model or a config."""
+    """Return whether a word names weights rather than a model or a config."""
     path = Path(text).expanduser()
     return str(text).startswith(NAMED) or path.suffix in SUFFIXES or path.is_dir()
 
@@ -225,7 +226,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _choose(content: Mapping[str, Any], part: str, path: Path) -> Source:
     """Take one network out of a file."""
-    content = _tell_averaged(content)
+    content = _name_averaged(content)
     flat = {_WRAPPED.sub('', k): v for k, v in _flatten(content)}
     if not flat:
         raise ValueError(f'{path} holds no tensors')
@@ -252,7 +253,7 @@ def _choose(content: Mapping[str, Any], part: str, path: Path) -> Source:
     return Source(inside, left_out, None, said, notes, len(flat), label)
 
 
-def _tell_averaged(content: Mapping[str, Any]) -> Mapping[str, Any]:
+def _name_averaged(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """Call what mmengine's EMAHook saves by what it is.
 
     It swaps the two networks when it saves: ``state_dict`` is the averaged one, and

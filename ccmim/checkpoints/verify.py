@@ -35,7 +35,7 @@ def verify_archive(file: str | Path) -> None:
 
 
 def verify_checkpoint(file: str | Path) -> None:
-    """Check that a run can go on from a checkpoint.
+    """Check that a run can resume from a checkpoint.
 
     Args:
         file: A file written by a run.
@@ -50,7 +50,7 @@ def verify_checkpoint(file: str | Path) -> None:
     missing = [part for part in needed if part not in checkpoint]
     if missing:
         raise ValueError(
-            f'checkpoint {file} holds no {missing[0]}: no run can go on from it'
+            f'checkpoint {file} holds no {missing[0]}: no run can resume from it'
         )
     if fault := _fault(checkpoint):
         raise ValueError(f'checkpoint {file} cannot be resumed: {fault}')

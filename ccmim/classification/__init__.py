@@ -5,9 +5,10 @@ from ccmim.classification.augmentation import RandAugment
 from ccmim.classification.classes_hook import ClassesHook
 from ccmim.classification.classifier import Classifier
 from ccmim.classification.head import ClassHead
-from ccmim.classification.labelled import LabelledImages
+from ccmim.classification.labeled import LabeledImages
 from ccmim.classification.lars import LARS
 from ccmim.classification.mixing import BatchMixing
+from ccmim.renamed import old_names
 
 __all__ = [
     'LARS',
@@ -15,7 +16,9 @@ __all__ = [
     'ClassHead',
     'ClassesHook',
     'Classifier',
-    'LabelledImages',
+    'LabeledImages',
     'RandAugment',
     'TopAccuracy',
 ]
+
+__getattr__ = old_names(__name__)

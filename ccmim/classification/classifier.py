@@ -24,8 +24,8 @@ class Classifier(BaseModel):
         mixing: Config of what a batch goes through in training, without its
             ``num_classes``; nothing when None.
         frozen: Whether the backbone stays as it is: a probe.
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Classifier(BaseModel):
         self.frozen = frozen
 
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Compute the cross entropy of normalised images (B, 3, H, W), labels (B,)."""
+        """Compute the cross entropy of normalized images (B, 3, H, W), labels (B,)."""
         images, shares = self.mixing(images, labels)  # (B, C), how much of each class
         scores = self.head(self.features(images))  # (B, C)
         return dict(loss_classification=F.cross_entropy(scores, shares))
 
     def features(self, images: Tensor) -> Tensor:
-        """Compute the feature (B, D) of each normalised image (B, 3, H, W)."""
+        """Compute the feature (B, D) of each normalized image (B, 3, H, W)."""
         with torch.no_grad() if self.frozen else nullcontext():
             tokens = self.backbone.embed(images)
             if self.pool == 'class':
@@ -63,7 +63,7 @@ class Classifier(BaseModel):
             return self.backbone.encode(tokens)[:, 1:].mean(1)
 
     def predict(self, images: Tensor, ids: Tensor, labels: Tensor) -> list[dict]:
-        """Score normalised images (B, 3, H, W).
+        """Score normalized images (B, 3, H, W).
 
         Returns:
             For each, on the host: ``scores`` (C,), probabilities; ``image``, its number

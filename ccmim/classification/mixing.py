@@ -16,14 +16,14 @@ from ccmim.registry import MODELS
 class BatchMixing(nn.Module):
     """Erase parts of images and mix images and labels, by timm; all off by default.
 
-    It runs on the device on normalised images, with random numbers of the step.
+    It runs on the device on normalized images, with random numbers of the step.
 
     Args:
         num_classes: Number of classes C.
         mixup: Alpha of mixup, at least 0; 0 for none.
         cutmix: Alpha of cutmix, at least 0; 0 for none. With both, each batch has one
             of them, chosen at random.
-        label_smoothing: Share of a label that is spread over all classes, in [0, 1).
+        label_smoothing: Fraction of a label that is spread over all classes, in [0, 1).
         erase_prob: How often a rectangle of an image is replaced by noise, in [0, 1].
     """
 
@@ -49,11 +49,11 @@ class BatchMixing(nn.Module):
         """Change a batch.
 
         Args:
-            images: Normalised images (B, 3, H, W); left as they are.
+            images: Normalized images (B, 3, H, W); left as they are.
             labels: Classes (B,) in [0, C).
 
         Returns:
-            Images (B, 3, H, W), and the share of each class in each, (B, C).
+            Images (B, 3, H, W), and the fraction of each class in each, (B, C).
 
         Raises:
             ValueError: If B is odd, as images are mixed in pairs.

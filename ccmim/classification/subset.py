@@ -1,4 +1,4 @@
-"""Part of a labelled collection: a share of each class, or what a list names."""
+"""Part of a labelled collection: a fraction of each class, or what a list names."""
 
 import os
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from ccmim.data.paths import printable
 _SHARE = 4  # keeps these numbers apart from those of augmentation and order
 
 
-def share_of_each_class(labels: Sequence[int], share: float, seed: int) -> list[int]:
-    """Choose a share of the images of each class, at least one.
+def part_of_each_class(labels: Sequence[int], fraction: float, seed: int) -> list[int]:
+    """Choose a fraction of the images of each class, at least one.
 
-    A smaller share of the same seed is part of a larger one.
+    A smaller fraction of the same seed is part of a larger one.
 
     Args:
         labels: Class of each image.
-        share: From above 0 to 1.
+        fraction: From above 0 to 1.
         seed: Another one gives another choice.
 
     Returns:
@@ -28,7 +28,7 @@ def share_of_each_class(labels: Sequence[int], share: float, seed: int) -> list[
     for label in np.unique(labels).tolist():
         members = np.flatnonzero(labels == label)
         generator = np.random.default_rng((seed, label, _SHARE))
-        count = max(1, int(share * len(members) + 0.5))
+        count = max(1, int(fraction * len(members) + 0.5))
         chosen += generator.permutation(members)[:count].tolist()
     return sorted(chosen)
 

@@ -1,7 +1,7 @@
 """Unlabelled images: sources, decoding, transforms and samplers."""
 
+from ccmim.data.crop_box import ImagesWithCropBox, RandomCropWithBox
 from ccmim.data.image import BadImageError, decode_image
-from ccmim.data.placed import PlacedCrop, PlacedImages, Squash
 from ccmim.data.randomness import SampleKey, seeded
 from ccmim.data.samplers import InfiniteVisitSampler, VisitSampler
 from ccmim.data.seeded_samples import SeededSamples, seed_samples
@@ -9,29 +9,33 @@ from ccmim.data.sources import open_source
 from ccmim.data.transforms import (
     RandomHorizontalFlip,
     RandomResizedCrop,
+    Resize,
     ResizeCenterCrop,
     ToUint8Tensor,
 )
 from ccmim.data.two_views import TwoViews
-from ccmim.data.unlabelled import UnlabelledImages
+from ccmim.data.unlabeled import UnlabeledImages
+from ccmim.renamed import old_names
 
 __all__ = [
     'BadImageError',
     'InfiniteVisitSampler',
-    'PlacedCrop',
-    'PlacedImages',
+    'RandomCropWithBox',
+    'ImagesWithCropBox',
     'RandomHorizontalFlip',
     'RandomResizedCrop',
     'ResizeCenterCrop',
     'SampleKey',
     'SeededSamples',
-    'Squash',
+    'Resize',
     'ToUint8Tensor',
     'TwoViews',
-    'UnlabelledImages',
+    'UnlabeledImages',
     'VisitSampler',
     'decode_image',
     'open_source',
     'seed_samples',
     'seeded',
 ]
+
+__getattr__ = old_names(__name__)

@@ -20,7 +20,7 @@ class BadImages:
 
     Args:
         source: The source.
-        max_share: Share of bad images above which to stop, from 0 to 1; three are
+        max_share: Fraction of bad images above which to stop, from 0 to 1; three are
             always allowed, as long as a good one is left.
 
     Raises:
@@ -29,7 +29,7 @@ class BadImages:
 
     def __init__(self, source: ImageSource, max_share: float) -> None:
         if not 0 <= max_share <= 1:
-            raise ValueError(f'max_bad_share must lie in [0, 1], got {max_share}')
+            raise ValueError(f'max_bad_ratio must lie in [0, 1], got {max_share}')
         self._source = source
         allowed = max(_ALWAYS_ALLOWED, int(max_share * len(source)))
         self._allowed = min(allowed, len(source) - 1)
@@ -38,7 +38,7 @@ class BadImages:
         self.files: BadFiles | None = None
 
     def __contains__(self, index: int) -> bool:
-        """Tell whether image ``index`` is known to be bad."""
+        """Return whether image ``index`` is known to be bad."""
         return bool(self._found[index])
 
     @property
@@ -82,7 +82,7 @@ class BadImages:
         names = ', '.join(self._source.name(i) for i in self.indices[:5])
         text = (
             f'{count:,} of {len(self._found):,} images are damaged, {self._allowed:,} '
-            f'are allowed (max_bad_share): {names}{", ..." if count > 5 else ""}'
+            f'are allowed (max_bad_ratio): {names}{", ..." if count > 5 else ""}'
         )
         if self.files:
             text += f'; {by_kind(self.files.reasons.values())} ({self.files.path})'

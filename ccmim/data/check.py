@@ -23,7 +23,7 @@ class Checked(NamedTuple):
         name: Its printable name.
         reason: Why it cannot be used, None if it can.
         kind: Kind of the file, such as JPEG; empty if it could not be decoded.
-        mode: Stored pixels in PIL's words: RGB, L (grey), P (palette), I;16, CMYK; and
+        mode: Stored pixels in PIL's words: RGB, L (gray), P (palette), I;16, CMYK; and
             how many bits values of 16 bits need, if they are few.
         short_side: Pixels of the upright picture, 0 if it could not be decoded.
     """
@@ -63,7 +63,7 @@ def check_images(
         yield from pool.map(_check, indices, chunksize=share)
 
 
-def summarise(results: Iterable[Checked]) -> str:
+def summarize(results: Iterable[Checked]) -> str:
     """Count images by kind and size, and bad ones by reason.
 
     Args:

@@ -1,4 +1,4 @@
-"""Part of a source: without what a list names, or a share of it."""
+"""Part of a source: without what a list names, or a fraction of it."""
 
 import logging
 import os
@@ -72,16 +72,16 @@ def leave_out(
     return PartOfSource(source, np.flatnonzero(~bad)), found
 
 
-def share_of(source: ImageSource, share: float) -> PartOfSource:
-    """Choose a share of a source, always the same for as many images.
+def fraction_of(source: ImageSource, fraction: float) -> PartOfSource:
+    """Choose a fraction of a source, always the same for as many images.
 
     Args:
         source: The source.
-        share: In (0, 1]; of the whole to the nearest image, at least one.
+        fraction: In (0, 1]; of the whole to the nearest image, at least one.
 
     Returns:
         The chosen images, in their order.
     """
     order = np.random.default_rng(0).permutation(len(source))
-    count = max(1, round(share * len(source)))
+    count = max(1, round(fraction * len(source)))
     return PartOfSource(source, np.sort(order[:count]))

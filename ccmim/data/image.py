@@ -37,7 +37,7 @@ _UPRIGHT = {
 class BadImageError(Exception):
     """The bytes hold no picture that can be used; the text says why.
 
-    It begins with one of a few kinds, and goes on after a colon: ``empty``, ``cut
+    It begins with one of a few kinds, and continues after a colon: ``empty``, ``cut
     short``, ``damaged``, ``not an image``, ``unknown kind``, ``refused``.
     """
 
@@ -177,7 +177,7 @@ def _rgb(image: Image.Image, white: int) -> Image.Image:
 
 
 def _to_bytes(values: np.ndarray, white: int) -> np.ndarray:
-    """Scale grey values (H, W) wider than 8 bits to 0..255.
+    """Scale gray values (H, W) wider than 8 bits to 0..255.
 
     Most files do not say what white is. Whole numbers: ``white``, often 65535.
     Floats: the first of 1, 255 and 65535 that holds them all. Values outside these

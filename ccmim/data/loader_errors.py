@@ -10,7 +10,7 @@ from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
 from ccmim.data.bad_images import TooManyBadImagesError
-from ccmim.data.unlabelled import unlabelled_in
+from ccmim.data.unlabeled import unlabeled_in
 
 _SHARED = Path('/dev/shm')
 _SHOWN = 5  # names of images in a message
@@ -33,7 +33,7 @@ def explain(error: BaseException, loader: DataLoader | None = None) -> str | Non
         seconds = re.findall(r'[\d.]+', text)[0]
         return (
             f'No batch came for {float(seconds):g} s, the limit of '
-            f'LoaderTimeoutHook{_at(loader)}. Is the disk gone? Go on with --resume'
+            f'LoaderTimeoutHook{_at(loader)}. Is the disk gone? Resume with --resume'
         )
     if 'DataLoader worker' not in text or 'Traceback' in text:
         return None
@@ -76,7 +76,7 @@ def end_workers() -> None:
 
 
 def _at(loader: DataLoader | None, pids: list[int] | None = None) -> str:
-    images = unlabelled_in(loader.dataset) if loader is not None else None
+    images = unlabeled_in(loader.dataset) if loader is not None else None
     if images is None:
         return ''
     at = images.reading.now()

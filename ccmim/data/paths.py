@@ -15,7 +15,7 @@ LOOKED_FOR = 'looked for ' + ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)
 
 
 def is_image_name(name: str) -> bool:
-    """Tell whether a file name is that of an image: known suffix, not hidden.
+    """Return whether a file name is that of an image: known suffix, not hidden.
 
     Args:
         name: File name without folders.
@@ -80,7 +80,7 @@ class PathTable:
 
 
 def checksum_of_file(path: str) -> int:
-    """Tell a file from another one of its name: by its size and what is in its middle.
+    """Return a number of a file, made of its size and what is in its middle.
 
     Args:
         path: The file.

@@ -90,14 +90,14 @@ class InfiniteVisitSampler(Sampler):
 
     def __iter__(self) -> Iterator[SampleKey]:
         """Yield the keys of this rank, from the position that ``skip`` set."""
-        place = self._rank + self._start * self._world_size
+        position = self._rank + self._start * self._world_size
         while True:
-            visit, place = divmod(place, self._size)
+            visit, position = divmod(position, self._size)
             order = _order(self._shuffle, self._seed, visit, self._size)
-            while place < self._size:
-                yield SampleKey(self._seed, visit, int(order[place]))
-                place += self._world_size
-            place += visit * self._size
+            while position < self._size:
+                yield SampleKey(self._seed, visit, int(order[position]))
+                position += self._world_size
+            position += visit * self._size
 
     def __len__(self) -> int:
         """Count the samples of one pass over all ranks, as ``InfiniteSampler``."""

@@ -6,7 +6,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from ccmim.data.randomness import SampleKey, seeded
-from ccmim.data.unlabelled import unlabelled_in
+from ccmim.data.unlabeled import unlabeled_in
 from ccmim.registry import DATASETS
 
 _SAMPLERS = {'InfiniteSampler': 'ccmim.InfiniteVisitSampler'}
@@ -35,7 +35,7 @@ class SeededSamples(Dataset):
         """Return a sample; what is drawn for it follows from the key."""
         if not isinstance(key, tuple):
             return self.dataset[key]
-        if unlabelled_in(self.dataset) is not None:  # does so by itself
+        if unlabeled_in(self.dataset) is not None:  # does so by itself
             return self.dataset[key]
         with seeded(SampleKey(*key)):
             return self.dataset[key[2]]

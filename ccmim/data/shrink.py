@@ -25,7 +25,7 @@ def shrink_images(
 
     Upright 8-bit RGB JPEGs under the same relative names with ``.jpg`` added; images
     that are smaller keep their size. A file that exists is left as it is, and each one
-    appears whole or not at all: an interrupted run goes on where it stopped.
+    appears whole or not at all: an interrupted run continues where it stopped.
 
     Args:
         source: Folder of images, searched recursively.

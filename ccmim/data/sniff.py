@@ -55,13 +55,13 @@ def _unread(data: bytes, kind: str) -> str | None:
     try:
         (count,) = struct.unpack_from(f'{order}H', data, start)
         for i in range(count):
-            place = start + 2 + 12 * i
-            tag, width, length = struct.unpack_from(f'{order}HHI', data, place)
+            position = start + 2 + 12 * i
+            tag, width, length = struct.unpack_from(f'{order}HHI', data, position)
             if width == _SHORT:
                 if length > 2:  # elsewhere
-                    (at,) = struct.unpack_from(f'{order}I', data, place + 8)
+                    (at,) = struct.unpack_from(f'{order}I', data, position + 8)
                 else:
-                    at = place + 8
+                    at = position + 8
                 (tags[tag],) = struct.unpack_from(f'{order}H', data, at)
     except struct.error:
         return None  # damaged

@@ -45,7 +45,7 @@ class ImageSource(Protocol):
         """
 
     def paths(self) -> list[bytes]:
-        """List what tells the images apart, in order and quickly: paths as given."""
+        """List what distinguishes the images, in order and quickly: paths as given."""
 
     def checksum(self, index: int) -> int:
         """Sum up the size of image ``index`` and some bytes from its middle."""

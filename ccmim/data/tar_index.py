@@ -101,7 +101,7 @@ def _why_not(member: tarfile.TarInfo) -> str:
 
 
 def _check_end(path: str, headers: _Headers, end: int) -> None:
-    """Tell the end of a tar from a header that tarfile takes for it."""
+    """Return the end of a tar from a header that tarfile takes for it."""
     io.FileIO.seek(headers, end)
     rest = headers.read(_PADDING)
     if rest.strip(b'\0'):

@@ -26,13 +26,13 @@ class TarShards:
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._shards = list(paths)
-        members, places = [], []
+        members, positions = [], []
         for shard, path in enumerate(self._shards):
             for name, offset, size in image_members(path):
                 members.append(name)
-                places.append((shard, offset, size))
+                positions.append((shard, offset, size))
         self._members = PathTable(members)
-        self._places = np.array(places, np.int64).reshape(-1, 3)
+        self._positions = np.array(positions, np.int64).reshape(-1, 3)
         self._files: dict[int, IO[bytes]] = {}
 
     def __getstate__(self) -> dict:
@@ -45,7 +45,7 @@ class TarShards:
 
     def name(self, index: int) -> str:
         """Name image ``index``: ``SHARD/MEMBER``, made printable."""
-        shard = os.path.abspath(self._shards[self._places[index, 0]])
+        shard = os.path.abspath(self._shards[self._positions[index, 0]])
         return printable(f'{shard}/{self._members[index]}')
 
     def paths(self) -> list[bytes]:
@@ -58,7 +58,7 @@ class TarShards:
         OSError when the shard is gone, BadImageError when it became short or the member
         is large.
         """
-        shard, offset, size = self._places[index].tolist()
+        shard, offset, size = self._positions[index].tolist()
         refuse_large(size)
         # pread has no file position, so forked workers may share the descriptor.
         data = os.pread(self._open(shard), size, offset)
@@ -68,7 +68,7 @@ class TarShards:
 
     def checksum(self, index: int) -> int:
         """Sum up member ``index``; 0 when the shard is gone."""
-        shard, offset, size = self._places[index].tolist()
+        shard, offset, size = self._positions[index].tolist()
         try:
             with open(self._shards[shard], 'rb', buffering=0) as file:
                 return checksum_of_part(file.fileno(), offset, size)

@@ -1,7 +1,7 @@
 """The few image operations that pretraining needs: PIL in, torchvision underneath.
 
 In the order crop, flip, ``ToUint8Tensor`` they are MAE's augmentation. Nothing here
-computes in floating point on the CPU: bytes go to the device and are normalised there.
+computes in floating point on the CPU: bytes go to the device and are normalized there.
 All randomness comes from torch's default generator, which the data set seeds.
 """
 
@@ -28,7 +28,7 @@ class RandomResizedCrop:
     Args:
         size: Side of the result, or (height, width). None in a config is the size of
             the backbone, which is filled in where the config is read.
-        scale: Smallest and largest share of the picture's area.
+        scale: Smallest and largest fraction of the picture's area.
         ratio: Smallest and largest width / height of the part.
         interpolation: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``.
     """
@@ -68,32 +68,47 @@ class RandomHorizontalFlip:
 
 
 @TRANSFORMS.register_module()
-class ResizeCenterCrop:
-    """Resize (bicubic) and cut out the centre, for evaluation.
+class Resize:
+    """Resize (bicubic), so that all of a picture stays.
 
     Args:
         size: Side of the result, or (height, width). None in a config is the size of
             the backbone, which is filled in where the config is read.
-        crop_share: Share of the tighter side that is kept; 224 of 256 by custom.
+        keep_ratio: Whether to keep the shape: then it is the smallest picture that
+            covers ``size``.
     """
 
-    def __init__(
-        self, size: Sides | None, crop_share: PositiveRatio = 224 / 256
-    ) -> None:
+    def __init__(self, size: Sides | None, keep_ratio: bool = False) -> None:
         self._size = height_width(size)
-        self._crop_share = crop_share
+        self._keep_ratio = keep_ratio
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return a picture of the set size."""
-        height, width = self._size
-        zoom = max(height / image.height, width / image.width) / self._crop_share
-        # Rounding must not make it smaller than the crop: that would pad with black.
-        target = [
-            max(height, math.floor(image.height * zoom + 1e-6)),
-            max(width, math.floor(image.width * zoom + 1e-6)),
-        ]
-        resized = F.resize(image, target, T.InterpolationMode.BICUBIC)
-        return F.center_crop(resized, [height, width])
+        sides = _covering(image, self._size) if self._keep_ratio else list(self._size)
+        return F.resize(image, sides, T.InterpolationMode.BICUBIC)
+
+
+@TRANSFORMS.register_module()
+class ResizeCenterCrop:
+    """Resize (bicubic) and cut out the center, for evaluation.
+
+    Args:
+        size: Side of the result, or (height, width). None in a config is the size of
+            the backbone, which is filled in where the config is read.
+        crop_ratio: Fraction of the tighter side that is kept; 224 of 256 by custom.
+    """
+
+    def __init__(
+        self, size: Sides | None, crop_ratio: PositiveRatio = 224 / 256
+    ) -> None:
+        self._size = height_width(size)
+        self._crop_ratio = crop_ratio
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """Return a picture of the set size."""
+        sides = _covering(image, self._size, self._crop_ratio)
+        resized = F.resize(image, sides, T.InterpolationMode.BICUBIC)
+        return F.center_crop(resized, list(self._size))
 
 
 @TRANSFORMS.register_module()
@@ -105,6 +120,19 @@ class ToUint8Tensor:
         # numpy turns it: torch would start threads for so small a copy.
         channels = np.asarray(image).transpose(2, 0, 1)
         return torch.from_numpy(np.ascontiguousarray(channels))
+
+
+def _covering(
+    image: Image.Image, size: tuple[int, int], crop_ratio: float = 1.0
+) -> list[int]:
+    """Height and width of a picture whose tighter side is a crop's by its fraction."""
+    height, width = size
+    zoom = max(height / image.height, width / image.width) / crop_ratio
+    # Rounding must not make it smaller than the crop: that would pad with black.
+    return [
+        max(height, math.floor(image.height * zoom + 1e-6)),
+        max(width, math.floor(image.width * zoom + 1e-6)),
+    ]
 
 
 def check_order(limits: Sequence[float], name: str) -> None:

@@ -12,7 +12,7 @@ from ccmim.registry import TRANSFORMS
 class TwoViews:
     """Transform a picture twice, by draws of their own.
 
-    Colours are changed on the device (``ColourPerturbation``), for all at once.
+    Colors are changed on the device (``ColorPerturbation``), for all at once.
 
     Args:
         transform: One config or a list of configs of transforms, applied in order; the

@@ -119,7 +119,7 @@ class FederatedLoss(nn.Module):
         return None if counts is None else torch.tensor(counts).float() ** self.power
 
     def get_cls_channels(self, num_classes: int) -> int:
-        """Tell the number of logits: one a class, none for background."""
+        """Return the number of logits: one a class, none for background."""
         return num_classes
 
     def get_activation(self, cls_score: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""mmseg's reader of maps of classes, for maps of any depth and for colours.
+"""mmseg's reader of maps of classes, for maps of any depth and for colors.
 
 Imports mmseg, so the room does not import it.
 """
@@ -21,7 +21,7 @@ class LoadLabelMap(LoadAnnotations):
     to say that 255 is an object.
 
     Args:
-        values: What numbers or colours in the file stand for, such as
+        values: What numbers or colors in the file stand for, such as
             ``[(0, 0), (255, 1)]``; see ``ccmim.labels.maps.read_map``.
         kwargs: As of mmseg's ``LoadAnnotations``.
     """

@@ -25,9 +25,9 @@ def made_up_objects(side: int, num_classes: int, generator: np.random.Generator)
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
 
-    centres = generator.uniform(0.2, 0.8, (NUM_OBJECTS, 2))
+    centers = generator.uniform(0.2, 0.8, (NUM_OBJECTS, 2))
     halves = generator.uniform(0.02, 0.2, (NUM_OBJECTS, 2))
-    boxes = np.concatenate([centres - halves, centres + halves], axis=1) * side
+    boxes = np.concatenate([centers - halves, centers + halves], axis=1) * side
     masks = np.zeros((NUM_OBJECTS, side, side), dtype=np.uint8)
     for mask, (left, top, right, bottom) in zip(masks, boxes.astype(int), strict=True):
         mask[top : bottom + 1, left : right + 1] = 1

@@ -1,4 +1,4 @@
-"""mmdet's mask head with the initialisation of ViTDet's.
+"""mmdet's mask head with the initialization of ViTDet's.
 
 Imports mmdet, so the room does not import it: detection configs name it in
 ``custom_imports``.

@@ -20,7 +20,7 @@ class MultiLevelPyramid(BaseModule):
 
     Args:
         in_channels: Width D of the backbone.
-        norm_cfg: The normalisation between the two steps of the finest level.
+        norm_cfg: The normalization between the two steps of the finest level.
     """
 
     def __init__(self, in_channels: Count, norm_cfg: Part | None = None) -> None:

@@ -61,7 +61,7 @@ def draw_predictions(
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of the classes, which come with the file
             model = init(cfg.copy(), None, device=device)
-        # Strictly: the libraries load what fits and go on, and chance would be drawn.
+        # Strictly: the libraries load what fits, and chance would be drawn.
         fill(model, content['state_dict'], file)
         model.dataset_meta = content['meta']['dataset_meta']
         if 'truth' not in columns and (truth := _truth(cfg, images)):

@@ -25,7 +25,7 @@ class SimpleFeaturePyramid(BaseModule):
     Args:
         in_channels: Width D of the backbone; must be a multiple of 4.
         out_channels: Channels C of every level.
-        input_norm_cfg: A normalisation of the map itself, none by default as in
+        input_norm_cfg: A normalization of the map itself, none by default as in
             ViTDet. The tokens of a pretrained ViT share an offset that is several
             times as long as what tells them apart, and a layer norm over channels
             keeps it. ``dict(type='SyncBN', affine=False)``, which MAE puts before its

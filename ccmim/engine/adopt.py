@@ -49,7 +49,7 @@ def _replace(node: Any, names: tuple[str, ...]) -> bool:
     if isinstance(meta, MutableMapping) and isinstance(
         meta.get('classes'), list | tuple
     ):
-        colours = meta.get('palette')
-        if colours is not None and len(colours) != len(meta['classes']):
+        colors = meta.get('palette')
+        if colors is not None and len(colors) != len(meta['classes']):
             meta['palette'] = wheel(len(meta['classes']))
     return any([found, *(_replace(part, names) for part in node.values())])

@@ -35,7 +35,7 @@ def compile_blocks(model: nn.Module, backend: str = 'inductor') -> bool:
     except Exception as error:  # whatever a compiler may raise
         reason = str(error).strip().splitlines()[0]
         warnings.warn(
-            f'compile_blocks: torch.compile does not work here, going on without it '
+            f'compile_blocks: torch.compile does not work here, continuing without it '
             f'({type(error).__name__}: {reason})',
             stacklevel=2,
         )

@@ -11,9 +11,9 @@ from ccmim.registry import HOOKS
 
 @HOOKS.register_module()
 class SpeedHook(Hook):
-    """Log images per second of all processes, and the share of time spent waiting.
+    """Log images per second of all processes, and the fraction of time spent waiting.
 
-    ``loader_share`` near 0: the network is the bottleneck. Far from 0: the loader is;
+    ``loader_ratio`` near 0: the network is the bottleneck. Far from 0: the loader is;
     give it more workers or smaller files (``tools/shrink_images.py``).
     """
 
@@ -34,4 +34,4 @@ class SpeedHook(Hook):
         images = len(data_batch['inputs']) * get_world_size()
         hub.update_scalar('train/images_per_second', images / seconds)
         waited = hub.get_scalar('train/data_time').mean(10)
-        hub.update_scalar('train/loader_share', waited / seconds)
+        hub.update_scalar('train/loader_ratio', waited / seconds)

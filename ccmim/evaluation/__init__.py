@@ -3,7 +3,7 @@
 from ccmim.evaluation.feature_rank import feature_rank
 from ccmim.evaluation.features import extract_features
 from ccmim.evaluation.knn import knn_accuracy, nearest, vote
-from ccmim.evaluation.labelled_maps import labelled_maps
+from ccmim.evaluation.labeled_maps import labeled_maps
 from ccmim.evaluation.linear import fit_linear, linear_accuracy
 from ccmim.evaluation.mask_overlap import mask_overlap
 from ccmim.evaluation.patch_knn import extract_patches, patch_classes, patch_knn_iou
@@ -14,7 +14,7 @@ __all__ = [
     'feature_rank',
     'fit_linear',
     'knn_accuracy',
-    'labelled_maps',
+    'labeled_maps',
     'linear_accuracy',
     'mask_overlap',
     'nearest',

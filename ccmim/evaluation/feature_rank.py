@@ -16,7 +16,7 @@ def feature_rank(features: Tensor) -> float:
     falls when features collapse, and needs no labels.
 
     Args:
-        features: Of shape (n, D), not centred.
+        features: Of shape (n, D), not centered.
 
     Returns:
         From 1, when all lie on one line through zero, to min(n, D), when they use all

@@ -27,7 +27,7 @@ def extract_features(
     loader: Iterable[dict[str, Any]],
     preprocess: Callable[..., dict[str, Any]] | None = None,
     pool: str = 'class',
-    normalise: bool = False,
+    normalize: bool = False,
     quiet: bool = False,
     block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -35,11 +35,11 @@ def extract_features(
 
     Args:
         backbone: Vision Transformer; its mode is as before afterwards.
-        loader: Batches of ``LabelledImages``: ``inputs`` and ``labels``.
-        preprocess: A data preprocessor that normalises a batch on the device of the
-            backbone; none if the loader's images are normalised already.
+        loader: Batches of ``LabeledImages``: ``inputs`` and ``labels``.
+        preprocess: A data preprocessor that normalizes a batch on the device of the
+            backbone; none if the loader's images are normalized already.
         pool: The 'class' token, the 'average' of the patches, or 'both' in a row.
-        normalise: Whether each feature is scaled to length 1.
+        normalize: Whether each feature is scaled to length 1.
         quiet: Whether to show no progress.
         block: The block after which tokens are taken as they are, counted from 0; those
             after the final norm when None. Where a head of one layer predicts pixels,
@@ -65,7 +65,7 @@ def extract_features(
             batch = preprocess(batch, False)
         tokens = backbone.encode(backbone.embed(batch['inputs']), block=block)
         feature = POOLS[pool](tokens).float()
-        features.append((F.normalize(feature) if normalise else feature).cpu())
+        features.append((F.normalize(feature) if normalize else feature).cpu())
     backbone.train(was_training)
     found = torch.cat(features)
     check_features(found, backbone)

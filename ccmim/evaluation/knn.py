@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbour classification on features.
+"""Weighted k-nearest-neighbor classification on features.
 
 Wu et al., Sec. 3.4 of https://arxiv.org/abs/1805.01978, with DINO's temperature.
 n training images, m test images, C classes.
@@ -34,10 +34,10 @@ def nearest(train: Tensor, test: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def vote(similarities: Tensor, labels: Tensor, temperature: float = 0.07) -> Tensor:
-    """Let neighbours vote with weight exp(similarity / temperature).
+    """Let neighbors vote with weight exp(similarity / temperature).
 
     Args:
-        similarities: Of the neighbours, (m, k).
+        similarities: Of the neighbors, (m, k).
         labels: Their classes, (m, k).
         temperature: Positive; the smaller, the more the nearest decide.
 
@@ -70,7 +70,7 @@ def knn_accuracy(
         train_labels: Classes (n,).
         test: Features (m, D).
         test_labels: Classes (m,).
-        k: Number of neighbours.
+        k: Number of neighbors.
         temperature: See ``vote``.
 
     Returns:

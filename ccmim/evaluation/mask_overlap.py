@@ -1,4 +1,4 @@
-"""Whether masks hide objects.
+"""Whether masks cover objects.
 
 B batch, H W image, N patches, P patch side.
 """
@@ -13,15 +13,15 @@ def mask_overlap(
     """Compare the masked patches that lie on objects with what chance would mask.
 
     overlap = |masked and on objects| / |masked| - |on objects| / |all patches|, where
-    the counts are over all images. 0 for random masks, 1 minus the objects' share of
-    the patches for masks that hide nothing else.
+    the counts are over all images. 0 for random masks, 1 minus the objects' fraction of
+    the patches for masks that cover nothing else.
 
     Args:
         mask: True where a patch is masked, of shape (B, N), row by row; at least one.
         objects: True where a pixel belongs to any object, of shape (B, H, W): the union
             of an image's instance masks. What does not fill a patch does not count.
         patch_size: Side P of a patch in pixels.
-        least: Share of its pixels, in (0, 1], from which on a patch lies on objects.
+        least: Fraction of its pixels, in (0, 1], from which on a patch lies on objects.
 
     Returns:
         Scalar in [-1, 1].

@@ -48,7 +48,7 @@ def extract_patches(
 
     Args:
         backbone: Vision Transformer; its mode is as before afterwards.
-        batches: Normalised images (B, 3, H, W) with the class of each pixel (B, H, W).
+        batches: Normalized images (B, 3, H, W) with the class of each pixel (B, H, W).
         num_classes: Number C of classes.
 
     Returns:
@@ -77,9 +77,9 @@ def patch_knn_iou(
     k: int = 20,
     temperature: float = 0.07,
 ) -> Tensor:
-    """Compute the IoU of each class when patches take that of their neighbours.
+    """Compute the IoU of each class when patches take that of their neighbors.
 
-    Neighbours are found by the cosine of the features and vote as in ``knn_accuracy``.
+    Neighbors are found by the cosine of the features and vote as in ``knn_accuracy``.
     The mean over classes, ``iou.nanmean()``, is coarser than mIoU over pixels, and
     comparable among backbones with the same patches only.
 
@@ -89,7 +89,7 @@ def patch_knn_iou(
         test: Features (m, D).
         test_classes: Their classes (m,), in [0, C).
         num_classes: Number C of classes.
-        k: Number of neighbours.
+        k: Number of neighbors.
         temperature: See ``vote``.
 
     Returns:

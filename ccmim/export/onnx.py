@@ -54,7 +54,7 @@ class Features(nn.Module):
         self.size = [side * self.vit.patch_size for side in self.vit.grid]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute features of normalised images (B, 3, H, W), after the final norm.
+        """Compute features of normalized images (B, 3, H, W), after the final norm.
 
         Returns:
             Class tokens of shape (B, D) and maps of shape (B, D, H / P, W / P).

@@ -21,7 +21,7 @@ class CrossDecoder(nn.Module):
     """Predict masked patches by cross-attention to the encoded visible ones.
 
     As in CrossMAE (https://arxiv.org/abs/2401.14391): a masked patch is predicted
-    without regard to the other masked ones, so any share of them can be left out
+    without regard to the other masked ones, so any fraction of them can be left out
     (``decoded_ratio`` of the method) and the rest comes out the same. Unlike there,
     every block looks at the encoder's last tokens, not at a learned mixture of all its
     blocks.

@@ -1,4 +1,4 @@
-"""How hard each patch is to predict, foretold.
+"""How hard each patch is to predict, predicted.
 
 B batch, N patches, V visible, M masked, D width of the encoder.
 """
@@ -16,7 +16,7 @@ from ccmim.vit.archs import resolve_grid
 
 @MODELS.register_module()
 class HardnessPredictor(nn.Module):
-    """Foretell the reconstruction error of each patch, up to what keeps their order.
+    """Predict the reconstruction error of each patch, up to what keeps their order.
 
     A decoder of HPM (https://arxiv.org/abs/2304.05919) with one number a patch as its
     output. The published one shares the embedding and the mask token with the decoder
@@ -43,7 +43,7 @@ class HardnessPredictor(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Foretell errors (B, N) from the tokens (B, 1 + N, D) of full images."""
+        """Predict errors (B, N) from the tokens (B, 1 + N, D) of full images."""
         decoder = self.decoder
         x = decoder.embed(tokens) + decoder.pos_embed
         for block in decoder.blocks:
@@ -51,5 +51,5 @@ class HardnessPredictor(nn.Module):
         return decoder.pred(decoder.norm(x))[:, 1:, 0]
 
     def of_masked(self, visible: Tensor, split: TokenSplit) -> Tensor:
-        """Foretell errors (B, M) from the rest (B, 1 + V, D), as ``ids_masked``."""
+        """Predict errors (B, M) from the rest (B, 1 + V, D), as ``ids_masked``."""
         return self.decoder(visible, split)[..., 0]

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ccmim.classification.labels import open_labels
-from ccmim.classification.subset import listed_in, share_of_each_class
+from ccmim.classification.subset import listed_in, part_of_each_class
 from ccmim.data.paths import printable
 from ccmim.labels.drawing import open_upright
 from ccmim.labels.photos import is_cut, same_files, upright_size
@@ -22,7 +22,7 @@ _ALLOWED, _SHARE = 3, 0.01  # damaged images, as in pretraining
 _BAR = dict(desc='images', leave=False, disable=None)
 
 
-def check_labelled(
+def check_labeled(
     dataset: Mapping[str, Any],
     kind: type,
     report: Report,
@@ -32,7 +32,7 @@ def check_labelled(
     """Check the classes of a labelled set, and open the header of each image.
 
     Args:
-        dataset: Config of ``LabelledImages``.
+        dataset: Config of ``LabeledImages``.
         kind: Its class.
         report: What is found goes here.
         num_pictures: How many images to prepare for the sheet, evenly spread.
@@ -95,7 +95,7 @@ def compare_classes(reports: Sequence[Report], num_classes: int | None) -> None:
 
     Args:
         reports: Of labelled sets, that of training first.
-        num_classes: Classes that the head of the model tells apart, None if unknown.
+        num_classes: Classes that the head of the model distinguishes, None if unknown.
     """
     known = [report for report in reports if report.counts]
     for report in known:
@@ -119,14 +119,14 @@ def compare_classes(reports: Sequence[Report], num_classes: int | None) -> None:
 
 
 def _chosen(dataset: Mapping[str, Any], found: Mapping[str, int]) -> list[str]:
-    """Choose the images that a share or a file of names leaves."""
+    """Choose the images that a fraction or a file of names leaves."""
     files = list(found)
     if dataset.get('names') is not None:
         return [files[i] for i in listed_in(files, dataset['names'])]
-    share = dataset.get('label_share', 1.0)
-    if share >= 1:
+    fraction = dataset.get('label_ratio', 1.0)
+    if fraction >= 1:
         return files
-    numbers = share_of_each_class(list(found.values()), share, dataset.get('seed', 0))
+    numbers = part_of_each_class(list(found.values()), fraction, dataset.get('seed', 0))
     return [files[i] for i in numbers]
 
 

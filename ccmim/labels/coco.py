@@ -11,7 +11,7 @@ from ccmim.labels.drawing import Shape, draw_shapes
 from ccmim.labels.objects import check_objects
 from ccmim.labels.photos import check_sizes, find_photo
 from ccmim.labels.report import Picture, Report, shown, some
-from ccmim.labels.settings import class_names, colours, did_you_mean, place, turns
+from ccmim.labels.settings import class_names, colors, did_you_mean, resolve_path, turns
 
 
 def check_coco(
@@ -34,8 +34,8 @@ def check_coco(
         ValueError: If the config itself has no place for the data.
     """
     classes = class_names(dataset, kind)
-    palette = colours(dataset, kind, classes)
-    file = place(dataset, dataset.get('ann_file') or '')
+    palette = colors(dataset, kind, classes)
+    file = resolve_path(dataset, dataset.get('ann_file') or '')
     report.source = str(file)
     try:
         content, notes = read_objects(file, with_labels)
@@ -55,7 +55,7 @@ def check_coco(
         _check_categories(classes, report)
     _check_ids(content, report)
     by_id = {image['id']: image for image in images}
-    folder = place(dataset, (dataset.get('data_prefix') or {}).get('img') or '')
+    folder = resolve_path(dataset, (dataset.get('data_prefix') or {}).get('img') or '')
     sizes = {i['file_name']: (i['width'], i['height']) for i in images}
     check_sizes(folder, sizes, report, turns(dataset))
     report.files = [find_photo(folder, name) for name in sizes]
@@ -77,12 +77,12 @@ def check_coco(
     )
     if with_labels and left_out and not any(counts[name] for name in classes):
         report.problem('no object is of a class of the config: nothing to learn from')
-    colour_of = dict(zip(classes, palette, strict=True))
+    color_of = dict(zip(classes, palette, strict=True))
     for image in images[:num_pictures]:
         shapes = [
-            Shape(name, colour_of[name], one['bbox'], one.get('segmentation'))
+            Shape(name, color_of[name], one['bbox'], one.get('segmentation'))
             for one in held[image['id']]
-            if (name := names.get(one['category_id'])) in colour_of
+            if (name := names.get(one['category_id'])) in color_of
         ]
         name = image['file_name']
         draw = partial(draw_shapes, find_photo(folder, name), shapes)

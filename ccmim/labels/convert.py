@@ -137,7 +137,7 @@ def _read_yolo(labels: Path) -> CocoFile:
                 )
             if min(values) < 0 or max(values) > 1 + 1e-3:
                 raise LabelError(
-                    f'{where}: {max(values, key=abs):g} is no share of the image: '
+                    f'{where}: {max(values, key=abs):g} is no fraction of the image: '
                     'YOLO writes values from 0 to 1'
                 )
             scaled = [v * (height if i % 2 else width) for i, v in enumerate(values)]

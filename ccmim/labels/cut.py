@@ -17,7 +17,7 @@ _EVERY = 5  # one of so many images is kept for testing
 
 
 def is_test(number: int) -> bool:
-    """Tell whether image ``number`` is kept for testing where there is no split."""
+    """Return whether image ``number`` is kept for testing where there is no split."""
     return number % _EVERY == _EVERY - 1
 
 

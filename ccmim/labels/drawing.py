@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ccmim.labels.report import Colour, Picture
+from ccmim.labels.report import Color, Picture
 
 _CELL, _CAPTION, _COLUMNS = 320, 16, 4  # px, px, pictures in a row
 
 
 class Shape(NamedTuple):
-    """An object to draw: its class, colour, box (x, y, width, height) and mask."""
+    """An object to draw: its class, color, box (x, y, width, height) and mask."""
 
     name: str
-    colour: Colour
+    color: Color
     box: Sequence[float]
     mask: Any = None
 
@@ -31,14 +31,14 @@ def draw_shapes(file: Path | str, shapes: Sequence[Shape]) -> Image.Image:
     """Draw objects over an image: masks, then boxes with names."""
     image = open_upright(file)
     for shape in shapes:
-        overlay = Image.new('RGB', image.size, shape.colour)
+        overlay = Image.new('RGB', image.size, shape.color)
         image.paste(overlay, mask=_mask(shape.mask, image.size).point(lambda v: v // 2))
     draw, font = ImageDraw.Draw(image), _font(image.width / 25)
     for shape in shapes:
         left, top, width, height = shape.box
         corners = sorted((left, left + width)), sorted((top, top + height))
         (left, right), (top, bottom) = corners
-        draw.rectangle((left, top, right, bottom), outline=shape.colour, width=2)
+        draw.rectangle((left, top, right, bottom), outline=shape.color, width=2)
         draw.text(
             (max(0, left) + 3, max(0, top) + 1),
             shape.name,
@@ -51,7 +51,7 @@ def draw_shapes(file: Path | str, shapes: Sequence[Shape]) -> Image.Image:
 
 
 def draw_classes(
-    file: Path, read: Callable[[], np.ndarray], first: int, palette: Sequence[Colour]
+    file: Path, read: Callable[[], np.ndarray], first: int, palette: Sequence[Color]
 ) -> Image.Image:
     """Draw the classes of the pixels over an image; ignored pixels stay as they are.
 
@@ -59,27 +59,27 @@ def draw_classes(
         file: The image.
         read: Reads the numbers of its pixels (H, W).
         first: Number of the first class in the map.
-        palette: Colours of the classes.
+        palette: Colors of the classes.
     """
     image = np.asarray(open_upright(file)).copy()
     numbers = read().astype(int) - first
     if numbers.shape != image.shape[:2]:
         return Image.fromarray(image)
     known = (numbers >= 0) & (numbers < len(palette))
-    colours = np.asarray(palette, dtype=float)[np.where(known, numbers, 0)]
-    image[known] = (0.4 * image + 0.6 * colours)[known]
+    colors = np.asarray(palette, dtype=float)[np.where(known, numbers, 0)]
+    image[known] = (0.4 * image + 0.6 * colors)[known]
     return Image.fromarray(image)
 
 
 def write_sheet(
-    pictures: Sequence[Picture], file: Path, legend: Mapping[str, Colour]
+    pictures: Sequence[Picture], file: Path, legend: Mapping[str, Color]
 ) -> None:
-    """Write pictures side by side, four in a row; what cannot be drawn is grey.
+    """Write pictures side by side, four in a row; what cannot be drawn is gray.
 
     Args:
         pictures: What to draw, with its title.
         file: Where the sheet goes.
-        legend: Colours to explain below the pictures.
+        legend: Colors to explain below the pictures.
     """
     rows = [_row(pictures[i : i + _COLUMNS]) for i in range(0, len(pictures), _COLUMNS)]
     rows += _legend(legend)
@@ -97,7 +97,7 @@ def _row(pictures: Sequence[Picture]) -> Image.Image:
         try:
             image = picture.draw()
         except (OSError, ValueError):  # reported already
-            image = Image.new('RGB', (_CELL, _CELL // 2), 'grey')
+            image = Image.new('RGB', (_CELL, _CELL // 2), 'gray')
         images.append(ImageOps.contain(image, (_CELL - 4, _CELL - 4)))
     height = max(image.height for image in images)
     row = Image.new('RGB', (_COLUMNS * _CELL, height + _CAPTION + 4), 'white')
@@ -108,16 +108,16 @@ def _row(pictures: Sequence[Picture]) -> Image.Image:
     return row
 
 
-def _legend(colours: Mapping[str, Colour]) -> list[Image.Image]:
-    """One line for every eight colours."""
-    entries, wide = list(colours.items()), _COLUMNS * _CELL // 8
+def _legend(colors: Mapping[str, Color]) -> list[Image.Image]:
+    """One line for every eight colors."""
+    entries, wide = list(colors.items()), _COLUMNS * _CELL // 8
     lines = []
     for start in range(0, len(entries), 8):
         line = Image.new('RGB', (_COLUMNS * _CELL, _CAPTION + 2), 'white')
         draw = ImageDraw.Draw(line)
-        for i, (name, colour) in enumerate(entries[start : start + 8]):
+        for i, (name, color) in enumerate(entries[start : start + 8]):
             left = i * wide
-            draw.rectangle((left, 2, left + 12, 14), colour, 'black')
+            draw.rectangle((left, 2, left + 12, 14), color, 'black')
             draw.text((left + 16, 1), name[:22], 'black', _font(11))
         lines.append(line)
     return lines

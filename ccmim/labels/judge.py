@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ccmim.classification.labels import FolderLabels
-from ccmim.labels.class_folders import check_labelled, compare_classes
+from ccmim.labels.class_folders import check_labeled, compare_classes
 from ccmim.labels.coco import check_coco
 from ccmim.labels.coco_file import LabelError
 from ccmim.labels.layouts import Classes, Instances, Labelled
@@ -39,7 +39,7 @@ def judge(data: Labelled, num_pictures: int = 0) -> list[Report]:
         if part is None:
             continue
         if isinstance(data, Classes):
-            name, check, dataset = part.name, check_labelled, _of_classes(part, data)
+            name, check, dataset = part.name, check_labeled, _of_classes(part, data)
         elif isinstance(data, Instances):
             name, check, dataset = part[0].name, check_coco, _of_objects(part, data)
         else:

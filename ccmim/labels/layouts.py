@@ -298,8 +298,8 @@ def _find_classes(root: Path) -> Classes | None:
     train, test = _split(root, TRAIN), _split(root, TEST)
     if train and test and _class_folders(train):
         return Classes(root, train, test)
-    place = train or root
-    return Classes(root, place, None) if len(_class_folders(place)) > 1 else None
+    folder = train or root
+    return Classes(root, folder, None) if len(_class_folders(folder)) > 1 else None
 
 
 def _class_folders(root: Path) -> list[Path]:

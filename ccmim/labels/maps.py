@@ -15,15 +15,15 @@ from ccmim.labels.coco_file import LabelError
 
 IGNORED = 255
 Values: TypeAlias = Mapping[Any, int] | Iterable[tuple[Any, int]]
-_GREY = 0  # colour type of a PNG
+_GRAY = 0  # color type of a PNG
 
 
 def read_map(data: bytes, values: Values | None = None, name: str = '') -> np.ndarray:
     """Read the number of the class of each pixel.
 
     Args:
-        data: An encoded picture: grey or palette of 1 to 16 bits, or grey saved as RGB.
-        values: What the numbers or colours in the file stand for, such as
+        data: An encoded picture: gray or palette of 1 to 16 bits, or gray saved as RGB.
+        values: What the numbers or colors in the file stand for, such as
             ``[(0, 0), (255, 1)]`` or ``[((255, 0, 0), 1), ((0, 0, 0), 0)]``. All that
             are in the file must be there, but 255, which is ignored anyway. The
             numbers are those of the classes when None.
@@ -33,7 +33,7 @@ def read_map(data: bytes, values: Values | None = None, name: str = '') -> np.nd
         Array (H, W): uint8, or uint16 where a number is larger than 255.
 
     Raises:
-        LabelError: It cannot be read, holds colours without ``values``, or has
+        LabelError: It cannot be read, holds colors without ``values``, or has
             something that is not in ``values``.
     """
     try:
@@ -46,11 +46,11 @@ def read_map(data: bytes, values: Values | None = None, name: str = '') -> np.nd
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8)
     pixels = _unscaled(pixels, data) if kind == 'PNG' else pixels
-    if pixels.ndim == 3 and (pixels.shape[2] == 2 or _is_grey(pixels)):
-        pixels = pixels[..., 0]  # with alpha, or grey saved as RGB
+    if pixels.ndim == 3 and (pixels.shape[2] == 2 or _is_gray(pixels)):
+        pixels = pixels[..., 0]  # with alpha, or gray saved as RGB
     table = _table(values)
     if pixels.ndim == 3:
-        return _of_colours(pixels[..., :3], table, name)
+        return _of_colors(pixels[..., :3], table, name)
     if pixels.dtype.kind == 'f' and not (pixels == pixels.astype(np.int64)).all():
         raise LabelError(f'map {name} holds fractions: it must hold numbers of classes')
     pixels = pixels.astype(np.int64)
@@ -62,14 +62,14 @@ def read_map(data: bytes, values: Values | None = None, name: str = '') -> np.nd
 
 
 def _unscaled(pixels: np.ndarray, data: bytes) -> np.ndarray:
-    """Undo what PIL makes of grey values of two and four bits: 0, 85, 170, 255."""
-    _, _, bits, colours = struct.unpack('>IIBB', data[16:26])
-    if colours == _GREY and bits in (2, 4):
+    """Undo what PIL makes of gray values of two and four bits: 0, 85, 170, 255."""
+    _, _, bits, colors = struct.unpack('>IIBB', data[16:26])
+    if colors == _GRAY and bits in (2, 4):
         return pixels // (255 // (2**bits - 1))
     return pixels
 
 
-def _is_grey(pixels: np.ndarray) -> bool:
+def _is_gray(pixels: np.ndarray) -> bool:
     first = pixels[..., 0]
     return bool((first == pixels[..., 1]).all() and (first == pixels[..., 2]).all())
 
@@ -85,7 +85,7 @@ def _table(values: Values | None) -> dict[Any, int] | None:
         }
     except (TypeError, ValueError):
         raise ValueError(
-            f'values={values!r} must be pairs of a number or a colour, and a class: '
+            f'values={values!r} must be pairs of a number or a color, and a class: '
             '[(0, 0), (255, 1)]'
         ) from None
 
@@ -101,13 +101,13 @@ def _of_numbers(pixels: np.ndarray, table: dict[Any, int], name: str) -> np.ndar
     return found
 
 
-def _of_colours(
+def _of_colors(
     pixels: np.ndarray, table: dict[Any, int] | None, name: str
 ) -> np.ndarray:
     if table is None:
         raise LabelError(
-            f'map {name} is a picture in colours: maps hold the number of a class in '
-            'each pixel; convert it, or say what the colours are: LoadAnnotations('
+            f'map {name} is a picture in colors: maps hold the number of a class in '
+            'each pixel; convert it, or say what the colors are: LoadAnnotations('
             'values=[((255, 0, 0), 1), ...])'
         )
     codes = pixels.astype(np.int64) @ (65536, 256, 1)
@@ -119,7 +119,7 @@ def _of_colours(
     found = np.empty(codes.shape, np.uint8)
     for code in np.unique(codes).tolist():
         if code not in known:
-            colour = (code >> 16, code >> 8 & 255, code & 255)
-            raise LabelError(f'map {name} holds the colour {colour}, not in values')
+            color = (code >> 16, code >> 8 & 255, code & 255)
+            raise LabelError(f'map {name} holds the color {color}, not in values')
         found[codes == code] = known[code]
     return found

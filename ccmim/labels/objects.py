@@ -82,7 +82,7 @@ def _box_fault(box: Sequence[float] | None, size: tuple[int, int]) -> str | None
 
 
 def _share_inside(box: Sequence[float], size: tuple[int, int]) -> float:
-    """Share of a box that lies in its image; rounding by a pixel does not count."""
+    """Fraction of a box that lies in its image; rounding by a pixel does not count."""
     left, top, width, height = box
     if all(
         start >= -_TOLERANCE and start + length <= side + _TOLERANCE
@@ -138,7 +138,7 @@ def _elsewhere(box: Sequence[float], mask: Any) -> str | None:
 
 
 def _are_close(box: Sequence[float], other: Sequence[float]) -> bool:
-    """Tell whether all edges of two boxes differ by a few pixels at most."""
+    """Return whether all edges of two boxes differ by a few pixels at most."""
     edges = [[*b[:2], b[0] + b[2], b[1] + b[3]] for b in (box, other)]
     return all(abs(a - b) <= _CLOSE for a, b in zip(*edges, strict=True))
 

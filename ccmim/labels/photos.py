@@ -42,7 +42,7 @@ def upright_size(file: Path) -> tuple[int, int]:
 
 
 def is_cut(file: Path) -> bool:
-    """Tell whether the end of a JPEG or PNG is missing; others are not looked at."""
+    """Return whether the end of a JPEG or PNG is missing; others are not looked at."""
     with open(file, 'rb') as opened:
         start = opened.read(4)
         opened.seek(max(0, os.path.getsize(file) - _TAIL))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
+Color = tuple[int, int, int]  # red, green, blue, 0 to 255
 
 _SHOWN = 4  # names of a long list
 _LONG = 200  # letters of a name
@@ -39,7 +39,7 @@ class Report:
         notes: What is worth knowing, one line each.
         counts: Number of ``unit`` by class, in the order of the classes.
         pictures: The first images with their annotations.
-        legend: Colours in the pictures that nothing else explains.
+        legend: Colors in the pictures that nothing else explains.
         source: The file or folder of the labels, for messages.
         files: Paths of the images, by which splits are compared.
         names: Names of the classes or categories in the data.
@@ -52,7 +52,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
-    legend: dict[str, Colour] = field(default_factory=dict)
+    legend: dict[str, Color] = field(default_factory=dict)
     source: str = ''
     files: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)

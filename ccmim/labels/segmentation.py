@@ -16,7 +16,7 @@ from ccmim.labels.drawing import draw_classes
 from ccmim.labels.maps import IGNORED, Values, read_map
 from ccmim.labels.photos import is_cut, upright_size
 from ccmim.labels.report import Picture, Report, some
-from ccmim.labels.settings import class_names, colours, place, setting
+from ccmim.labels.settings import class_names, colors, resolve_path, setting
 
 _BARE = 'maps in which all is ignored'
 _BINARY = (
@@ -47,10 +47,10 @@ def check_segmentation(
     """
     report.unit = 'pixels'
     classes = class_names(dataset, kind)
-    palette = colours(dataset, kind, classes)
+    palette = colors(dataset, kind, classes)
     prefix = dataset.get('data_prefix') or {}
     keys = ('img_path', 'seg_map_path')[: 1 + with_labels]
-    folders = [place(dataset, prefix.get(key) or '') for key in keys]
+    folders = [resolve_path(dataset, prefix.get(key) or '') for key in keys]
     report.source, report.names = str(folders[-1]), list(classes)
     for folder, what in zip(folders, ('image', 'map'), strict=False):
         if not folder.is_dir():
@@ -124,7 +124,7 @@ def _is_sound(file: str) -> bool:
 
 
 def values_of(dataset: Mapping[str, Any]) -> Values | None:
-    """Find what a pipeline says that numbers or colours in maps stand for.
+    """Find what a pipeline says that numbers or colors in maps stand for.
 
     Args:
         dataset: Config of an mmseg data set.
@@ -188,7 +188,7 @@ class _Maps:
         return counts
 
     def _look(self, image: Path, map_file: Path) -> tuple[str | None, Any]:
-        """Tell what is wrong with a pair of files, and read the map."""
+        """Return what is wrong with a pair of files, and read the map."""
         if fault := _image_fault(image):
             return fault, None
         if not map_file.is_file():
@@ -227,7 +227,7 @@ def _names(
 ) -> list[str] | None:
     """Name the images without their suffix, None if there are none."""
     if dataset.get('ann_file'):
-        file = place(dataset, dataset['ann_file'])
+        file = resolve_path(dataset, dataset['ann_file'])
         if not file.is_file():
             report.problem(f'list of images {file} does not exist')
             return None

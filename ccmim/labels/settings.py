@@ -1,4 +1,4 @@
-"""What the config of a data set says: folders, classes, colours."""
+"""What the config of a data set says: folders, classes, colors."""
 
 import colorsys
 import inspect
@@ -9,10 +9,10 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from ccmim.labels.report import Colour
+from ccmim.labels.report import Color
 
 
-def place(dataset: Mapping[str, Any], path: str) -> Path:
+def resolve_path(dataset: Mapping[str, Any], path: str) -> Path:
     """Join a path of a data set with its root, as mmengine does.
 
     Args:
@@ -58,10 +58,10 @@ def class_names(dataset: Mapping[str, Any], kind: type) -> list[str]:
     return names
 
 
-def colours(
+def colors(
     dataset: Mapping[str, Any], kind: type, classes: Sequence[str]
-) -> list[Colour]:
-    """Choose a colour for each class.
+) -> list[Color]:
+    """Choose a color for each class.
 
     Args:
         dataset: Config of the data set, whose ``metainfo`` comes first.
@@ -69,26 +69,26 @@ def colours(
         classes: Names of its classes.
 
     Returns:
-        The palette, where it fits, else colours around the wheel.
+        The palette, where it fits, else colors around the wheel.
     """
     given = (dataset.get('metainfo') or {}).get('palette')
     palette = given or kind.METAINFO.get('palette') or ()
     if len(palette) == len(classes):
-        return [tuple(colour) for colour in palette]
+        return [tuple(color) for color in palette]
     return wheel(len(classes))
 
 
-def wheel(count: int) -> list[Colour]:
-    """Choose colours that are far apart.
+def wheel(count: int) -> list[Color]:
+    """Choose colors that are far apart.
 
     Args:
         count: How many.
 
     Returns:
-        The colours.
+        The colors.
     """
     found = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.9, 1) for i in range(count)]
-    return [tuple(round(255 * part) for part in colour) for colour in found]
+    return [tuple(round(255 * part) for part in color) for color in found]
 
 
 def setting(dataset: Mapping[str, Any], kind: type, name: str) -> Any:
@@ -112,7 +112,7 @@ def setting(dataset: Mapping[str, Any], kind: type, name: str) -> Any:
 
 
 def turns(dataset: Mapping[str, Any]) -> bool:
-    """Tell whether a pipeline turns photos as their EXIF entry says.
+    """Return whether a pipeline turns photos as their EXIF entry says.
 
     Args:
         dataset: Config of the data set.

@@ -2,7 +2,7 @@
 
 Training on photos of one's own wears the dense features of good weights down. Both
 anchors hold on to relations between the patches of an image alone, so that features
-may go on to change together. B batch, N patches, D width.
+may continue to change together. B batch, N patches, D width.
 """
 
 from typing import Annotated, Any

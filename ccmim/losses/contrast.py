@@ -31,8 +31,8 @@ def info_nce(
         temperature: Divisor T of the cosine similarities.
 
     Returns:
-        Scalar, log K when all keys are alike; and the share of queries whose own key is
-        the nearest.
+        Scalar, log K when all keys are alike; and the fraction of queries whose own key
+        is the nearest.
     """
     return cross_entropy_and_accuracy(products(queries, keys) / temperature, labels)
 
@@ -93,7 +93,7 @@ class SingleViewContrast(nn.Module):
             masked: Class tokens of the masked patches, of shape (n, D).
 
         Returns:
-            Scalar, 2T times InfoNCE, at least float32; and the share of images whose
+            Scalar, 2T times InfoNCE, at least float32; and the fraction of images whose
             two halves are told from those of all others.
         """
         queries = self._project(visible)

@@ -40,7 +40,7 @@ def cross_entropy_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[Tensor, 
         labels: Index of each query's own key, of shape (n,).
 
     Returns:
-        The cross entropy, and the share of queries whose own key is the nearest: a
+        The cross entropy, and the fraction of queries whose own key is the nearest: a
         monitored value without gradient, about 1 / K by chance.
     """
     nearest = logits.detach().argmax(dim=1)

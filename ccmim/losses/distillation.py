@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from ccmim.masking import TokenSplit, take
 from ccmim.ranges import Positive
 from ccmim.registry import MODELS
-from ccmim.teachers import normalise_features
+from ccmim.teachers import normalize_features
 
 
 @MODELS.register_module()
 class FeatureDistillation(nn.Module):
-    """Smooth L1 between predictions and a teacher's normalised features.
+    """Smooth L1 between predictions and a teacher's normalized features.
 
     0.5 d^2 / beta where the difference d is smaller than beta, |d| - 0.5 beta beyond.
     Visible patches do not count.
@@ -45,5 +45,5 @@ class FeatureDistillation(nn.Module):
                 f'{split.mask.shape[1]}: give both images of one size'
             )
         wide = torch.promote_types(features.dtype, torch.float32)
-        target = normalise_features(take(features.to(wide), split.ids_masked))
+        target = normalize_features(take(features.to(wide), split.ids_masked))
         return F.smooth_l1_loss(pred.to(wide), target, beta=self.beta)

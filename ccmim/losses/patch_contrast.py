@@ -10,7 +10,7 @@ from ccmim.registry import MODELS
 
 @MODELS.register_module()
 class PatchContrast(nn.Module):
-    """Tell a masked patch's key from those of all other patches of its image.
+    """Distinguish a masked patch's key from those of all other patches of its image.
 
     InfoNCE over the N keys of the same image (https://arxiv.org/abs/2205.09616, eq. 3):
     -log(exp(q_j.k_j / T) / sum over all i of exp(q_j.k_i / T)), of unit vectors,
@@ -36,8 +36,8 @@ class PatchContrast(nn.Module):
             split: Who was masked.
 
         Returns:
-            Scalar, at least float32, log N when all keys are alike; and the share of
-            masked patches that are told from all others of their image.
+            Scalar, at least float32, log N when all keys are alike; and the fraction of
+            masked patches that are distinguished from all others of their image.
         """
         logits = products(unit(queries), unit(keys)) / self.temperature  # (B, M, N)
         return cross_entropy_and_accuracy(

@@ -15,7 +15,7 @@ from ccmim.registry import MODELS
 
 @MODELS.register_module()
 class QueueContrast(nn.Module):
-    """Tell a query's key from those of earlier images.
+    """Distinguish a query's key from those of earlier images.
 
     InfoNCE of MoCo (https://arxiv.org/abs/1911.05722, eq. 1): -log(exp(q.k / T) /
     (exp(q.k / T) + sum over the queue of exp(q.k' / T))), of unit vectors. The queue
@@ -44,7 +44,7 @@ class QueueContrast(nn.Module):
         Args:
             queries: Of shape (n, C).
             keys: The positive of each query, of shape (n, C), without gradient.
-            new: What later queries are told from, of shape (m, C).
+            new: What later queries are distinguished from, of shape (m, C).
 
         Returns:
             Scalar, at least float32, log(1 + K) when all keys are alike; and the share

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from ccmim.masking import TokenSplit, take
 from ccmim.ranges import Count
 from ccmim.registry import MODELS
-from ccmim.teachers import normalise_patches, patchify
+from ccmim.teachers import normalize_patches, patchify
 
 ERRORS = {'square': torch.square, 'absolute': torch.abs}
 
 
 @MODELS.register_module()
 class PixelReconstruction(nn.Module):
-    """Mean error on masked patches, by default squared and in normalised pixels.
+    """Mean error on masked patches, by default squared and in normalized pixels.
 
     The defaults are the loss of MAE and ccMIM; 'absolute' in pixels as they are is that
     of SimMIM. Visible patches do not count.
@@ -43,7 +43,7 @@ class PixelReconstruction(nn.Module):
         Args:
             pred: Predicted patches in the order of ``ids_masked``, of shape
                 (B, M, 3 * P * P).
-            images: Normalised images of shape (B, 3, H, W).
+            images: Normalized images of shape (B, 3, H, W).
             split: Who was masked.
 
         Returns:
@@ -83,5 +83,5 @@ class PixelReconstruction(nn.Module):
     def _errors(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
         target = take(patchify(images, self.patch_size), split.ids_masked)
         if self.norm_pix:
-            target = normalise_patches(target)
+            target = normalize_patches(target)
         return self.error(pred.to(target.dtype) - target)

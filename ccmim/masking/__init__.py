@@ -1,4 +1,4 @@
-"""Who is hidden: scores of patches, orders drawn from them, and the split."""
+"""Which patches are masked: scores, masks drawn from them, and the split."""
 
 from ccmim.masking.block_samplers import BlockSampler, MaskUnitSampler
 from ccmim.masking.centrality import CentralityScorer, degree, eigenvector, pagerank
@@ -18,7 +18,7 @@ from ccmim.masking.schedules import EasyToHardSampler, SwitchSampler
 from ccmim.masking.scorers import (
     ClassAttentionScorer,
     ConstantScorer,
-    NormalisedAttentionScorer,
+    NormalizedAttentionScorer,
     block_attention,
     importance_gap,
 )
@@ -30,6 +30,7 @@ from ccmim.masking.split import (
     take,
 )
 from ccmim.masking.stored_scores import StoredScorer, crop_maps, stored_scorer
+from ccmim.renamed import old_names
 
 __all__ = [
     'BlockSampler',
@@ -41,7 +42,7 @@ __all__ = [
     'MILANSampler',
     'MaskToken',
     'MultinomialSampler',
-    'NormalisedAttentionScorer',
+    'NormalizedAttentionScorer',
     'CCMIMSampler',
     'RandomSampler',
     'SwitchSampler',
@@ -65,3 +66,5 @@ __all__ = [
     'stored_scorer',
     'take',
 ]
+
+__getattr__ = old_names(__name__)

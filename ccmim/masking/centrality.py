@@ -79,7 +79,7 @@ class CentralityScorer(nn.Module):
 
     @no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """Score the patches of normalised images (B, 3, H, W): (B, N), positive."""
+        """Score the patches of normalized images (B, 3, H, W): (B, N), positive."""
         first = backbone.num_prefix
         rows = slice(first, None)
         attention = block_attention(backbone, images, self.block, rows)

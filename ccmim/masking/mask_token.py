@@ -1,4 +1,4 @@
-"""The learned token that stands for a hidden patch in the encoder's input.
+"""The learned token that stands for a masked patch in the encoder's input.
 
 B batch, N patches, V visible, M masked, D width.
 """
@@ -29,7 +29,7 @@ class MaskToken(nn.Module):
 
         Args:
             backbone: The Vision Transformer whose positions are used.
-            images: Normalised images of shape (B, 3, H, W); only their size counts.
+            images: Normalized images of shape (B, 3, H, W); only their size counts.
             ids: The masked patches, of shape (B, M), in [0, N).
 
         Returns:

@@ -131,9 +131,9 @@ class TopKSampler(nn.Module):
     takes its place, as the number of masked patches is that of ``mask_ratio``.
 
     Args:
-        hint_ratio: Share of the masked patches, drawn at random among the highest
+        hint_ratio: Fraction of the masked patches, drawn at random among the highest
             scores, that change places with the highest of the visible ones.
-        hint_pool: Share of all patches, from the top, among which hints are drawn.
+        hint_pool: Fraction of all patches, from the top, among which hints are drawn.
     """
 
     def __init__(self, hint_ratio: Ratio = 0.0, hint_pool: Ratio = 0.1) -> None:
@@ -175,7 +175,7 @@ class AMTSampler(nn.Module):
     to 88 and 30.
 
     Args:
-        throw_ratio: Share of all patches that are thrown away, in [0, 1).
+        throw_ratio: Fraction of all patches that are thrown away, in [0, 1).
     """
 
     def __init__(self, throw_ratio: RatioBelowOne = 0.4) -> None:

@@ -18,14 +18,14 @@ class SwitchSampler(nn.Module):
     """Use one sampler in the first epochs and another one from then on.
 
     AMT masks at random until its scores are worth something. Which stage it is depends
-    on mmengine's epoch alone, so that a resumed run goes on as it would have.
+    on mmengine's epoch alone, so that a resumed run continues as it would have.
 
     Args:
         first: Config of the sampler of the first epochs.
         then: Config of the sampler of the others.
         begin: Number of first epochs.
-        first_ratio: Share of masked patches in the first epochs; afterwards it is the
-            method's ``mask_ratio``.
+        first_ratio: Fraction of masked patches in the first epochs; afterwards it is
+            the method's ``mask_ratio``.
         img_size: For the samplers: side or (height, width) of the images in pixels.
         patch_size: For the samplers: side of a patch in pixels.
 
@@ -64,14 +64,14 @@ class SwitchSampler(nn.Module):
 
 @MODELS.register_module()
 class EasyToHardSampler(nn.Module):
-    """Mask a growing share of the highest scores, and the rest at random.
+    """Mask a growing fraction of the highest scores, and the rest at random.
 
     HPM (https://arxiv.org/abs/2304.05919) with predicted errors as scores.
-    The share goes linearly over the run; it depends on mmengine's iteration alone, so
-    that a resumed run goes on as it would have.
+    The ratio moves linearly over the run; it depends on mmengine's iteration alone, so
+    that a resumed run continues as it would have.
 
     Args:
-        first: Share of the masked patches that are the highest, at the first step.
+        first: Fraction of the masked patches that are the highest, at the first step.
         last: The same at the last step.
     """
 
@@ -84,11 +84,11 @@ class EasyToHardSampler(nn.Module):
         """Draw a partition from scores (B, N)."""
         hub = MessageHub.get_current_instance()
         done = hub.get_info('iter', 0) / hub.get_info('max_iters', 1)
-        share = self.first + (self.last - self.first) * done
+        ratio = self.first + (self.last - self.first) * done
         num_patches = scores.shape[1]
         num_masked = num_patches - count_visible(num_patches, mask_ratio)
         lottery = torch.rand(scores.shape, device=scores.device)  # below 1
         rank = rank_scores(scores, lottery)  # (B, N), N - 1 = highest
-        is_hard = rank >= num_patches - whole(num_masked * share)
+        is_hard = rank >= num_patches - whole(num_masked * ratio)
         order = lottery.masked_fill(is_hard, 1.0).argsort(dim=1)
         return split_tokens(order, mask_ratio)

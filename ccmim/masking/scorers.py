@@ -46,7 +46,7 @@ class ClassAttentionScorer(nn.Module):
 
     @no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """Score the patches of normalised images (B, 3, H, W): (B, N), at least 0."""
+        """Score the patches of normalized images (B, 3, H, W): (B, N), at least 0."""
         tokens = backbone.embed(images)
         wanted = _indices(backbone.depth if self.blocks == 'all' else self.blocks)
         if wanted[0] < -backbone.depth or wanted[-1] >= backbone.depth:
@@ -89,7 +89,7 @@ def _indices(blocks: str | int | Sequence[int]) -> list[int]:
 
 
 @MODELS.register_module()
-class NormalisedAttentionScorer(nn.Module):
+class NormalizedAttentionScorer(nn.Module):
     """Score patches by the class token's attention, each head brought to [0, 1].
 
     AMT (https://arxiv.org/abs/2211.15362): in the last block, every head's attention to
@@ -105,7 +105,7 @@ class NormalisedAttentionScorer(nn.Module):
         self.block = block
 
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """Score the patches of normalised images (B, 3, H, W): (B, N), in [0, 1]."""
+        """Score the patches of normalized images (B, 3, H, W): (B, N), in [0, 1]."""
         refuse_scores(backbone.attention, backbone.class_token)
         rows = block_attention(backbone, images, self.block, slice(1))  # (B, H, 1, 1+N)
         heads = rows[:, :, 0, backbone.num_prefix :]
@@ -122,7 +122,7 @@ def block_attention(
 
     Args:
         backbone: The Vision Transformer.
-        images: Normalised images of shape (B, 3, H, W).
+        images: Normalized images of shape (B, 3, H, W).
         block: Which block, from the end where negative.
         rows: The tokens, class token and registers first, whose attention is wanted.
 

@@ -35,7 +35,7 @@ def split_tokens(order: Tensor, mask_ratio: float) -> TokenSplit:
 
     Args:
         order: Permutation of the patch ids of each image, of shape (B, N).
-        mask_ratio: Share of masked patches; see ``count_visible``.
+        mask_ratio: Fraction of masked patches; see ``count_visible``.
 
     Returns:
         The partition.
@@ -56,7 +56,7 @@ def count_visible(num_patches: int, mask_ratio: float) -> int:
     if not 0 < num_visible < num_patches:
         raise ValueError(
             f'mask_ratio={mask_ratio} leaves {num_visible} of {num_patches} patches '
-            'visible: choose one that shows and hides at least one patch'
+            'visible: choose one that leaves and masks at least one patch'
         )
     return num_visible
 
@@ -71,24 +71,24 @@ def take(tokens: Tensor, ids: Tensor) -> Tensor:
     return tokens.gather(1, ids.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
-def some_masked(split: TokenSplit, share: float) -> TokenSplit:
-    """Keep a random share of each image's masked patches, to be predicted.
+def some_masked(split: TokenSplit, ratio: float) -> TokenSplit:
+    """Keep a random fraction of each image's masked patches, to be predicted.
 
-    Neighbouring patches tell much the same, so a decoder learns nearly as much from a
+    Neighboring patches tell much the same, so a decoder learns nearly as much from a
     part of them (CrossMAE, https://arxiv.org/abs/2401.14391, section 3.3).
 
     Args:
         split: Who is visible and who is masked.
-        share: In (0, 1]; at 1 the split is returned as it is and nothing is drawn.
+        ratio: In (0, 1]; at 1 the split is returned as it is and nothing is drawn.
 
     Returns:
-        The split with m = max(1, whole(M * share)) masked patches an image, uniformly
+        The split with m = max(1, whole(M * ratio)) masked patches an image, uniformly
         drawn and in the order in which they stood; its ``mask`` marks these alone.
     """
-    if share == 1:
+    if ratio == 1:
         return split
     masked = split.ids_masked
-    count = max(1, whole(masked.shape[1] * share))
+    count = max(1, whole(masked.shape[1] * ratio))
     noise = torch.rand(masked.shape, device=masked.device)
     chosen = noise.topk(count, dim=1).indices.sort(dim=1).values
     ids = masked.gather(1, chosen)

@@ -23,9 +23,9 @@ class StoredScorer(nn.Module):
     patch and four for their scale: 256 MB for ImageNet-1K at 14 x 14 patches, on the
     device and in each checkpoint, so that a resumed run has the same maps.
 
-    ``ccmim.ScoreRefreshHook`` fills it and tells it at each step which parts of which
-    pictures come; ``ccmim.PlacedImages`` is where that is known. Until it is filled all
-    patches score alike. In evaluation mode it scores the images as they are.
+    ``ccmim.ScoreRefreshHook`` fills it and gives it the crop boxes of each step, which
+    come from ``ccmim.ImagesWithCropBox``. Until it is filled all patches score alike.
+    In evaluation mode it scores the images as they are.
 
     Args:
         scorer: Config of what scores the whole pictures.
@@ -73,18 +73,18 @@ class StoredScorer(nn.Module):
         self.scales.copy_(torch.where(scored, scales, self.scales))
         self.filled = True
 
-    def show(self, index: Tensor, places: Tensor) -> None:
-        """Tell what the images of the next call are.
+    def show(self, index: Tensor, boxes: Tensor) -> None:
+        """Return what the images of the next call are.
 
         Args:
             index: The number of each image's picture, of shape (B,).
-            places: Of each image in its picture, as ``crop_maps`` takes them, (B, 4).
+            boxes: Of each image in its picture, as ``crop_maps`` takes them, (B, 4).
         """
         device = self.maps.device
-        self._shown = tuple(x.to(device, non_blocking=True) for x in (index, places))
+        self._shown = tuple(x.to(device, non_blocking=True) for x in (index, boxes))
 
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """Score the patches of normalised images (B, 3, H, W): (B, N), at least 0.
+        """Score the patches of normalized images (B, 3, H, W): (B, N), at least 0.
 
         Raises:
             RuntimeError: If in training it was not told what the images are.
@@ -97,13 +97,13 @@ class StoredScorer(nn.Module):
                 'StoredScorer does not know which images it is given: add '
                 "dict(type='ccmim.ScoreRefreshHook') to custom_hooks"
             )
-        index, places = shown
+        index, boxes = shown
         grid = backbone.grid_of(images)
         if not self.filled:
             return self.scales.new_ones(len(index), grid[0] * grid[1])
         maps = self.maps[index] * (self.scales[index] / 255)[:, None]
         with torch.autocast(images.device.type, enabled=False):
-            return crop_maps(maps.unflatten(1, self.grid), places, grid)
+            return crop_maps(maps.unflatten(1, self.grid), boxes, grid)
 
 
 def stored_scorer(model: nn.Module) -> StoredScorer | None:
@@ -119,7 +119,7 @@ def _expect(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -
         module.filled = bool(state[prefix + 'scales'].any())
 
 
-def crop_maps(maps: Tensor, places: Tensor, grid: tuple[int, int]) -> Tensor:
+def crop_maps(maps: Tensor, boxes: Tensor, grid: tuple[int, int]) -> Tensor:
     """Average maps over the area that each patch of a crop covers.
 
     A map is constant within its cells. What a patch covers is a rectangle, so the area
@@ -128,7 +128,7 @@ def crop_maps(maps: Tensor, places: Tensor, grid: tuple[int, int]) -> Tensor:
 
     Args:
         maps: Of whole pictures, of shape (B, rows, columns).
-        places: (top, bottom, left, right) of each crop in shares of its picture's
+        boxes: (top, bottom, left, right) of each crop in fractions of its picture's
             height and width, of shape (B, 4). Left beyond right says that the crop was
             mirrored.
         grid: Rows and columns of the patches of the crop.
@@ -136,14 +136,14 @@ def crop_maps(maps: Tensor, places: Tensor, grid: tuple[int, int]) -> Tensor:
     Returns:
         Scores of shape (B, N), row by row.
     """
-    top, bottom, left, right = places.to(maps.dtype).unbind(dim=1)
+    top, bottom, left, right = boxes.to(maps.dtype).unbind(dim=1)
     rows = _overlap(top, bottom, grid[0], maps.shape[1])  # (B, grid rows, map rows)
     columns = _overlap(left, right, grid[1], maps.shape[2])
     return (rows @ maps @ columns.transpose(1, 2)).flatten(1)
 
 
 def _overlap(start: Tensor, stop: Tensor, parts: int, cells: int) -> Tensor:
-    # Which share of each part of start..stop lies in each cell: (B, parts, cells).
+    # Which fraction of each part of start..stop lies in each cell: (B, parts, cells).
     ticks = torch.arange(parts + 1, device=start.device) / parts
     edges = start[:, None] + (stop - start)[:, None] * ticks  # (B, parts + 1)
     ends = torch.stack([edges[:, :-1], edges[:, 1:]]).sort(dim=0).values[..., None]

@@ -7,12 +7,13 @@ from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.methods.ccmim import CCMIM
 from ccmim.methods.conmim import ConMIM
 from ccmim.methods.densecl import DenseCL
-from ccmim.methods.growing_images import ProgressiveResize
 from ccmim.methods.hpm import HPM
 from ccmim.methods.mae import MAE
 from ccmim.methods.maskdistill import MaskDistill
+from ccmim.methods.progressive_resize import ProgressiveResize
 from ccmim.methods.simclr import SimCLR
 from ccmim.methods.simmim import SimMIM
+from ccmim.renamed import old_names
 
 __all__ = [
     'CCMIM',
@@ -27,6 +28,8 @@ __all__ = [
     'SimCLR',
     'SimMIM',
 ]
+
+__getattr__ = old_names(__name__)
 
 for _module in iter_modules(__path__):  # registers what is in it
     import_module(f'{__name__}.{_module.name}')

@@ -1,4 +1,4 @@
-"""ccMIM: contextual masked image modelling with single-view contrast."""
+"""ccMIM: contextual masked image modeling with single-view contrast."""
 
 import math
 from typing import Any
@@ -27,19 +27,19 @@ class CCMIM(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        scorer: Config of what tells a patch's importance.
+        scorer: Config of what scores each patch's importance.
         sampler: Config of what draws a mask from the scores.
         decoder: Config of what predicts the masked patches.
         reconstruction: Config of the reconstruction loss.
         contrast: Config of the contrastive loss.
-        mask_ratio: Share of masked patches, in (0, 1).
+        mask_ratio: Fraction of masked patches, in (0, 1).
         contrast_weight: Factor of the contrastive loss, at least 0.
-        decoded_ratio: Share of the masked patches that are predicted, in (0, 1]; drawn
-            anew at each step (CrossMAE).
+        decoded_ratio: Fraction of the masked patches that are predicted, in (0, 1];
+            drawn anew at each step (CrossMAE).
         num_masks: Masks that are drawn from the scores of a step; see
             ``mean_over_masks``.
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
 
@@ -76,7 +76,7 @@ class CCMIM(PretrainMethod):
         self.num_masks = num_masks
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the weighted losses of normalised images (B, 3, H, W).
+        """Compute the weighted losses of normalized images (B, 3, H, W).
 
         B batch, N patches, V visible, M masked, D width, P patch side.
         """

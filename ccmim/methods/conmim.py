@@ -1,4 +1,4 @@
-"""ConMIM: masked image modelling as a contrast between the patches of an image."""
+"""ConMIM: masked image modeling as a contrast between the patches of an image."""
 
 import math
 from typing import Annotated
@@ -15,25 +15,25 @@ from ccmim.teachers import EMATeacher
 
 @MODELS.register_module()
 class ConMIM(PretrainMethod):
-    """Find the key of each hidden patch (https://arxiv.org/abs/2205.09616).
+    """Find the key of each masked patch (https://arxiv.org/abs/2205.09616).
 
-    Queries come from the masked image, keys from a slow copy of the network on the full
-    and strongly perturbed one; the other patches of the same image are the negatives.
-    Departs from the published code in the backbone: fixed absolute instead of relative
-    positions and no layer scale, as everywhere in this library.
+    Queries come from the masked image, keys from a momentum copy of the network on the
+    full and strongly perturbed one; the other patches of the same image are the
+    negatives. Departs from the published code in the backbone: fixed absolute instead
+    of relative positions and no layer scale, as everywhere in this library.
 
     Args:
         backbone: Config of the Vision Transformer.
         projector: Config of what maps tokens to queries and keys.
-        scorer: Config of what tells a patch's importance.
+        scorer: Config of what scores each patch's importance.
         sampler: Config of what draws a mask from the scores.
         mask_token: Config of what stands for masked patches.
         perturbation: Config of what changes the images of the keys.
         contrast: Config of the loss.
-        slow: Arguments of ``EMATeacher``: ``momentum`` and ``interval``.
-        mask_ratio: Share of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        teacher: Arguments of ``EMATeacher``: ``momentum`` and ``interval``.
+        mask_ratio: Fraction of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
 
@@ -51,7 +51,7 @@ class ConMIM(PretrainMethod):
         mask_token: Part,
         perturbation: Part,
         contrast: Part,
-        slow: Annotated[Part, PassedTo(EMATeacher)],
+        teacher: Annotated[Part, PassedTo(EMATeacher)],
         mask_ratio: InnerRatio = 0.75,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
@@ -59,7 +59,7 @@ class ConMIM(PretrainMethod):
     ) -> None:
         super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         self.projector = self.build(projector)
-        self.slow = EMATeacher(self.backbone, self.projector, **slow)
+        self.teacher = EMATeacher(self.backbone, self.projector, **teacher)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
@@ -69,12 +69,12 @@ class ConMIM(PretrainMethod):
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the loss of normalised images (B, 3, H, W).
+        """Compute the loss of normalized images (B, 3, H, W).
 
         B batch, N patches, V visible, M masked, D width, C channels of the projection.
         """
-        self.slow.update(self.backbone, self.projector)
-        keys = self.slow(self.perturbation(images))  # (B, N, C), no gradient
+        self.teacher.update(self.backbone, self.projector)
+        keys = self.teacher(self.perturbation(images))  # (B, N, C), no gradient
         scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
         encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
@@ -93,5 +93,5 @@ class ConMIM(PretrainMethod):
         """Mask, and change the images of the keys, as ``loss`` does."""
         scores = self.scorer(self.backbone, images)
         split = self.sampler(scores, self.mask_ratio)
-        views = {'seen by slow network': self.perturbation(images)}
+        views = {'seen by teacher': self.perturbation(images)}
         return Prediction(scores, split, views=views)

@@ -1,4 +1,4 @@
-"""DenseCL: two views of an image recognise each other, place by place."""
+"""DenseCL: two views of an image recognize each other, cell by cell."""
 
 from typing import Annotated
 
@@ -18,24 +18,26 @@ from ccmim.teachers import EMATeacher
 class DenseCL(PretrainMethod):
     """Contrast whole views and their cells (https://arxiv.org/abs/2011.09157).
 
-    Keys come from a slow copy of the network on the second view. A cell's key is that
-    of the cell with the most similar features. The published network is a ResNet with
-    7 x 7 cells; of the ViT the class token stands for the view, and squares of patches
-    are averaged to cells. It has no batch norm, so that nothing needs shuffling.
+    Keys come from a momentum copy of the network on the second view. A cell's key is
+    that of the cell with the most similar features. The published network is a ResNet
+    with 7 x 7 cells; of the ViT the class token stands for the view, and squares of
+    patches are averaged to cells. It has no batch norm, so that nothing needs
+    shuffling.
 
     Args:
         backbone: Config of the Vision Transformer.
-        perturbation: Config of what changes the colours of the views.
+        perturbation: Config of what changes the colors of the views.
         projector: Config of what maps the class token and cells to where they are
             compared.
         contrast: Config of the loss of the views, with a queue.
         dense_contrast: Config of the loss of the cells, with a queue.
-        slow: Arguments of ``EMATeacher``.
+        teacher: Arguments of ``EMATeacher``.
         cells: Cells on a side.
-        dense_weight: Share of the loss of the cells, in [0, 1].
-        dense_begin: Steps in which that share is 0, until features tell cells apart.
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        dense_weight: Fraction of the loss of the cells, in [0, 1].
+        dense_begin: Steps in which that fraction is 0, until features distinguish
+            cells.
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
 
@@ -52,7 +54,7 @@ class DenseCL(PretrainMethod):
         projector: Part,
         contrast: Part,
         dense_contrast: Part,
-        slow: Annotated[Part, PassedTo(EMATeacher)],
+        teacher: Annotated[Part, PassedTo(EMATeacher)],
         cells: Count = 7,
         dense_weight: Ratio = 0.5,
         dense_begin: Index = 1000,
@@ -67,7 +69,7 @@ class DenseCL(PretrainMethod):
             )
         self.perturbation = self.build(perturbation)
         self.projector = self.build(projector)
-        self.slow = EMATeacher(self.backbone, self.projector, **slow)
+        self.teacher = EMATeacher(self.backbone, self.projector, **teacher)
         self.contrast = self.build(contrast, dim=self.projector.out_dim)
         self.dense_contrast = self.build(dense_contrast, dim=self.projector.out_dim)
         self.cells = cells
@@ -75,18 +77,20 @@ class DenseCL(PretrainMethod):
         self.dense_begin = dense_begin
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the losses of normalised views (B, 3, 2H, W), one above the other.
+        """Compute the losses of normalized views (B, 3, 2H, W), one above the other.
 
         B batch, S cells, D width, C channels of the projection.
         """
         first, second = (self.perturbation(view) for view in images.chunk(2, dim=2))
-        self.slow.update(self.backbone, self.projector)
+        self.teacher.update(self.backbone, self.projector)
         tokens = self._encode(self.backbone, first)  # (B, 1+S, D), class token first
         queries = self.projector(tokens)  # (B, 1+S, C)
         with torch.no_grad():
-            slow_tokens = self._encode(self.slow.backbone, second)
-            keys = self.slow.projector(slow_tokens)
-            match = take(keys[:, 1:], most_similar(tokens[:, 1:], slow_tokens[:, 1:]))
+            teacher_tokens = self._encode(self.teacher.backbone, second)
+            keys = self.teacher.projector(teacher_tokens)
+            match = take(
+                keys[:, 1:], most_similar(tokens[:, 1:], teacher_tokens[:, 1:])
+            )
         whole, accuracy = self.contrast(queries[:, 0], keys[:, 0], keys[:, 0])
         cells = queries[:, 1:].flatten(0, 1), match.flatten(0, 1)  # (B * S, C)
         dense, _ = self.dense_contrast(*cells, keys[:, 1:].mean(dim=1))

@@ -1,4 +1,4 @@
-"""HPM: masked autoencoding that hides what it foretells to be hard."""
+"""HPM: masked autoencoding that masks the patches it predicts to be hard."""
 
 import math
 from typing import Annotated
@@ -17,21 +17,21 @@ from ccmim.teachers import EMATeacher
 class HPM(PretrainMethod):
     """Mine hard patches for MAE (https://arxiv.org/abs/2304.05919).
 
-    Beside the decoder a predictor foretells the error of each patch. It learns their
-    order on the masked patches, and a slow copy of it, with the backbone, scores all
-    patches of the full image for the next mask.
+    Beside the decoder a predictor predicts the error of each patch. It learns their
+    order on the masked patches, and a momentum copy of it, with the backbone, scores
+    all patches of the full image for the next mask.
 
     Args:
         backbone: Config of the Vision Transformer.
-        predictor: Config of what foretells errors.
-        slow: Arguments of ``EMATeacher``.
+        predictor: Config of what predicts errors.
+        teacher: Arguments of ``EMATeacher``.
         sampler: Config of what draws a mask from the scores.
         decoder: Config of what predicts the masked patches.
         reconstruction: Config of the reconstruction loss.
         ranking: Config of the predictor's loss.
-        mask_ratio: Share of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        mask_ratio: Fraction of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
 
@@ -43,7 +43,7 @@ class HPM(PretrainMethod):
         self,
         backbone: Part,
         predictor: Part,
-        slow: Annotated[Part, PassedTo(EMATeacher)],
+        teacher: Annotated[Part, PassedTo(EMATeacher)],
         sampler: Part,
         decoder: Part,
         reconstruction: Part,
@@ -56,7 +56,7 @@ class HPM(PretrainMethod):
         super().__init__(backbone, data_preprocessor, init_cfg, anchor)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.predictor = self.build(predictor)
-        self.slow = EMATeacher(self.backbone, self.predictor, **slow)
+        self.teacher = EMATeacher(self.backbone, self.predictor, **teacher)
         self.sampler = self.build(sampler)
         self.decoder = self.build(decoder)
         self.reconstruction = self.build(reconstruction)
@@ -64,11 +64,11 @@ class HPM(PretrainMethod):
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the losses of normalised images (B, 3, H, W).
+        """Compute the losses of normalized images (B, 3, H, W).
 
         B batch, N patches, V visible, M masked, D width, P patch side.
         """
-        self.slow.update(self.backbone, self.predictor)
+        self.teacher.update(self.backbone, self.predictor)
         scores = self._score(images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
         visible = self.backbone.embed(images, split.ids_visible)  # (B, V, D)
@@ -94,7 +94,7 @@ class HPM(PretrainMethod):
 
     @torch.no_grad()
     def _score(self, images: Tensor) -> Tensor:
-        slow = self.slow.backbone
-        foretold = self.slow.projector(slow.encode(slow.embed(images)))
-        wide = torch.promote_types(foretold.dtype, torch.float32)
-        return foretold.softmax(dim=1, dtype=wide)  # how likely each is the hardest
+        vit = self.teacher.backbone
+        hardness = self.teacher.projector(vit.encode(vit.embed(images)))
+        wide = torch.promote_types(hardness.dtype, torch.float32)
+        return hardness.softmax(dim=1, dtype=wide)  # how likely each is the hardest

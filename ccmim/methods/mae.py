@@ -16,22 +16,22 @@ from ccmim.registry import MODELS
 
 @MODELS.register_module()
 class MAE(PretrainMethod):
-    """Reconstruct hidden patches from the rest (https://arxiv.org/abs/2111.06377).
+    """Reconstruct masked patches from the rest (https://arxiv.org/abs/2111.06377).
 
     With another scorer and sampler than ``ConstantScorer`` and ``RandomSampler`` it is
     MAE with that masking.
 
     Args:
         backbone: Config of the Vision Transformer.
-        scorer: Config of what tells a patch's importance.
+        scorer: Config of what scores each patch's importance.
         sampler: Config of what draws a mask from the scores.
         decoder: Config of what predicts the masked patches.
         reconstruction: Config of the reconstruction loss.
-        mask_ratio: Share of masked patches, in (0, 1).
-        decoded_ratio: Share of the masked patches that are predicted, in (0, 1]; drawn
-            anew at each step (CrossMAE).
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        mask_ratio: Fraction of masked patches, in (0, 1).
+        decoded_ratio: Fraction of the masked patches that are predicted, in (0, 1];
+            drawn anew at each step (CrossMAE).
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
 
@@ -62,7 +62,7 @@ class MAE(PretrainMethod):
         self.decoded_ratio = decoded_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the loss of normalised images (B, 3, H, W).
+        """Compute the loss of normalized images (B, 3, H, W).
 
         B batch, N patches, V visible, M masked, D width, P patch side.
         """

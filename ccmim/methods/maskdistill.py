@@ -1,4 +1,4 @@
-"""MaskDistill: a frozen teacher's features of hidden patches."""
+"""MaskDistill: a frozen teacher's features of masked patches."""
 
 import math
 
@@ -9,12 +9,12 @@ from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part
 from ccmim.registry import MODELS
-from ccmim.teachers import normalise_features
+from ccmim.teachers import normalize_features
 
 
 @MODELS.register_module()
 class MaskDistill(PretrainMethod):
-    """Predict normalised teacher features (https://arxiv.org/abs/2210.10615).
+    """Predict normalized teacher features (https://arxiv.org/abs/2210.10615).
 
     The official code was never released; this follows the paper's formula: smooth L1 of
     one layer on the student's masked tokens to the layer-normed features that the
@@ -24,15 +24,15 @@ class MaskDistill(PretrainMethod):
     Args:
         backbone: Config of the student, a Vision Transformer.
         teacher: Config of the teacher; its ``grid`` is set to the student's.
-        scorer: Config of what tells a patch's importance.
+        scorer: Config of what scores each patch's importance.
         sampler: Config of what draws a mask from the scores.
         mask_token: Config of what stands for masked patches.
         decoder: Config of what predicts features from encoded masked patches; its
             ``out_dim`` is set to the teacher's width.
         distillation: Config of the loss.
-        mask_ratio: Share of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        mask_ratio: Fraction of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
 
@@ -66,7 +66,7 @@ class MaskDistill(PretrainMethod):
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the loss of normalised images (B, 3, H, W).
+        """Compute the loss of normalized images (B, 3, H, W).
 
         B batch, N patches, V visible, M masked, D width, C the teacher's width.
         """
@@ -93,5 +93,5 @@ class MaskDistill(PretrainMethod):
         )
         pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])
         return Prediction(
-            scores, split, pred, normalise_features(self.teacher(images).float())
+            scores, split, pred, normalize_features(self.teacher(images).float())
         )

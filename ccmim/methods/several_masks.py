@@ -18,7 +18,7 @@ def mean_over_masks(
     Args:
         method: What has a ``scorer`` and a ``backbone``, and calls the one with the
             other in its ``loss``.
-        images: Normalised images of shape (B, 3, H, W).
+        images: Normalized images of shape (B, 3, H, W).
         num_masks: How many masks.
 
     Returns:

@@ -1,4 +1,4 @@
-"""SimCLR: two views of an image recognise each other."""
+"""SimCLR: two views of an image recognize each other."""
 
 import torch
 from torch import Tensor
@@ -20,11 +20,11 @@ class SimCLR(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        perturbation: Config of what changes the colours of the views.
+        perturbation: Config of what changes the colors of the views.
         projector: Config of what maps class tokens to where they are compared.
         contrast: Config of the loss.
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
     """
@@ -47,7 +47,7 @@ class SimCLR(PretrainMethod):
         self.contrast = self.build(contrast)
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the loss of normalised views (B, 3, 2H, W), one above the other.
+        """Compute the loss of normalized views (B, 3, 2H, W), one above the other.
 
         B batch, D width, C channels of the projection, R processes.
         """

@@ -1,4 +1,4 @@
-"""SimMIM: pixels of large hidden squares from mask tokens in the encoder."""
+"""SimMIM: pixels of large masked squares from mask tokens in the encoder."""
 
 import math
 
@@ -21,14 +21,14 @@ class SimMIM(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        scorer: Config of what tells a patch's importance.
+        scorer: Config of what scores each patch's importance.
         sampler: Config of what draws a mask from the scores.
         mask_token: Config of what stands for masked patches.
         decoder: Config of what predicts pixels from encoded masked patches.
         reconstruction: Config of the reconstruction loss.
-        mask_ratio: Share of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalises the images on the device.
-        init_cfg: mmengine's initialisation config.
+        mask_ratio: Fraction of masked patches, in (0, 1).
+        data_preprocessor: Config of what normalizes the images on the device.
+        init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
 
@@ -60,7 +60,7 @@ class SimMIM(PretrainMethod):
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the loss of normalised images (B, 3, H, W).
+        """Compute the loss of normalized images (B, 3, H, W).
 
         B batch, N patches, V visible, M masked, D width, P patch side.
         """

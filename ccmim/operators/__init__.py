@@ -25,7 +25,7 @@ _SERVED = Path(__file__).with_name('from_torchvision.py')
 class InstallError(RuntimeError):
     """Something that is installed is missing a part or does not fit the rest.
 
-    No ImportError: mmdet and mmengine take that for an optional library, and go on.
+    No ImportError: mmdet and mmengine take that for an optional library, and continue.
     """
 
 

@@ -7,21 +7,21 @@ from ccmim.pictures.method_pictures import (
     method_sheet,
     reconstruction_sheet,
 )
-from ccmim.pictures.patch_colours import colour_sheet, principal_colours
-from ccmim.pictures.patch_neighbours import nearest_patches, neighbour_sheet
+from ccmim.pictures.patch_colors import color_sheet, principal_colors
+from ccmim.pictures.patch_neighbors import nearest_patches, neighbor_sheet
 from ccmim.pictures.tiles import sheet
 
 __all__ = [
     'attention_sheet',
-    'colour_sheet',
+    'color_sheet',
     'draw_map',
     'head_attention',
     'map_figure',
     'method_columns',
     'method_sheet',
     'nearest_patches',
-    'neighbour_sheet',
-    'principal_colours',
+    'neighbor_sheet',
+    'principal_colors',
     'project',
     'reconstruction_sheet',
     'sheet',

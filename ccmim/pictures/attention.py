@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ccmim.pictures.photos import normalised
+from ccmim.pictures.photos import normalized
 from ccmim.pictures.tiles import SIDE, enlarge, heat, sheet, tile_size
 
 _MANY = 6  # heads that fit beside each other at full size
@@ -19,7 +19,7 @@ def head_attention(backbone: nn.Module, images: Tensor, block: int = -1) -> Tens
 
     Args:
         backbone: Vision Transformer.
-        images: Normalised images of shape (B, 3, H, W).
+        images: Normalized images of shape (B, 3, H, W).
         block: Which block, from 0, or from the end where negative.
 
     Returns:
@@ -48,7 +48,7 @@ def head_attention(backbone: nn.Module, images: Tensor, block: int = -1) -> Tens
 def attention_sheet(
     backbone: nn.Module, images: Tensor, block: int = -1, side: int = SIDE
 ) -> np.ndarray:
-    """Draw a row an image: the mean over heads, and each head, over the image in grey.
+    """Draw a row an image: the mean over heads, and each head, over the image in gray.
 
     Args:
         backbone: Vision Transformer, in evaluation mode.
@@ -61,7 +61,7 @@ def attention_sheet(
         A uint8 RGB picture of shape (height, width, 3); each map has its own range.
     """
     device = next(backbone.parameters()).device
-    heads = head_attention(backbone, normalised(images, device), block).cpu()
+    heads = head_attention(backbone, normalized(images, device), block).cpu()
     grid = backbone.grid_of(images)
     size = tile_size(grid, side if heads.shape[1] <= _MANY else side // 2)
     original = enlarge(images / 255, size)

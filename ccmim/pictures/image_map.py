@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from ccmim.pictures.patch_colours import principal_axes
-from ccmim.pictures.photos import normalised
+from ccmim.pictures.patch_colors import principal_axes
+from ccmim.pictures.photos import normalized
 from ccmim.pictures.tiles import enlarge, tile_size
 
 _THUMBNAIL = 96  # pixels, about
@@ -48,30 +48,32 @@ def project(features: Tensor, how: str = 'auto') -> tuple[np.ndarray, str]:
     library = _library(how)
     if library is None:
         raise ValueError(f'{name} needs {package}: pip install {package}')
-    centred = (features - features.mean(dim=0)).double().cpu()
-    places = centred @ principal_axes(centred, 2)
+    centered = (features - features.mean(dim=0)).double().cpu()
+    positions = centered @ principal_axes(centered, 2)
     if how == 'tsne':
         perplexity = min(30, (len(features) - 1) / 3)
         tsne = library.TSNE(perplexity=perplexity, init='pca', random_state=0)
-        places = torch.from_numpy(tsne.fit_transform(centred.float().numpy()))
+        positions = torch.from_numpy(tsne.fit_transform(centered.float().numpy()))
     elif how == 'umap':
-        neighbours = min(15, len(features) - 1)
-        umap = library.UMAP(n_neighbors=neighbours, random_state=0)
-        places = torch.from_numpy(umap.fit_transform(centred.float().numpy()))
-    low, high = places.quantile(torch.tensor([0.01, 0.99], dtype=places.dtype), dim=0)
-    scaled = (places - low) / (high - low).clamp(min=1e-12)
+        neighbors = min(15, len(features) - 1)
+        umap = library.UMAP(n_neighbors=neighbors, random_state=0)
+        positions = torch.from_numpy(umap.fit_transform(centered.float().numpy()))
+    low, high = positions.quantile(
+        torch.tensor([0.01, 0.99], dtype=positions.dtype), dim=0
+    )
+    scaled = (positions - low) / (high - low).clamp(min=1e-12)
     return scaled.clamp(0, 1).numpy(), name  # a single image far away stops at the edge
 
 
 def draw_map(
-    places: np.ndarray, thumbnails: np.ndarray, title: str, inches: float = 9.0
+    positions: np.ndarray, thumbnails: np.ndarray, title: str, inches: float = 9.0
 ) -> Figure:
-    """Draw a thumbnail of each image at its place, where there is room, else a dot.
+    """Draw a thumbnail of each image at its position, where there is room, else a dot.
 
     Args:
-        places: Of shape (n, 2), in [0, 1].
+        positions: Of shape (n, 2), in [0, 1].
         thumbnails: uint8, of shape (n, height, width, 3).
-        title: What the places mean.
+        title: What the positions mean.
         inches: Width and height of the figure.
 
     Returns:
@@ -80,14 +82,14 @@ def draw_map(
     figure = Figure((inches, inches), dpi=100)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.92))
     half = 0.033  # of a thumbnail's width, in that of the map
-    axes.scatter(*places.T, s=9, color='#9aa0a6', linewidths=0, zorder=-1)
+    axes.scatter(*positions.T, s=9, color='#9aa0a6', linewidths=0, zorder=-1)
     shown: list[np.ndarray] = []
-    for place, thumbnail in zip(places, thumbnails, strict=True):
-        near = np.abs(np.array(shown) - place).max(axis=1) if shown else [1.0]
+    for position, thumbnail in zip(positions, thumbnails, strict=True):
+        near = np.abs(np.array(shown) - position).max(axis=1) if shown else [1.0]
         if min(near) < 2.1 * half:
             continue
-        shown.append(place)
-        x, y = place
+        shown.append(position)
+        x, y = position
         axes.imshow(thumbnail, extent=(x - half, x + half, y - half, y + half))
     axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), xticks=[], yticks=[])
     axes.set_title(title, fontsize=13, color='#202124', loc='left')
@@ -99,7 +101,7 @@ def draw_map(
 def map_figure(
     backbone: nn.Module, images: Tensor, how: str = 'auto', batch: int = 32
 ) -> Figure:
-    """Draw images at the places of their features.
+    """Draw images at the positions of their features.
 
     Args:
         backbone: Vision Transformer, in evaluation mode.
@@ -116,16 +118,16 @@ def map_figure(
     device = next(backbone.parameters()).device
     with torch.no_grad():
         tokens = [
-            backbone.encode(backbone.embed(normalised(part, device)))
+            backbone.encode(backbone.embed(normalized(part, device)))
             for part in images.split(batch)
         ]
     features = torch.cat([x[:, 1:].mean(dim=1).float().cpu() for x in tokens])
-    places, name = project(F.normalize(features), how)
+    positions, name = project(F.normalize(features), how)
     size = tile_size(backbone.grid_of(images), _THUMBNAIL)
     title = f'{len(images)} images by their features ({name} of the mean patch)'
     if how == 'auto' and name == 'PCA':
         title += '; t-SNE with scikit-learn installed'
-    return draw_map(places, enlarge(images / 255, size), title)
+    return draw_map(positions, enlarge(images / 255, size), title)
 
 
 def _library(how: str) -> Any:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit
 from ccmim.methods import Prediction
-from ccmim.pictures.patch_colours import principal_colours
+from ccmim.pictures.patch_colors import principal_colors
 from ccmim.pictures.tiles import SIDE, enlarge, heat, sheet, spread, tile_size
 from ccmim.teachers import unpatchify
 
-_MASKED, _THROWN = 128, 32  # greys
+_MASKED, _THROWN = 128, 32  # grays
 
 
 @torch.no_grad()
@@ -58,8 +58,8 @@ def method_sheet(
     Returns:
         A uint8 RGB picture of shape (height, width, 3).
     """
-    normalised, made = _predict(method, images)
-    columns = _columns(method, normalised, made, side)
+    normalized, made = _predict(method, images)
+    columns = _columns(method, normalized, made, side)
     return sheet(columns, caption=f'{caption} {made.note}'.rstrip())
 
 
@@ -82,7 +82,7 @@ def reconstruction_sheet(method: nn.Module, images: Tensor) -> np.ndarray:
 
 
 def pixels(method: nn.Module, images: Tensor) -> Tensor:
-    """Undo the normalisation of images (B, 3, H, W): values in [0, 1], on the host."""
+    """Undo the normalization of images (B, 3, H, W): values in [0, 1], on the host."""
     statistics = dict(method.data_preprocessor.named_buffers())  # none: as they are
     if 'mean' in statistics:
         images = images * statistics['std'] + statistics['mean']
@@ -90,8 +90,8 @@ def pixels(method: nn.Module, images: Tensor) -> Tensor:
 
 
 def _predict(method: nn.Module, images: Tensor) -> tuple[Tensor, Prediction]:
-    normalised = method.data_preprocessor(dict(inputs=images))['inputs']
-    return normalised, method(normalised, mode='predict')
+    normalized = method.data_preprocessor(dict(inputs=images))['inputs']
+    return normalized, method(normalized, mode='predict')
 
 
 def _columns(
@@ -134,22 +134,22 @@ def _masked(
 def _unseen(
     split: TokenSplit, grid: tuple[int, int], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The grey of hidden pixels, 0 where visible, and where patches are thrown away."""
+    """The gray of masked pixels, 0 where visible, and where patches are thrown away."""
     visible = torch.zeros_like(split.mask).scatter(1, split.ids_visible, True)
-    grey = split.mask * _MASKED + ~(split.mask | visible) * _THROWN
-    grey = spread(grey, grid, size)[..., None]
-    return grey, grey == _THROWN
+    gray = split.mask * _MASKED + ~(split.mask | visible) * _THROWN
+    gray = spread(gray, grid, size)[..., None]
+    return gray, gray == _THROWN
 
 
-def _covered(tiles: np.ndarray, grey: np.ndarray) -> np.ndarray:
-    return np.where(grey > 0, grey, tiles).astype(np.uint8)
+def _covered(tiles: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    return np.where(gray > 0, gray, tiles).astype(np.uint8)
 
 
 def _features(
     made: Prediction, grid: tuple[int, int], size: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """Colors of what is predicted and of what it should be, of the same meaning."""
-    theirs, ours = principal_colours(made.target, made.completed)
+    theirs, ours = principal_colors(made.target, made.completed)
     drawn = (255 * spread(ours, grid, size)).round().astype(np.uint8)
     visible = spread(~made.split.mask, grid, size)[..., None] * 255
     return {

@@ -65,7 +65,7 @@ def open_photos(
     return Photos(torch.stack(images), names, skipped)
 
 
-def normalised(images: Tensor, device: torch.device | str = 'cpu') -> Tensor:
+def normalized(images: Tensor, device: torch.device | str = 'cpu') -> Tensor:
     """Bring uint8 images (B, 3, H, W) to the mean and deviation of ImageNet."""
     mean, std = (torch.tensor(x, device=device)[:, None, None] for x in (MEAN, STD))
     return (images.to(device).float() - mean) / std

@@ -92,9 +92,9 @@ def heat(
     high = values.quantile(0.95, dim=1, keepdim=True)
     flat = high - low <= 1e-6 * high.abs()
     scaled = torch.where(flat, 0.5, (values - low) / (high - low).clamp(min=1e-30))
-    colours = colormaps['viridis'](spread(scaled, grid, images.shape[1:3]))[..., :3]
-    grey = images.mean(axis=3, keepdims=True)
-    return (255 * share * colours + (1 - share) * grey).round().astype(np.uint8)
+    colors = colormaps['viridis'](spread(scaled, grid, images.shape[1:3]))[..., :3]
+    gray = images.mean(axis=3, keepdims=True)
+    return (255 * share * colors + (1 - share) * gray).round().astype(np.uint8)
 
 
 def with_note(tile: np.ndarray, text: str) -> np.ndarray:
@@ -108,14 +108,14 @@ def with_note(tile: np.ndarray, text: str) -> np.ndarray:
 
 
 def with_box(
-    tile: np.ndarray, patch: int, grid: Sequence[int], colour: tuple[int, int, int]
+    tile: np.ndarray, patch: int, grid: Sequence[int], color: tuple[int, int, int]
 ) -> np.ndarray:
     """Frame a patch, given by its number, of a uint8 tile (H, W, 3)."""
     picture = Image.fromarray(tile)
     height, width = picture.height / grid[0], picture.width / grid[1]
     top, left = patch // grid[1] * height, patch % grid[1] * width
     draw = ImageDraw.Draw(picture)
-    for grow, ink in ((3, (0, 0, 0)), (2, colour), (1, colour), (0, colour)):
+    for grow, ink in ((3, (0, 0, 0)), (2, color), (1, color), (0, color)):
         box = (left - grow, top - grow, left + width + grow, top + height + grow)
         draw.rectangle(box, outline=ink)
     return np.asarray(picture)
@@ -149,11 +149,11 @@ def sheet(
         'RGB', (total, tops[-1] + _LINE * len(lines) + _MARGIN), 'white'
     )
     draw = ImageDraw.Draw(picture)
-    for place, (j, label) in product(range(blocks), enumerate(columns)):
-        left = _MARGIN + place * (block + _BLOCK_GAP) + j * (width + _GAP)
-        centre = (left + width / 2, _MARGIN + _HEAD / 2 - 4)
-        draw.text(centre, label, _INK, _fitting(label, width), anchor='mm')
-        for tile, top in zip(columns[label][place::blocks], tops, strict=False):
+    for position, (j, label) in product(range(blocks), enumerate(columns)):
+        left = _MARGIN + position * (block + _BLOCK_GAP) + j * (width + _GAP)
+        center = (left + width / 2, _MARGIN + _HEAD / 2 - 4)
+        draw.text(center, label, _INK, _fitting(label, width), anchor='mm')
+        for tile, top in zip(columns[label][position::blocks], tops, strict=False):
             picture.paste(Image.fromarray(tile), (left, top))
     for i, line in enumerate(lines):
         draw.text((_MARGIN, tops[-1] + 4 + _LINE * i), line, _PALE, _font(15))

@@ -1,21 +1,24 @@
-"""What a hidden patch must become."""
+"""Targets of masked patches, and copies of a network that give them."""
 
-from ccmim.teachers.frozen import normalise_features
+from ccmim.renamed import old_names
+from ccmim.teachers.ema_teacher import EMATeacher
+from ccmim.teachers.frozen import normalize_features
 from ccmim.teachers.frozen_start import FrozenStart
-from ccmim.teachers.momentum import EMATeacher
-from ccmim.teachers.perturbation import ColourPerturbation
-from ccmim.teachers.pixels import normalise_patches, patchify, unpatchify
+from ccmim.teachers.perturbation import ColorPerturbation
+from ccmim.teachers.pixels import normalize_patches, patchify, unpatchify
 from ccmim.teachers.timm_teacher import TimmTeacher
 from ccmim.teachers.vit_teacher import ViTTeacher
 
 __all__ = [
-    'ColourPerturbation',
+    'ColorPerturbation',
     'FrozenStart',
     'EMATeacher',
     'TimmTeacher',
     'ViTTeacher',
-    'normalise_features',
-    'normalise_patches',
+    'normalize_features',
+    'normalize_patches',
     'patchify',
     'unpatchify',
 ]
+
+__getattr__ = old_names(__name__)

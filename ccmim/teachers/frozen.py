@@ -30,7 +30,7 @@ class Frozen(nn.Module):
         return super()._apply(fn, recurse)
 
 
-def normalise_features(features: Tensor, eps: float = 1e-6) -> Tensor:
+def normalize_features(features: Tensor, eps: float = 1e-6) -> Tensor:
     """Give each feature vector (..., C) zero mean and unit (biased) variance."""
     return F.layer_norm(features, features.shape[-1:], eps=eps)
 

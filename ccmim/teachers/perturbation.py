@@ -1,4 +1,4 @@
-"""Strong changes of colour, for a batch at once on its device.
+"""Strong changes of color, for a batch at once on its device.
 
 B batch, H W image.
 """
@@ -16,8 +16,8 @@ _REACH = 6  # pixels of the blur to each side: three times the largest sigma
 
 
 @MODELS.register_module()
-class ColourPerturbation(nn.Module):
-    """Jitter, grey, blur and solarise each image of a batch by draws of its own.
+class ColorPerturbation(nn.Module):
+    """Jitter, gray, blur and solarise each image of a batch by draws of its own.
 
     What ConMIM does to the images of its keys, with two liberties: the jitter's four
     steps have a fixed order, and the hue turns in YIQ space, where brightness stays.
@@ -28,7 +28,7 @@ class ColourPerturbation(nn.Module):
         saturation: Greatest relative change of saturation.
         hue: Greatest shift of the hue, in turns.
         jitter_prob: How often these four are changed.
-        grey_prob: How often colour is removed.
+        gray_prob: How often color is removed.
         blur_prob: How often the image is blurred, with a sigma of 0.1 to 2 pixels.
         solarize_prob: How often pixels above one half are inverted.
         mean: What the data preprocessor subtracts, by channel, in 0..255.
@@ -42,7 +42,7 @@ class ColourPerturbation(nn.Module):
         saturation: Ratio = 0.2,
         hue: Ratio = 0.1,
         jitter_prob: Ratio = 0.8,
-        grey_prob: Ratio = 0.2,
+        gray_prob: Ratio = 0.2,
         blur_prob: Ratio = 0.1,
         solarize_prob: Ratio = 0.2,
         mean: Channels = MEAN,
@@ -51,7 +51,7 @@ class ColourPerturbation(nn.Module):
         super().__init__()
         self.probs = dict(
             jitter_prob=jitter_prob,
-            grey_prob=grey_prob,
+            gray_prob=gray_prob,
             blur_prob=blur_prob,
             solarize_prob=solarize_prob,
         )
@@ -63,13 +63,13 @@ class ColourPerturbation(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Change normalised images (B, 3, H, W); no gradient."""
+        """Change normalized images (B, 3, H, W); no gradient."""
         mean, std = self.statistics
         draws = torch.rand((9, len(images)), device=images.device)
         change, size, happens = draws[:4] * 2 - 1, draws[4] * 1.9 + 0.1, draws[5:]
         steps = (
             lambda x: self._jitter(x, change),
-            lambda x: self._grey(x).expand_as(x),
+            lambda x: self._gray(x).expand_as(x),
             lambda x: _blur(x, size),
             lambda x: torch.where(x < 0.5, x, 1 - x),
         )
@@ -88,16 +88,16 @@ class ColourPerturbation(nn.Module):
             for draw, strength in zip(change, self.strengths, strict=True)
         )
         x = ((1 + bright) * x).clamp(0, 1)
-        middle = self._grey(x).mean(dim=(2, 3), keepdim=True)
+        middle = self._gray(x).mean(dim=(2, 3), keepdim=True)
         x = (middle + (1 + contrast) * (x - middle)).clamp(0, 1)
-        grey = self._grey(x)
-        x = (grey + (1 + saturation) * (x - grey)).clamp(0, 1)
+        gray = self._gray(x)
+        x = (gray + (1 + saturation) * (x - gray)).clamp(0, 1)
         cos, sin = (hue * 2 * torch.pi).cos(), (hue * 2 * torch.pi).sin()
         y, i, q = torch.einsum('kc,bchw->bkhw', self.yiq.to(x), x).split(1, dim=1)
         turned = torch.cat([y, cos * i - sin * q, sin * i + cos * q], dim=1)
         return torch.einsum('ck,bkhw->bchw', self.rgb.to(x), turned).clamp(0, 1)
 
-    def _grey(self, x: Tensor) -> Tensor:
+    def _gray(self, x: Tensor) -> Tensor:
         return (x * self.yiq[0, :, None, None]).sum(dim=1, keepdim=True)
 
 

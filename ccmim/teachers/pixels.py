@@ -1,4 +1,4 @@
-"""Pixels as what a hidden patch must become.
+"""Pixels as what a masked patch must become.
 
 B batch, C channels, H W image, N patches, P patch side.
 """
@@ -38,10 +38,10 @@ def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tenso
     return images.reshape(len(patches), -1, rows * patch_size, columns * patch_size)
 
 
-def normalise_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
+def normalize_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
     """Give each patch (..., P * P * C) zero mean and unit (unbiased) variance.
 
-    "Normalised pixels" of MAE (https://arxiv.org/abs/2111.06377, section 3).
+    "Normalized pixels" of MAE (https://arxiv.org/abs/2111.06377, section 3).
     """
     mean = patches.mean(dim=-1, keepdim=True)
     variance = patches.var(dim=-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Features of a frozen model of timm as what a hidden patch must become.
+"""Features of a frozen model of timm as what a masked patch must become.
 
 B batch, N patches of the student, C channels of the teacher.
 """
@@ -18,7 +18,7 @@ class TimmTeacher(nn.Module):
 
     Its last feature map counts: of a Vision Transformer or a CLIP the patch tokens
     after the final norm, before any projection. Images are brought to the teacher's own
-    normalisation. Nothing is downloaded unless ``pretrained`` asks for it.
+    normalization. Nothing is downloaded unless ``pretrained`` asks for it.
 
     Args:
         model: Name in timm, such as ``vit_base_patch16_clip_224.openai``.
@@ -67,7 +67,7 @@ class TimmTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Compute features (B, N, C) of normalised images (B, 3, H, W), row by row."""
+        """Compute features (B, N, C) of normalized images (B, 3, H, W), row by row."""
         return self._map(resize_images(images, self.size)).flatten(1, 2)
 
     def init_weights(self) -> None:

@@ -1,4 +1,4 @@
-"""Features of a frozen network of this library as what a hidden patch must become.
+"""Features of a frozen network of this library as what a masked patch must become.
 
 B batch, N patches of the student, C channels of the teacher.
 """
@@ -65,7 +65,7 @@ class ViTTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Compute features (B, N, C) of normalised images (B, 3, H, W), row by row."""
+        """Compute features (B, N, C) of normalized images (B, 3, H, W), row by row."""
         network = self.frozen.network
         tokens = network.embed(resize_images(images, self.size))
         features = network.encode(tokens)[:, 1:]

@@ -112,7 +112,7 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Project (B, N, D) to queries of the rows, (B, H, n, C), and keys of all."""
         (k,) = self._project(x, 1, 2)
-        if self.rope_theta is not None:  # where a row is tells its place among all
+        if self.rope_theta is not None:  # the row gives its position among all
             (q,), angles = self._project(x, 0, 1), self._angles(x, grid)
             q, k = rotate(self.q_norm(q), angles), rotate(self.k_norm(k), angles)
             return q[:, :, rows], k
@@ -222,7 +222,7 @@ def patch_to_class_attention(
 ) -> Tensor:
     """Compute how much each patch attends to the class token, averaged over heads.
 
-    Unlike the row, the column needs the normaliser of every row, hence the whole
+    Unlike the row, the column needs the normalizer of every row, hence the whole
     matrix: slower, and there only because an early version of the published code
     scored patches so.
 

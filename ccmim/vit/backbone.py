@@ -31,10 +31,10 @@ from ccmim.vit.block import Block, LayerNorm
 from ccmim.vit.initial import Pretrained, draw_weights, freeze_unused, load_pretrained
 from ccmim.vit.layers import cut_patches, no_grad
 from ccmim.vit.pos_embed import (
+    note_grid,
     resample_loaded_positions,
     resample_pos_embed,
     sincos_pos_embed,
-    tell_grid,
 )
 from ccmim.vit.rel_pos import require_all, resample_loaded_tables
 
@@ -193,7 +193,7 @@ class VisionTransformer(BaseModule):
         )
         draw_weights(self, learned)
         freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
-        self.register_state_dict_post_hook(tell_grid)
+        self.register_state_dict_post_hook(note_grid)
         self.register_load_state_dict_pre_hook(resample_loaded_positions)
         self.register_load_state_dict_pre_hook(resample_loaded_tables)
 
@@ -203,7 +203,7 @@ class VisionTransformer(BaseModule):
         return self.depth + 2
 
     def layer_id(self, name: str) -> int:
-        """Tell the depth of a parameter by its name within this module.
+        """Return the depth of a parameter by its name within this module.
 
         Args:
             name: Such as ``blocks.3.mlp.fc1.weight``.
@@ -223,7 +223,7 @@ class VisionTransformer(BaseModule):
         """Turn patches into tokens with their positions, without a class token.
 
         Args:
-            images: Normalised images of shape (B, 3, H, W); sides that are no multiple
+            images: Normalized images of shape (B, 3, H, W); sides that are no multiple
                 of P are padded with zeros on the right and bottom.
             ids: The patches wanted, of shape (B, n), in [0, N); all when None. The
                 others are not looked at.
@@ -316,7 +316,7 @@ class VisionTransformer(BaseModule):
         """Compute feature maps for dense tasks.
 
         Args:
-            images: Normalised images of shape (B, 3, H, W).
+            images: Normalized images of shape (B, 3, H, W).
 
         Returns:
             One map of shape (B, D, ceil(H / P), ceil(W / P)) for each of
@@ -375,7 +375,7 @@ class VisionTransformer(BaseModule):
         return self.norm_pre(torch.cat([*first, tokens], dim=1))
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
-        """Tell the rows and columns of patches of images (B, 3, H, W)."""
+        """Return the rows and columns of patches of images (B, 3, H, W)."""
         height, width = images.shape[-2:]
         return -(-height // self.patch_size), -(-width // self.patch_size)
 

@@ -75,14 +75,14 @@ class RelPosAttention(nn.Module):
             for name, side in zip(TABLES, grid, strict=True)
         )
         patches = q[:, :, -grid[0] * grid[1] :].unflatten(2, grid)  # (B, H, R, S, C)
-        places = torch.cat(
+        positions = torch.cat(
             [
                 torch.einsum('bhrsc,rkc->bhrsk', patches, down),
                 torch.einsum('bhrsc,skc->bhrsk', patches, across),
             ],
             dim=-1,
         ).flatten(2, 3)  # (B, H, N, R + S)
-        q = torch.cat([q * self.width**-0.5, _fill(places, q)], dim=-1)
+        q = torch.cat([q * self.width**-0.5, _fill(positions, q)], dim=-1)
         k = torch.cat([k, _fill(_one_hot(grid, k), k).expand(*k.shape[:3], -1)], dim=-1)
         # The kernel that keeps no N * N values wants values as wide as the keys.
         v = F.pad(v, (0, k.shape[3] - self.width))
@@ -111,15 +111,15 @@ def _pairs(table: Tensor, side: int) -> Tensor:
 def _one_hot(grid: tuple[int, int], like: Tensor) -> Tensor:
     # (1, 1, N, R + S): ones at the row and the column of each patch.
     rows, columns = (torch.eye(side, dtype=like.dtype) for side in grid)
-    places = [rows.repeat_interleave(grid[1], 0), columns.repeat(grid[0], 1)]
-    return torch.cat(places, dim=1).to(like.device)[None, None]
+    positions = [rows.repeat_interleave(grid[1], 0), columns.repeat(grid[0], 1)]
+    return torch.cat(positions, dim=1).to(like.device)[None, None]
 
 
-def _fill(places: Tensor, like: Tensor) -> Tensor:
+def _fill(positions: Tensor, like: Tensor) -> Tensor:
     # Zeros for a class token, and up to the eight channels that fused kernels ask for.
-    missing = like.shape[2] - places.shape[2]
-    width = like.shape[3] + places.shape[3]
-    return F.pad(places.to(like.dtype), (0, -width % 8, missing, 0))
+    missing = like.shape[2] - positions.shape[2]
+    width = like.shape[3] + positions.shape[3]
+    return F.pad(positions.to(like.dtype), (0, -width % 8, missing, 0))
 
 
 def _resample_loaded(

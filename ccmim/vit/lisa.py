@@ -32,7 +32,7 @@ class LisaAttention(nn.Module):
 
     The idea is LiSA's, https://arxiv.org/abs/2211.16289: attention kernels times a set
     of relative position embeddings, evaluated by FFT. There is no published code; E,
-    ``f`` and the normalisation are choices made here, so figures of that paper are not
+    ``f`` and the normalization are choices made here, so figures of that paper are not
     to be expected.
 
     Logarithms of r are held in a table laid out as BEiT's relative positions (three

@@ -46,7 +46,7 @@ def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:
 
 
 def fixed_grid(table: Tensor) -> tuple[int, int] | None:
-    """Tell the grid whose fixed table this is, rounding apart; None if of no grid.
+    """Return the grid whose fixed table this is, rounding apart; None if of no grid.
 
     Args:
         table: Positions of shape (1, 1 + N, D).
@@ -64,7 +64,7 @@ def fixed_grid(table: Tensor) -> tuple[int, int] | None:
 
 
 def square_grid(table: Tensor) -> tuple[int, int] | None:
-    """Tell the square grid of a table (1, 1 + N, D); None if N is no square."""
+    """Return the square grid of a table (1, 1 + N, D); None if N is no square."""
     patches = table.shape[1] - 1 if table.ndim == 3 else 0
     side = math.isqrt(max(patches, 0))
     return (side, side) if side * side == patches > 0 else None
@@ -107,10 +107,10 @@ def resample_pos_embed(
     return torch.cat([table[:, :1], patches], dim=1)
 
 
-def tell_grid(
+def note_grid(
     module: Any, state: dict[str, Any], prefix: str, metadata: dict[str, Any]
 ) -> None:
-    """Note a module's grid beside its weights, and all else that they do not tell.
+    """Note a module's grid beside its weights, and all else that they do not say.
 
     As many patches fill several grids, and a width does not say the number of heads.
     A hook for ``register_state_dict_post_hook``.
@@ -132,7 +132,7 @@ def resample_loaded_positions(
         module: Network with ``pos_embed`` and its ``grid``.
         state: What is being loaded; its positions are replaced.
         prefix: Of the module's names in ``state``.
-        metadata: What ``tell_grid`` noted, if anything.
+        metadata: What ``note_grid`` noted, if anything.
 
     Raises:
         ValueError: If positions that are not fixed are of another number than the

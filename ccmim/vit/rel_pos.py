@@ -22,7 +22,7 @@ def table_length(grid: tuple[int, int]) -> int:
 
 
 def square_grid(length: int) -> tuple[int, int] | None:
-    """Tell the grid of a table of so many rows, None if it is of no square grid."""
+    """Return the grid of a table of so many rows, None if it is of no square grid."""
     side = (round((length - 3) ** 0.5) + 1) // 2 if length > 3 else 0
     return (side, side) if side and table_length((side, side)) == length else None
 
@@ -104,7 +104,7 @@ def require_all(tokens: Tensor, grid: tuple[int, int], option: str | None) -> No
     if option and tokens.shape[1] != grid[0] * grid[1]:
         raise ValueError(
             f'{option} needs all {grid[0]} x {grid[1]} patches of img_size, '
-            f'got {tokens.shape[1]} tokens: hide patches by mask tokens (SimMIM, '
+            f'got {tokens.shape[1]} tokens: mask patches by mask tokens (SimMIM, '
             'ConMIM) and set img_size to that of the images'
         )
 
@@ -152,7 +152,7 @@ def _interpolation(old: int, new: int) -> Tensor:
 
         ratio = brentq(excess, 1, new, xtol=1e-12)
         steps = np.concatenate([[0], (ratio ** np.arange(old - 1)).cumsum()])
-    places = np.concatenate([-steps[:0:-1], steps])
+    positions = np.concatenate([-steps[:0:-1], steps])
     wanted = np.arange(1 - new, new)
-    weights = [np.interp(wanted, places, row) for row in np.eye(2 * old - 1)]
+    weights = [np.interp(wanted, positions, row) for row in np.eye(2 * old - 1)]
     return torch.from_numpy(np.stack(weights, axis=1))

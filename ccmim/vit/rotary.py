@@ -18,7 +18,7 @@ def rotary_angles(
 ) -> Tensor:
     """Compute the angle of each patch and channel (https://arxiv.org/abs/2508.10104).
 
-    Centres of patches lie in [-1, 1] on either axis, whatever the size of the image;
+    Centers of patches lie in [-1, 1] on either axis, whatever the size of the image;
     a quarter of the channels has the periods ``theta ** (4 i / C)`` along the rows, the
     next along the columns, and the second half repeats the first.
 
@@ -36,16 +36,16 @@ def rotary_angles(
         2 * (torch.arange(side, device=device, dtype=torch.float32) + 0.5) / whole - 1
         for side, whole in zip(grid, span or grid, strict=True)
     ]
-    places = torch.stack(torch.meshgrid(*axes, indexing='ij'), dim=-1).flatten(0, 1)
+    positions = torch.stack(torch.meshgrid(*axes, indexing='ij'), dim=-1).flatten(0, 1)
     steps = torch.arange(0, 1, 4 / width, device=device, dtype=torch.float32)
-    angles = 2 * math.pi * places.unsqueeze(-1) / theta**steps  # (N, 2, C / 4)
+    angles = 2 * math.pi * positions.unsqueeze(-1) / theta**steps  # (N, 2, C / 4)
     return angles.flatten(1).tile(2)
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
     """Turn the last tokens of (B, H, T, C) by their angles (N, C); others stay.
 
-    What comes before the patches, class token and registers, has no place.
+    What comes before the patches, class token and registers, has no position.
     """
     prefix = x.shape[2] - len(angles)
     patches = x[:, :, prefix:]

@@ -2,9 +2,9 @@
 
 _base_ = 'pretraining.py'
 labelled = dict(
-    type='LabelledImages',
+    type='LabeledImages',
     transform=[
-        dict(type='ResizeCenterCrop', size=None, crop_share=1.0),
+        dict(type='ResizeCenterCrop', size=None, crop_ratio=1.0),
         dict(type='ToUint8Tensor'),
     ],
 )
@@ -12,8 +12,8 @@ cifar10 = '{{$CCMIM_DATA:data}}/cifar10/'
 default_hooks = dict(
     probe=dict(
         knn=dict(
-            train=dict(labelled, data=cifar10 + 'train', label_share=0.1),
-            test=dict(labelled, data=cifar10 + 'test', label_share=0.2),
+            train=dict(labelled, data=cifar10 + 'train', label_ratio=0.1),
+            test=dict(labelled, data=cifar10 + 'test', label_ratio=0.2),
         )
     )
 )

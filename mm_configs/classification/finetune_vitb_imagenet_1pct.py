@@ -3,11 +3,11 @@ r"""Fine-tuning of ViT-B/16 on 1 % of the labels: see finetune_vitb_imagenet.py.
     tools/dist_train.sh mm_configs/classification/finetune_vitb_imagenet_1pct.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-The same share of each class, drawn by `train_dataloader.dataset.seed`. For the usual
+The same fraction of each class, drawn by `train_dataloader.dataset.seed`. For the usual
 list of names: `train_dataloader.dataset.names=1percent.txt
-train_dataloader.dataset.label_share=1`. Expected: not known; MAE has no recipe for it.
+train_dataloader.dataset.label_ratio=1`. Expected: not known; MAE has no recipe for it.
 """
 
 _base_ = './finetune_vitb_imagenet.py'
-train_dataloader = dict(dataset=dict(label_share=0.01))
+train_dataloader = dict(dataset=dict(label_ratio=0.01))
 train_cfg = dict(val_interval=25)

@@ -17,8 +17,8 @@ _base_ = [
 train_dataloader = dict(
     batch_size=256,
     dataset=dict(
-        type='PlacedImages',
-        transform=[dict(type='PlacedCrop', size=None, scale=(0.67, 1.0))],
+        type='ImagesWithCropBox',
+        transform=[dict(type='RandomCropWithBox', size=None, scale=(0.67, 1.0))],
     ),
 )
 custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=40, interval=40)]

@@ -4,7 +4,7 @@
 
 Recipe: TencentARC/ConMIM, whose one published command is for ViT-L; batch and rate are
 from there. Expected after 800 epochs, from its README: 83.7 top-1 fine-tuned, there
-from the slow network (`slow.backbone` in our checkpoints; `backbone` is the fast one).
+from the teacher (`teacher.backbone` in our checkpoints; `backbone` is the fast one).
 Not run by us at full length. Effective batch 2048 = 8 GPUs x 256 images.
 """
 

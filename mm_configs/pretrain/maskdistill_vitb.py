@@ -5,7 +5,7 @@
 
 FILE: weights of timm's vit_base_patch16_clip_224.openai; or let timm download them with
 model.teacher.pretrained=True. The official code was never released; schedule and loss
-are those of drkostas/MaskDistill-PyTorch, without colour jitter. Expected after 300
+are those of drkostas/MaskDistill-PyTorch, without color jitter. Expected after 300
 epochs, by that project: 84.8 top-1 fine-tuned (85.3 in the paper). Not run by us at
 full length. Effective batch 2048 = 8 GPUs x 256 images.
 """

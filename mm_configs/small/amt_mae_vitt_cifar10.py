@@ -18,8 +18,8 @@ model = dict(
 )
 train_dataloader = dict(
     dataset=dict(
-        type='PlacedImages',
-        transform=[dict(type='PlacedCrop', size=None, scale=(0.2, 1.0))],
+        type='ImagesWithCropBox',
+        transform=[dict(type='RandomCropWithBox', size=None, scale=(0.2, 1.0))],
     )
 )
 custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10)]

@@ -3,7 +3,7 @@
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/densecl_vitt.py 1
 
 The same data and schedule as ccmim_vitt.py at half its rate, at which the loss fell and
-rose again; queues of twenty batches, a faster slow network and an earlier start of the
+rose again; queues of twenty batches, a faster teacher and an earlier start of the
 cells' loss, as there are fewer images and steps.
 """
 
@@ -18,7 +18,7 @@ model = dict(
     projector=dict(hidden_dim=512),
     contrast=dict(length=1280),
     dense_contrast=dict(length=1280),
-    slow=dict(momentum=0.99, last_momentum=0.99),
+    teacher=dict(momentum=0.99, last_momentum=0.99),
     cells=4,
     dense_begin=100,
 )

@@ -17,7 +17,7 @@ model = dict(
     projector=dict(hidden_dim=512),
     contrast=dict(length=5120),
     dense_contrast=dict(length=5120),
-    slow=dict(momentum=0.99, last_momentum=0.99),
+    teacher=dict(momentum=0.99, last_momentum=0.99),
     cells=4,
     dense_begin=100,
 )

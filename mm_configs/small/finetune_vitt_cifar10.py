@@ -4,7 +4,7 @@ r"""Fine-tuning of ViT-Ti/4 at 32 px on CIFAR-10, 10 epochs.
         tools/dist_train.sh mm_configs/small/finetune_vitt_cifar10.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. `train_dataloader.dataset.label_share=0.1` uses a tenth
+From scratch without the option. `train_dataloader.dataset.label_ratio=0.1` uses a tenth
 of the labels.
 """
 

@@ -2,7 +2,7 @@
 
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/hpm_vitt_cifar10.py 1
 
-The same data and schedule as ccmim_vitt_cifar10.py; a faster slow network, as
+The same data and schedule as ccmim_vitt_cifar10.py; a faster teacher, as
 there are fewer steps.
 """
 
@@ -15,6 +15,6 @@ _base_ = [
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4),
     predictor=dict(embed_dim=128, depth=2, num_heads=4),
-    slow=dict(momentum=0.99),
+    teacher=dict(momentum=0.99),
     decoder=dict(embed_dim=128, depth=2, num_heads=4),
 )

@@ -10,9 +10,9 @@ fifth of the test images (2,000), at 128 px. Nothing is trained.
 _base_ = './knn_vitt_cifar10.py'
 model = dict(backbone=dict(img_size=128, patch_size=16))
 enlarged = [
-    dict(type='ResizeCenterCrop', size=None, crop_share=1.0),
+    dict(type='ResizeCenterCrop', size=None, crop_ratio=1.0),
     dict(type='ToUint8Tensor'),
 ]
-train_dataloader = dict(dataset=dict(label_share=0.1, transform=enlarged))
-val_dataloader = dict(dataset=dict(label_share=0.2, transform=enlarged))
+train_dataloader = dict(dataset=dict(label_ratio=0.1, transform=enlarged))
+val_dataloader = dict(dataset=dict(label_ratio=0.2, transform=enlarged))
 test_dataloader = val_dataloader

@@ -1,4 +1,4 @@
-r"""MAE goes on from the weights of a ViT-S/14 with layer scale, on the small photos.
+r"""MAE starts from the weights of a ViT-S/14 with layer scale, on the small photos.
 
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/mae_vits14_adapt.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE

@@ -2,7 +2,7 @@
 
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/mae_vitt_attmask.py 1
 
-The last block of the network itself scores, where the paper has a slow copy.
+The last block of the network itself scores, where the paper has a momentum copy.
 """
 
 _base_ = 'mae_vitt.py'

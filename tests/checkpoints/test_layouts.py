@@ -189,10 +189,10 @@ def test_a_run_of_this_library(save, tiny_ccmim):
 def test_the_slow_network_of_a_run(save, tiny_vit):
     fast, slow = draw(tiny_vit()), draw(tiny_vit())
     model = torch.nn.ModuleDict(
-        dict(backbone=fast, slow=torch.nn.ModuleDict(dict(backbone=slow)))
+        dict(backbone=fast, teacher=torch.nn.ModuleDict(dict(backbone=slow)))
     )
     file = save(dict(state_dict=model.state_dict()))
-    for part, wanted in ('', fast), ('slow.backbone', slow):
+    for part, wanted in ('', fast), ('teacher.backbone', slow):
         state = read_weights(file, num_heads=2, img_size=64, part=part).state
         assert state.keys() == wanted.state_dict().keys()
         assert all(torch.equal(state[k], v) for k, v in wanted.state_dict().items())

@@ -38,7 +38,9 @@ def test_an_unknown_layout_shows_its_first_keys(refuse):
 
 def test_a_part_that_a_run_does_not_have(refuse, state):
     run = {f'backbone.{name}': value for name, value in state.items()}
-    refuse(run, 'has no part slow.backbone: it is of backbone$', part='slow.backbone')
+    refuse(
+        run, 'has no part teacher.backbone: it is of backbone$', part='teacher.backbone'
+    )
 
 
 def test_another_layout_than_the_one_asked_for(refuse, state):

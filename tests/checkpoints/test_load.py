@@ -222,7 +222,7 @@ def test_a_network_of_ours_notes_what_its_weights_do_not_tell(tiny_ccmim, tmp_pa
 
 
 def test_positions_that_leave_their_grid_open_are_asked_for(tiny_vit, tmp_path):
-    """36 are 6 x 6 and 4 x 9, unless neighbours are alike or the backbone says."""
+    """36 are 6 x 6 and 4 x 9, unless neighbors are alike or the backbone says."""
     vit = tiny_vit(pos_embed='learned', img_size=(64, 144))
     torch.save(dict(vit.state_dict()), tmp_path / 'in.pth')
     with pytest.raises(ValueError, match='open whether its images had 96 x 96 or '):

@@ -95,8 +95,8 @@ def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, tiny_vit):
     ('value', 'message'),
     [
         (torch.full((1, 1, 32), float('inf')), 'cls_token holds an infinite value'),
-        (torch.ones(1, 1, 32, dtype=torch.int8), 'cls_token is of int8: quantised'),
-        (torch.ones(1, 1, 32).to_sparse(), 'cls_token is sparse or quantised'),
+        (torch.ones(1, 1, 32, dtype=torch.int8), 'cls_token is of int8: quantized'),
+        (torch.ones(1, 1, 32).to_sparse(), 'cls_token is sparse or quantized'),
         (torch.empty(1, 1, 32, device='meta'), 'has a shape and no values'),
     ],
 )

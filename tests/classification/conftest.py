@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-COLOURS = dict(blue=(40, 40, 220), green=(40, 220, 40), red=(220, 40, 40))
+COLORS = dict(blue=(40, 40, 220), green=(40, 220, 40), red=(220, 40, 40))
 TRANSFORM = [
-    dict(type='ccmim.ResizeCenterCrop', size=64, crop_share=1.0),
+    dict(type='ccmim.ResizeCenterCrop', size=64, crop_ratio=1.0),
     dict(type='ccmim.ToUint8Tensor'),
 ]
 TINY_CLASSIFIER = dict(
@@ -34,15 +34,15 @@ def transform():
 
 @pytest.fixture
 def paint():
-    """Make a function that paints pictures of three colours into class folders."""
+    """Make a function that paints pictures of three colors into class folders."""
 
     def paint(root, count):
         rng = np.random.default_rng(0)
-        for name, colour in COLOURS.items():
+        for name, color in COLORS.items():
             (root / name).mkdir(parents=True)
             for i in range(count):
                 noise = rng.integers(-30, 30, (64, 64, 3))
-                pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+                pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(root / name / f'{name}_{i}.png')
         return root
 

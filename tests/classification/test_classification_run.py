@@ -33,7 +33,7 @@ LOADER = dict(num_workers=0, persistent_workers=False, pin_memory=False)
 
 @pytest.fixture
 def folders(paint, tmp_path):
-    """Ten pictures of each colour to train, five to validate."""
+    """Ten pictures of each color to train, five to validate."""
     return dict(
         train=paint(tmp_path / 'data' / 'train', 10),
         val=paint(tmp_path / 'data' / 'val', 5),
@@ -77,7 +77,7 @@ def _losses(runner):
 
 
 @pytest.mark.slow
-def test_fine_tuning_learns_the_colours(start):
+def test_fine_tuning_learns_the_colors(start):
     """Mixup, cutmix, erasing and RandAugment on; the validation is clean."""
     runner = start(
         'finetune', 'run', train_cfg__max_epochs=20, train_cfg__val_interval=20,

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from ccmim.classification import LabelledImages
+from ccmim.classification import LabeledImages
 from ccmim.data import SampleKey
 
-COLOUR = dict(blue=2, green=1, red=0)  # the channel that is bright
+COLOR = dict(blue=2, green=1, red=0)  # the channel that is bright
 
 
 def _agrees(dataset, sample):
-    """Whether the picture shows the colour of its label."""
+    """Whether the picture shows the color of its label."""
     bright = sample['inputs'].float().mean((1, 2)).argmax().item()
-    return COLOUR[dataset.metainfo['classes'][sample['labels']]] == bright
+    return COLOR[dataset.metainfo['classes'][sample['labels']]] == bright
 
 
 def test_folders_are_classes_in_sorted_order(class_folder, transform):
     (class_folder / '.cache').mkdir()
-    dataset = LabelledImages(class_folder, transform)
+    dataset = LabeledImages(class_folder, transform)
     assert dataset.metainfo == dict(classes=('blue', 'green', 'red'), num_images=30)
     assert dataset.labels.tolist() == [0] * 10 + [1] * 10 + [2] * 10
     assert all(_agrees(dataset, dataset[i]) for i in range(30))
@@ -35,35 +35,35 @@ def test_folders_are_classes_in_sorted_order(class_folder, transform):
 def test_a_class_is_the_first_folder_however_deep_the_image(class_folder, transform):
     (class_folder / 'red' / 'a').mkdir()
     (class_folder / 'red' / 'red_3.png').rename(class_folder / 'red' / 'a' / 'x.png')
-    dataset = LabelledImages(class_folder, transform)
+    dataset = LabeledImages(class_folder, transform)
     assert np.bincount(dataset.labels).tolist() == [10, 10, 10]
 
 
 def test_an_empty_class_folder_keeps_its_number(class_folder, transform):
     (class_folder / 'cyan').mkdir()
-    dataset = LabelledImages(class_folder, transform)
+    dataset = LabeledImages(class_folder, transform)
     assert dataset.metainfo['classes'] == ('blue', 'cyan', 'green', 'red')
     assert sorted(set(dataset.labels.tolist())) == [0, 2, 3]
 
 
 def test_given_classes_have_their_order(class_folder, transform):
-    dataset = LabelledImages(class_folder, transform, classes=['red', 'green', 'blue'])
+    dataset = LabeledImages(class_folder, transform, classes=['red', 'green', 'blue'])
     assert dataset.labels.tolist() == [2] * 10 + [1] * 10 + [0] * 10
     with pytest.raises(ValueError, match="lies in 'red', which is not one of classes"):
-        LabelledImages(class_folder, transform, classes=['blue', 'green'])
+        LabeledImages(class_folder, transform, classes=['blue', 'green'])
 
 
 def test_an_image_outside_the_class_folders_is_named(class_folder, transform):
     (class_folder / 'red' / 'red_3.png').rename(class_folder / 'lost.png')
     with pytest.raises(ValueError, match=r'lost.png lies in no class folder'):
-        LabelledImages(class_folder, transform)
+        LabeledImages(class_folder, transform)
 
 
 def test_a_folder_without_folders_is_named(tmp_path, transform):
     with pytest.raises(ValueError, match='No class folders in'):
-        LabelledImages(tmp_path, transform)
+        LabeledImages(tmp_path, transform)
     with pytest.raises(FileNotFoundError, match='No such folder or list'):
-        LabelledImages(tmp_path / 'no', transform)
+        LabeledImages(tmp_path / 'no', transform)
 
 
 @pytest.mark.parametrize('words', [('sky', 'fire'), ('1', '0')])
@@ -74,13 +74,13 @@ def test_a_list_gives_names_or_numbers(class_folder, tmp_path, transform, words)
         f'# two pictures\nblue/blue_4.png {words[0]}\n\nred/red one.png\t{words[1]}\n'
     )
     (class_folder / 'list.txt').write_text(lines)
-    dataset = LabelledImages(class_folder / 'list.txt', transform)
+    dataset = LabeledImages(class_folder / 'list.txt', transform)
     assert dataset.labels.tolist() == [1, 0]
     assert dataset.metainfo['classes'] == tuple(sorted(words))
     (tmp_path / 'elsewhere.txt').write_text(lines)
-    other = LabelledImages(tmp_path / 'elsewhere.txt', transform, root=class_folder)
+    other = LabeledImages(tmp_path / 'elsewhere.txt', transform, root=class_folder)
     assert torch.equal(other[1]['inputs'], dataset[1]['inputs'])
-    named = LabelledImages(class_folder / 'list.txt', transform, classes=sorted(words))
+    named = LabeledImages(class_folder / 'list.txt', transform, classes=sorted(words))
     assert named.labels.tolist() == [1, 0]
 
 
@@ -88,7 +88,7 @@ def test_numbers_are_counted_as_numbers(class_folder, transform):
     names = [f'{c}/{c}_{i}.png' for c in ('blue', 'red') for i in range(6)]
     lines = [f'{name} {i}' for i, name in enumerate(names)]
     (class_folder / 'list.txt').write_text('\n'.join(lines))
-    dataset = LabelledImages(class_folder / 'list.txt', transform)
+    dataset = LabeledImages(class_folder / 'list.txt', transform)
     assert dataset.labels.tolist() == list(range(12))
     assert len(dataset.metainfo['classes']) == 12
 
@@ -105,12 +105,12 @@ def test_numbers_are_counted_as_numbers(class_folder, transform):
 def test_bad_lists_are_refused(class_folder, transform, text, classes, message):
     (class_folder / 'list.txt').write_text(text)
     with pytest.raises(ValueError, match=message):
-        LabelledImages(class_folder / 'list.txt', transform, classes=classes)
+        LabeledImages(class_folder / 'list.txt', transform, classes=classes)
 
 
 def test_a_damaged_image_is_replaced_with_its_label(class_folder, transform):
     (class_folder / 'red' / 'red_0.png').write_bytes(b'')
-    dataset = LabelledImages(class_folder, transform)
+    dataset = LabeledImages(class_folder, transform)
     samples = [dataset[SampleKey(0, visit, 20)] for visit in range(12)]
     assert all(_agrees(dataset, sample) for sample in samples)
     assert len({sample['labels'] for sample in samples}) > 1
@@ -118,22 +118,22 @@ def test_a_damaged_image_is_replaced_with_its_label(class_folder, transform):
 
 def test_a_share_is_of_each_class_and_a_function_of_the_seed(class_folder, transform):
     def names(**options):
-        dataset = LabelledImages(class_folder, transform, **options)
+        dataset = LabeledImages(class_folder, transform, **options)
         assert all(_agrees(dataset, dataset[i]) for i in range(len(dataset)))
         return {dataset.name(i) for i in range(len(dataset))}
 
-    chosen = names(label_share=0.3)
+    chosen = names(label_ratio=0.3)
     assert sorted(n.split('/')[-2] for n in chosen) == (
         ['blue'] * 3 + ['green'] * 3 + ['red'] * 3
     )
-    assert names(label_share=0.3) == chosen
-    assert names(label_share=0.3, seed=1) != chosen
-    assert names(label_share=0.6) > chosen  # a smaller share is part of a larger one
-    assert len(names(label_share=0.01)) == 3  # at least one of each class
+    assert names(label_ratio=0.3) == chosen
+    assert names(label_ratio=0.3, seed=1) != chosen
+    assert names(label_ratio=0.6) > chosen  # a smaller share is part of a larger one
+    assert len(names(label_ratio=0.01)) == 3  # at least one of each class
 
 
 def test_what_a_share_leaves_out_stands_in_for_nothing(class_folder, transform):
-    dataset = LabelledImages(class_folder, transform, label_share=0.2)
+    dataset = LabeledImages(class_folder, transform, label_ratio=0.2)
     kept = {dataset.name(i) for i in range(6)}
     with open(dataset.name(0), 'wb'):
         pass
@@ -147,12 +147,12 @@ def test_a_list_of_names_chooses_as_for_one_per_cent_of_imagenet(
     class_folder, tmp_path, transform
 ):
     (tmp_path / 'names.txt').write_text('red_7.png\nblue/blue_2.png\n')
-    dataset = LabelledImages(class_folder, transform, names=tmp_path / 'names.txt')
+    dataset = LabeledImages(class_folder, transform, names=tmp_path / 'names.txt')
     assert dataset.labels.tolist() == [0, 2]
     assert dataset.metainfo['classes'] == ('blue', 'green', 'red')
     assert dataset.name(1).endswith('red/red_7.png')
     with pytest.raises(ValueError, match='not both'):
-        LabelledImages(class_folder, transform, label_share=0.5, names='x')
+        LabeledImages(class_folder, transform, label_ratio=0.5, names='x')
 
 
 def test_names_that_fit_no_image_or_several_are_refused(
@@ -160,21 +160,21 @@ def test_names_that_fit_no_image_or_several_are_refused(
 ):
     (tmp_path / 'names.txt').write_text('red_7.png\nred_99.png\n')
     with pytest.raises(ValueError, match=r'1 of the 2 images .* such as red_99.png'):
-        LabelledImages(class_folder, transform, names=tmp_path / 'names.txt')
+        LabeledImages(class_folder, transform, names=tmp_path / 'names.txt')
     for name in ('red', 'blue'):
         old = class_folder / name / f'{name}_0.png'
         old.rename(old.with_name('same.png'))
     (tmp_path / 'names.txt').write_text('same.png\n')
     with pytest.raises(ValueError, match='of which there are several'):
-        LabelledImages(class_folder, transform, names=tmp_path / 'names.txt')
+        LabeledImages(class_folder, transform, names=tmp_path / 'names.txt')
 
 
 def test_a_share_outside_its_range_is_refused(class_folder, transform):
     for share in (0, 1.5):
-        with pytest.raises(ValueError, match='label_share'):
-            LabelledImages(class_folder, transform, label_share=share)
+        with pytest.raises(ValueError, match='label_ratio'):
+            LabeledImages(class_folder, transform, label_ratio=share)
 
 
 def test_it_pickles(class_folder, transform):
-    dataset = pickle.loads(pickle.dumps(LabelledImages(class_folder, transform)))
+    dataset = pickle.loads(pickle.dumps(LabeledImages(class_folder, transform)))
     assert (len(dataset), dataset[25]['labels']) == (30, 2)

@@ -47,7 +47,7 @@ def test_the_labels_are_the_shares_of_the_pixels(options):
         mixed, shares = mixing(batch, LABELS)
         assert torch.equal(batch, _flat(values))  # that of the caller stays
         found = mixed.mean((1, 2, 3))
-        first = (found[0] / 1000).item()  # the share of the last image in the first
+        first = (found[0] / 1000).item()  # the fraction of the last image in the first
         expected = torch.zeros(4, CLASSES)
         for i in range(4):
             expected[i, LABELS[i]] += 1 - first

@@ -88,7 +88,7 @@ def test_the_name_says_what_is_inside(leaf):
     assert cfg.model.get('frozen', False) == (task != 'finetune')
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     if not pixels:  # other sizes are for a quick look
-        assert train.get('label_share', 1) == pytest.approx(float(percent or 100) / 100)
+        assert train.get('label_ratio', 1) == pytest.approx(float(percent or 100) / 100)
     assert train.data == val.data.rsplit('/', 1)[0] + '/train'
     assert data == 'imagenet' or train.data.endswith(f'{data}/train')
     for step in (*train.transform, *val.transform):
@@ -111,7 +111,7 @@ def test_evaluation_sees_each_image_once_as_it_is(leaf):
         assert not loader.get('drop_last', False)
         assert _types(loader.dataset) == ['ResizeCenterCrop', 'ToUint8Tensor']
         share = 1.0 if 'cifar10' in leaf else 224 / 256
-        assert loader.dataset.transform[0].crop_share == share
+        assert loader.dataset.transform[0].crop_ratio == share
 
 
 @pytest.mark.parametrize('leaf', LEAVES)
@@ -221,6 +221,6 @@ def test_cifar_is_pretrained_at_the_size_at_which_it_is_classified(method):
     for key in ('arch', 'img_size', 'patch_size'):
         assert ours[key] == probe[key]
     dataset = cfg.train_dataloader.dataset
-    assert dataset.type == 'UnlabelledImages'
+    assert dataset.type == 'UnlabeledImages'
     assert dataset.data.endswith('cifar10/train')
     assert dataset.transform[0].size == 32

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ccmim.engine.settings import fit_images
+from ccmim.engine.settings.sizes import is_momentum
 from ccmim.registry import MODELS
 from ccmim.teachers.pixels import MEAN, STD
 from ccmim.vit import ARCHS
@@ -105,14 +106,14 @@ def test_sizes_and_statistics_stand_in_one_place(cfg):
     assert sizes == []
     model = _build(cfg)
     grid, patch = model.backbone.grid, model.backbone.patch_size
-    normalised = cfg.model.data_preprocessor  # what teachers and perturbations undo
-    assert (tuple(normalised.mean), tuple(normalised.std)) == (MEAN, STD)
+    normalized = cfg.model.data_preprocessor  # what teachers and perturbations undo
+    assert (tuple(normalized.mean), tuple(normalized.std)) == (MEAN, STD)
     assert _crop(cfg)[0].size is None
     fit_images(cfg)
     assert (_crop(cfg)[0].size // patch,) * 2 == grid
-    if 'slow' in cfg.model:
+    if is_momentum(cfg.model.get('teacher')):
         accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
-        assert cfg.model.slow.interval == accumulated
+        assert cfg.model.teacher.interval == accumulated
     if 'mask_ratio' in cfg.model:
         scores = torch.ones(1, math.prod(grid), device='meta')
         drawn = model.to('meta').sampler(scores, model.mask_ratio)
@@ -155,7 +156,7 @@ def test_recipe(leaf, cfg):
     assert crop.scale == (least_crop, 1.0)
     kinds = [crop.type, *(step.type for step in others)]
     plain = ['RandomResizedCrop', 'RandomHorizontalFlip', 'ToUint8Tensor']
-    assert kinds in (plain, ['PlacedCrop'])  # which does all three
+    assert kinds in (plain, ['RandomCropWithBox'])  # which does all three
     if leaf.stem.startswith('ccmim_vitb') and cfg.model.type == 'CCMIM':
         assert 8 * cfg.train_dataloader.batch_size == 1024  # keys a step
         contrast = cfg.model.contrast
@@ -172,8 +173,8 @@ def test_scores_are_there_when_masks_need_them(leaf, cfg):
         sampler = cfg.model.sampler.get('sampler', cfg.model.sampler)
         assert sampler.get('begin', 0) == hooks[0].begin
         assert cfg.model.scorer.type == 'StoredScorer'
-        assert cfg.train_dataloader.dataset.type == 'PlacedImages'
-        assert _crop(cfg)[0].type == 'PlacedCrop'
+        assert cfg.train_dataloader.dataset.type == 'ImagesWithCropBox'
+        assert _crop(cfg)[0].type == 'RandomCropWithBox'
 
 
 def test_contrastive_methods_see_two_views(leaf, cfg):

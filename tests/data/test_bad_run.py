@@ -14,7 +14,7 @@ from mmengine.dataset import default_collate
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from ccmim.data import UnlabelledImages, VisitSampler, decode_image, open_source
+from ccmim.data import UnlabeledImages, VisitSampler, decode_image, open_source
 from ccmim.data.bad_files import BadFiles, read_bad_files, reason_of
 from ccmim.data.image import BadImageError
 
@@ -145,7 +145,7 @@ def _bad_run(tmp_path, num_bad, num_good, epochs=2):
     root = tmp_path / 'photos'
     root.mkdir()
     _write(root, num_bad, num_good)
-    dataset = UnlabelledImages(root, TRANSFORM, max_bad_share=1)
+    dataset = UnlabeledImages(root, TRANSFORM, max_bad_ratio=1)
     dataset.bad.files = BadFiles(tmp_path / 'bad_files.txt')
     start = time.monotonic()
     with warnings.catch_warnings():
@@ -183,7 +183,7 @@ def test_a_thousand_bad_images_leave_a_run_unharmed(tmp_path):
 
 
 def test_files_that_vanish_or_change_during_a_run_are_listed(folder, tmp_path):
-    dataset = UnlabelledImages(folder, TRANSFORM, max_bad_share=1)
+    dataset = UnlabeledImages(folder, TRANSFORM, max_bad_ratio=1)
     dataset.bad.files = BadFiles(tmp_path / 'bad_files.txt')
     _pass(dataset, 1)
     assert not (tmp_path / 'bad_files.txt').exists()
@@ -213,7 +213,7 @@ def test_what_is_no_file_is_listed_and_never_waited_for(folder, tmp_path):
         file.truncate(50 * 10**9)  # sparse
     names = '\n'.join(sorted(os.listdir(folder)))
     (folder / 'list.txt').write_text(names)
-    dataset = UnlabelledImages(folder / 'list.txt', TRANSFORM, max_bad_share=1)
+    dataset = UnlabeledImages(folder / 'list.txt', TRANSFORM, max_bad_ratio=1)
     dataset.bad.files = BadFiles(tmp_path / 'bad_files.txt')
     start = time.monotonic()
     assert set(_pass(dataset, 1)) == set(range(12))
@@ -231,7 +231,7 @@ def test_what_is_no_file_is_listed_and_never_waited_for(folder, tmp_path):
 @pytest.mark.skipif(not os.geteuid(), reason='root may read everything')
 def test_closed_files_are_listed(folder, tmp_path):
     (folder / '003.png').chmod(0)
-    dataset = UnlabelledImages(folder, TRANSFORM)
+    dataset = UnlabeledImages(folder, TRANSFORM)
     dataset.bad.files = BadFiles(tmp_path / 'bad_files.txt')
     _pass(dataset, 1)
     (reason,) = read_bad_files(tmp_path / 'bad_files.txt').values()
@@ -248,7 +248,7 @@ def test_closed_files_are_listed_for_root_too(folder, tmp_path, monkeypatch):
         return real(path, *args, **kwargs)
 
     monkeypatch.setattr('ccmim.data.sources.open', closed, raising=False)
-    dataset = UnlabelledImages(folder, TRANSFORM)
+    dataset = UnlabeledImages(folder, TRANSFORM)
     dataset.bad.files = BadFiles(tmp_path / 'bad_files.txt')
     _pass(dataset, 1)
     (reason,) = read_bad_files(tmp_path / 'bad_files.txt').values()
@@ -257,7 +257,7 @@ def test_closed_files_are_listed_for_root_too(folder, tmp_path, monkeypatch):
 
 def test_a_list_that_cannot_be_written_does_not_stop_the_run(folder, messages):
     (folder / '003.png').write_bytes(b'')
-    dataset = UnlabelledImages(folder, TRANSFORM)
+    dataset = UnlabeledImages(folder, TRANSFORM)
     dataset.bad.files = BadFiles(folder / 'nowhere' / 'bad_files.txt')
     assert set(_pass(dataset, 1, num_workers=0)) == set(range(12)) - {3}
     assert messages == [
@@ -270,7 +270,7 @@ def test_too_many_are_counted_over_all_who_share_the_list(folder, tmp_path):
     """Two ranks with two bad images each: three in all are allowed."""
     for i in (1, 2, 3, 4):
         (folder / f'{i:03d}.png').write_bytes(b'')
-    ranks = [UnlabelledImages(folder, TRANSFORM) for _ in range(2)]
+    ranks = [UnlabeledImages(folder, TRANSFORM) for _ in range(2)]
     for rank in ranks:
         rank.bad.files = BadFiles(tmp_path / 'bad_files.txt')
     for rank, index in ((0, 1), (0, 2), (1, 3)):
@@ -278,6 +278,6 @@ def test_too_many_are_counted_over_all_who_share_the_list(folder, tmp_path):
     with pytest.raises(RuntimeError) as error:
         _ = ranks[1][4]
     assert str(error.value) == (
-        f'4 of 12 images are damaged, 3 are allowed (max_bad_share): {folder}/003.png, '
+        f'4 of 12 images are damaged, 3 are allowed (max_bad_ratio): {folder}/003.png, '
         f'{folder}/004.png; 4 empty ({tmp_path}/bad_files.txt)'
     )

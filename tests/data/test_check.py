@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ccmim.data import UnlabelledImages, open_source
+from ccmim.data import UnlabeledImages, open_source
 from ccmim.data.bad_files import read_bad_files
-from ccmim.data.check import Checked, check_images, summarise
+from ccmim.data.check import Checked, check_images, summarize
 
 TRANSFORM = [
     dict(type='ccmim.RandomResizedCrop', size=16),
@@ -62,7 +62,7 @@ def test_values_of_few_bits_in_16_are_warned_of(tmp_path):
     for i, largest in enumerate((4095, 65535)):
         values = np.linspace(0, largest, 100).astype(np.uint16).reshape(10, 10)
         Image.fromarray(values).save(tmp_path / f'{i}.png')
-    text = summarise(check_images(open_source(str(tmp_path)), 1))
+    text = summarize(check_images(open_source(str(tmp_path)), 1))
     assert 'Modes: 1 I;16 of values of 12 bits, 1 I;16' in text
     assert 'become nearly black: multiply them (12 bits: by 16)' in text
 
@@ -93,14 +93,14 @@ def test_the_summary_counts():
     results = [Checked(f'/{i}.jpg', None, 'JPEG', 'RGB', 100 + i) for i in range(101)]
     results += [Checked('/x.png', 'too small: 3 px', 'PNG', 'L', 3)]
     results += [Checked('/y.png', 'empty')] * 2
-    assert summarise(results).splitlines() == [
+    assert summarize(results).splitlines() == [
         '104 images: 101 good, 3 bad',
         'Short side in px: min 3, 5% 104, median 150, 95% 195, max 200',
         'Kinds: 101 JPEG, 1 PNG',
         'Modes: 101 RGB, 1 L',
         'Bad: 2 empty, 1 too small',
     ]
-    assert summarise([Checked('/y.png', 'empty')]).splitlines() == [
+    assert summarize([Checked('/y.png', 'empty')]).splitlines() == [
         '1 images: 0 good, 1 bad',
         'Bad: 1 empty',
     ]
@@ -187,7 +187,7 @@ def test_what_was_found_is_left_out_as_if_it_were_gone(
     (folder / '008.png').write_bytes(b'no image')
     monkeypatch.chdir(tmp_path)
     command('photos', '--out', 'bad_files.txt')
-    images = UnlabelledImages(folder, TRANSFORM, exclude='bad_files.txt')
+    images = UnlabeledImages(folder, TRANSFORM, exclude='bad_files.txt')
     (message,) = messages
     assert message == '2 of the 2 images that bad_files.txt lists are left out'
     assert images.excluded == {
@@ -196,7 +196,7 @@ def test_what_was_found_is_left_out_as_if_it_were_gone(
     }
     (folder / '003.png').unlink()
     (folder / '008.png').unlink()
-    expected = UnlabelledImages(folder, TRANSFORM)
+    expected = UnlabeledImages(folder, TRANSFORM)
     assert len(images) == len(expected) == 10
     for ours, theirs in zip(_samples(images), _samples(expected), strict=True):
         assert torch.equal(ours, theirs)
@@ -207,7 +207,7 @@ def test_what_was_found_is_left_out_as_if_it_were_gone(
 def test_a_list_of_other_images_is_said_aloud(folder, tmp_path, messages):
     bad = tmp_path / 'bad.txt'
     bad.write_text(f'/elsewhere/a.png\tempty\n{folder}/001.png\tempty\n')
-    assert len(UnlabelledImages(folder, TRANSFORM, exclude=bad)) == 11
+    assert len(UnlabeledImages(folder, TRANSFORM, exclude=bad)) == 11
     assert messages == [f'1 of the 2 images that {bad} lists are left out']
 
 
@@ -215,9 +215,9 @@ def test_a_list_that_leaves_nothing_or_is_none_is_refused(folder, tmp_path):
     bad = tmp_path / 'bad.txt'
     bad.write_text(''.join(f'{folder}/{i:03d}.png\tempty\n' for i in range(12)))
     with pytest.raises(ValueError, match='bad.txt names all the images'):
-        UnlabelledImages(folder, TRANSFORM, exclude=bad)
+        UnlabeledImages(folder, TRANSFORM, exclude=bad)
     bad.write_text('001.png\n')
     with pytest.raises(ValueError, match='bad.txt is no list of bad images'):
-        UnlabelledImages(folder, TRANSFORM, exclude=bad)
+        UnlabeledImages(folder, TRANSFORM, exclude=bad)
     with pytest.raises(FileNotFoundError):
-        UnlabelledImages(folder, TRANSFORM, exclude=tmp_path / 'gone.txt')
+        UnlabeledImages(folder, TRANSFORM, exclude=tmp_path / 'gone.txt')

@@ -72,8 +72,8 @@ def _expected(mode, pixels, palette):
     if mode == 'P':
         return palette[pixels[..., 0]]
     if mode == 'CMYK':
-        colours, black = pixels[..., :3].astype(float), pixels[..., 3:].astype(float)
-        return (255 - colours) * (255 - black) / 255
+        colors, black = pixels[..., :3].astype(float), pixels[..., 3:].astype(float)
+        return (255 - colors) * (255 - black) / 255
     scale = {'1': 255, 'I': 1 / 257, 'I;16': 1 / 257, 'F': 1}.get(mode, 1)
     if mode == 'F':  # the first of the known whites that holds all values
         scale = 255 if pixels.max() <= 1 else 1

@@ -42,15 +42,15 @@ def test_lossy_kinds_come_out_close(rgb, kind):
 
 
 def test_grey_and_black_and_white_fill_three_channels():
-    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    decoded = _decode(Image.fromarray(grey))
-    assert np.array_equal(decoded, np.stack([grey] * 3, -1))
-    decoded = _decode(Image.fromarray(grey > 20))
-    assert np.array_equal(decoded[..., 1], np.where(grey > 20, 255, 0))
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    decoded = _decode(Image.fromarray(gray))
+    assert np.array_equal(decoded, np.stack([gray] * 3, -1))
+    decoded = _decode(Image.fromarray(gray > 20))
+    assert np.array_equal(decoded[..., 1], np.where(gray > 20, 255, 0))
 
 
 @pytest.mark.parametrize('transparency', [None, 0, bytes([0, 128, 255])])
-def test_palette_colours_are_looked_up(transparency):
+def test_palette_colors_are_looked_up(transparency):
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), 'L').convert('P')
     image.putpalette([255, 0, 0, 0, 255, 0, 10, 20, 30])
     options = {} if transparency is None else dict(transparency=transparency)
@@ -66,7 +66,7 @@ def test_alpha_is_dropped_not_blended(rgb):
     assert np.array_equal(_decode(la)[..., 2], rgb[..., 0])
 
 
-def test_cmyk_is_close_to_the_colours_it_came_from(rgb):
+def test_cmyk_is_close_to_the_colors_it_came_from(rgb):
     decoded = _decode(Image.fromarray(rgb).convert('CMYK'), 'jpeg', quality=98)
     assert abs(decoded.astype(int) - rgb).mean() < 5
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from ccmim.data import UnlabelledImages, unlabelled
+from ccmim.data import UnlabeledImages, unlabeled
 from ccmim.data.bad_images import TooManyBadImagesError
+from ccmim.data.crop_box import ImagesWithCropBox
 from ccmim.data.loader_errors import explain, require_batch
-from ccmim.data.placed import PlacedImages
-from ccmim.data.unlabelled import unlabelled_in
+from ccmim.data.unlabeled import unlabeled_in
 
 TRANSFORM = [
     dict(type='ccmim.RandomResizedCrop', size=16),
@@ -47,13 +47,13 @@ def error_of(folder, monkeypatch):
 
     def error_of(kind, timeout=0):
         trouble, real = Trouble(kind), (folder / '005.png').read_bytes()
-        decode = unlabelled.decode_image
+        decode = unlabeled.decode_image
 
         def decode_image(data, least_side=0):
             return (trouble if data == real else decode)(data, least_side)
 
-        monkeypatch.setattr('ccmim.data.unlabelled.decode_image', decode_image)
-        images = UnlabelledImages(folder, TRANSFORM)
+        monkeypatch.setattr('ccmim.data.unlabeled.decode_image', decode_image)
+        images = UnlabeledImages(folder, TRANSFORM)
         loader = DataLoader(images, 3, num_workers=2, timeout=timeout)
         start = time.monotonic()
         with pytest.raises(RuntimeError) as error:
@@ -84,7 +84,7 @@ def test_a_stuck_worker_is_named_when_the_time_is_over(error_of, folder, kind):
     line, seconds = error_of(kind, timeout=1)
     assert line == (
         'No batch came for 1 s, the limit of LoaderTimeoutHook while reading '
-        f'{folder}/005.png. Is the disk gone? Go on with --resume'
+        f'{folder}/005.png. Is the disk gone? Resume with --resume'
     )
     assert seconds < 5
 
@@ -92,17 +92,17 @@ def test_a_stuck_worker_is_named_when_the_time_is_over(error_of, folder, kind):
 _SCRIPT = """
 import re, signal, sys
 from torch.utils.data import DataLoader
-from ccmim.data import unlabelled
+from ccmim.data import unlabeled
 from ccmim.data.loader_errors import end_workers, explain
 
 def never(data, least_side):
     re.match(r'(a+)+$', 'a' * 60 + 'b')
 
-unlabelled.decode_image = never
+unlabeled.decode_image = never
 def deaf(worker):  # as those of StopHook
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 
-images = unlabelled.UnlabelledImages(sys.argv[1], [])
+images = unlabeled.UnlabeledImages(sys.argv[1], [])
 loader = DataLoader(images, 4, num_workers=2, timeout=1, worker_init_fn=deaf)
 try:
     list(loader)
@@ -132,14 +132,12 @@ def test_a_process_whose_workers_hang_can_exit(request, folder):
 def test_too_many_bad_images_are_one_line(folder, num_workers):
     for i in range(5):
         (folder / f'{i:03d}.png').write_bytes(b'')
-    loader = DataLoader(
-        UnlabelledImages(folder, TRANSFORM), 12, num_workers=num_workers
-    )
+    loader = DataLoader(UnlabeledImages(folder, TRANSFORM), 12, num_workers=num_workers)
     with pytest.raises(TooManyBadImagesError) as error:
         list(loader)
     line = explain(error.value)
     assert line.startswith(
-        '4 of 12 images are damaged, 3 are allowed (max_bad_share): '
+        '4 of 12 images are damaged, 3 are allowed (max_bad_ratio): '
     )
     assert '\n' not in line
 
@@ -162,22 +160,24 @@ def test_other_errors_keep_their_traceback():
 
 
 def test_idle_workers_read_nothing(folder):
-    images = UnlabelledImages(folder, TRANSFORM)
+    images = UnlabeledImages(folder, TRANSFORM)
     loader = DataLoader(images, 3, num_workers=2, persistent_workers=True)
     list(loader)
     assert images.reading.now() == {}
 
 
 def test_the_images_inside_other_data_sets_are_found(folder):
-    images = UnlabelledImages(folder, TRANSFORM)
-    placed = PlacedImages([dict(type='ccmim.PlacedCrop', size=16)], data=folder)
-    assert unlabelled_in(torch.utils.data.Subset(images, [0])) is images
-    assert unlabelled_in(placed) is placed._images
-    assert unlabelled_in(Broken()) is unlabelled_in(None) is None
+    images = UnlabeledImages(folder, TRANSFORM)
+    placed = ImagesWithCropBox(
+        [dict(type='ccmim.RandomCropWithBox', size=16)], data=folder
+    )
+    assert unlabeled_in(torch.utils.data.Subset(images, [0])) is images
+    assert unlabeled_in(placed) is placed._images
+    assert unlabeled_in(Broken()) is unlabeled_in(None) is None
 
 
 def test_fewer_images_than_a_batch_are_refused(folder):
-    images = UnlabelledImages(folder, TRANSFORM)
+    images = UnlabeledImages(folder, TRANSFORM)
     require_batch(DataLoader(images, 12, drop_last=True))
     require_batch(DataLoader(images, 128))
     text = (

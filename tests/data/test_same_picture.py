@@ -40,7 +40,7 @@ def test_exif_turns_the_picture_in_both(photo, kind, orientation):
 
 
 @pytest.mark.parametrize('mode', ['L', 'P', 'RGBA', '1'])
-def test_pixels_become_the_same_colours(photo, mode):
+def test_pixels_become_the_same_colors(photo, mode):
     ours, theirs = _both(photo.convert(mode), 'png')
     assert abs(ours - theirs).max() <= 1
 

@@ -66,8 +66,8 @@ def test_centre_crop_is_that_of_torchvision_for_squares(size):
 @pytest.mark.parametrize('size', [(90, 60), (7, 300), (1, 1), (33, 77)])
 def test_centre_crop_of_any_shape_never_pads(size):
     image = Image.new('RGB', size, 'white')
-    for crop_share in (1.0, 0.9, 0.3):
-        crop = _build('ResizeCenterCrop', size=(24, 40), crop_share=crop_share)
+    for crop_ratio in (1.0, 0.9, 0.3):
+        crop = _build('ResizeCenterCrop', size=(24, 40), crop_ratio=crop_ratio)
         cropped = crop(image)
         assert cropped.size == (40, 24)
         assert np.asarray(cropped).min() == 255
@@ -85,7 +85,7 @@ def test_tensor_holds_the_bytes_channel_first(photo):
     [
         (dict(type='RandomResizedCrop', size=8, scale=(0.5, 0.2)), 'scale'),
         (dict(type='RandomResizedCrop', size=8, ratio=(2, 1)), 'ratio'),
-        (dict(type='ccmim.PlacedCrop', size=8, scale=(0.5, 0.2)), 'scale'),
+        (dict(type='ccmim.RandomCropWithBox', size=8, scale=(0.5, 0.2)), 'scale'),
     ],
 )
 def test_impossible_settings_name_the_argument(config, name):

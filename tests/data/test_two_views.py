@@ -2,7 +2,7 @@
 
 import torch
 
-from ccmim.data import SampleKey, UnlabelledImages
+from ccmim.data import SampleKey, UnlabeledImages
 
 CROP = [
     dict(type='ccmim.RandomResizedCrop', size=(16, 24)),
@@ -12,10 +12,10 @@ CROP = [
 
 
 def test_views_are_two_draws_one_above_the_other(image_folder):
-    views = UnlabelledImages(
+    views = UnlabeledImages(
         str(image_folder), dict(type='ccmim.TwoViews', transform=CROP)
     )
-    single = UnlabelledImages(str(image_folder), CROP)
+    single = UnlabeledImages(str(image_folder), CROP)
     key = SampleKey(1, 2, 3)
     both = views[key]['inputs']
     assert both.shape == (3, 32, 24)
@@ -28,9 +28,9 @@ def test_views_are_two_draws_one_above_the_other(image_folder):
 
 def test_one_transform_needs_no_list(image_folder):
     """Without chance the views are the same."""
-    centre = dict(type='ccmim.ResizeCenterCrop', size=16)
-    views = dict(type='ccmim.TwoViews', transform=[centre, CROP[-1]])
-    image = UnlabelledImages(str(image_folder), [views])[0]['inputs']
+    center = dict(type='ccmim.ResizeCenterCrop', size=16)
+    views = dict(type='ccmim.TwoViews', transform=[center, CROP[-1]])
+    image = UnlabeledImages(str(image_folder), [views])[0]['inputs']
     assert torch.equal(image[:, :16], image[:, 16:])
     single = dict(type='ccmim.TwoViews', transform=CROP[-1])
-    assert UnlabelledImages(str(image_folder), single)[0]['inputs'].shape[1] == 160
+    assert UnlabeledImages(str(image_folder), single)[0]['inputs'].shape[1] == 160

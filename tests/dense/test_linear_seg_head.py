@@ -34,8 +34,8 @@ def test_a_few_steps_separate_two_kinds_of_patches(head):
 
     torch.manual_seed(0)
     classes = torch.randint(0, 3, (2, 4, 4))
-    centres = 5 * torch.randn(3, 6)
-    maps = [(centres[classes] + torch.randn(2, 4, 4, 6)).permute(0, 3, 1, 2)]
+    centers = 5 * torch.randn(3, 6)
+    maps = [(centers[classes] + torch.randn(2, 4, 4, 6)).permute(0, 3, 1, 2)]
     samples = [SegDataSample(gt_sem_seg=PixelData(data=c[None])) for c in classes]
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.1)
     for _ in range(30):

@@ -68,7 +68,7 @@ def test_simple_pyramid_projects_the_map_itself_at_its_own_stride():
     torch.testing.assert_close(levels[4], levels[3][:, :, ::2, ::2])
 
 
-def test_simple_pyramid_takes_a_shared_offset_away_where_its_input_is_normalised():
+def test_simple_pyramid_takes_a_shared_offset_away_where_its_input_is_normalized():
     pytest.importorskip('mmcv')
     torch.manual_seed(0)
     last = torch.randn(2, 16, 8, 8)

@@ -111,11 +111,11 @@ def test_auto_is_decided_once_in_a_run(native, monkeypatch, capsys):
     assert other.state_dict()['dtype'] != state['dtype']
     other.load_state_dict(state)
     assert other.state_dict()['dtype'] == state['dtype']
-    assert f'going on in {state["dtype"]}' in capsys.readouterr().out
+    assert f'continuing in {state["dtype"]}' in capsys.readouterr().out
     chosen = _wrapper('float16')[1]
     chosen.load_state_dict(state)
     assert chosen.dtype == torch.float16
-    assert f'was in {state["dtype"]} and goes on in' in capsys.readouterr().out
+    assert f'was in {state["dtype"]} and continues in' in capsys.readouterr().out
     monkeypatch.setattr(
         autocast, 'broadcast_object_list', lambda x: x.__setitem__(0, state['dtype'])
     )

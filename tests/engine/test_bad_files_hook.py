@@ -16,7 +16,7 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from ccmim.checkpoints import guard_mmengine
-from ccmim.data import UnlabelledImages, VisitSampler
+from ccmim.data import UnlabeledImages, VisitSampler
 from ccmim.data.bad_files import BadFiles, read_bad_files
 from ccmim.data.bad_images import TooManyBadImagesError
 from ccmim.engine import BadFilesHook, SafeCheckpointHook, StopHook
@@ -71,7 +71,7 @@ def train(photos, tmp_path):
             str(tmp_path / name),
             train_dataloader=dict(
                 dataset=dict(
-                    type=UnlabelledImages,
+                    type=UnlabeledImages,
                     data=str(photos),
                     transform=TRANSFORM,
                     **dataset,
@@ -167,7 +167,7 @@ def test_a_run_that_stops_says_how_many_of_what(train, photos, tmp_path):
         train()
     path = tmp_path / 'run' / 'bad_files.txt'
     line = str(error.value).splitlines()[-1]
-    assert '4 of 12 images are damaged, 3 are allowed (max_bad_share)' in line
+    assert '4 of 12 images are damaged, 3 are allowed (max_bad_ratio)' in line
     assert '2 empty, ' in line
     assert line.endswith(f'({path})')
     assert len(read_bad_files(path)) == 4
@@ -177,7 +177,7 @@ def _rank(rank, folder):
     distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
-    images = UnlabelledImages(f'{folder}/photos', TRANSFORM, max_bad_share=1)
+    images = UnlabeledImages(f'{folder}/photos', TRANSFORM, max_bad_ratio=1)
     sampler = VisitSampler(images, seed=0)
     fork = dict(num_workers=2, multiprocessing_context='fork')
     loader = DataLoader(images, 2, sampler=sampler, **fork)

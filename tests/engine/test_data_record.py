@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ccmim.data import UnlabelledImages
+from ccmim.data import UnlabeledImages
 from ccmim.data.sources import ImageFiles
 from ccmim.engine.resume.data_record import (
     compare_lists,
@@ -19,7 +19,7 @@ TRANSFORM = dict(type='ccmim.ToUint8Tensor')
 
 
 def _list(data):
-    return image_list(UnlabelledImages(data, TRANSFORM))
+    return image_list(UnlabeledImages(data, TRANSFORM))
 
 
 def test_names_start_where_they_differ(image_folder, tmp_path):
@@ -80,7 +80,7 @@ def test_without_a_list(tmp_path):
 def test_imagenet_takes_less_than_two_seconds():
     """Its 1.28 million names, listed and hashed."""
     names = [f'/data/n{i // 1300:08}/n{i // 1300:08}_{i}.JPEG' for i in range(1281167)]
-    images = UnlabelledImages.__new__(UnlabelledImages)
+    images = UnlabeledImages.__new__(UnlabeledImages)
     images._source = ImageFiles(names)
     started = time.process_time()
     assert len(fingerprint(image_list(images))) == 64

@@ -229,7 +229,7 @@ def test_another_wrapper_is_stopped_too(train):
 
 
 def test_mmengine_saves_nan(train, monkeypatch):
-    """The control: without hook and guard the run goes on to its end."""
+    """The control: without hook and guard the run continues to its end."""
     monkeypatch.setattr('torch.isfinite', lambda x: torch.tensor(True))
     message, found, model = train(_data(3, float('nan')), hooks=())
     assert message is None

@@ -57,7 +57,7 @@ def train(image_folder, tmp_path):
                 sampler=dict(type=f'ccmim.{sampler}', seed=0),
                 collate_fn=dict(type='default_collate'),
                 dataset=dict(
-                    type='ccmim.UnlabelledImages',
+                    type='ccmim.UnlabeledImages',
                     data=str(data),
                     transform=dict(type='ccmim.ToUint8Tensor'),
                 ),
@@ -125,7 +125,7 @@ def test_what_a_checkpoint_says_about_its_run(train, tmp_path, image_folder):
         (2, 8, 'iter_8.pth', 2),
     ],
 )
-def test_another_batch_keeps_the_place(train, tmp_path, old, new, resume, step):
+def test_another_batch_keeps_the_position(train, tmp_path, old, new, resume, step):
     """Each image is seen as often as without a change, in the same order."""
     _, straight = train('straight')
     _, before = train(epochs=2, batch=old)
@@ -140,7 +140,7 @@ def test_another_batch_keeps_the_place(train, tmp_path, old, new, resume, step):
         epoch, seen = epoch - 1, 8
     assert (
         f'{old} images a process x 1 processes x 1 accumulated -> {new} images a '
-        'process x 1 processes x 1 accumulated: the place in the data is kept: '
+        'process x 1 processes x 1 accumulated: the position in the data is kept: '
         f'epoch {epoch + 1}, {seen} of 8 images; step {done} is now called {step}'
     ) in line
 
@@ -176,7 +176,7 @@ def test_accumulation_that_keeps_the_update(train):
     )
 
 
-def test_a_place_between_two_steps_is_refused(train):
+def test_a_position_between_two_steps_is_refused(train):
     train(epochs=2)
     with pytest.raises(ResumeError, match='after image 2 of epoch 2, which is no') as e:
         train(resume='iter_5.pth', batch=4)

@@ -184,8 +184,8 @@ def test_a_damaged_picture_keeps_its_old_map(config, image_folder):
             "needs a type='StoredScorer' in model, and no part of MAE is one",
         ),
         (
-            {'train_dataloader.dataset.type': 'UnlabelledImages'},
-            "needs type='PlacedImages' in train_dataloader.dataset",
+            {'train_dataloader.dataset.type': 'UnlabeledImages'},
+            "needs type='ImagesWithCropBox' in train_dataloader.dataset",
         ),
     ],
 )

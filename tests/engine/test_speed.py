@@ -18,7 +18,7 @@ def test_rate_and_share_of_a_step():
     runner = SimpleNamespace(message_hub=hub)
     SpeedHook().after_train_iter(runner, 1, data_batch=dict(inputs=[0] * 16))
     assert hub.get_scalar('train/images_per_second').current() == pytest.approx(32)
-    assert hub.get_scalar('train/loader_share').current() == pytest.approx(0.2)
+    assert hub.get_scalar('train/loader_ratio').current() == pytest.approx(0.2)
 
 
 def test_it_runs_between_the_timer_and_the_logger():

@@ -23,7 +23,7 @@ def batches():
 
 @pytest.mark.parametrize('pool', ['class', 'average', 'both'])
 def test_features_are_those_of_single_images(tiny_vit, batches, pool):
-    """Normalised on the way, without stochastic depth, without a gradient."""
+    """Normalized on the way, without stochastic depth, without a gradient."""
     vit = tiny_vit(drop_path_rate=0.9).train()
     preprocess = ImgDataPreprocessor(mean=[127.0] * 3, std=[50.0] * 3)
     features, labels = extract_features(vit, batches, preprocess, pool)
@@ -55,10 +55,10 @@ def test_features_after_a_block_are_its_tokens(tiny_vit, batches):
     torch.testing.assert_close(features, expected)
 
 
-def test_normalised_features_have_length_one(tiny_vit, batches):
+def test_normalized_features_have_length_one(tiny_vit, batches):
     batches = [{**b, 'inputs': b['inputs'] / 255} for b in batches]
     plain, _ = extract_features(tiny_vit(), batches)
-    scaled, _ = extract_features(tiny_vit(), batches, normalise=True)
+    scaled, _ = extract_features(tiny_vit(), batches, normalize=True)
     torch.testing.assert_close(scaled.norm(dim=1), torch.ones(3))
     assert not torch.allclose(plain.norm(dim=1), torch.ones(3))
     assert F.normalize(plain).shape == scaled.shape

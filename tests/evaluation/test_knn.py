@@ -12,13 +12,13 @@ from ccmim.evaluation import knn, knn_accuracy, nearest, vote
 def clouds():
     """Overlapping clouds of three classes: train and test features with labels."""
     generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(3, 6, generator=generator)
+    centers = torch.randn(3, 6, generator=generator)
 
     def draw(count):
         labels = torch.randint(3, (count,), generator=generator)
         noise = 1.5 * torch.randn(count, 6, generator=generator)
         scale = 0.1 + 10 * torch.rand(count, 1, generator=generator)
-        return (centres[labels] + noise) * scale, labels
+        return (centers[labels] + noise) * scale, labels
 
     return *draw(60), *draw(41)
 
@@ -46,7 +46,7 @@ def test_it_equals_a_slow_count(clouds, k, temperature):
 
 
 def test_the_weights_matter(clouds):
-    """Among all 60 neighbours the nearest decide, unless the temperature is high."""
+    """Among all 60 neighbors the nearest decide, unless the temperature is high."""
     sharp = knn_accuracy(*clouds, k=60, temperature=0.07)
     flat = knn_accuracy(*clouds, k=60, temperature=1000.0)
     most = clouds[1].bincount().argmax()
@@ -64,7 +64,7 @@ def test_chunks_change_nothing(clouds, monkeypatch):
     assert (whole[0].diff(dim=1) <= 0).all()
 
 
-def test_fewer_neighbours_are_the_first_of_more(clouds):
+def test_fewer_neighbors_are_the_first_of_more(clouds):
     """So one search serves several k."""
     train, labels, test, expected = clouds
     similarities, ids = nearest(train, test, 20)
@@ -74,7 +74,7 @@ def test_fewer_neighbours_are_the_first_of_more(clouds):
         assert accuracy == pytest.approx(knn_accuracy(*clouds, k=k))
 
 
-def test_twenty_neighbours_vote_unless_told_otherwise():
+def test_twenty_neighbors_vote_unless_told_otherwise():
     """As everywhere in the field; figures are comparable at the same number only."""
     angles = torch.arange(1, 41) / 40
     train = torch.stack([angles.cos(), angles.sin()], dim=1)

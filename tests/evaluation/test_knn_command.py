@@ -47,7 +47,7 @@ def knn(request, monkeypatch, capsys, image_folder, tmp_path):
 
 
 def test_it_prints_a_line_for_the_checkpoint_and_one_for_chance(knn):
-    """Each photo is its own nearest neighbour, so k=1 is right with any weights."""
+    """Each photo is its own nearest neighbor, so k=1 is right with any weights."""
     text = knn('--k', '1', '8', '--random', '--linear', '--pool', 'both')
     assert 'top-1 in percent, 8 and 8 images, both features' in text
     rows = re.findall(
@@ -101,7 +101,7 @@ def test_mistakes_are_one_line(knn, words, changes, message):
 
 
 @pytest.mark.parametrize('count', ['0', '-3'])
-def test_neighbours_are_counted_before_anything_is_read(knn, count):
+def test_neighbors_are_counted_before_anything_is_read(knn, count):
     assert f'error: --k {count} must be positive' in knn('--k', '5', count)
 
 

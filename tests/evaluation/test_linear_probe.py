@@ -9,9 +9,9 @@ from ccmim.evaluation import fit_linear, linear_accuracy
 def _clouds(count, seed):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(3, (count,), generator=generator)
-    centres = torch.eye(3, 5)
+    centers = torch.eye(3, 5)
     noise = 0.6 * torch.randn(count, 5, generator=generator)
-    return (centres[labels] + noise).double(), labels
+    return (centers[labels] + noise).double(), labels
 
 
 def test_the_gradient_is_zero_at_the_end():

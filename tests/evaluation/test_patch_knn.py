@@ -1,4 +1,4 @@
-"""Patches are named by their neighbours, and scored by overlap."""
+"""Patches are named by their neighbors, and scored by overlap."""
 
 from collections import Counter
 
@@ -43,7 +43,7 @@ def test_features_are_the_normed_tokens_of_patches_with_a_class(tiny_vit, images
 
 
 @pytest.mark.parametrize('k', [1, 3])
-def test_iou_is_that_of_neighbours_found_one_by_one(k):
+def test_iou_is_that_of_neighbors_found_one_by_one(k):
     train, test = torch.randn(30, 4), torch.randn(20, 4) * 5
     train_classes, test_classes = torch.randint(0, 3, (30,)), torch.randint(0, 3, (20,))
     predicted = []
@@ -63,7 +63,7 @@ def test_iou_is_that_of_neighbours_found_one_by_one(k):
 
 
 def test_patches_among_their_own_kind_are_all_right():
-    centres = 10 * torch.eye(5)
+    centers = 10 * torch.eye(5)
     classes = torch.arange(5).repeat(8)
-    train, test = (centres[classes] + 0.1 * torch.randn(40, 5) for _ in range(2))
+    train, test = (centers[classes] + 0.1 * torch.randn(40, 5) for _ in range(2))
     assert patch_knn_iou(train, classes, test, classes, 5, k=3).tolist() == [100.0] * 5

@@ -64,7 +64,7 @@ def _record(runner):
 @pytest.mark.parametrize('method', METHODS)
 @pytest.mark.slow
 def test_resumed_run_equals_straight_run(method, config, tmp_path):
-    """Losses, weights, queues, slow networks and stored scores, bit for bit."""
+    """Losses, weights, queues, teachers and stored scores, bit for bit."""
     runner = build_runner(config(method, tmp_path / 'straight'))
     straight = _record(runner)
     runner.train()

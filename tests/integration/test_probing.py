@@ -37,7 +37,7 @@ def train(tiny_run, tmp_path):
 
 @pytest.fixture
 def knn(image_folder):
-    data = dict(type='ccmim.LabelledImages', data=str(image_folder), transform=STEPS)
+    data = dict(type='ccmim.LabeledImages', data=str(image_folder), transform=STEPS)
     return dict(train=data, test=data, k=1, batch_size=3)
 
 
@@ -48,7 +48,7 @@ def test_training_is_the_same_to_the_last_bit(train, knn):
     probed, lines = train('probed', probe)
     measured = [line for line in lines if 'probe/feature_rank' in line]
     assert [line['step'] for line in measured] == [4, 8]
-    # The nearest neighbour of an image among themselves is itself.
+    # The nearest neighbor of an image among themselves is itself.
     assert [line['probe/knn_accuracy'] for line in measured] == [100, 100]
     assert all(1 < line['probe/feature_rank'] <= 4 for line in measured)
     steps = [line for line in lines if 'loss' in line]
@@ -87,7 +87,7 @@ def _train_one_of_two(rank, cfg, port):
 def test_two_processes_share_the_work(tiny_run, knn, unused_port):
     """Seven images over two processes: each feature stays with its label."""
     for data in (knn['train'], knn['test']):
-        data.update(label_share=0.9)
+        data.update(label_ratio=0.9)
     cfg = tiny_run('ccmim_vitb', 'two', {'train_cfg.max_epochs': 1})
     probe = dict(type='ccmim.ProbeHook', interval=1, images=8, knn=knn)
     cfg.default_hooks.probe = probe

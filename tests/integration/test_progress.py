@@ -62,7 +62,7 @@ def test_without_a_terminal_there_are_lines_alone(terminal, run):
     shown = stream.getvalue()
     assert '\r' not in shown
     assert shown.count('Epoch(train)') == 4
-    for name in ('images_per_second: ', 'loader_share: ', 'eta: ', 'base_lr: '):
+    for name in ('images_per_second: ', 'loader_ratio: ', 'eta: ', 'base_lr: '):
         assert shown.count(name) == 4
 
 

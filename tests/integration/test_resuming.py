@@ -130,7 +130,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(
     (log,) = (tmp_path / 'stopped').glob('*/*.log')
     assert (
         f'Stopped by {signal.Signals(number).name} after step {step}: saved {pointer}. '
-        'To go on, give the same command with --resume'
+        'To resume, give the same command with --resume'
     ) in log.read_text()
     torch.manual_seed(99)
     resumed = start(

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
 
-MEASURED = ('time', 'data_time', 'images_per_second', 'loader_share', 'memory')
+MEASURED = ('time', 'data_time', 'images_per_second', 'loader_ratio', 'memory')
 
 
 class _CountReads(TorchDispatchMode):

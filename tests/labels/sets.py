@@ -170,6 +170,6 @@ class Folders:
         cfg = dict(default_scope='ccmim', model=model)
         for split in ('train', 'val'):
             data = str(self.root / split)
-            dataset = dict(type='LabelledImages', data=data, transform=[])
+            dataset = dict(type='LabeledImages', data=data, transform=[])
             cfg[f'{split}_dataloader'] = dict(dataset=dataset)
         return cfg

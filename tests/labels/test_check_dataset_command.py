@@ -13,7 +13,7 @@ from ccmim.labels.report import Picture, Report
 
 
 def unlabelled(folder):
-    dataset = dict(type='UnlabelledImages', data=str(folder), transform=[])
+    dataset = dict(type='UnlabeledImages', data=str(folder), transform=[])
     return Config(dict(default_scope='ccmim', train_dataloader=dict(dataset=dataset)))
 
 
@@ -64,8 +64,8 @@ def test_a_sheet_holds_all_pictures_and_a_legend(tmp_path):
         assert sheet.width == 4 * 320
         reds = sheet.convert('RGB').getpixel((1000, 20))
         assert reds == (255, 0, 0)
-        colours = {colour for _, colour in sheet.getcolors(1 << 20)}
-        assert {(128, 128, 128), (0, 0, 255)} <= colours
+        colors = {color for _, color in sheet.getcolors(1 << 20)}
+        assert {(128, 128, 128), (0, 0, 255)} <= colors
 
 
 @pytest.fixture
@@ -85,16 +85,17 @@ def run(request, monkeypatch, capsys):
 def test_placed_images_are_checked_as_others(run, image_folder, tmp_path):
     """AMT and stored scores know where in a picture a crop lies."""
     config = tmp_path / 'config.py'
-    crop = "dict(type='PlacedCrop', size=32)"
+    crop = "dict(type='RandomCropWithBox', size=32)"
     config.write_text(
         "default_scope = 'ccmim'\n"
         "custom_imports = dict(imports=['ccmim.data'])\n"
-        f"data = dict(type='PlacedImages', data='{image_folder}', transform=[{crop}])\n"
+        "data = dict(type='ImagesWithCropBox', "
+        f"data='{image_folder}', transform=[{crop}])\n"
         'train_dataloader = dict(dataset=data)\n'
     )
     code, printed = run(config)
     assert code == 0
-    assert 'train (PlacedImages): 8 images' in printed.out
+    assert 'train (ImagesWithCropBox): 8 images' in printed.out
 
 
 def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path):
@@ -102,12 +103,12 @@ def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path)
     config.write_text(
         "default_scope = 'ccmim'\n"
         "custom_imports = dict(imports=['ccmim.data'])\n"
-        f"data = dict(type='UnlabelledImages', data='{image_folder}', transform=[])\n"
+        f"data = dict(type='UnlabeledImages', data='{image_folder}', transform=[])\n"
         'train_dataloader = dict(dataset=data)\n'
     )
     code, printed = run(config, '--out', sheet, '--num', 2)
     assert code == 0
-    assert 'train (UnlabelledImages): 8 images' in printed.out
+    assert 'train (UnlabeledImages): 8 images' in printed.out
     assert printed.out.endswith('problems found: none\n')
     assert sheet.exists()
     option = f'train_dataloader.dataset.data={tmp_path}/none'

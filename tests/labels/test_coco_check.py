@@ -219,8 +219,8 @@ def test_missing_files_and_folders_are_named(check, tmp_path):
 def test_a_palette_of_another_length_is_filled(check):
     report = check(metainfo=dict(classes=('zebra', 'tortoise'), palette=[(1, 2, 3)]))
     assert report.problems == []
-    colours = report.pictures[0].draw().getcolors()
-    assert len({colour for _, colour in colours}) > 3
+    colors = report.pictures[0].draw().getcolors()
+    assert len({color for _, color in colors}) > 3
 
 
 def test_images_without_annotations_and_left_out_categories_are_notes(check, content):

@@ -12,10 +12,10 @@ from ccmim.engine.settings import check_config
 def folders(tmp_path):
     """Three pictures of each of two classes, to train and to validate."""
     for split in ('train', 'val'):
-        for name, colour in (('cat', 'red'), ('dog', 'blue')):
+        for name, color in (('cat', 'red'), ('dog', 'blue')):
             (tmp_path / split / name).mkdir(parents=True)
             for i in range(3):
-                Image.new('RGB', (20, 10), colour).save(
+                Image.new('RGB', (20, 10), color).save(
                     tmp_path / split / name / f'{i}.png'
                 )
     return tmp_path
@@ -25,7 +25,7 @@ def check(root, num_classes=2, **options):
     """Reports of the training and the validation set."""
     cfg = dict(default_scope='ccmim', model=dict(head=dict(num_classes=num_classes)))
     for split in ('train', 'val'):
-        dataset = dict(type='LabelledImages', data=str(root / split), transform=[])
+        dataset = dict(type='LabeledImages', data=str(root / split), transform=[])
         dataset.update(options if split == 'train' else {})
         cfg[f'{split}_dataloader'] = dict(dataset=dataset)
     return check_config(Config(cfg), num_pictures=2)
@@ -36,7 +36,7 @@ def test_good_sets_are_counted_and_drawn(folders):
     assert train.problems == val.problems == []
     assert train.counts == val.counts == dict(cat=3, dog=3)
     assert train.text().splitlines()[0] == (
-        'train (LabelledImages): 6 images of 2 classes'
+        'train (LabeledImages): 6 images of 2 classes'
     )
     assert [picture.title for picture in train.pictures] == ['cat: 0.png', 'dog: 0.png']
     assert train.pictures[1].draw().getpixel((5, 5)) == (0, 0, 255)
@@ -55,7 +55,7 @@ def test_what_is_wrong_is_named(folders):
     assert '3 classes, and the head tells 2 apart' in problems
     assert train.images == 7
     (problem,) = val.problems
-    assert problem.startswith('its classes are not those of train (LabelledImages); ')
+    assert problem.startswith('its classes are not those of train (LabeledImages); ')
     assert 'missing: bird: set dataset.classes in both' in problem
 
 
@@ -65,7 +65,7 @@ def test_another_order_of_the_classes_is_a_problem(folders):
 
 
 def test_lists_and_shares_are_checked_as_they_are_read(folders):
-    train, _ = check(folders, label_share=0.34)
+    train, _ = check(folders, label_ratio=0.34)
     assert train.counts == dict(cat=1, dog=1)
     (folders / 'names.txt').write_text('cat/0.png\ndog/2.png\ndog/7.png\n')
     train, _ = check(folders, names=str(folders / 'names.txt'))
@@ -83,7 +83,7 @@ def test_of_many_classes_the_rarest_are_listed(tmp_path):
     (tmp_path / 'a.png').touch()
     lines = [f'a.png {i}' for i in range(120)]
     (tmp_path / 'list.txt').write_text('\n'.join([*lines, 'a.png 130']))
-    cfg = dict(type='LabelledImages', data=str(tmp_path / 'list.txt'), transform=[])
+    cfg = dict(type='LabeledImages', data=str(tmp_path / 'list.txt'), transform=[])
     loader = dict(dataset=cfg)
     (report,) = check_config(
         Config(dict(default_scope='ccmim', train_dataloader=loader))

@@ -397,8 +397,8 @@ GOOD_MAPS = {
     '16 bits': all_maps(convert=lambda n: n.astype(np.uint16)),
     '1 bit': all_maps(convert=lambda n: n > 0),
     '4 bits': all_maps(bits=4, mode='P'),
-    'grey saved as RGB': all_maps(mode='RGB'),
-    'grey with alpha': all_maps(mode='LA'),
+    'gray saved as RGB': all_maps(mode='RGB'),
+    'gray with alpha': all_maps(mode='LA'),
     'hidden files of macOS': hidden,
 }
 
@@ -464,7 +464,7 @@ def test_large_numbers_of_16_bits_are_not_cut(tmp_path):
 
 VALUES = {
     'binary': ([(0, 0), (255, 1)], lambda n: n * 255),
-    'colours': (
+    'colors': (
         [((255, 0, 0), 0), ((0, 0, 255), 1)],
         lambda n: np.stack([255 * (n == 0), 0 * n, 255 * n], -1).astype(np.uint8),
     ),
@@ -472,7 +472,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize('name', VALUES)
-def test_values_mend_binary_maps_and_colours(name, tmp_path):
+def test_values_mend_binary_maps_and_colors(name, tmp_path):
     values, convert = VALUES[name]
     made = Maps(tmp_path / 'set')
     all_maps(convert=convert)(made)
@@ -494,9 +494,9 @@ def cut_map(s):
 
 BAD_MAPS = {
     '0 and 255': (all_maps(convert=lambda n: n * 255), 'set LoadAnnotations(values='),
-    'colours': (
+    'colors': (
         lambda s: Image.new('RGB', (WIDTH, HEIGHT), 'red').save(s.map()),
-        'a.png is a picture in colours',
+        'a.png is a picture in colors',
     ),
     'a map of val missing': (
         lambda s: s.map('c', 'val').unlink(),

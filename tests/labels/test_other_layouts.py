@@ -144,7 +144,7 @@ BROKEN = {
     'pixels in place of shares': (
         yolo,
         _line('labels/train/a.txt', '0 20 15 8 8'),
-        'a.txt, line 1: 20 is no share of the image',
+        'a.txt, line 1: 20 is no fraction of the image',
     ),
     'words': (
         yolo,

@@ -81,7 +81,7 @@ FAULTS = {
     'maps of another size than their image: 1 (a)': (
         lambda root: save_map(root / 'maps/a.png', halves()[:, 1:])
     ),
-    'maps/a.png is a picture in colours': (
+    'maps/a.png is a picture in colors': (
         lambda root: Image.new('RGB', SIZE, 'red').save(root / 'maps/a.png')
     ),
     'maps in which all is ignored: 1 (town/b)': (

@@ -59,7 +59,7 @@ def test_info_nce_of_orthogonal_pairs():
 
 
 def test_scale_is_twice_the_temperature():
-    """Without a projector: 2T times InfoNCE of the normalised class tokens."""
+    """Without a projector: 2T times InfoNCE of the normalized class tokens."""
     visible, masked = torch.randn(2, 6, 8, dtype=torch.float64)
     for temperature in (0.2, 0.5):
         contrast = SingleViewContrast(8, temperature=temperature, projector=False)

@@ -2,7 +2,7 @@
 
 Each process computes its own losses; gradients are averaged, as DDP does. With
 ``batch_norm='global'`` the projector's statistics are those of the joined batch and
-everything agrees. With 'local', the published choice, each process normalises its own
+everything agrees. With 'local', the published choice, each process normalizes its own
 half, and the oracle is one process that does so too.
 """
 
@@ -108,7 +108,7 @@ def two_processes(tmp_path_factory):
 
 
 class _HalfByHalf(torch.nn.Module):
-    """A projector that normalises each half of the batch on its own."""
+    """A projector that normalizes each half of the batch on its own."""
 
     def __init__(self, projector):
         super().__init__()

@@ -5,7 +5,7 @@ import torch
 
 from ccmim.losses import PixelReconstruction
 from ccmim.masking import RandomSampler
-from ccmim.teachers import normalise_patches, patchify, unpatchify
+from ccmim.teachers import normalize_patches, patchify, unpatchify
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_visible_patches_do_not_count(images, split):
 
 
 def test_perfect_prediction_costs_nothing(images, split):
-    target = normalise_patches(patchify(images, 16))
+    target = normalize_patches(patchify(images, 16))
     ids = split.ids_masked.unsqueeze(-1).expand(-1, -1, 768)
     assert PixelReconstruction(16)(target.gather(1, ids), images, split) == 0
 
@@ -63,8 +63,8 @@ def test_patchify_round_trip_for_oblong_images():
     assert torch.equal(patches[0, 7, :3], images[0, :, 8, 8])
 
 
-def test_normalised_patches_have_unit_variance():
-    patches = normalise_patches(torch.randn(5, 192) * 7 + 3)
+def test_normalized_patches_have_unit_variance():
+    patches = normalize_patches(torch.randn(5, 192) * 7 + 3)
     torch.testing.assert_close(patches.mean(1), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(patches.var(1), torch.ones(5), atol=1e-4, rtol=0)
 

@@ -5,7 +5,7 @@ import torch
 
 from ccmim.masking import (
     ClassAttentionScorer,
-    NormalisedAttentionScorer,
+    NormalizedAttentionScorer,
     block_attention,
 )
 
@@ -40,7 +40,7 @@ def test_relative_positions_count(tiny_vit, images):
 def test_each_head_goes_from_0_to_1(tiny_vit, images):
     vit = tiny_vit()
     rows = block_attention(vit, images, -1)[:, :, 0, 1:]
-    scores = NormalisedAttentionScorer()(vit, images)
+    scores = NormalizedAttentionScorer()(vit, images)
     for b in range(4):
         heads = [(h - h.min()) / (h.max() - h.min()) for h in rows[b]]
         torch.testing.assert_close(scores[b], (heads[0] + heads[1]) / 2)

@@ -41,7 +41,7 @@ def test_budget_is_always_spent():
 
 
 def test_distribution_is_that_of_beit():
-    """How often each patch is masked, and how many neighbours share its state."""
+    """How often each patch is masked, and how many neighbors share its state."""
     random.seed(0)
     theirs = torch.stack([_beit_mask() for _ in range(1500)])
     ours = BlockSampler()(torch.ones(6000, 196), 0.4).mask.reshape(-1, 14, 14).float()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ccmim.data.placed import PlacedCrop
+from ccmim.data.crop_box import RandomCropWithBox
 from ccmim.masking import crop_maps
 
 
@@ -58,7 +58,7 @@ def test_images_and_maps_are_cut_alike():
     """A picture painted with its own map: scores are the brightness of the patches."""
     cells = np.random.default_rng(0).integers(0, 256, (7, 7), dtype=np.uint8)
     pixels = cells.repeat(40, 0).repeat(60, 1)[..., None].repeat(3, 2)
-    picture, crop = Image.fromarray(pixels), PlacedCrop(64, scale=(0.2, 1.0))
+    picture, crop = Image.fromarray(pixels), RandomCropWithBox(64, scale=(0.2, 1.0))
     torch.manual_seed(0)
     places, seen = [], []
     for _ in range(50):

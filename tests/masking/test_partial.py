@@ -1,4 +1,4 @@
-"""A share of the masked patches is predicted, each as often as the others."""
+"""A fraction of the masked patches is predicted, each as often as the others."""
 
 import pytest
 import torch

@@ -47,16 +47,16 @@ TINY_CONMIM = dict(
     MASKED,
     type='ccmim.ConMIM',
     projector=dict(type='ccmim.ProjectionHead', in_dim=32, hidden_dim=48, out_dim=8),
-    perturbation=dict(type='ccmim.ColourPerturbation'),
+    perturbation=dict(type='ccmim.ColorPerturbation'),
     contrast=dict(type='ccmim.PatchContrast', temperature=0.5),
-    slow=dict(momentum=0.996),
+    teacher=dict(momentum=0.996),
     mask_ratio=0.5,
 )
 
 DECODER = dict(in_dim=32, embed_dim=16, depth=2, num_heads=2, img_size=64)
 STORED = dict(
     type='ccmim.StoredScorer',
-    scorer=dict(type='ccmim.NormalisedAttentionScorer'),
+    scorer=dict(type='ccmim.NormalizedAttentionScorer'),
     img_size=64,
 )
 THROW = dict(type='ccmim.AMTSampler', throw_ratio=0.25)
@@ -78,7 +78,7 @@ TINY_HPM = dict(
     type='ccmim.HPM',
     backbone=BACKBONE,
     predictor=dict(DECODER, type='ccmim.HardnessPredictor'),
-    slow=dict(momentum=0.99),
+    teacher=dict(momentum=0.99),
     sampler=dict(type='ccmim.EasyToHardSampler', first=0.5, last=0.5),
     decoder=dict(DECODER, type='ccmim.MAEDecoder'),
     reconstruction=dict(type='ccmim.PixelReconstruction'),
@@ -87,7 +87,7 @@ TINY_HPM = dict(
 TINY_SIMCLR = dict(
     type='ccmim.SimCLR',
     backbone=BACKBONE,
-    perturbation=dict(type='ccmim.ColourPerturbation'),
+    perturbation=dict(type='ccmim.ColorPerturbation'),
     projector=dict(
         type='ccmim.ProjectionHead', in_dim=32, hidden_dim=48, out_dim=8, num_layers=2
     ),
@@ -100,7 +100,7 @@ TINY_DENSECL = dict(
     projector=dict(type='ccmim.DenseProjection', in_dim=32, hidden_dim=48, out_dim=8),
     contrast=QUEUE,
     dense_contrast=QUEUE,
-    slow=dict(momentum=0.9),
+    teacher=dict(momentum=0.9),
     cells=2,
     dense_begin=0,
 )

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 LAST = dict(type='ccmim.ClassAttentionScorer', blocks=[-1])
-NORMALISED = dict(type='ccmim.NormalisedAttentionScorer')
+NORMALIZED = dict(type='ccmim.NormalizedAttentionScorer')
 SCORERS = dict(
     constant=dict(type='ccmim.ConstantScorer'),
     attention=dict(type='ccmim.ClassAttentionScorer'),
     last_attention=LAST,
-    normalised_attention=NORMALISED,
+    normalized_attention=NORMALIZED,
     degree=dict(type='ccmim.CentralityScorer', centrality='degree'),
     eigenvector=dict(type='ccmim.CentralityScorer', centrality='eigenvector'),
     pagerank=dict(type='ccmim.CentralityScorer', centrality='pagerank'),
-    stored=dict(type='ccmim.StoredScorer', scorer=NORMALISED, img_size=64),
+    stored=dict(type='ccmim.StoredScorer', scorer=NORMALIZED, img_size=64),
 )
 RANDOM = dict(type='ccmim.RandomSampler')
 SAMPLERS = dict(

@@ -146,18 +146,20 @@ def test_an_averaged_copy_begins_like_what_was_loaded(
     model = build()
     load(model, tmp_path / 'x.pth')
     model.loss(images)
-    for name, value in model.slow.backbone.state_dict().items():
+    for name, value in model.teacher.backbone.state_dict().items():
         assert torch.equal(value, given[name]), name
     fast = model.predictor if method == 'hpm' else model.projector
-    for a, b in zip(fast.parameters(), model.slow.projector.parameters(), strict=True):
+    for a, b in zip(
+        fast.parameters(), model.teacher.projector.parameters(), strict=True
+    ):
         assert torch.equal(a, b)
 
     with torch.no_grad():
-        model.slow.backbone.cls_token.add_(1.0)
-    again = build(slow=dict(momentum=1.0))
+        model.teacher.backbone.cls_token.add_(1.0)
+    again = build(teacher=dict(momentum=1.0))
     again.load_state_dict(model.state_dict())
     again.loss(images)
-    ours, theirs = again.slow.backbone.cls_token, model.slow.backbone.cls_token
+    ours, theirs = again.teacher.backbone.cls_token, model.teacher.backbone.cls_token
     assert torch.equal(ours, theirs)
 
 
@@ -166,7 +168,7 @@ def test_an_averaged_copy_begins_like_what_was_loaded(
     [
         dict(type='ccmim.ClassAttentionScorer'),
         dict(type='ccmim.ClassAttentionScorer', blocks=[-1], direction='column'),
-        dict(type='ccmim.NormalisedAttentionScorer'),
+        dict(type='ccmim.NormalizedAttentionScorer'),
         dict(type='ccmim.CentralityScorer', centrality='pagerank'),
     ],
 )

@@ -1,10 +1,12 @@
-"""ConMIM against a slow oracle; its slow network follows as the formula says."""
+"""ConMIM against a slow oracle; its teacher follows as the formula says."""
 
 import math
 
 import pytest
 import torch
 from mmengine.logging import MessageHub
+
+from ccmim.checkpoints import load_file, read_weights
 
 
 def _slow_project(projector, tokens):
@@ -23,8 +25,8 @@ def _slow_loss(model, slow_encode, images, perturbed, mask, temperature):
     """Published: cross-entropy over the keys of the same image, one by one."""
     encoded = slow_encode(model.backbone, images, mask, model.mask_token.token)
     queries = _slow_project(model.projector, encoded)[:, 1:]
-    keys = slow_encode(model.slow.backbone, perturbed)
-    keys = _slow_project(model.slow.projector, keys)[:, 1:].detach()
+    keys = slow_encode(model.teacher.backbone, perturbed)
+    keys = _slow_project(model.teacher.projector, keys)[:, 1:].detach()
     total, count = 0.0, 0
     for b, patch in mask.nonzero().tolist():
         query = queries[b, patch] / queries[b, patch].norm()
@@ -39,9 +41,9 @@ def _slow_loss(model, slow_encode, images, perturbed, mask, temperature):
 def test_against_a_slow_oracle(tiny_conmim, slow_encode, images, temperature):
     """float64: the loss within 1e-10, gradients within 1e-10."""
     model = tiny_conmim(contrast=dict(temperature=temperature)).double()
-    for parameter in model.slow.parameters():  # a slow network that lags behind
+    for parameter in model.teacher.parameters():  # a teacher that lags behind
         parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    model.slow.momentum, model.slow.started = 1.0, True
+    model.teacher.momentum, model.teacher.started = 1.0, True
     images, seen = images[:2].double(), {}
     model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
     model.perturbation.register_forward_hook(lambda *a: seen.update(keyed=a[-1]))
@@ -68,33 +70,33 @@ def _go_to(iteration, last):
 @pytest.mark.parametrize('iteration', [0, 1, 50, 100])
 def test_momentum_is_a_function_of_the_step(tiny_conmim, images, iteration, last):
     """slow = m slow + (1 - m) fast; m from 0.9 to its last as a half cosine."""
-    model = tiny_conmim(slow=dict(momentum=0.9, last_momentum=last))
-    model.slow.started = True
+    model = tiny_conmim(teacher=dict(momentum=0.9, last_momentum=last))
+    model.teacher.started = True
     with torch.no_grad():
         for parameter in [*model.backbone.parameters(), *model.projector.parameters()]:
             parameter.add_(1.0)
-    before = [p.clone() for p in model.slow.parameters()]
+    before = [p.clone() for p in model.teacher.parameters()]
     _go_to(iteration, 100)
     model.loss(images)
     # Step t was updated with the momentum of the step before it.
     done = max(iteration - 1, 0) / 100
     share = 1 - last + (last - 0.9) * (math.cos(math.pi * done) + 1) / 2
-    for old, new in zip(before, model.slow.parameters(), strict=True):
+    for old, new in zip(before, model.teacher.parameters(), strict=True):
         torch.testing.assert_close(new - old, torch.full_like(old, share))
 
 
 def test_accumulation_makes_one_update_of_several_steps(tiny_conmim, images):
-    """With interval 2 the slow network moves at the start of steps 0, 2, 4."""
-    model, moved = tiny_conmim(slow=dict(interval=2)), []
-    model.slow.started = True
+    """With interval 2 the teacher moves at the start of steps 0, 2, 4."""
+    model, moved = tiny_conmim(teacher=dict(interval=2)), []
+    model.teacher.started = True
     with torch.no_grad():
         for parameter in model.backbone.parameters():
             parameter.add_(1.0)
     for iteration in range(4):
         _go_to(iteration, 100)
-        before = model.slow.backbone.norm.weight.clone()
+        before = model.teacher.backbone.norm.weight.clone()
         model.loss(images)
-        moved.append(not torch.equal(before, model.slow.backbone.norm.weight))
+        moved.append(not torch.equal(before, model.teacher.backbone.norm.weight))
     assert moved == [True, False, True, False]
 
 
@@ -133,7 +135,7 @@ def test_hidden_pixels_do_not_reach_the_queries(tiny_conmim, images):
 
 
 def test_a_few_steps_learn(tiny_conmim, images):
-    model = tiny_conmim(contrast=dict(temperature=0.1), slow=dict(momentum=0.99))
+    model = tiny_conmim(contrast=dict(temperature=0.1), teacher=dict(momentum=0.99))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     totals = []
     for _ in range(60):
@@ -149,7 +151,7 @@ def test_checkpoint_serves_downstream_and_resume(tiny_conmim, tiny_vit, tmp_path
     """`backbone` is the fast network; the slow one is saved beside it."""
     model = tiny_conmim()
     with torch.no_grad():
-        model.slow.backbone.norm.weight.add_(1.0)
+        model.teacher.backbone.norm.weight.add_(1.0)
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'x.pth')
     checkpoint = str(tmp_path / 'x.pth')
     vit = tiny_vit(init_cfg=dict(type='Pretrained', checkpoint=checkpoint))
@@ -158,17 +160,39 @@ def test_checkpoint_serves_downstream_and_resume(tiny_conmim, tiny_vit, tmp_path
         assert torch.equal(vit.state_dict()[name], value)
     again = tiny_conmim()
     again.load_state_dict(torch.load(checkpoint)['state_dict'])
-    assert torch.equal(again.slow.backbone.norm.weight, model.slow.backbone.norm.weight)
+    assert torch.equal(
+        again.teacher.backbone.norm.weight, model.teacher.backbone.norm.weight
+    )
 
 
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
         (dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
-        (dict(slow=dict(momentum=1.5)), 'ConMIM: slow.momentum=1.5 must be'),
-        (dict(slow=dict(interwal=0)), 'unknown key ConMIM: slow.interwal: use one of'),
+        (dict(teacher=dict(momentum=1.5)), 'ConMIM: teacher.momentum=1.5 must be'),
+        (
+            dict(teacher=dict(interwal=0)),
+            'unknown key ConMIM: teacher.interwal',
+        ),
     ],
 )
 def test_impossible_settings_are_named(tiny_conmim, wrong, message):
     with pytest.raises(ValueError, match=message):
         tiny_conmim(**wrong)
+
+
+def test_a_checkpoint_of_old_names_is_read_under_the_new_ones(tiny_conmim, tmp_path):
+    model = tiny_conmim()
+    state = {}
+    for name, value in model.state_dict().items():
+        state[f'module.{name}'.replace('teacher.', 'slow.')] = value
+    noted = dict(ccmim=dict(parameters=['slow.backbone.norm.weight', 'backbone.x']))
+    torch.save(dict(state_dict=state, meta=noted), tmp_path / 'old.pth')
+    content = load_file(tmp_path / 'old.pth')
+    assert list(content['state_dict']) == [f'module.{n}' for n in model.state_dict()]
+    noted = content['meta']['ccmim']['parameters']
+    assert noted == ['teacher.backbone.norm.weight', 'backbone.x']
+    with pytest.warns(FutureWarning, match='slow is called teacher now'):
+        read = read_weights(tmp_path / 'old.pth', part='slow.backbone', num_heads=2)
+    norm = model.teacher.backbone.norm.weight
+    assert torch.equal(read.state['norm.weight'], norm)

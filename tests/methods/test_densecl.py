@@ -1,4 +1,4 @@
-"""DenseCL against a slow oracle; its queues and slow network move as they should."""
+"""DenseCL against a slow oracle; its queues and teacher move as they should."""
 
 import math
 
@@ -39,12 +39,12 @@ def _slow_losses(model, slow_encode, first, second, temperature):
     """Published: the key of a cell is that of the most similar cell; queues apart."""
     tokens = slow_encode(model.backbone, first)
     with torch.no_grad():
-        slow_tokens = slow_encode(model.slow.backbone, second)
-    features, slow_features = _cells(tokens), _cells(slow_tokens)
+        teacher_tokens = slow_encode(model.teacher.backbone, second)
+    features, slow_features = _cells(tokens), _cells(teacher_tokens)
     whole = _unit(_project(model.projector.whole, tokens[:, 0]))
     cells = _unit(_project(model.projector.cells, features))
-    keys = _unit(_project(model.slow.projector.whole, slow_tokens[:, 0])).detach()
-    dense = _project(model.slow.projector.cells, slow_features).detach()
+    keys = _unit(_project(model.teacher.projector.whole, teacher_tokens[:, 0])).detach()
+    dense = _project(model.teacher.projector.cells, slow_features).detach()
     queues = model.contrast.queue.clone(), model.dense_contrast.queue.clone()
     one = [
         _slow_nce(q, k, queues[0], temperature)
@@ -62,11 +62,11 @@ def _slow_losses(model, slow_encode, first, second, temperature):
 
 @pytest.fixture
 def lagging(tiny_densecl):
-    """A tiny DenseCL in float64 whose slow network differs from the fast one."""
+    """A tiny DenseCL in float64 whose teacher differs from the fast one."""
     model = tiny_densecl(dense_weight=0.25).double()
-    for parameter in model.slow.parameters():
+    for parameter in model.teacher.parameters():
         parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    model.slow.momentum, model.slow.started = 1.0, True
+    model.teacher.momentum, model.teacher.started = 1.0, True
     return model
 
 
@@ -115,13 +115,13 @@ def test_evaluation_moves_nothing(tiny_densecl, views):
 def test_the_slow_network_follows(tiny_densecl, views):
     """slow = 0.9 slow + 0.1 fast, backbone and projector, before the first step."""
     model = tiny_densecl()
-    model.slow.started = True
+    model.teacher.started = True
     with torch.no_grad():
         for parameter in [*model.backbone.parameters(), *model.projector.parameters()]:
             parameter.add_(1.0)
-    before = [p.clone() for p in model.slow.parameters()]
+    before = [p.clone() for p in model.teacher.parameters()]
     model.loss(views)
-    for old, new in zip(before, model.slow.parameters(), strict=True):
+    for old, new in zip(before, model.teacher.parameters(), strict=True):
         torch.testing.assert_close(new - old, torch.full_like(old, 0.1))
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ccmim.methods.maskdistill import MaskDistill
+from ccmim.teachers import EMATeacher
+
 GOLDEN = Path(__file__).parents[1] / 'golden'
 STEPS = 20
 # Steps and tolerances. Batch norms over eight views multiply the last digits by some
@@ -37,11 +40,11 @@ def _fill(network):
 def _curve(model):
     model = model.double()
     _fill(model)
-    if hasattr(model, 'teacher'):
+    if isinstance(model, MaskDistill):
         _fill(model.teacher.frozen.network.requires_grad_())
-    if hasattr(model, 'slow'):
+    if isinstance(getattr(model, 'teacher', None), EMATeacher):
         fast = model.predictor if hasattr(model, 'predictor') else model.projector
-        model.slow.start(model.backbone, fast)
+        model.teacher.start(model.backbone, fast)
     queues = [b for name, b in model.named_buffers() if name.endswith('queue')]
     for i, queue in enumerate(queues):
         queue.copy_(torch.sin(torch.arange(96).double() * 0.53 + i).reshape(12, 8))

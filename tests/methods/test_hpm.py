@@ -1,4 +1,4 @@
-"""HPM against a slow oracle; what it foretells comes to order the errors."""
+"""HPM against a slow oracle; what it predicts comes to order the errors."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def _slow_losses(model, slow_encode, slow_block, images, split):
         full = full.index_put((torch.cat([torch.tensor([0]), 1 + shown]),), encoded)
         mask = split.mask[b].tolist()
         pred = _slow_decode(model.decoder, slow_block, full, mask)
-        foretold = _slow_decode(model.predictor.decoder, slow_block, full, mask)[:, 0]
+        predicted = _slow_decode(model.predictor.decoder, slow_block, full, mask)[:, 0]
         hidden = [i for i in range(16) if mask[i]]
         mine = []
         for i in hidden:
@@ -39,7 +39,7 @@ def _slow_losses(model, slow_encode, slow_block, images, split):
         for i, error in zip(hidden, mine, strict=True):
             for j, other in zip(hidden, mine, strict=True):
                 if error > other:
-                    ranking = ranking - (foretold[i] - foretold[j]).sigmoid().log()
+                    ranking = ranking - (predicted[i] - predicted[j]).sigmoid().log()
                     pairs += 1
     return torch.stack(errors).mean(), ranking / pairs
 
@@ -64,20 +64,20 @@ def test_against_a_slow_oracle(tiny_hpm, slow_encode, slow_block, images):
 def test_scores_are_the_slow_networks_of_the_full_image(
     tiny_hpm, slow_encode, slow_block, images
 ):
-    """No patch hidden; softmax of what the slow predictor foretells."""
+    """No patch hidden; softmax of what the slow predictor predicts."""
     model, seen = tiny_hpm().double(), {}
     with torch.no_grad():
-        for parameter in model.slow.parameters():
+        for parameter in model.teacher.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    model.slow.momentum, model.slow.started = 1.0, True
+    model.teacher.momentum, model.teacher.started = 1.0, True
     model.sampler.register_forward_hook(lambda *a: seen.update(scores=a[1][0]))
     model.loss(images.double())
-    tokens = slow_encode(model.slow.backbone, images.double())
-    decoder = model.slow.projector.decoder
+    tokens = slow_encode(model.teacher.backbone, images.double())
+    decoder = model.teacher.projector.decoder
     for mine, row in zip(seen['scores'], tokens, strict=True):
-        foretold = _slow_decode(decoder, slow_block, row, [False] * 16)[:, 0]
+        predicted = _slow_decode(decoder, slow_block, row, [False] * 16)[:, 0]
         torch.testing.assert_close(
-            mine.double(), foretold.softmax(0), atol=1e-6, rtol=0
+            mine.double(), predicted.softmax(0), atol=1e-6, rtol=0
         )
     assert not seen['scores'].requires_grad
 
@@ -86,13 +86,13 @@ def test_scores_are_the_slow_networks_of_the_full_image(
 def test_the_slow_network_follows(tiny_hpm, images):
     """slow = 0.99 slow + 0.01 fast, backbone and predictor, before the first step."""
     model = tiny_hpm()
-    model.slow.started = True
+    model.teacher.started = True
     with torch.no_grad():
         for parameter in [*model.backbone.parameters(), *model.predictor.parameters()]:
             parameter.add_(1.0)
-    before = [p.clone() for p in model.slow.parameters()]
+    before = [p.clone() for p in model.teacher.parameters()]
     model.loss(images)
-    for old, new in zip(before, model.slow.parameters(), strict=True):
+    for old, new in zip(before, model.teacher.parameters(), strict=True):
         moved = torch.full_like(old, 0.01)
         torch.testing.assert_close(new - old, moved, atol=1e-6, rtol=0)
 

@@ -16,8 +16,8 @@ def _slow_loss(model, slow_encode, images, mask, beta):
     for b, patch in mask.nonzero().tolist():
         pred = head.weight @ encoded[b, 1 + patch] + head.bias
         target = taught[b, 1 + patch]
-        centred = target - target.mean()
-        target = centred / (centred.square().mean() + 1e-6).sqrt()
+        centered = target - target.mean()
+        target = centered / (centered.square().mean() + 1e-6).sqrt()
         for difference in (pred - target).abs():
             if difference < beta:
                 total = total + 0.5 * difference**2 / beta

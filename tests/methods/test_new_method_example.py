@@ -27,7 +27,7 @@ def example(request, tmp_path_factory):
     spec = importlib.util.spec_from_file_location('example', root / blocks[0][0])
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     yield root / blocks[1][0]
-    MODELS._module_dict.pop('MeanColour')
+    MODELS._module_dict.pop('MeanColor')
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_it_trains_resumes_and_transfers(run, tiny_vit, tmp_path):
 
 
 def test_it_learns(example, images):
-    """Colours of patches that are all of one colour in an image."""
+    """Colors of patches that are all of one color in an image."""
     cfg = Config.fromfile(example).model
     cfg.backbone.update(arch=dict(embed_dim=32, depth=2, num_heads=2), img_size=64)
     cfg.decoder.update(in_dim=32, embed_dim=16, depth=1, img_size=64)
@@ -88,8 +88,8 @@ def test_it_learns(example, images):
     for _ in range(60):
         losses = model.loss(flat)
         optimizer.zero_grad()
-        losses['loss_colour'].backward()
+        losses['loss_color'].backward()
         optimizer.step()
-        totals.append(losses['loss_colour'].item())
+        totals.append(losses['loss_color'].item())
     assert sum(totals[-5:]) < 0.3 * sum(totals[:5])
     assert losses['mask_importance_gap'] == 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from ccmim.evaluation.operations import build_shapes, training_operations
+from ccmim.evaluation.flops import build_shapes, training_flops
 from ccmim.masking import stored_scorer
 from ccmim.methods import Prediction, PretrainMethod
 from ccmim.pictures import method_columns
@@ -59,7 +59,7 @@ def parts():
         chooser=dict(type='ccmim.TopKSampler'),
         painter=mae['decoder'],
         yardstick=dict(type='ccmim.PixelReconstruction', norm_pix=False),
-        tint=dict(type='ccmim.ColourPerturbation'),
+        tint=dict(type='ccmim.ColorPerturbation'),
     )
     MODELS.register_module(module=Oddly)
     yield odd, mae
@@ -83,7 +83,7 @@ def test_pictures_masks_and_operations_are_right(parts):
     assert (columns['tinted'] != truth).any()
     assert stored_scorer(method) is method.ranker
     counted = [
-        training_operations(build_shapes(Config(dict(model=model))), 64, 64)
+        training_flops(build_shapes(Config(dict(model=model))), 64, 64)
         for model in (odd, mae)
     ]
     assert counted[0] == counted[1] > 0

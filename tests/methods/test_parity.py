@@ -28,7 +28,7 @@ def _recorder():
 
 def _our_name(name):
     """Our name of a parameter of the published code."""
-    # A pretraining file is recognised by its decoder.
+    # A pretraining file is recognized by its decoder.
     renamed = to_ccmim({name: 0, 'decoder_embed.marker': 0})
     return next(key for key in renamed if not key.endswith('marker'))
 

@@ -44,7 +44,7 @@ def test_against_a_slow_oracle(tiny_simclr, slow_encode, views, temperature):
         torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
 
 
-def test_each_view_has_colours_of_its_own(tiny_simclr, images):
+def test_each_view_has_colors_of_its_own(tiny_simclr, images):
     model, seen = tiny_simclr(), []
     model.perturbation.register_forward_hook(lambda *a: seen.append(a[-1]))
     model.loss(torch.cat([images, images], dim=2))
@@ -54,7 +54,7 @@ def test_each_view_has_colours_of_its_own(tiny_simclr, images):
 
 
 def test_a_few_steps_learn(tiny_simclr, images):
-    """Which of eight views, that differ in colours only, belong together."""
+    """Which of eight views, that differ in colors only, belong together."""
     model, totals = tiny_simclr(), []
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for _ in range(100):

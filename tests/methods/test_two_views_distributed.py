@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 pytestmark = pytest.mark.dist
 BATCH = 2
-PLAIN = dict(jitter_prob=0.0, grey_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
+PLAIN = dict(jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
 
 
 def _step(model, views):

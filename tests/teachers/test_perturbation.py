@@ -1,4 +1,4 @@
-"""Each change of colour equals torchvision's, image by image, and happens as often."""
+"""Each change of color equals torchvision's, image by image, and happens as often."""
 
 import math
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 import torchvision.transforms.functional as F
 
-from ccmim.teachers import ColourPerturbation
+from ccmim.teachers import ColorPerturbation
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-NONE = dict(jitter_prob=0, grey_prob=0, blur_prob=0, solarize_prob=0)
+NONE = dict(jitter_prob=0, gray_prob=0, blur_prob=0, solarize_prob=0)
 UNIT = dict(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))  # images in [0, 1]
 
 
@@ -31,7 +31,7 @@ def draws(monkeypatch):
 
 def _only(**changes):
     jitter = dict(brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0)
-    return ColourPerturbation(**{**jitter, **NONE, **UNIT, **changes})
+    return ColorPerturbation(**{**jitter, **NONE, **UNIT, **changes})
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_jitter(pictures, draws, name, row, reference):
     assert (ours - pictures).abs().amax() > 0.02
 
 
-def test_hue_turns_the_colours_and_keeps_the_brightness(pictures, draws):
+def test_hue_turns_the_colors_and_keeps_the_brightness(pictures, draws):
     ours = _only(jitter_prob=1, hue=0.1)(pictures)
-    grey = F.rgb_to_grayscale(ours)
-    torch.testing.assert_close(grey, F.rgb_to_grayscale(pictures), atol=2e-3, rtol=0)
+    gray = F.rgb_to_grayscale(ours)
+    torch.testing.assert_close(gray, F.rgb_to_grayscale(pictures), atol=2e-3, rtol=0)
     for image, draw, result in zip(pictures, draws[3], ours, strict=True):
         angle = 2 * math.pi * 0.1 * (2 * draw.item() - 1)
         turned = _chroma(result) / _chroma(image)
@@ -71,9 +71,9 @@ def _chroma(image):
 
 
 def test_grey_and_solarize(pictures, draws):
-    grey = _only(grey_prob=1)(pictures)
+    gray = _only(gray_prob=1)(pictures)
     expected = F.rgb_to_grayscale(pictures, num_output_channels=3)
-    torch.testing.assert_close(grey, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(gray, expected, atol=1e-3, rtol=0)
     inverted = _only(solarize_prob=1)(pictures)
     torch.testing.assert_close(inverted, F.solarize(pictures, 0.5))
 
@@ -86,27 +86,27 @@ def test_blur(pictures, draws):
 
 
 def test_nothing_happens_at_probability_zero(images):
-    torch.testing.assert_close(ColourPerturbation(**NONE)(images), images)
+    torch.testing.assert_close(ColorPerturbation(**NONE)(images), images)
 
 
-def test_normalisation_is_undone_and_done_again(pictures, draws):
-    """The same change, whether images come as they are or normalised."""
-    plain = ColourPerturbation(**{**NONE, **UNIT, 'solarize_prob': 1})(pictures)
+def test_normalization_is_undone_and_done_again(pictures, draws):
+    """The same change, whether images come as they are or normalized."""
+    plain = ColorPerturbation(**{**NONE, **UNIT, 'solarize_prob': 1})(pictures)
     mean, std = (torch.tensor(v)[:, None, None] / 255 for v in (MEAN, STD))
-    normed = ColourPerturbation(**{**NONE, 'solarize_prob': 1})((pictures - mean) / std)
+    normed = ColorPerturbation(**{**NONE, 'solarize_prob': 1})((pictures - mean) / std)
     torch.testing.assert_close(normed * std + mean, plain, atol=1e-5, rtol=0)
 
 
 def test_how_often():
-    """Each image draws for itself: 80 % jittered, 20 % grey, 20 % solarised."""
+    """Each image draws for itself: 80 % jittered, 20 % gray, 20 % solarised."""
     torch.manual_seed(0)
     images = torch.rand(1, 3, 1, 1).expand(4000, 3, 16, 16) * 0.2 + 0.6
     strengths = dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
     for name, share in (
         ('jitter_prob', 0.8),
-        ('grey_prob', 0.2),
+        ('gray_prob', 0.2),
         ('solarize_prob', 0.2),
     ):
-        part = ColourPerturbation(**{**strengths, **NONE, **UNIT, name: share})
+        part = ColorPerturbation(**{**strengths, **NONE, **UNIT, name: share})
         changed = ((part(images) - images).abs() > 1e-6).flatten(1).any(1)
         assert changed.float().mean().item() == pytest.approx(share, abs=0.03)

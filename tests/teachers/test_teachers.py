@@ -5,7 +5,7 @@ import timm
 import torch
 import torch.nn.functional as F
 
-from ccmim.teachers import TimmTeacher, ViTTeacher, normalise_features
+from ccmim.teachers import TimmTeacher, ViTTeacher, normalize_features
 from ccmim.teachers.frozen import resize_images
 from ccmim.vit import VisionTransformer
 
@@ -26,7 +26,7 @@ def timm_file(tmp_path_factory):
 
 
 def test_weights_come_from_the_file(timm_file, images):
-    """Features of the file's model, of images as that model normalises them."""
+    """Features of the file's model, of images as that model normalizes them."""
     teacher = TimmTeacher('test_vit', (10, 10), checkpoint=timm_file)
     model = timm.create_model('test_vit').eval()
     model.load_state_dict(torch.load(timm_file))
@@ -68,7 +68,7 @@ def test_our_teacher_is_a_checkpoint_of_ours(tiny_mae, images, tmp_path):
 
 
 def test_a_teacher_is_frozen_and_unseen(images):
-    """Evaluation mode for good, no gradient, nothing to optimise or save."""
+    """Evaluation mode for good, no gradient, nothing to optimize or save."""
     teacher = TimmTeacher('test_resnet', (4, 4)).train()
     network = teacher.frozen.network
     assert not any(m.training for m in network.modules())
@@ -85,8 +85,8 @@ def test_a_teacher_follows_to_another_precision(images):
     torch.testing.assert_close(teacher(images.double()), wide, atol=1e-4, rtol=0)
 
 
-def test_normalised_features():
-    features = normalise_features(torch.randn(5, 7, 64) * 3 + 2)
+def test_normalized_features():
+    features = normalize_features(torch.randn(5, 7, 64) * 3 + 2)
     torch.testing.assert_close(features.mean(2), torch.zeros(5, 7), atol=1e-5, rtol=0)
     torch.testing.assert_close(
         features.var(2, correction=0), torch.ones(5, 7), atol=1e-4, rtol=0

@@ -52,7 +52,7 @@ def test_train_time(run, log, capsys):
 
 
 def test_plot_curve(run, log, tmp_path, capsys):
-    """A picture with a colour for each line; what is not logged is named."""
+    """A picture with a color for each line; what is not logged is named."""
     picture = tmp_path / 'curves.png'
     other = tmp_path / 'other.json'
     other.write_text(log.read_text())

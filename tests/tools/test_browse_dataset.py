@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ccmim.data import SampleKey, UnlabelledImages
+from ccmim.data import SampleKey, UnlabeledImages
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_views_of_pretraining(request, browse, image_folder, tmp_path):
         dict(type='ccmim.RandomHorizontalFlip'),
         dict(type='ccmim.ToUint8Tensor'),
     ]
-    sample = UnlabelledImages(str(image_folder), steps, least_side=600)[
+    sample = UnlabeledImages(str(image_folder), steps, least_side=600)[
         SampleKey(0, 0, 4)
     ]
     drawn = np.asarray(Image.open(files[1]))

@@ -5,10 +5,10 @@ import sys
 import pytest
 from mmengine.config import Config
 
-from ccmim.evaluation.operations import (
+from ccmim.evaluation.flops import (
     build_shapes,
-    forward_operations,
-    training_operations,
+    forward_flops,
+    training_flops,
 )
 
 
@@ -22,7 +22,7 @@ def test_forward_pass_of_a_tiny_vit(request):
     n, d = 65, 192
     embed = 2 * 64 * 768 * d
     block = 2 * n * d * (3 * d + d + 4 * d + 4 * d) + 2 * 2 * n * n * d
-    counted = forward_operations(model, 128, 128)
+    counted = forward_flops(model, 128, 128)
     assert counted == {'backbone': embed + 12 * block}
 
 
@@ -30,7 +30,7 @@ def test_forward_pass_of_a_tiny_vit(request):
 def test_training_step_of_vit_b(request):
     """As the benchmark counts: 113.93 GF an image."""
     model = build_shapes(_config(request.config.rootpath, 'pretrain/ccmim_vitb'))
-    assert training_operations(model, 224, 224) == pytest.approx(113.926e9, rel=1e-4)
+    assert training_flops(model, 224, 224) == pytest.approx(113.926e9, rel=1e-4)
 
 
 @pytest.mark.slow
@@ -47,8 +47,8 @@ def test_every_method_can_be_counted(request, method):
         )
     )
     height = 448 if method == 'densecl' else 224
-    forward = sum(forward_operations(model, 224, 224).values())
-    assert forward < training_operations(model, height, 224) < 15 * forward
+    forward = sum(forward_flops(model, 224, 224).values())
+    assert forward < training_flops(model, height, 224) < 15 * forward
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_every_method_can_be_counted(request, method):
 )
 def test_every_task_can_be_counted(request, name, parts):
     model = build_shapes(_config(request.config.rootpath, name))
-    counted = forward_operations(model, 224, 224)
+    counted = forward_flops(model, 224, 224)
     assert list(counted) == ['backbone', *parts.split()]
     assert min(counted.values()) > 0
 

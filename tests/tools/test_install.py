@@ -302,7 +302,7 @@ def test_a_stopped_build_can_be_run_again(machine):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 143
-    assert err == 'install: stopped; run the same command again to go on\n'
+    assert err == 'install: stopped; run the same command again to resume\n'
     assert machine.run('--compiled-ops', CXX=COMPILER).returncode == 0
 
 

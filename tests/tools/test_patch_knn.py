@@ -17,7 +17,7 @@ pytestmark = pytest.mark.downstream
 @pytest.fixture
 def patch_knn(request, monkeypatch, capsys, tmp_path):
     """Make a function that runs the command on a few scenes; what it says."""
-    scenes = write_toy_scenes(tmp_path / 'scenes', 6, 2, num_unlabelled=1)
+    scenes = write_toy_scenes(tmp_path / 'scenes', 6, 2, num_unlabeled=1)
     monkeypatch.setenv('CCMIM_TOY', str(scenes))
     monkeypatch.chdir(request.config.rootpath)
 
@@ -37,7 +37,7 @@ def patch_knn(request, monkeypatch, capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_patches_are_their_own_neighbours_and_those_of_other_images_are_not(
+def test_patches_are_their_own_neighbors_and_those_of_other_images_are_not(
     patch_knn, tmp_path
 ):
     prefix = 'val_dataloader.dataset.data_prefix'

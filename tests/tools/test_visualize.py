@@ -54,7 +54,7 @@ def run_file(request, tmp_path):
 def test_a_run_shows_all_there_is(visualize, run_file, tmp_path):
     checkpoint, config = run_file
     code, out, _ = visualize(checkpoint, '--config', config, '--num', 2)
-    names = ['masks', 'attention', 'pca', 'neighbours', 'tsne']
+    names = ['masks', 'attention', 'pca', 'neighbors', 'tsne']
     assert code == 0
     written = [line for line in out.splitlines() if line.endswith('.png')]
     assert written == [str(tmp_path / f'out/{name}.png') for name in names]

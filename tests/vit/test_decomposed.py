@@ -85,7 +85,7 @@ def test_vitdets_number_of_parameters_is_added():
 
 def test_another_size_is_interpolated_linearly_as_published():
     table = torch.arange(7.0)[:, None] ** 2  # for a side of 4
-    # Entry i lies at (i + 1/2) 7 / 5 - 1/2, between its neighbours.
+    # Entry i lies at (i + 1/2) 7 / 5 - 1/2, between its neighbors.
     places = [(i + 0.5) * 7 / 5 - 0.5 for i in range(5)]
     expected = [int(p) ** 2 + (p - int(p)) * (2 * int(p) + 1) for p in places]
     ours = resample_offsets(table, 3).flatten()

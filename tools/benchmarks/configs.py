@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.inputs import from_memory, noise_batches
 from benchmarks.rows import Contender, Label, training_state
 from benchmarks.timing import measure
-from ccmim.evaluation.operations import replace_parts
+from ccmim.evaluation.flops import replace_parts
 from ccmim.masking import ConstantScorer, StoredScorer
 from ccmim.registry import MODELS
 

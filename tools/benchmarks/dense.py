@@ -120,7 +120,7 @@ class DenseTask:
 
 
 def _canvas(cfg: Config, side: int | None) -> int:
-    """Tell the side of the square that images are padded to; change it if asked to."""
+    """Return the side that images are padded to; change it if asked to."""
     preprocessor = cfg.model.get('data_preprocessor') or {}
     if cfg.get('default_scope') == 'mmdet':
         preprocessor.pad_size_divisor = side or preprocessor.pad_size_divisor

@@ -38,7 +38,7 @@ def compare(code: Code) -> tuple[float, float]:
     state, names = ours.model.state_dict(), code.peer.rename(theirs.state_dict())
     theirs.load_state_dict({n: state[our] for n, our in names.items()}, strict=False)
 
-    images = ours.normalise(noise_batches(6, 64, ours.device, count=1)[0]).double()
+    images = ours.normalize(noise_batches(6, 64, ours.device, count=1)[0]).double()
     drawn: list[TokenSplit] = []
     ours.model.sampler.register_forward_hook(lambda *seen: drawn.append(seen[-1]))
     before = torch.get_default_dtype()

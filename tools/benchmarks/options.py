@@ -53,7 +53,7 @@ def apply_option(cfg: Config, option: str) -> None:
 
 
 def before_step(model: nn.Module, step: int, batch_size: int) -> None:
-    """Tell a method what a run's hooks would tell it before a step.
+    """Give a method what a run's hooks would give it before a step.
 
     Images that grow have the size of epoch ``step`` modulo 3, and stored scores are
     random maps of whole pictures.

@@ -96,7 +96,7 @@ class OurMethod:
         def loss(images: Tensor) -> Tensor:
             before_step(self.model, -1, len(images))
             with autocast(precision, self.device.type):
-                return total_loss(self.model(self.normalise(images), mode='loss'))
+                return total_loss(self.model(self.normalize(images), mode='loss'))
 
         train_all = self._train_bare if level == 'step' else self._train
         label = Label(level, self.size, batch_size, 'ours', self.method, precision)
@@ -115,7 +115,7 @@ class OurMethod:
             for step, images in enumerate(batches):
                 before_step(self.model, step, len(images))
                 with autocast(precision, self.device.type):
-                    losses = self.model(self.normalise(images), mode='loss')
+                    losses = self.model(self.normalize(images), mode='loss')
                 total_loss(losses).backward()
                 optimizer.step()
                 optimizer.zero_grad()
@@ -128,8 +128,8 @@ class OurMethod:
                 before_step(self.model, step, len(data['inputs']))
                 self.model.train_step(data, wrapper)
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """Normalise uint8 images (B, 3, H, W) as a step does, in float32."""
+    def normalize(self, images: Tensor) -> Tensor:
+        """Normalize uint8 images (B, 3, H, W) as a step does, in float32."""
         preprocessor = self.model.data_preprocessor
         images = (images.float() - preprocessor.mean) / preprocessor.std
         if isinstance(preprocessor, ProgressiveResize):

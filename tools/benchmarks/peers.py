@@ -33,7 +33,7 @@ class Peer(NamedTuple):
         method: Our method that computes the same.
         module: Module of the network.
         build: Makes the network from the module, in the shape of our method's config.
-        loss: Computes, of a network and normalised images (B, 3, H, W), the loss that
+        loss: Computes, of a network and normalized images (B, 3, H, W), the loss that
             the clone trains; with a mask of ours as well, what the gate compares.
         rename: Our names of its parameters; those without are not compared.
         compared: The part of the loss that the gate compares.
@@ -89,7 +89,7 @@ def _loss_of_mae(
 class _HardPatches(nn.Module):
     """What the published loop of HPM computes in a step, with its network and a copy.
 
-    As in the middle of a run, when a quarter of the hidden patches is chosen.
+    As in the middle of a run, when a quarter of the masked patches is chosen.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -118,9 +118,9 @@ class _HardPatches(nn.Module):
             slow.copy_(slow * 0.9999 + fast * 0.0001)
         count = self.network.patch_embed.num_patches
         nothing = torch.zeros(len(images), count, dtype=torch.bool).to(images.device)
-        foretold = self.slow(images, mask=nothing)['loss_pred']
+        predicted = self.slow(images, mask=nothing)['loss_pred']
         mask = self.slow.generate_mask(
-            foretold, mask_ratio=0.75, guide=True, epoch=100, total_epoch=200
+            predicted, mask_ratio=0.75, guide=True, epoch=100, total_epoch=200
         )
         return mask.to(images.device).bool()
 

@@ -105,7 +105,7 @@ class PublishedMethod:
         )
 
     def _loss(self, images: Tensor) -> Tensor:
-        return self.code.peer.loss(self.model, self.ours.normalise(images))
+        return self.code.peer.loss(self.model, self.ours.normalize(images))
 
     def _train_bare(self, batches: Iterator[Tensor], precision: str) -> None:
         for images in batches:
@@ -117,7 +117,7 @@ class PublishedMethod:
 
     def _train(self, batches: Iterator[Tensor]) -> None:
         # The loop asks for a length and prints; neither concerns what is timed.
-        stream = _Loader((self.ours.normalise(images), 0) for images in batches)
+        stream = _Loader((self.ours.normalize(images), 0) for images in batches)
         misc = self.code.engine.misc
         arguments = SimpleNamespace(
             accum_iter=1, mask_ratio=0.75, epochs=800, warmup_epochs=40, min_lr=0.0,

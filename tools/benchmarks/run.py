@@ -17,7 +17,7 @@ from benchmarks.report import format_table, write_files
 from benchmarks.rows import Contender, exact_of, reference_of
 from benchmarks.saved_bytes import saved_bytes
 from benchmarks.shims import one_process_group
-from benchmarks.summary import summarise
+from benchmarks.summary import summarize
 from benchmarks.timing import measure
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def run(plan: Plan) -> int:
         reference = reference_of(row.label, fitting) if fits else row.label
         exact = exact_of(row.label)
         table.append(
-            summarise(
+            summarize(
                 row.label,
                 taken[row.label],
                 taken[reference],

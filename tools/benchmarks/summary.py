@@ -12,8 +12,8 @@ def middle(values: Sequence[float]) -> tuple[float, float]:
     """Compute the median and the interquartile range (0 of a single value)."""
     if len(values) < 2:
         return values[0], 0.0
-    low, centre, high = quantiles(values, n=4, method='inclusive')
-    return centre, high - low
+    low, center, high = quantiles(values, n=4, method='inclusive')
+    return center, high - low
 
 
 def ratio_of(
@@ -35,7 +35,7 @@ def ratio_of(
     return middle([theirs / own for theirs, own in pairs])
 
 
-def summarise(
+def summarize(
     label: Label,
     rounds: Sequence[Round],
     reference: Sequence[Round],
@@ -67,12 +67,12 @@ def summarise(
     if not rounds:
         return row
     seconds = [each.seconds for each in rounds]
-    centre, spread = middle(seconds)
-    rate = label.batch_size * steps / centre
+    center, spread = middle(seconds)
+    rate = label.batch_size * steps / center
     row.update(
         images_per_s=rate,
-        ms_per_step=1000 * centre / steps,
-        iqr_percent=100 * spread / centre,
+        ms_per_step=1000 * center / steps,
+        iqr_percent=100 * spread / center,
     )
     peaks = [each.peak_bytes for each in rounds if each.peak_bytes is not None]
     if peaks:

@@ -86,6 +86,6 @@ clean_up() {
 
 # To be called on a signal with the exit code of that signal.
 stopped() {
-  say 'stopped; run the same command again to go on' >&2
+  say 'stopped; run the same command again to resume' >&2
   exit "$1"
 }

@@ -65,13 +65,13 @@ BUDGETS = {
             'default_hooks.logger.interval=13',
             # 195 steps of 256 photos leave k-NN below that of random weights.
             'train_dataloader.batch_size=64',
-            'default_hooks.probe.knn.train.label_share=0.05',
-            'default_hooks.probe.knn.test.label_share=0.1',
-            'train_dataloader.dataset.share=0.2',
+            'default_hooks.probe.knn.train.label_ratio=0.05',
+            'default_hooks.probe.knn.test.label_ratio=0.1',
+            'train_dataloader.dataset.fraction=0.2',
         ),
         options=(
-            'train_dataloader.dataset.label_share=0.2',
-            'val_dataloader.dataset.label_share=0.5',
+            'train_dataloader.dataset.label_ratio=0.2',
+            'val_dataloader.dataset.label_ratio=0.5',
         ),
     ),
     # The leaves of mm_configs/small as they stand: 20 to 40 minutes for each.

@@ -1,4 +1,4 @@
-"""How much of what samplers hide lies on objects.
+"""How much of what samplers mask lies on objects.
 
 B images, N patches, H W pixels.
 """
@@ -50,7 +50,7 @@ def photos_and_objects(
 
 
 class MaskStatistics(NamedTuple):
-    """What masks hide, beside what random ones do: 0 for these.
+    """What masks cover, beside what random ones do: 0 for these.
 
     Attributes:
         overlap: See ``mask_overlap``.
@@ -68,7 +68,7 @@ def mask_statistics(
     patch_size: int,
     draws: int = 200,
 ) -> MaskStatistics:
-    """Compute how much more than by chance a sampler hides of objects and importance.
+    """Compute how much more than by chance a sampler masks of objects and importance.
 
     Args:
         drawn: Scores of the patches (B, N), with a positive mean, and a mask drawn from

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ccmim.apps.compare.comparison import Arm, Comparison
-from ccmim.evaluation.operations import build_shapes, training_operations
+from ccmim.evaluation.flops import build_shapes, training_flops
 from studies.budgets import Budget
 
 EQUAL_COMPUTE = '_equal_compute'
@@ -118,7 +118,7 @@ def cost(config: Path) -> float:
     """
     model = build_shapes(Config.fromfile(config))
     height, width = (n * model.backbone.patch_size for n in model.backbone.grid)
-    return training_operations(model, height, width)
+    return training_flops(model, height, width)
 
 
 def schedule(config: Path, epochs: int) -> tuple[str, ...]:

@@ -64,33 +64,33 @@ def measure(cfg: Config, machine: Machine) -> Estimate:
         model = MODELS.build(cfg.model).to(machine.device).train()
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper.to_dict())
         # Damaged images may be among them: their list is not written yet.
-        taken = dict(exclude=None, max_bad_share=1.0)
+        taken = dict(exclude=None, max_bad_ratio=1.0)
         dataset = DATASETS.build({**cfg.train_dataloader.dataset, **taken})
-    begun = time.perf_counter()
+    start = time.perf_counter()
     samples = [dataset[i] for i in range(min(_IMAGES, len(dataset)))]
-    image = (time.perf_counter() - begun) / len(samples)
+    image = (time.perf_counter() - start) / len(samples)
 
     batch = cfg.train_dataloader.batch_size
     picked = [samples[i % len(samples)] for i in range(batch)]
     data = torch.utils.data.default_collate(picked)
-    place = data.pop('place', None)
+    box = data.pop('crop_box', None)
     on_gpu = machine.device == 'cuda'
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
 
     def train() -> None:
-        if place is not None:  # what ScoreRefreshHook does for AMT
-            stored_scorer(model).show(data['data_samples'], place)
+        if box is not None:  # what ScoreRefreshHook does for AMT
+            stored_scorer(model).show(data['data_samples'], box)
         model.train_step(data, wrapper)
         if on_gpu:
             torch.cuda.synchronize()
 
     train()  # the first one is slower
-    begun, done = time.perf_counter(), 0
-    while done < _STEPS and time.perf_counter() - begun < _PATIENCE:
+    start, done = time.perf_counter(), 0
+    while done < _STEPS and time.perf_counter() - start < _PATIENCE:
         train()
         done += 1
-    step = (time.perf_counter() - begun) / done
+    step = (time.perf_counter() - start) / done
     size = checkpoint_bytes(model)
     if on_gpu:
         held = torch.cuda.max_memory_allocated()

@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         code = import_module(f'ccmim.apps.cli.{args.command}').run(args) or 0
     except KeyboardInterrupt:
-        print('\nInterrupted. Run it again to go on.', file=sys.stderr)
+        print('\nInterrupted. Run it again to resume.', file=sys.stderr)
         return 130
     except Exception as error:
         return report(error, args.command, args.debug)

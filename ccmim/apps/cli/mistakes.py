@@ -75,7 +75,5 @@ def help_of(command: str) -> str:
 def how_to_install(module: str) -> str:
     """Say how to get a library that is missing."""
     if module.partition('.')[0] in _DENSE:
-        return (
-            'in a checkout: bash tools/install.sh; "ccmim doctor" tells what is wrong'
-        )
+        return 'in a checkout: bash tools/install.sh; "ccmim doctor" says what is wrong'
     return f'pip install {module}'

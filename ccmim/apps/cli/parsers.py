@@ -101,7 +101,7 @@ def _pretrain(commands: Any) -> Parser:
         '  GPU of 12 to 40 GB   ViT-B/16, 224 px, batch 128\n'
         '  GPU above 40 GB      ViT-B/16, 224 px, batch 256\n'
         '  photos below 64 px   ViT-Ti/4, 32 px\n\n'
-        'A run that was interrupted goes on when the same command is given again.\n\n'
+        'A run that was interrupted resumes when the same command is given again.\n\n'
         'examples:\n  ccmim pretrain photos\n'
         '  ccmim pretrain photos more/*.tar --method mae --epochs 20 --out runs/mae\n'
         '  ccmim pretrain photos --init timm:vit_small_patch14_dinov2.lvd142m\n'
@@ -133,7 +133,7 @@ def _pretrain(commands: Any) -> Parser:
     again.add_argument(
         '--resume',
         action='store_true',
-        help='go on with the run in DIR, as it was begun',
+        help='resume the run in DIR with its settings',
     )
     again.add_argument('--overwrite', action='store_true', help='start again in DIR')
     parser.add_argument(
@@ -252,7 +252,7 @@ def _doctor(commands: Any) -> Parser:
     return _command(
         commands,
         'doctor',
-        'Say what is installed, try it, and tell how to mend what is wrong',
+        'Say what is installed, try it, and say how to mend what is wrong',
         'example:\n  ccmim doctor',
     )
 
@@ -272,11 +272,11 @@ def _report(commands: Any) -> Parser:
 
 def _add_told(parser: Parser) -> None:
     parser.add_argument(
-        '--num-heads', type=_positive, metavar='H', help='if the weights do not tell'
+        '--num-heads', type=_positive, metavar='H', help='if the weights do not say'
     )
     parser.add_argument(
         '--img-size', type=_positive, nargs='+', metavar='PX', action=_Size,
-        help='side, or height and width, that the weights are for, if they do not tell',
+        help='side, or height and width, that the weights are for, if they do not say',
     )  # fmt: skip
     parser.add_argument(
         '--part', default='', help="which of several networks; 'ema': averaged weights"

@@ -13,15 +13,15 @@ import torch
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
-from ccmim.apps.cli.begun import CHOSEN, RECIPE, absolute, asked, is_begun
-from ccmim.apps.cli.calm import no_messages, short_messages
 from ccmim.apps.cli.choose import Machine, Settings, choose, this_machine
 from ccmim.apps.cli.estimate import Estimate, measure
-from ccmim.apps.cli.found import Found, look
+from ccmim.apps.cli.existing_run import CHOSEN, RECIPE, absolute, asked, is_resumed
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import Parser
+from ccmim.apps.cli.quiet import no_messages, short_messages
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.apps.cli.starting import learn_from, nearest_size, place_of, start_from
+from ccmim.apps.cli.survey import Survey, look
 from ccmim.apps.cli.tools import run_tool
 from ccmim.apps.report.html import write_report
 from ccmim.checkpoints import Weights, read_weights, write_weights
@@ -40,16 +40,16 @@ from ccmim.engine.signals.run_lock import RunLock
 _LEFT_OUT = 'left_out.txt'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
 _TAKES = 'give a folder of photos, a list of paths (.txt) or tar shards (.tar)'
-_BAD_SHARE = 0.01  # of which a run would stop
+_BAD_RATIO = 0.01  # of which a run would stop
 
 
 def run(args: Namespace) -> int:
     """Pretrain; the exit code of the training."""
     out = (args.out or default_out(args.data[0], args.method)).absolute()
     config, words = out / RECIPE, ['--work-dir', out]
-    begun = is_begun(args, out)
-    if begun:
-        print(f'Going on with the run in {_short(out)}')
+    resumed = is_resumed(args, out)
+    if resumed:
+        print(f'Resuming the run in {_short(out)}')
         words += ['--resume']
         if args.resume and args.cfg_options:
             words += ['--cfg-options', *args.cfg_options]
@@ -58,9 +58,9 @@ def run(args: Namespace) -> int:
         words += ['--overwrite'] if args.overwrite else []
     if args.dry_run:
         said = f'The settings are in {_short(config)}'
-        if not begun and files_of_a_run(out):
+        if not resumed and files_of_a_run(out):
             said = f'The run in {_short(out)} is as it was'
-        elif not begun:
+        elif not resumed:
             _write(out, cfg, bad)
         print(f'\nNothing was trained (--dry-run). {said}')
         return 0
@@ -69,7 +69,7 @@ def run(args: Namespace) -> int:
         flush=True,
     )
     with short_messages(), _kept_until_the_first_step(out):
-        if begun:
+        if resumed:
             _find_list(config)
         else:
             _write(out, cfg, bad)
@@ -77,7 +77,7 @@ def run(args: Namespace) -> int:
     last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
     if code or not last.exists():
         if files_of_a_run(out):
-            print('To go on, give this ccmim command again.')
+            print('To resume, give this ccmim command again.')
         return code
     _finish(out, last)
     return 0
@@ -99,23 +99,23 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     """Say what will be done; its config, and the images that it leaves out."""
     data = [absolute(item) for item in args.data]
     print(f'Looking at   {", ".join(args.data)}', flush=True)
-    found = _look(data)
-    print(*found.lines(), sep='\n', flush=True)
+    survey = _look(data)
+    print(*survey.lines(), sep='\n', flush=True)
     if not any('dataset.exclude=' in word for word in args.cfg_options):
-        _refuse_damage(found, args.data)
+        _refuse_damage(survey, args.data)
     machine = this_machine()
     given = {name: getattr(args, name) for name in CHOSEN}
     weights = _read(args, given)
     patch = weights and weights.architecture.patch_size
     settings = choose(
-        found.num_good,
-        found.median_side,
+        survey.num_good,
+        survey.median_side,
         machine,
         args.method,
         **given,
         patch_size=patch,
     )
-    bad = found.bad if found.looked_at_all else {}
+    bad = survey.bad if survey.looked_at_all else {}
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
     if weights:
         start_from(cfg, weights.architecture, place_of(args.init))
@@ -125,7 +125,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     if cfg.auto_scale_lr.enable:  # to the batch that the options make
         scale_learning_rate(cfg)
     _make_folder(out)
-    _say(cfg, settings, machine, _measure(cfg, machine), found)
+    _say(cfg, settings, machine, _measure(cfg, machine), survey)
     cfg.asked = asked(args)
     return cfg, bad
 
@@ -187,17 +187,17 @@ def _find_list(config: Path) -> None:
         cfg.dump(config)
 
 
-def _look(data: list[str]) -> Found:
+def _look(data: list[str]) -> Survey:
     try:
-        found = look(data)
+        survey = look(data)
     except (ValueError, OSError) as error:
         raise Mistake(str(error), _TAKES) from error
-    if found.num_good < 2:
+    if survey.num_good < 2:
         raise Mistake(
-            f'{found.num_good} of {found.total:,} images can be used',
+            f'{survey.num_good} of {survey.total:,} images can be used',
             f'hundreds are wanted, thousands are better; {_TAKES}',
         )
-    return found
+    return survey
 
 
 def _make_folder(out: Path) -> None:
@@ -210,12 +210,12 @@ def _make_folder(out: Path) -> None:
         ) from error
 
 
-def _refuse_damage(found: Found, data: list[str]) -> None:
-    share = len(found.bad) / max(1, len(found.checked))
-    if share > _BAD_SHARE and not found.looked_at_all:
+def _refuse_damage(survey: Survey, data: list[str]) -> None:
+    ratio = len(survey.bad) / max(1, len(survey.checked))
+    if ratio > _BAD_RATIO and not survey.looked_at_all:
         check = _shell('ccmim check', *data)
         raise Mistake(
-            f'{share:.0%} of the images that were looked at are damaged',
+            f'{ratio:.0%} of the images that were looked at are damaged',
             f'{check} --out bad.txt; then give ccmim pretrain --cfg-options '
             'train_dataloader.dataset.exclude=bad.txt',
         )
@@ -248,10 +248,10 @@ def _measure(cfg: Config, machine: Machine) -> Estimate:
 
 
 def _say(
-    cfg: Config, settings: Settings, machine: Machine, cost: Estimate, found: Found
+    cfg: Config, settings: Settings, machine: Machine, cost: Estimate, survey: Survey
 ) -> None:
     batch, epochs = cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs
-    steps = epochs * (found.num_good // batch)
+    steps = epochs * (survey.num_good // batch)
     seconds = cost.seconds(steps, batch, machine, settings.workers)
     letter = settings.size[0].upper() if settings.size != 'tiny' else 'Ti'
     vit = f'ViT-{letter}/{settings.patch_size} at {settings.image_size} px'

@@ -77,12 +77,12 @@ def _resize_crop(transform: Any, old: int, new: int) -> None:
 
 def _set_epochs(cfg: Config, epochs: int) -> None:
     """Set the length, and stretch what begins after some epochs."""
-    share = epochs / cfg.train_cfg.max_epochs
+    ratio = epochs / cfg.train_cfg.max_epochs
     cfg.train_cfg.max_epochs = epochs  # the schedule is in fractions of it
     for part in (cfg.model, cfg.custom_hooks):
-        _stretch_stages(part, share, epochs)
+        _stretch_stages(part, ratio, epochs)
     if (own := cfg.model.get('dense_begin', 0)) > _LEAST_STEPS:
-        cfg.model.dense_begin = min(own, max(_LEAST_STEPS, round(own * share)))
+        cfg.model.dense_begin = min(own, max(_LEAST_STEPS, round(own * ratio)))
     hooks, often = cfg.default_hooks, max(1, epochs // 10)
     hooks.checkpoint.interval = often
     for name in ('probe', 'pictures'):
@@ -90,14 +90,14 @@ def _set_epochs(cfg: Config, epochs: int) -> None:
     hooks.probe.pop('knn', None)  # on the labels of another data set
 
 
-def _stretch_stages(part: Any, share: float, epochs: int) -> None:
+def _stretch_stages(part: Any, ratio: float, epochs: int) -> None:
     """Stretch the epochs after which parts change what they do."""
     if isinstance(part, dict):
         if part.get('type') in _STAGED:
-            part.begin = min(epochs - 1, max(1, round(part.begin * share)))
+            part.begin = min(epochs - 1, max(1, round(part.begin * ratio)))
             if 'interval' in part:
-                part.interval = max(1, round(part.interval * share))
+                part.interval = max(1, round(part.interval * ratio))
         part = list(part.values())
     if isinstance(part, list):
         for inside in part:
-            _stretch_stages(inside, share, epochs)
+            _stretch_stages(inside, ratio, epochs)

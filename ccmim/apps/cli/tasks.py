@@ -58,11 +58,11 @@ class Tasks:
         side = options['img_size']
         cfg.model.backbone.update(options)
         cfg.model.head.num_classes = len(classes)
-        share = 1.0 if min(_pair(side)) < 64 else 224 / 256
+        ratio = 1.0 if min(_pair(side)) < 64 else 224 / 256
         for loader, folder in (('train', data.train), ('val', data.test or data.train)):
             dataset = cfg[f'{loader}_dataloader'].dataset
             dataset.data, dataset.classes = str(folder), list(classes)
-            dataset.transform[0].update(size=side, crop_share=share)
+            dataset.transform[0].update(size=side, crop_ratio=ratio)
             cfg[f'{loader}_dataloader'].update(
                 batch_size=64, num_workers=1, pin_memory=False
             )

@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
-from ccmim.apps.cli.calm import no_messages
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
+from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.apps.compare import (
     Arm,
@@ -30,7 +30,7 @@ from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, Instances, describe, find_labels
 
 RANDOM, OURS = 'random', 'checkpoint'
-_NEIGHBOURS = 20
+_NEIGHBORS = 20
 _PROBES = {'k=': 'k-NN', 'linear': 'linear'}
 
 
@@ -126,7 +126,7 @@ def _probe_stage(
     count = len(open_labels(cfg.train_dataloader.dataset.data).paths())
     result = out / 'probes' / name / 'accuracies.json'
     command = ['tools/knn.py', checkpoint, '--config', config, '--random', '--linear']
-    command += ['--k', min(_NEIGHBOURS, count), '--out', result]
+    command += ['--k', min(_NEIGHBORS, count), '--out', result]
     # The config may name lists alone, whatever they were cut from.
     depends = f'{content_of(checkpoint)} {content_of(cfg)} {data}'
     return Stage(f'{name}: k-NN and linear probe', command, result, depends)

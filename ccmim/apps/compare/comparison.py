@@ -125,7 +125,7 @@ class Comparison:
         return [chain for chain in found if chain]
 
     def pretraining_folder(self, arm: Arm, seed: int) -> Path:
-        """Tell the work dir of an arm's pretraining."""
+        """Return the work dir of an arm's pretraining."""
         return self.out / f'{arm.name}_seed{seed}' / 'pretraining'
 
     def pretrainings(self) -> list[list[Stage]]:
@@ -211,7 +211,7 @@ class Comparison:
         ]
 
     def _origin(self, arm: Arm) -> str:
-        """Tell the content that an arm's weights come from, its teacher's included."""
+        """Return the content that an arm's weights come from, with its teacher's."""
         teachers = [self._origin(a) for a in self.arms if a.name == arm.teacher]
         return ' '.join([_content(arm.source) if arm.source else '', *teachers])
 

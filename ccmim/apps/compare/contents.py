@@ -10,7 +10,7 @@ from ccmim.api.catalogue import home
 
 
 def content_of(source: Config | Path) -> str:
-    """Tell one content from another.
+    """Name a content so that another has another name.
 
     Args:
         source: A config, told by its values, wherever the checkout lies; or another

@@ -110,7 +110,7 @@ def plot_points(points: Sequence[Point], arms: Sequence[str], file: Path) -> Non
 
     Args:
         points: At least one.
-        arms: Which, in the order of the legend; the place gives the colour.
+        arms: Which, in the order of the legend; the place gives the color.
         file: Picture to write; the suffix says of which kind.
     """
     measures = [m for m in _LOGGED.values() if any(p.measure == m for p in points)]

@@ -44,7 +44,7 @@ class Stage:
         """Make the folder; move it aside first if it is of other settings."""
         ours = ('', *self._texts('begun'), *self._texts('done'))
         if self._is_training and self._mark not in ours:
-            _move_aside(self.result.parent)  # nothing to go on from
+            _move_aside(self.result.parent)  # nothing to resume from
         self.result.parent.mkdir(parents=True, exist_ok=True)
         self._stamp.write_text(self._texts('begun')[-1])
 

@@ -27,13 +27,13 @@ _PARTS = (
 )
 CATEGORIES = tuple(f'{texture}_{shape}' for texture, shape in _PARTS)
 _DECOYS = tuple(('plain', shape) for shape in (*SHAPES, *OTHER_SHAPES))
-_MIN_INSIDE = 0.6  # share of a thing that the frame may not cut off
-_MIN_VISIBLE = 0.35  # share of what is inside that others may not hide
+_MIN_INSIDE = 0.6  # fraction of a thing that the frame may not cut off
+_MIN_VISIBLE = 0.35  # fraction of what is inside that others may not hide
 _MIN_PIXELS = 16  # inside, at any size of the scene
 
 _RED_CYAN = np.array([2, -1, -1]) / 6**0.5
 _YELLOW_BLUE = np.array([1, 1, -2]) / 6**0.5
-_HUE_SPREAD = 0.6  # radians; neighbours on the circle are an eighth of it apart
+_HUE_SPREAD = 0.6  # radians; neighbors on the circle are an eighth of it apart
 
 
 class Scene(NamedTuple):
@@ -114,7 +114,7 @@ def _place_things(size: int, generator: Generator) -> list[_Thing]:
 def _place(
     category: int, size: int, things: list[_Thing], generator: Generator
 ) -> tuple[_Thing, float]:
-    """Draw a thing at a random place; also the share of it inside the picture."""
+    """Draw a thing at a random place; also the fraction of it inside the picture."""
     decoy = _DECOYS[generator.integers(len(_DECOYS))]
     texture, shape = _PARTS[category] if category >= 0 else decoy
     diameter = size * generator.uniform(0.3, 0.65)
@@ -200,7 +200,7 @@ def _mix(
     contrast: tuple[float, float],
     generator: Generator,
 ) -> np.ndarray:
-    """Colour a field (H, W) with two colours of different lightness: (H, W, 3)."""
+    """Color a field (H, W) with two colors of different lightness: (H, W, 3)."""
     lightness = generator.uniform(45, 210)
     step = generator.uniform(*contrast)
     other = lightness + step if lightness < 127 else lightness - step

@@ -32,7 +32,7 @@ PALETTE = (
     (150, 185, 200),
     (100, 65, 40),
 )
-"""One RGB colour a class, in the order of ``SEG_CLASSES``."""
+"""One RGB color a class, in the order of ``SEG_CLASSES``."""
 
 _SPLITS = ('training', 'validation', 'unlabelled')
 _MARKER = 'toy_scenes.json'
@@ -67,7 +67,7 @@ def write_toy_scenes(
     num_val: int,
     size: int = 128,
     seed: int = 0,
-    num_unlabelled: int = 0,
+    num_unlabeled: int = 0,
 ) -> Path:
     """Write the data set, or return at once when it is there already.
 
@@ -84,7 +84,7 @@ def write_toy_scenes(
         num_val: Number of validation scenes.
         size: Height and width in pixels, 32 or more.
         seed: Seed of the data set, not negative.
-        num_unlabelled: Number of images without annotations.
+        num_unlabeled: Number of images without annotations.
 
     Returns:
         The folder.
@@ -93,7 +93,7 @@ def write_toy_scenes(
         FileExistsError: The folder holds something else.
     """
     root = Path(root).absolute()
-    counts = dict(zip(_SPLITS, (num_train, num_val, num_unlabelled), strict=True))
+    counts = dict(zip(_SPLITS, (num_train, num_val, num_unlabeled), strict=True))
     settings = dict(version=_VERSION, seed=seed, size=size, **counts)
     present = set(os.listdir(root)) if root.exists() else set()
     if present and (_MARKER not in present or present - _CONTENTS):
@@ -106,7 +106,7 @@ def write_toy_scenes(
         for split in ('training', 'validation'):
             _write_annotated(fresh, split, _scenes(seed, split, counts[split], size))
         (fresh / 'unlabelled').mkdir()
-        for name, scene in _scenes(seed, 'unlabelled', num_unlabelled, size):
+        for name, scene in _scenes(seed, 'unlabelled', num_unlabeled, size):
             _save_photo(scene.image, fresh / 'unlabelled' / f'{name}.jpg')
         (fresh / _MARKER).write_text(json.dumps(settings))
         if root.exists():

@@ -1,6 +1,6 @@
 """Surfaces of the toy objects and of what lies behind them.
 
-A texture is a field of numbers from 0 to 1 that mixes two colours. All lengths are in
+A texture is a field of numbers from 0 to 1 that mixes two colors. All lengths are in
 pixels of a scene of side 128 and grow with the scene.
 """
 

@@ -91,7 +91,7 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
     Args:
         file: Where it goes.
         title: Heading of the page.
-        runs: What is compared; each has its colour everywhere.
+        runs: What is compared; each has its color everywhere.
         summary: What stands on top.
     """
     numbered = dict(enumerate(runs))
@@ -121,7 +121,7 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
         title=title,
         date=f'{datetime.now():%Y-%m-%d %H:%M}',
         runs=runs,
-        num_colours=_COLORS,
+        num_colors=_COLORS,
         chart_numbers=iter(range(len(charts))),
         summary=_table(summary.table),
         notes=summary.notes,

@@ -10,7 +10,14 @@ from ccmim.apps.runs.scalars import Curve
 
 # Logged by every run, whatever it does.
 _COMMON = {'loss', 'lr', 'base_lr', 'grad_norm', 'momentum', 'weight_decay', 'acc'}
-SPEED = ('images_per_second', 'time', 'data_time', 'loader_share', 'memory')
+SPEED = (
+    'images_per_second',
+    'time',
+    'data_time',
+    'loader_ratio',
+    'loader_share',
+    'memory',
+)
 _OPTIMIZER = re.compile(
     r'(.*/)?(base_)?(lr|momentum|weight_decay|grad_norm)|.*grad_norm'
 )
@@ -54,13 +61,13 @@ def sort_keys(runs: Sequence[Run]) -> dict[str, list[str]]:
         'Scores': [key for key in scores if not _DETAIL.search(key)],
         'Losses': sorted((k for k in rest if 'loss' in k), key=lambda k: k != 'loss'),
         'Monitored values': [],
-        'Optimisation': [key for key in rest if _OPTIMIZER.fullmatch(key)],
+        'Optimization': [key for key in rest if _OPTIMIZER.fullmatch(key)],
         'Speed': [key for key in SPEED if key in rest],
         'More scores': [key for key in scores if _DETAIL.search(key)],
     }
     known = {key for keys in parts.values() for key in keys}
     if all(_same(run.history.training, 'base_lr', 'lr') for run in runs):
-        parts['Optimisation'] = [k for k in parts['Optimisation'] if k != 'base_lr']
+        parts['Optimization'] = [k for k in parts['Optimization'] if k != 'base_lr']
     parts['Monitored values'] = [key for key in rest if key not in known]
     return {title: keys for title, keys in parts.items() if keys}
 

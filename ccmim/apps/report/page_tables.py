@@ -118,10 +118,10 @@ def _value(key: str, curve: Curve, rated: bool) -> Cell:
     if key in SPEED:
         middle = float(np.median(curve.values))
         return Cell(number(middle), 'median', middle)
-    last, place = float(curve.values[-1]), best(key, curve)
-    if not rated or place is None or curve.values[place] == last:
+    last, position = float(curve.values[-1]), best(key, curve)
+    if not rated or position is None or curve.values[position] == last:
         return Cell(number(last), '', last)
-    note = f'best {number(curve.values[place])} at step {curve.steps[place]:,}'
+    note = f'best {number(curve.values[position])} at step {curve.steps[position]:,}'
     return Cell(number(last), note, last)
 
 

@@ -14,7 +14,7 @@ _OF_BACKEND = re.compile(r'(?P<title>.+)_(?P<count>\d+)')  # mmengine: NAME_STEP
 
 
 class Strip(NamedTuple):
-    """One picture, or one that changes while the run goes on.
+    """One picture, or one that changes while the run continues.
 
     Attributes:
         title: What it is called.

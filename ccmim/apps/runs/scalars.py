@@ -62,7 +62,7 @@ def read_lines(file: Path) -> list[dict[str, float]]:
                 line = json.loads(text)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(line, dict) and _has_place(values := numbers(line)):
+            if isinstance(line, dict) and _has_position(values := numbers(line)):
                 found.append(values)
     return found
 
@@ -80,7 +80,7 @@ def numbers(values: Mapping[str, object]) -> dict[str, float]:
     return found
 
 
-def _has_place(line: Mapping[str, float]) -> bool:
+def _has_position(line: Mapping[str, float]) -> bool:
     return all(0 <= line.get(key, 0) <= _MOST_STEPS for key in _PLACES)
 
 

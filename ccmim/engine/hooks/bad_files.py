@@ -7,24 +7,24 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ccmim.data.bad_files import BAD_FILES, BadFiles, by_kind, write_bad_files
-from ccmim.data.unlabelled import UnlabelledImages, unlabelled_in
+from ccmim.data.unlabeled import UnlabeledImages, unlabeled_in
 from ccmim.registry import HOOKS
 
 
 @HOOKS.register_module()
 class BadFilesHook(Hook):
-    """List in ``bad_files.txt`` what ``UnlabelledImages`` cannot use, while it trains.
+    """List in ``bad_files.txt`` what ``UnlabeledImages`` cannot use, while it trains.
 
     A new run begins with what its ``exclude`` has left out, so that the list can be
-    the ``exclude`` of the next run; a resumed one goes on with the list that is there.
+    the ``exclude`` of the next run; a resumed one continues the list that is there.
     At the end of the run a line of the log counts the images by reason.
     """
 
-    _images: UnlabelledImages | None = None
+    _images: UnlabeledImages | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the list, and tell the data set of it before the workers start."""
-        self._images = images = unlabelled_in(runner.train_dataloader.dataset)
+        self._images = images = unlabeled_in(runner.train_dataloader.dataset)
         if images is None:
             return
         path = Path(runner.work_dir) / BAD_FILES

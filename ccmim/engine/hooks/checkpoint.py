@@ -180,5 +180,5 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def in_cycle(runner: Runner) -> bool:
-    """Tell whether gradients wait for an update at the end of this step."""
+    """Return whether gradients wait for an update at the end of this step."""
     return not runner.optim_wrapper.should_update()

@@ -65,7 +65,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
 
 
 def line_is_due(runner: Runner, batch_idx: int) -> bool:
-    """Tell whether the logger may write a line after this step of the loader."""
+    """Return whether the logger may write a line after this step of the loader."""
     logger = next((h for h in runner.hooks if isinstance(h, LoggerHook)), None)
     if logger is None:  # reads now and then, so that little is kept
         return (runner.iter + 1) % _WITHOUT_LOGGER == 0

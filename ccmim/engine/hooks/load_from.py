@@ -13,7 +13,7 @@ from ccmim.vit import VisionTransformer
 class LoadFromHook(Hook):
     """Read a file of ``load_from`` that fits no key as a backbone's, or refuse it.
 
-    mmengine loads what fits and goes on where nothing does, with a warning for each
+    mmengine loads what fits and continues where nothing does, with a warning for each
     key: a plain ViT file left the whole network random.
     """
 

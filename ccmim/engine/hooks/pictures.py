@@ -1,4 +1,4 @@
-"""Pictures of what a method hides and predicts, while it trains."""
+"""Pictures of what a method masks and predicts, while it trains."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ class PictureHook(Hook):
     what ``ccmim.pictures.method_sheet`` draws, always of the same parts of the images.
     The main process draws alone, without gradient, in evaluation mode and from
     generators of its own, so the training is the same to the last bit. What goes wrong
-    is one warning; the run goes on without pictures, or without them in a tracker.
+    is one warning; the run continues without pictures, or without them in a tracker.
 
     Args:
         interval: Epochs from one picture to the next.

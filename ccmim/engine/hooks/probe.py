@@ -26,7 +26,7 @@ from ccmim.registry import DATASETS, HOOKS
 
 
 class Knn(TypedDict):
-    """What k-NN needs: configs of ``LabelledImages``, and how many neighbours vote."""
+    """What k-NN needs: configs of ``LabeledImages``, and how many neighbors vote."""
 
     train: Part
     test: Part
@@ -48,7 +48,7 @@ class ProbeHook(Hook):
         images: How many images the rank is measured on; it cannot exceed them. 512 when
             None, or a fiftieth of those trained on from one time to the next, so that
             it takes less than a fiftieth of the training's time; 16 at least.
-        knn: ``train`` and ``test``, configs of ``LabelledImages``, and optionally
+        knn: ``train`` and ``test``, configs of ``LabeledImages``, and optionally
             ``k`` and ``batch_size``; None without labels.
     """
 

@@ -1,4 +1,4 @@
-"""A calm terminal: one bar in place of a line every few steps."""
+"""A quiet terminal: one bar in place of a line every few steps."""
 
 import atexit
 import logging
@@ -32,10 +32,10 @@ class ProgressHook(Hook):
     """Show a bar in a terminal; the lines of steps go to the log file alone.
 
     Steps done and to do, the time left, images a second, losses, learning rate, memory
-    and the share of time spent waiting for data; in validation and tests as well. Other
-    messages appear above the bar. Without a terminal, under ``CI`` and in all processes
-    but the first, everything is printed as mmengine does. Losses are those of the last
-    line of the log, so that no step waits for the device.
+    and the fraction of time spent waiting for data; in validation and tests as well.
+    Other messages appear above the bar. Without a terminal, under ``CI`` and in all
+    processes but the first, everything is printed as mmengine does. Losses are those of
+    the last line of the log, so that no step waits for the device.
     """
 
     priority = 58  # before the logger, whose first line the bar replaces
@@ -117,7 +117,7 @@ class ProgressHook(Hook):
 
 
 def is_terminal() -> bool:
-    """Tell whether a bar can be drawn: on a terminal that is not CI's."""
+    """Return whether a bar can be drawn: on a terminal that is not CI's."""
     dumb = os.environ.get('TERM') == 'dumb'
     return sys.stdout.isatty() and not dumb and not os.environ.get('CI')
 
@@ -144,7 +144,7 @@ def facts(scalars: Mapping[str, HistoryBuffer]) -> str:
             break
     if 'train/images_per_second' in scalars:
         words.append(f'{scalars["train/images_per_second"].current():.1f} img/s')
-        words.append(f'waiting {scalars["train/loader_share"].current():.0%}')
+        words.append(f'waiting {scalars["train/loader_ratio"].current():.0%}')
     return '  '.join([*words, f'{_memory() / 2**30:.1f} GiB'])
 
 

@@ -11,7 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ccmim.data import PlacedImages
+from ccmim.data import ImagesWithCropBox
 from ccmim.engine.resume.data_record import fingerprint, image_list
 from ccmim.engine.resume.hook import KEY
 from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
@@ -25,7 +25,7 @@ class ScoreRefreshHook(Hook):
     """Fill a method's ``StoredScorer``, and tell it which images each step brings.
 
     At the beginning of epochs ``begin``, ``begin + interval``, ... each process scores
-    its share of the whole pictures, without gradient, in evaluation mode and in the
+    its fraction of the whole pictures, without gradient, in evaluation mode and in the
     precision of the training, and all get the maps of all. A resumed run has them from
     its checkpoint, so it refreshes only where an uninterrupted run would; the maps of
     other images ('data' in ``resume_changed``) are dropped, and made anew at once.
@@ -40,7 +40,7 @@ class ScoreRefreshHook(Hook):
         self.interval = interval
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Drop maps of other images than those that the run goes on with."""
+        """Drop maps of other images than those that the run continues with."""
         saved = checkpoint['meta'].get(KEY) if runner._resume else None
         if not saved:
             return
@@ -65,7 +65,7 @@ class ScoreRefreshHook(Hook):
                 f'of {type(_bare(runner)).__name__} is one'
             )
         for part, wanted, name in (
-            (data, PlacedImages, 'train_dataloader.dataset'),
+            (data, ImagesWithCropBox, 'train_dataloader.dataset'),
             (runner.train_loop, EpochBasedTrainLoop, 'train_cfg'),
         ):
             if not isinstance(part, wanted):
@@ -90,8 +90,8 @@ class ScoreRefreshHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Pass on which parts of which pictures the step is about to see."""
-        places = data_batch.pop('place')  # a method takes images alone
-        stored_scorer(runner.model).show(data_batch['data_samples'], places)
+        boxes = data_batch.pop('crop_box')  # a method takes images alone
+        stored_scorer(runner.model).show(data_batch['data_samples'], boxes)
 
     @torch.no_grad()
     def _refresh(self, runner: Runner) -> None:

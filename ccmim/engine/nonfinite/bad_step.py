@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 from ccmim.checkpoints import load_file
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.data.samplers import VisitSampler
-from ccmim.data.unlabelled import unlabelled_in
+from ccmim.data.unlabeled import unlabeled_in
 from ccmim.engine.resume.step_seed import seed_step
 from ccmim.masking import stored_scorer
 
@@ -41,7 +41,7 @@ def image_names(dataset: Dataset, images: Tensor | list[str]) -> list[str]:
     """Name the images that ``images_of`` noted; none if there are no names."""
     if isinstance(images, list):
         return images
-    known = unlabelled_in(dataset)
+    known = unlabeled_in(dataset)
     return [known.name(i) for i in images.tolist()] if known else []
 
 
@@ -99,7 +99,7 @@ def save_step(
 def replay_step(model: BaseModel, file: str | Path) -> dict[str, Tensor]:
     """Compute a saved step again: same weights, images, random numbers and precision.
 
-    A slow network has followed a little further since.
+    A teacher has followed a little further since.
 
     Args:
         model: Built from the config of the run, on any device; takes up the weights.
@@ -124,8 +124,8 @@ def replay_step(model: BaseModel, file: str | Path) -> dict[str, Tensor]:
     for name, value in saved.get('progress', {}).items():
         MessageHub.get_current_instance().update_info(name, value)
     batch = dict(saved['batch'])
-    if 'place' in batch:  # in which part of which picture stored scores are to be read
-        stored_scorer(model).show(batch['data_samples'], batch.pop('place'))
+    if 'crop_box' in batch:  # which part of which picture it is, for stored scores
+        stored_scorer(model).show(batch['data_samples'], batch.pop('crop_box'))
     seed_step(saved['seed'], saved['step'] - 1, saved['rank'])
     with torch.autocast(device, dtype, enabled=dtype != torch.float32):
         data = model.data_preprocessor(batch, True)

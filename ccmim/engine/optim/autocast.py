@@ -94,11 +94,11 @@ class AutocastOptimWrapper(OptimWrapper):
         state_dict = dict(state_dict)
         held, own = state_dict.pop('dtype', None), _name(self.dtype)
         if held in get_args(Dtype) and held != own:
-            answer = f'going on in {held}, though dtype=auto is {own} on this machine'
+            answer = f'continuing in {held}, though dtype=auto is {own} on this machine'
             if self.is_auto:
                 self._compute_in(held)
             else:
-                answer = f'the run was in {held} and goes on in {own}'
+                answer = f'the run was in {held} and continues in {own}'
             text = f'optim_wrapper.dtype: {answer}'
             print_log(text, logger='current', level=logging.WARNING)
         if scaler := state_dict.pop('loss_scaler', None):
@@ -126,7 +126,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
 
 def computes_in_bf16(device_type: str) -> bool:
-    """Tell whether a kind of device ('cuda' or 'cpu') has instructions for bf16.
+    """Return whether a kind of device ('cuda' or 'cpu') has instructions for bf16.
 
     Of a CPU the flags that Linux lists decide; without that list the answer is no.
     """

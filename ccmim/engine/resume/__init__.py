@@ -1,1 +1,1 @@
-"""Where a run is, and how it goes on exactly there."""
+"""Where a run is, and how it resumes exactly there."""

@@ -1,7 +1,7 @@
 """Which images a run is trained on, so that a resumed one can tell if they changed.
 
-The order of the images, and with it the place that a run has reached, is a function of
-their numbers, which follow from the sorted names.
+The order of the images, and with it the position that a run has reached, is a function
+of their numbers, which follow from the sorted names.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.data.paths import checksum_of_file
-from ccmim.data.unlabelled import unlabelled_in
+from ccmim.data.unlabeled import unlabeled_in
 
 FILE = 'images.txt.gz'  # in the folder of the run
 _MOST = 10_000  # images whose contents are compared, evenly spread over all
@@ -37,7 +37,7 @@ def image_list(dataset: Dataset) -> bytes | None:
         One path a line, in the order of their numbers, from the folder that all have
         in common; None for other data sets.
     """
-    images = unlabelled_in(dataset)
+    images = unlabeled_in(dataset)
     if images is None:
         return None
     paths = images.paths()
@@ -72,7 +72,7 @@ def contents(dataset: Dataset) -> Tensor | None:
 
 def looked_at(dataset: Dataset) -> np.ndarray | None:
     """Number the images that ``contents`` looks at; None where it looks at none."""
-    known = unlabelled_in(dataset) is not None or hasattr(dataset, 'get_data_info')
+    known = unlabeled_in(dataset) is not None or hasattr(dataset, 'get_data_info')
     if not (known and hasattr(dataset, '__len__')):
         return None
     count = len(dataset)
@@ -81,14 +81,14 @@ def looked_at(dataset: Dataset) -> np.ndarray | None:
 
 def name_of(dataset: Dataset, index: int) -> str:
     """Name an image of a data set that ``contents`` knows."""
-    images = unlabelled_in(dataset)
+    images = unlabeled_in(dataset)
     if images is not None:
         return images.name(index)
     return str(dataset.get_data_info(index).get('img_path', index))
 
 
 def _checksum(dataset: Any, index: int) -> int:
-    images = unlabelled_in(dataset)
+    images = unlabeled_in(dataset)
     if images is not None:
         label = getattr(dataset, 'labels', None)
         text = '' if label is None else str(int(label[index]))

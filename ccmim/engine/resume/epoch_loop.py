@@ -1,4 +1,4 @@
-"""Epochs that go on where they were interrupted."""
+"""Epochs that resume where they were interrupted."""
 
 from collections.abc import Iterator
 from itertools import islice

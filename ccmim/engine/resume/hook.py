@@ -1,4 +1,4 @@
-"""A resumed run says what is different, and keeps its place in the data."""
+"""A resumed run says what is different, and keeps its position in the data."""
 
 import logging
 from typing import Any
@@ -19,8 +19,8 @@ from ccmim.engine.resume.data_record import (
     name_of,
     write_list,
 )
-from ccmim.engine.resume.place import Steps, convert_place, steps_of
-from ccmim.engine.resume.schedule_place import is_changed, values_of, wind_forward
+from ccmim.engine.resume.position import Steps, convert_position, steps_of
+from ccmim.engine.resume.schedules import is_changed, values_of, wind_forward
 from ccmim.engine.resume.settings import Difference, differing_settings
 from ccmim.engine.resume.state import differing_state, num_states, parameter_names
 from ccmim.engine.settings.processes import on_main
@@ -33,17 +33,17 @@ _SHOWN = 4  # differences in one line
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
-    """Note in each checkpoint what its run goes on from, and compare on resume.
+    """Note in each checkpoint what its run resumes from, and compare on resume.
 
-    Another number of processes, images a process or accumulated steps: the run goes on
-    at the image that it had reached, and its schedule is counted in the new steps.
-    Where no step begins at that image the run is refused.
+    Another number of processes, images a process or accumulated steps: the run
+    continues at the image that it had reached, and its schedule is counted in the new
+    steps. Where no step begins at that image the run is refused.
 
     A setting that decides the numbers and is not the checkpoint's ends the run, unless
     the config names it, or a part that it is in, in ``resume_changed``. A parameter or
     a piece of the optimizer's state of another name, shape or type always does.
 
-    Other images have another order, in which a place means nothing: where 'data' is
+    Other images have another order, in which a position means nothing: where 'data' is
     in ``resume_changed`` the epoch begins anew.
 
     Another schedule in the config takes the place of the one of the checkpoint.
@@ -59,7 +59,7 @@ class ResumeHook(Hook):
         """Compare, and count the checkpoint's steps as this run does.
 
         Raises:
-            ResumeError: If the run cannot go on like this.
+            ResumeError: If the run cannot resume like this.
         """
         if not runner._resume:
             return
@@ -82,8 +82,8 @@ class ResumeHook(Hook):
             if same:  # not only counted in other steps
                 _say(
                     runner,
-                    'The schedule is not that of the checkpoint: the run goes on as if '
-                    "it had had the config's from the start",
+                    'The schedule is not that of the checkpoint: the run continues as '
+                    "if it had had the config's from the start",
                     logging.WARNING,
                 )
 
@@ -175,15 +175,15 @@ class ResumeHook(Hook):
             return step
         if not by_epoch:
             raise ResumeError(
-                f'{text}a run that is counted in iterations keeps its place only with '
-                f'{old.global_batch} images a step: set train_dataloader.batch_size to '
-                f'{old.global_batch / new.processes:g}'
+                f'{text}a run that is counted in iterations keeps its position only '
+                f'with {old.global_batch} images a step: set train_dataloader.'
+                f'batch_size to {old.global_batch / new.processes:g}'
             )
-        converted = convert_place(epoch, step, old, new)
+        converted = convert_position(epoch, step, old, new)
         seen = (converted - epoch * new.length) * new.global_batch
         _say(
             runner,
-            f'{text}the place in the data is kept: epoch {epoch + 1}, {seen:,} of '
+            f'{text}the position in the data is kept: epoch {epoch + 1}, {seen:,} of '
             f'{new.images:,} images; step {step} is now called {converted}',
             logging.WARNING,
         )
@@ -214,8 +214,8 @@ class ResumeHook(Hook):
         text = f'The data set has changed since step {step}: {difference}'
         if not _is_allowed(DATA, runner):
             raise ResumeError(
-                f'{text}. Restore it, or start again in another --work-dir; or go on '
-                'with another order of the images: '
+                f'{text}. Restore it, or start again in another --work-dir; or '
+                'continue with another order of the images: '
                 f'--cfg-options {_option(runner, [DATA])}'
             )
         _say(runner, text, logging.WARNING)
@@ -224,7 +224,7 @@ class ResumeHook(Hook):
 def _take_settings(runner: Runner, saved: dict[str, Any]) -> None:
     """Put this run's settings into saved groups, of which PyTorch would take theirs.
 
-    What schedulers set stays: they are at another place already.
+    What schedulers set stays: they are at another step already.
     """
     schedulers = runner.param_schedulers or []
     scheduled = {s.param_name for s in schedulers} if schedulers else set()
@@ -264,7 +264,7 @@ def _refuse_differences(
     )
     by_name = [one.key for one in refused if one in settings]
     way = (
-        f'go on with other numbers by --cfg-options {_option(runner, by_name)}; or '
+        f'continue with other numbers by --cfg-options {_option(runner, by_name)}; or '
         if by_name and not any(one.is_state for one in refused)
         else ''
     )

@@ -48,7 +48,7 @@ class Difference(NamedTuple):
     key: str
     was: Any
     now: Any
-    is_state: bool = False  # what no run can go on with
+    is_state: bool = False  # what no run can resume with
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -112,7 +112,7 @@ def _compare(key: str, old: Any, new: Any) -> Iterator[Difference]:
 
 
 def _fraction(key: str, old: Any, new: Any) -> bool:
-    """Tell whether a schedule counts steps in one and fractions in the other.
+    """Return whether a schedule counts steps in one and fractions in the other.
 
     Its rates are compared by themselves.
     """
@@ -137,7 +137,7 @@ def _compare_parts(key: str, old: Mapping, new: Mapping) -> Iterator[Difference]
 
 
 def _is_default(kind: Any, name: str, value: Any) -> bool:
-    """Tell whether leaving an argument out means the value; None is as good as none."""
+    """Return whether leaving an argument out means the value, or None."""
     if value is None or value == {}:
         return True
     for found in find_types(kind):

@@ -40,7 +40,7 @@ TOP = {
 _LOADER = names_of(DataLoader) | {'num_batch_per_epoch', 'disable_subprocess_warning'}
 _LOOPS = names_of(EpochBasedTrainLoop, IterBasedTrainLoop)
 # Parts without a ``type``, and what is read of them.
-PLACES = {
+SECTIONS = {
     'train_dataloader': _LOADER,
     'val_dataloader': _LOADER,
     'test_dataloader': _LOADER,
@@ -89,7 +89,9 @@ def check_arguments(cfg: Config) -> None:
         if key in cfg and cfg[key] is None and cfg.get('train_cfg'):
             raise ValueError(f'{key}=None would be silent: set {instead}')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
-        for key in dict.fromkeys([*BUILT, *PLACES, *(k for k in BY_PATH if k in cfg)]):
+        for key in dict.fromkeys(
+            [*BUILT, *SECTIONS, *(k for k in BY_PATH if k in cfg)]
+        ):
             if cfg.get(key) is not None:
                 _check(cfg[key], key)
 
@@ -124,7 +126,7 @@ def _check_names(node: Mapping[str, Any], kinds: list[Callable], path: str) -> N
     if path == 'optim_wrapper' and isinstance(node.get('paramwise_cfg'), Mapping):
         _check_groups(node, f'{path}.paramwise_cfg')
     given = node.keys() - _TAKEN_OUT
-    known = set() if kinds else set(PLACES.get(path, ()))
+    known = set() if kinds else set(SECTIONS.get(path, ()))
     sure = bool(known) or all(map(is_ours, kinds))
     for kind in kinds:
         arguments = arguments_of(kind)
@@ -153,7 +155,7 @@ def _check_groups(wrapper: Mapping[str, Any], path: str) -> None:
 
 
 def _check_function(node: Mapping[str, Any], path: str) -> None:
-    # mmengine would go on without the function.
+    # mmengine would continue without the function.
     kind = node.get('type')
     if isinstance(kind, str) and FUNCTIONS.get(kind) is None:
         near = did_you_mean(kind, FUNCTIONS.module_dict)

@@ -88,7 +88,7 @@ BY_NAME: dict[str, Any] = {
     'eta_min': NonNegative,
     'start_factor': PositiveRatio,
     'end_factor': PositiveRatio,
-    'milestones': Sequence[NonNegative],  # below 1 a share of the run
+    'milestones': Sequence[NonNegative],  # below 1 a fraction of the run
     'begin': NonNegative,
     'end': Positive,
     'T_max': Count,

@@ -15,12 +15,12 @@ import ccmim.labels
 from ccmim.engine.settings.names import find_types
 from ccmim.engine.settings.processes import on_main
 from ccmim.labels import Report
-from ccmim.labels.class_folders import UNIT, check_labelled, compare_classes
+from ccmim.labels.class_folders import UNIT, check_labeled, compare_classes
 from ccmim.labels.coco import check_coco
 from ccmim.labels.photos import same_files
 from ccmim.labels.segmentation import check_batch, check_segmentation
-from ccmim.labels.settings import class_names, place
-from ccmim.labels.unlabelled import check_unlabelled
+from ccmim.labels.settings import class_names, resolve_path
+from ccmim.labels.unlabeled import check_unlabeled
 
 SPLITS = ('train', 'val', 'test')
 # By the name of a class that the data set is derived from, so that neither mmdet nor
@@ -28,9 +28,9 @@ SPLITS = ('train', 'val', 'test')
 _CHECKS: dict[str, Callable[..., None]] = {
     'CocoDataset': check_coco,
     'BaseSegDataset': check_segmentation,
-    'LabelledImages': check_labelled,
-    'UnlabelledImages': check_unlabelled,
-    'PlacedImages': check_unlabelled,
+    'LabeledImages': check_labeled,
+    'UnlabeledImages': check_unlabeled,
+    'ImagesWithCropBox': check_unlabeled,
 }
 # Data sets that read annotations by methods of their own are not judged before a run.
 _READERS = {*_CHECKS, 'BaseDataset', 'Dataset', 'LVISV1Dataset', 'LVISV05Dataset'}
@@ -176,7 +176,7 @@ def _is_judged(dataset: Mapping[str, Any], kind: type) -> bool:
     if any('://' in str(path) for path in paths):
         return False
     bases = {base.__name__ for base in kind.__mro__}
-    if bases & {'UnlabelledImages', 'PlacedImages'}:
+    if bases & {'UnlabeledImages', 'ImagesWithCropBox'}:
         return False
     methods = (getattr(kind, n, None) for n in ('load_data_list', 'parse_data_info'))
     names = [getattr(method, '__qualname__', '') for method in methods if method]
@@ -195,7 +195,7 @@ def _check_evaluator(
     parts = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
     for part in parts:
         file = part.get('ann_file') if isinstance(part, Mapping) else None
-        own = place(dataset, dataset.get('ann_file') or '')
+        own = resolve_path(dataset, dataset.get('ann_file') or '')
         if file and os.path.abspath(file) != os.path.abspath(own):
             report.problem(
                 f'{split}_evaluator.ann_file={file} is another file than the one of '
@@ -238,7 +238,7 @@ def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:
         paths += (dataset.get('data_prefix') or {}).values()
         for path in paths:
             if isinstance(path, str):
-                _add_files(key, place(dataset, path))
+                _add_files(key, resolve_path(dataset, path))
     root = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     return root / 'ccmim' / 'labels' / f'{key.hexdigest()}.json'
 

@@ -2,6 +2,8 @@
 
 from mmengine.config import Config
 
+from ccmim.engine.settings.sizes import is_momentum
+
 
 def less_memory(cfg: Config) -> str:
     """Propose settings that need about half of the memory and train alike.
@@ -21,10 +23,11 @@ def less_memory(cfg: Config) -> str:
         )
     smaller = next(n for n in range(batch // 2, 0, -1) if batch % n == 0)
     count = wrapper.get('accumulative_counts', 1) * batch // smaller
-    slow = f' and model.slow.interval={count}' if 'slow' in cfg.model else ''
+    momentum = is_momentum(cfg.model.get('teacher'))
+    teacher = f' and model.teacher.interval={count}' if momentum else ''
     text = (
         f'train_dataloader.batch_size={smaller} with '
-        f'optim_wrapper.accumulative_counts={count}{slow} keeps the same effective '
+        f'optim_wrapper.accumulative_counts={count}{teacher} keeps the same effective '
         'batch'
     )
     if 'contrast' in cfg.model:

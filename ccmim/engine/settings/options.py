@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
-from ccmim.engine.settings.arguments import BUILT, PLACES, TOP
+from ccmim.engine.settings.arguments import BUILT, SECTIONS, TOP
 from ccmim.engine.settings.known_ranges import ASKED_FOR, BY_PATH
 from ccmim.engine.settings.names import did_you_mean, typo_of
 from ccmim.ranges import check_value
@@ -74,7 +74,7 @@ def _check(old: Any, new: Mapping[str, Any], path: str) -> None:
 def _check_new(old: Mapping[str, Any], key: str, value: Any, path: str) -> None:
     if 'type' in old or (isinstance(value, Mapping) and 'type' in value):
         return  # the class will be asked
-    known = PLACES.get(path.removesuffix('.'), TOP if not path else None)
+    known = SECTIONS.get(path.removesuffix('.'), TOP if not path else None)
     if key in (known or {'_delete_'}):
         return
     names = old.keys() | (known or set())

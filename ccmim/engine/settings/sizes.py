@@ -41,21 +41,26 @@ def fit_images(cfg: Config) -> None:
 
 
 def check_updates(cfg: Config) -> None:
-    """Compare how often a slow network follows with how often weights change.
+    """Compare how often a teacher follows with how often weights change.
 
     Raises:
         ValueError: If it would follow at other steps.
     """
     model, wrapper = cfg.get('model') or {}, cfg.get('optim_wrapper') or {}
-    if isinstance(slow := model.get('slow'), Mapping):
-        interval = slow.get('interval', 1)
+    if is_momentum(teacher := model.get('teacher')):
+        interval = teacher.get('interval', 1)
         accumulated = wrapper.get('accumulative_counts') or 1
         if interval != accumulated:
             raise ValueError(
-                f'model.slow.interval={interval} and optim_wrapper.accumulative_counts='
-                f'{accumulated} differ: set both to the same number, as the slow '
-                'network follows once an update'
+                f'model.teacher.interval={interval} and '
+                f'optim_wrapper.accumulative_counts={accumulated} differ: set both to '
+                'the same number, as the teacher follows once an update'
             )
+
+
+def is_momentum(teacher: Any) -> bool:
+    """Whether it is a copy of the network, and no part with a type of its own."""
+    return isinstance(teacher, Mapping) and 'type' not in teacher
 
 
 def _takes_one_view(model: Mapping[str, Any]) -> bool:

@@ -82,7 +82,7 @@ def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> list[Path]:
     if files and not may_hold_a_run:
         lock.release()
         raise ValueError(
-            f'{folder} holds a run ({files[0].name}): give --resume to go on, '
+            f'{folder} holds a run ({files[0].name}): give --resume to continue, '
             '--overwrite to start again, or another --work-dir'
         )
     return missing

@@ -114,7 +114,7 @@ class StopHook(Hook):
             return
         savers = [h for h in runner.hooks if isinstance(h, SafeCheckpointHook)]
         if savers:
-            saved = f'saved {savers[0].save_after_iter(runner)}. To go on, give the '
+            saved = f'saved {savers[0].save_after_iter(runner)}. To resume, give the '
             saved += 'same command with --resume'
         else:
             saved = 'nothing was saved, as default_hooks.checkpoint is None'

@@ -28,7 +28,7 @@ def _ignore_signals(then: Callable[[int], None] | None, worker: int) -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # PyTorch's own handler would end the worker, whoever sent SIGTERM. It is also how
-    # the main process ends a worker that hangs, which must go on to work.
+    # the main process ends a worker that hangs, which must continue to work.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     threading.Thread(target=_end_when_the_parent_says, daemon=True).start()
     if then is not None:

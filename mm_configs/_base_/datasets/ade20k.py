@@ -1,4 +1,4 @@
-"""ADE20K, 150 classes: scale jitter (0.5 to 2), 512 x 512 crops, colour jitter."""
+"""ADE20K, 150 classes: scale jitter (0.5 to 2), 512 x 512 crops, color jitter."""
 
 _base_ = './semantic_crops.py'
 data_root = '{{$CCMIM_ADE20K:data/ade/ADEChallengeData2016}}'

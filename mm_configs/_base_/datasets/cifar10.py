@@ -23,7 +23,7 @@ val_dataloader = dict(
     dataset=dict(
         data=root + 'test',
         transform=[
-            dict(type='ResizeCenterCrop', size=None, crop_share=1.0),
+            dict(type='ResizeCenterCrop', size=None, crop_ratio=1.0),
             dict(type='ToUint8Tensor'),
         ],
     ),

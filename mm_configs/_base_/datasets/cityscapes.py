@@ -1,4 +1,4 @@
-"""Cityscapes, 19 classes: scale jitter (0.5 to 2), 512 x 1024 crops, colour jitter."""
+"""Cityscapes, 19 classes: scale jitter (0.5 to 2), 512 x 1024 crops, color jitter."""
 
 _base_ = './semantic_crops.py'
 data_root = '{{$CCMIM_CITYSCAPES:data/cityscapes}}'

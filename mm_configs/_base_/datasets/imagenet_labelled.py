@@ -1,6 +1,6 @@
 """ImageNet-1K, or any folder with a folder for each class, augmented for fine-tuning.
 
-Crops, flips and RandAugment (9, 0.5). Tested on the centre of 224 of 256 pixels.
+Crops, flips and RandAugment (9, 0.5). Tested on the center of 224 of 256 pixels.
 """
 
 data_root = '{{$CCMIM_IMAGENET:data/imagenet}}/'
@@ -13,7 +13,7 @@ train_dataloader = dict(
     sampler=dict(type='VisitSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
     dataset=dict(
-        type='LabelledImages',
+        type='LabeledImages',
         data=data_root + 'train',
         transform=[
             dict(type='RandomResizedCrop', size=None, scale=(0.08, 1.0)),
@@ -31,10 +31,10 @@ val_dataloader = dict(
     sampler=dict(type='VisitSampler', shuffle=False),
     collate_fn=dict(type='default_collate'),
     dataset=dict(
-        type='LabelledImages',
+        type='LabeledImages',
         data=data_root + 'val',
         transform=[
-            dict(type='ResizeCenterCrop', size=None, crop_share=224 / 256),
+            dict(type='ResizeCenterCrop', size=None, crop_ratio=224 / 256),
             dict(type='ToUint8Tensor'),
         ],
     ),

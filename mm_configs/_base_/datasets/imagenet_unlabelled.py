@@ -14,7 +14,7 @@ train_dataloader = dict(
     sampler=dict(type='VisitSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
     dataset=dict(
-        type='UnlabelledImages',
+        type='UnlabeledImages',
         data='data/imagenet/train',
         # The smallest crop of a photo with this short side still has 224 pixels.
         least_side=600,

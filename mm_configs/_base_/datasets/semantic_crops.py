@@ -1,4 +1,4 @@
-"""Classes with scale jitter (0.5 to 2), 512 x 512 crops and colour jitter.
+"""Classes with scale jitter (0.5 to 2), 512 x 512 crops and color jitter.
 
 A leaf names the data set and its folders; one with other crops changes the pipelines.
 """

@@ -1,4 +1,4 @@
-"""Classes in ADE20K's layout, whole images with flips and colour jitter.
+"""Classes in ADE20K's layout, whole images with flips and color jitter.
 
 A leaf names the folder and the classes.
 """

@@ -1,12 +1,12 @@
 """AMT on MAE with ViT-B/16 at 224 px: 45 % masked, 40 % thrown away, 15 % shown.
 
-At random and without throwing in the first epochs. Goes with PlacedImages as the data
+At random and without throwing in the first epochs. Needs ImagesWithCropBox as the data
 set and with ScoreRefreshHook.
 """
 
 _base_ = 'mae_vit.py'
 model = dict(
-    scorer=dict(type='StoredScorer', scorer=dict(type='NormalisedAttentionScorer')),
+    scorer=dict(type='StoredScorer', scorer=dict(type='NormalizedAttentionScorer')),
     sampler=dict(
         type='SwitchSampler',
         begin=40,

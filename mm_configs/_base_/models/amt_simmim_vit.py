@@ -1,12 +1,12 @@
 """AMT on SimMIM with ViT-B/16 at 224 px: of 49 squares 22 masked, 13 thrown away.
 
-At random and without throwing in the first epochs. Goes with PlacedImages as the data
+At random and without throwing in the first epochs. Needs ImagesWithCropBox as the data
 set and with ScoreRefreshHook.
 """
 
 _base_ = 'simmim_vit.py'
 model = dict(
-    scorer=dict(type='StoredScorer', scorer=dict(type='NormalisedAttentionScorer')),
+    scorer=dict(type='StoredScorer', scorer=dict(type='NormalizedAttentionScorer')),
     sampler=dict(
         sampler=dict(
             type='SwitchSampler',

@@ -5,9 +5,9 @@ model = dict(
     type='ConMIM',
     backbone=dict(drop_path_rate=0.0),
     projector=dict(type='ProjectionHead', hidden_dim=4096, out_dim=256, num_layers=3),
-    perturbation=dict(type='ColourPerturbation'),
+    perturbation=dict(type='ColorPerturbation'),
     contrast=dict(type='PatchContrast', temperature=0.1),
-    slow=dict(momentum=0.996, interval=1),  # interval: as accumulative_counts
+    teacher=dict(momentum=0.996, interval=1),  # interval: as accumulative_counts
     mask_ratio=0.75,
 )
 _base_.model.pop('decoder')

@@ -6,7 +6,7 @@ model = dict(
     predictor=dict(type='HardnessPredictor', embed_dim=512, depth=8, num_heads=16),
     # The published momentum rises in the first 100 epochs, this one over the run.
     # interval: as accumulative_counts.
-    slow=dict(momentum=0.999, last_momentum=0.9999, interval=1),
+    teacher=dict(momentum=0.999, last_momentum=0.9999, interval=1),
     sampler=dict(type='EasyToHardSampler', first=0.0, last=0.5),
     ranking=dict(type='HardnessRanking'),
 )

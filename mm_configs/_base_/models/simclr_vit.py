@@ -1,16 +1,16 @@
-"""SimCLR with ViT-B/16 at 224 px: the published colours, projection and temperature."""
+"""SimCLR with ViT-B/16 at 224 px: the published colors, projection and temperature."""
 
 _base_ = 'mae_vit.py'
 model = dict(
     type='SimCLR',
     perturbation=dict(
-        type='ColourPerturbation',
+        type='ColorPerturbation',
         brightness=0.8,
         contrast=0.8,
         saturation=0.8,
         hue=0.2,
         jitter_prob=0.8,
-        grey_prob=0.2,
+        gray_prob=0.2,
         blur_prob=0.5,
         solarize_prob=0.0,
     ),

@@ -1,6 +1,6 @@
 """A short linear probe for small data: LARS as at full size, 10 epochs.
 
-LARS changes the weights by a share of their norm, so small batches do not want small
+LARS changes the weights by a fraction of their norm, so small batches do not want small
 rates.
 """
 

@@ -21,7 +21,7 @@ FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
 
 @pytest.mark.slow
 def test_from_photos_to_a_backbone_and_a_report(ccmim, image_folder, tmp_path):
-    """It estimates, trains, exports; resuming goes on; a second run is refused."""
+    """It estimates, trains, exports; resuming continues; a second run is refused."""
     out = tmp_path / 'run'
     (image_folder / 'empty.jpg').touch()
     options = ['--cfg-options', 'train_dataloader.num_workers=0',
@@ -53,7 +53,7 @@ def test_from_photos_to_a_backbone_and_a_report(ccmim, image_folder, tmp_path):
     code, _, error = ccmim('pretrain', image_folder, '--out', out)
     assert code == 2
     assert f'of another command (ccmim pretrain {image_folder} ' in error
-    assert '--resume goes on' in error
+    assert '--resume continues' in error
     code, _, error = ccmim('pretrain', image_folder, '--out', out, '--resume', *FEW)
     assert code == 2
     assert '--image-size cannot change' in error
@@ -151,7 +151,7 @@ def test_check_says_why_labels_are_not_taken(ccmim, map_folder, coco_folder):
     code, said, _ = ccmim('check', map_folder, '--workers', 1)
     assert code == 1
     assert 'PROBLEM: its labels are not taken: map ' in said
-    assert 'training/0.png is a picture in colours' in said
+    assert 'training/0.png is a picture in colors' in said
     file = coco_folder / 'annotations.json'
     file.write_text(file.read_text().replace('"bbox": [8, 8', '"bbox": [800, 8', 1))
     code, said, _ = ccmim('check', coco_folder, '--workers', 1)

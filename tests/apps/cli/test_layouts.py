@@ -132,7 +132,7 @@ def test_what_cannot_be_used_is_named(map_folder, tmp_path, image_folder):
             find_labels(root)
     path = map_folder / 'annotations' / 'training' / '0.png'
     Image.new('RGB', (48, 48), 'red').save(path)
-    with pytest.raises(LabelError, match='0.png is a picture in colours'):
+    with pytest.raises(LabelError, match='0.png is a picture in colors'):
         find_labels(map_folder)
 
 

@@ -20,7 +20,7 @@ COMMANDS = ('demo', 'pretrain', 'transfer', 'export', 'check', 'doctor', 'report
         (['pretrain', 'x', '--epochs', '0'], 'at least 1', 'ccmim pretrain --help'),
         (['pretrain', 'x', '--epoch', 'few'], "'few' must be a whole number", 'help'),
         (['pretrain', 'nowhere'], 'No such folder', 'give a folder of photos'),
-        (['pretrain', 'nowhere', '--resume'], 'no run to go on with', 'leave out'),
+        (['pretrain', 'nowhere', '--resume'], 'no run to resume', 'leave out'),
         (['pretrain', 'photos', '--image-size', '100'], 'multiple of 16', 'help'),
         (['pretrain', 'photos', '--cfg-options', 'lr'], 'form KEY=VALUE', 'help'),
         (

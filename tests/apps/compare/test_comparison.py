@@ -235,7 +235,7 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     """The whole command on toy scenes: table, csv and picture, and nothing twice."""
     from ccmim.apps.demo.scenes import write_toy_scenes
 
-    scenes = write_toy_scenes(tmp_path / 'scenes', 16, 8, num_unlabelled=64)
+    scenes = write_toy_scenes(tmp_path / 'scenes', 16, 8, num_unlabeled=64)
     monkeypatch.setenv('CCMIM_TOY', str(scenes))
     options = [
         *('--arms', 'random', f'ccmim={DEMO / "ccmim_toy.py"}'),

@@ -69,5 +69,5 @@ def test_a_csv_file_gives_the_scores_back(tmp_path):
 def test_the_plot_is_a_picture_with_dots_of_each_arm(tmp_path):
     plot_scores(scores(a=[1.0, 2.0], b=[3.0]), ['a', 'b', 'c'], tmp_path / 'scores.png')
     with Image.open(tmp_path / 'scores.png') as picture:
-        colours = {c for _, c in picture.convert('RGB').getcolors(1 << 24)}
-    assert {(31, 119, 180), (255, 127, 14)} <= colours  # C0 and C1, at the means
+        colors = {c for _, c in picture.convert('RGB').getcolors(1 << 24)}
+    assert {(31, 119, 180), (255, 127, 14)} <= colors  # C0 and C1, at the means

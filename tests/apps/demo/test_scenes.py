@@ -20,7 +20,7 @@ from ccmim.apps.demo.scenes import (
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp('toy') / 'scenes'
-    return write_toy_scenes(folder, 12, 4, size=96, seed=3, num_unlabelled=3)
+    return write_toy_scenes(folder, 12, 4, size=96, seed=3, num_unlabeled=3)
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +51,7 @@ def test_the_layout_is_that_of_ade20k_and_coco(root):
 
 
 def test_the_same_settings_give_the_same_bytes_and_another_seed_others(root, tmp_path):
-    settings = dict(size=96, num_unlabelled=3)
+    settings = dict(size=96, num_unlabeled=3)
     same = _files(write_toy_scenes(tmp_path / 'same', 12, 4, seed=3, **settings))
     assert same == _files(root)
     other = _files(write_toy_scenes(tmp_path / 'other', 2, 1, seed=4, **settings))
@@ -146,7 +146,7 @@ def test_objects_cover_each_other(scenes):
     assert np.mean([hidden(scene) for scene in scenes]) > 0.5
 
 
-def test_mean_colour_helps_to_tell_a_category_and_does_not_settle_it(scenes):
+def test_mean_color_helps_to_tell_a_category_and_does_not_settle_it(scenes):
     colors, labels = [], []
     for scene in scenes:
         for category, mask in scene.objects:

@@ -59,7 +59,7 @@ def write_run(folder, losses, mask_ratio=0.75):
 
 
 def test_page_tells_what_the_logs_say(tmp_path):
-    """Exact last and best values, one colour a run, only settings that differ."""
+    """Exact last and best values, one color a run, only settings that differ."""
     one = write_run(tmp_path / 'one', [3.0, 0.123456789, 0.25])
     two = write_run(tmp_path / 'two', [4.0, 2.0, 1.75], mask_ratio=0.5)
     page = tmp_path / 'report.html'

@@ -132,7 +132,7 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-COLOURS = """all => all.map(e => {
+COLORS = """all => all.map(e => {
     const style = getComputedStyle(e);
     let behind = e;
     while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
@@ -153,7 +153,7 @@ def test_text_and_lines_stand_out(visit, scheme):
         ('.plot .xtick text, .plot .ytick text', 'text', READABLE),
         ('.plot .js-line', 'line', VISIBLE),
     ):
-        script = COLOURS.replace('PAINT', f"'{paint}'")
+        script = COLORS.replace('PAINT', f"'{paint}'")
         pairs = page.eval_on_selector_all(selector, script)
         assert pairs
         dim = [pair for pair in pairs if contrast(*pair) < least]

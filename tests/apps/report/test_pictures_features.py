@@ -9,15 +9,15 @@ import torch
 
 from ccmim.pictures import (
     attention_sheet,
-    colour_sheet,
+    color_sheet,
     head_attention,
     map_figure,
     nearest_patches,
-    neighbour_sheet,
-    principal_colours,
+    neighbor_sheet,
+    principal_colors,
     project,
 )
-from ccmim.pictures.patch_neighbours import salient_patches
+from ccmim.pictures.patch_neighbors import salient_patches
 
 
 def test_heads_average_to_the_class_attention(tiny_vit, images):
@@ -40,21 +40,21 @@ def test_heads_with_relative_positions(tiny_vit, images):
     torch.testing.assert_close(head_attention(vit, images, 0).mean(dim=1), mean)
 
 
-def test_colours_mean_the_same_in_all_images():
-    """Three groups of patches, spread over images, get three colours."""
-    centres, groups = 5 * torch.randn(3, 12), torch.randint(0, 3, (4, 30))
-    groups[0] = 0  # one image alone does not tell what varies
-    features = centres[groups] + 0.01 * torch.randn(4, 30, 12) + 100
-    colours, again = principal_colours(features, features[1:2])
-    assert colours.min() == 0
-    assert colours.max() == 1
-    torch.testing.assert_close(again[0], colours[1])
-    means = torch.stack([colours[groups == g][:, :2].mean(0) for g in range(3)])
-    spread = max(colours[groups == g][:, :2].std(0).max() for g in range(3))
+def test_colors_mean_the_same_in_all_images():
+    """Three groups of patches, spread over images, get three colors."""
+    centers, groups = 5 * torch.randn(3, 12), torch.randint(0, 3, (4, 30))
+    groups[0] = 0  # one image alone does not say what varies
+    features = centers[groups] + 0.01 * torch.randn(4, 30, 12) + 100
+    colors, again = principal_colors(features, features[1:2])
+    assert colors.min() == 0
+    assert colors.max() == 1
+    torch.testing.assert_close(again[0], colors[1])
+    means = torch.stack([colors[groups == g][:, :2].mean(0) for g in range(3)])
+    spread = max(colors[groups == g][:, :2].std(0).max() for g in range(3))
     assert torch.cdist(means, means)[~torch.eye(3, dtype=bool)].min() > 20 * spread
 
 
-def test_planted_neighbours_are_found():
+def test_planted_neighbors_are_found():
     features = torch.randn(5, 20, 16)
     features[3, 7] = features[0, 2] + 0.05 * torch.randn(16)
     features[1, 11] = features[0, 2] + 0.5 * torch.randn(16)
@@ -97,10 +97,10 @@ def test_sheets_of_any_backbone(tiny_vit, builder):
     photos = torch.randint(0, 256, (5, 3, 64, 96), dtype=torch.uint8)  # another size
     attention = attention_sheet(vit, photos, side=96)
     assert attention.shape[1] == 2 * 14 + 4 * 102 - 6  # image, mean and two heads
-    assert colour_sheet(vit, photos, side=96).std() > 10
-    found = neighbour_sheet(vit, photos, rows=2, count=3, side=96)
+    assert color_sheet(vit, photos, side=96).std() > 10
+    found = neighbor_sheet(vit, photos, rows=2, count=3, side=96)
     assert found.shape[1] == 2 * 14 + 4 * 102 - 6
     figure = map_figure(vit, photos, 'pca', batch=2)
     assert '5 images by their features (PCA' in figure.axes[0].get_title('left')
     with pytest.raises(ValueError, match='at least two images'):
-        neighbour_sheet(vit, photos[:1])
+        neighbor_sheet(vit, photos[:1])

@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 from ccmim.masking import take
 from ccmim.pictures import method_columns, method_sheet, reconstruction_sheet
 from ccmim.registry import MODELS
-from ccmim.teachers import normalise_patches, patchify
+from ccmim.teachers import normalize_patches, patchify
 
 MASK = ['original', 'importance', 'mask']
 RANDOM = ['original', 'importance (all alike)', 'mask']
@@ -21,7 +21,7 @@ COLUMNS = {
     'hpm_vitt': [*MASK, 'reconstruction'],
     'amt_mae_vitt': THROWN,
     'amt_simmim_vitt': THROWN,
-    'conmim_vitt': [*RANDOM, 'seen by slow network'],
+    'conmim_vitt': [*RANDOM, 'seen by teacher'],
     'maskdistill_vitt': RANDOM,
     'simclr_vitt': ['first part', 'first view', 'second part', 'second view'],
     'densecl_vitt': ['first part', 'first view', 'second part', 'second view'],
@@ -40,7 +40,7 @@ def method(request):
             cfg.merge_from_dict({'custom_hooks': []})
             sampler = cfg.model.sampler
             (sampler if 'begin' in sampler else sampler.sampler).begin = 0
-        if 'teacher' in cfg.model:
+        if 'backbone' in cfg.model.get('teacher', {}):
             cfg.model.teacher.backbone.arch = cfg.model.backbone.arch
         with DefaultScope.overwrite_default_scope('ccmim'):
             return MODELS.build(cfg.model).eval()
@@ -71,20 +71,20 @@ def test_columns(method, name):
         assert np.abs(columns['second view'] - truth[:, 128:]).mean() > 1
         return
     mask = columns[COLUMNS[name][2]]
-    grey, dark = (mask == 128).all(axis=3), (mask == 32).all(axis=3)
+    gray, dark = (mask == 128).all(axis=3), (mask == 32).all(axis=3)
     assert dark.any() == ('dark: left out' in COLUMNS[name][2])
-    seen = ~(grey | dark)
+    seen = ~(gray | dark)
     assert seen.mean() <= 1 - network.mask_ratio + 1 / 64
     assert np.abs(mask - truth)[seen].max() <= 1
     if name.endswith(('conmim_vitt', 'maskdistill_vitt')):
         return
     assert np.abs(last - truth)[seen].max() <= 1
-    assert np.abs(last - truth)[grey].mean() > 10  # predictions of random weights
+    assert np.abs(last - truth)[gray].mean() > 10  # predictions of random weights
     assert (last[dark] == 32).all()  # neither seen nor predicted
 
 
 def test_pixels_as_they_are_are_not_scaled(method):
-    """SimMIM's predictions are pixels: zero is the mean colour of the data."""
+    """SimMIM's predictions are pixels: zero is the mean color of the data."""
     network = method('simmim_vitt')
     torch.nn.init.zeros_(network.decoder.pred.weight)
     torch.nn.init.zeros_(network.decoder.pred.bias)
@@ -96,11 +96,11 @@ def test_pixels_as_they_are_are_not_scaled(method):
 
 
 def test_features_of_a_known_teacher_and_their_prediction(method):
-    """A perfect prediction has the teacher's colours where patches were masked."""
+    """A perfect prediction has the teacher's colors where patches were masked."""
     network, photos = method('maskdistill_vitt'), _photos()
     network.teacher.has_weights = True
-    normalised = network.data_preprocessor(dict(inputs=photos))['inputs']
-    features = network.teacher(normalised)
+    normalized = network.data_preprocessor(dict(inputs=photos))['inputs']
+    features = network.teacher(normalized)
     target = torch.nn.functional.layer_norm(features, features.shape[-1:], eps=1e-6)
     draws = network.sampler.forward
 
@@ -122,13 +122,13 @@ def test_features_of_a_known_teacher_and_their_prediction(method):
 
 
 def _perfect(method, images):
-    """Let a decoder predict the true normalised patches."""
-    target = normalise_patches(patchify(images, 16))
+    """Let a decoder predict the true normalized patches."""
+    target = normalize_patches(patchify(images, 16))
     method.decoder.forward = lambda _, split: take(target, split.ids_masked)
 
 
 def test_a_perfect_prediction_gives_the_image_back(tiny_mae, images):
-    """Normalised pixels are un-normalised by the statistics of each true patch."""
+    """Normalized pixels are un-normalized by the statistics of each true patch."""
     method, patches = tiny_mae(), patchify(images, 16)
     made = method(images, mode='predict')
     assert torch.equal(made.completed[~made.split.mask], patches[~made.split.mask])
@@ -152,9 +152,9 @@ def test_sheet_pixel_by_pixel(tiny_ccmim):
     original, _, masked, completed = rows.permute(2, 0, 4, 1, 3).int()
     assert torch.equal(original, images.int())
     assert (completed - original).abs().max() <= 1
-    grey = (masked == 128).all(1)
-    assert grey.float().mean() >= 0.74  # three of four patches
-    shown = ~grey.unsqueeze(1).expand_as(masked)
+    gray = (masked == 128).all(1)
+    assert gray.float().mean() >= 0.74  # three of four patches
+    shown = ~gray.unsqueeze(1).expand_as(masked)
     assert torch.equal(masked[shown], original[shown])
 
 

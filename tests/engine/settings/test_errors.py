@@ -165,9 +165,9 @@ def test_other_ways_to_less_memory_are_named_where_they_exist(end):
     runner = _runner(8, 1, model=dict(), optim_wrapper=wrapper)
     text = end(OUT_OF_MEMORY, True, runner=runner)[1]
     assert text.endswith('keeps the same effective batch\n')
-    runner = _runner(8, 1, model=dict(slow=dict()), optim_wrapper=wrapper)
+    runner = _runner(8, 1, model=dict(teacher=dict()), optim_wrapper=wrapper)
     text = end(OUT_OF_MEMORY, True, runner=runner)[1]
-    assert 'accumulative_counts=2 and model.slow.interval=2 keeps the same' in text
+    assert 'accumulative_counts=2 and model.teacher.interval=2 keeps the same' in text
 
 
 def test_other_processes_let_the_main_process_speak_first(end, monkeypatch):

@@ -25,7 +25,7 @@ CONFIG = dict(
     train_dataloader=dict(
         batch_size=4,
         persistent_workers=False,
-        dataset=dict(type='UnlabelledImages', data='photos', transform=[{}, {}]),
+        dataset=dict(type='UnlabeledImages', data='photos', transform=[{}, {}]),
     ),
     optim_wrapper=dict(
         type='AutocastOptimWrapper',

@@ -7,15 +7,15 @@ from ccmim.engine.settings import check_updates, fit_images
 
 
 @pytest.mark.parametrize(
-    ('slow', 'wrapper'),
+    ('teacher', 'wrapper'),
     [(dict(), dict(accumulative_counts=4)), (dict(interval=4), dict())],
 )
-def test_a_slow_network_follows_once_an_update(slow, wrapper):
-    cfg = Config(dict(model=dict(slow=slow), optim_wrapper=wrapper))
-    with pytest.raises(ValueError, match='model.slow.interval=.*accumulative_counts='):
+def test_a_momentum_network_follows_once_an_update(teacher, wrapper):
+    cfg = Config(dict(model=dict(teacher=teacher), optim_wrapper=wrapper))
+    with pytest.raises(ValueError, match='teacher.interval=.*accumulative_counts='):
         check_updates(cfg)
     cfg.merge_from_dict(
-        {'model.slow.interval': 4, 'optim_wrapper.accumulative_counts': 4}
+        {'model.teacher.interval': 4, 'optim_wrapper.accumulative_counts': 4}
     )
     check_updates(cfg)
 

@@ -171,8 +171,8 @@ def test_a_work_dir_goes_through_all_its_states(train, tmp_path):
     code, text = train()
     assert (code, _files(run)) == (2, first)
     assert text == (
-        f'error: {run} holds a run (epoch_1.pth): give --resume to go on, --overwrite '
-        'to start again, or another --work-dir'
+        f'error: {run} holds a run (epoch_1.pth): give --resume to continue, '
+        '--overwrite to start again, or another --work-dir'
     )
 
     assert train('--resume')[0] == 0

@@ -29,6 +29,6 @@ def test_two_processes_say_a_mistake_once(request, config_file, tmp_path):
         timeout=120,
     )
     assert done.returncode == 2, done.stderr[-3000:]
-    assert done.stderr.count('holds a run (epoch_1.pth): give --resume to go on') == 1
+    assert done.stderr.count('holds a run (epoch_1.pth): give --resume') == 1
     assert 'Traceback' not in done.stderr
     assert [path.name for path in (tmp_path / 'run').iterdir()] == ['epoch_1.pth']

@@ -72,7 +72,7 @@ def test_one_that_was_there_is_left_alone(tmp_path):
 @pytest.mark.parametrize('name', [*RUN, 'last_checkpoint'])
 def test_a_folder_that_holds_a_run_is_refused_and_not_touched(tmp_path, name):
     (tmp_path / name).write_text('x')
-    message = rf'{tmp_path} holds a run \({name}\): give --resume to go on, --overwrit'
+    message = rf'{tmp_path} holds a run \({name}\): give --resume to continue'
     with pytest.raises(ValueError, match=message), _claim(tmp_path):
         pass
     assert _names(tmp_path) == [name]

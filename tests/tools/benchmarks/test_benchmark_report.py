@@ -5,7 +5,7 @@ import json
 
 from benchmarks.report import format_table, write_files
 from benchmarks.rows import Label
-from benchmarks.summary import summarise
+from benchmarks.summary import summarize
 from benchmarks.timing import Round
 
 
@@ -13,7 +13,7 @@ def _rows():
     fast = Label('step', 's', 8, 'ours', 'ccmim', 'bf16')
     slow = fast._replace(code='published', precision='fp32')
     one, two = [Round(0.5, 0.5, None)], [Round(2.0, 2.0, None)]
-    return [summarise(fast, one, two, 4), summarise(slow, two, two, 4)]
+    return [summarize(fast, one, two, 4), summarize(slow, two, two, 4)]
 
 
 def test_table():
@@ -29,7 +29,7 @@ def test_table():
 
 def test_row_out_of_memory_stays_in_the_table():
     rows = _rows()
-    rows.append(summarise(Label('step', 's', 99, 'ours', 'mae', 'fp32'), [], [], 4))
+    rows.append(summarize(Label('step', 's', 99, 'ours', 'mae', 'fp32'), [], [], 4))
     assert format_table(rows).splitlines()[-1].split() == [
         *('step', 'ViT-S', '99', 'ours', 'mae', 'fp32'),
         *('-',) * 6,

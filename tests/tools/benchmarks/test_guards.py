@@ -15,7 +15,7 @@ PUBLISHED_MB = 141.7  # an image: the published ccMIM code, ViT-S, fp32
 
 
 def _images(method):
-    return method.normalise(torch.randint(0, 256, (2, 3, 224, 224)).byte())
+    return method.normalize(torch.randint(0, 256, (2, 3, 224, 224)).byte())
 
 
 @pytest.mark.slow
@@ -30,7 +30,7 @@ def test_operations_of_vit_b(option):
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         for step in range(steps):
             before_step(method.model, step, batch_size=2)
-            total_loss(method.model(method.normalise(images), mode='loss')).backward()
+            total_loss(method.model(method.normalize(images), mode='loss')).backward()
     per_image = counter.get_total_flops() / 2 / steps
     assert per_image == pytest.approx(FLOPS[name, 'b'], rel=0.01)
 

@@ -66,9 +66,9 @@ class _Network(nn.Module):
         shown = images.flatten(1) * self.weight
         return dict(pix_pred=shown, loss_pred=shown, mask_num=int(mask[0].sum()))
 
-    def generate_mask(self, foretold, mask_ratio, guide, epoch, total_epoch):
+    def generate_mask(self, predicted, mask_ratio, guide, epoch, total_epoch):
         assert (mask_ratio, guide, epoch / total_epoch) == (0.75, True, 0.5)
-        return torch.ones_like(foretold).scatter(1, foretold.argmin(1)[:, None], 0)
+        return torch.ones_like(predicted).scatter(1, predicted.argmin(1)[:, None], 0)
 
     def forward_loss(self, images, pred, mask):
         assert pred.shape[1] == mask[0].sum()
@@ -87,13 +87,13 @@ def test_a_step_of_hpm_hides_what_the_copy_foretells():
     assert loss.item() == 2 + 6
     loss.backward()
     assert model.network.weight.grad is not None
-    assert model.slow.weight.grad is None
+    assert model.teacher.weight.grad is None
     mask = torch.tensor([[False, False, True, True]])
     assert model(images, mask).item() == 2.5
     with torch.no_grad():
         model.network.weight.fill_(2.0)
     model(images)
-    assert model.slow.weight.item() == pytest.approx(1.0001)
+    assert model.teacher.weight.item() == pytest.approx(1.0001)
 
 
 def test_code_that_cannot_be_imported_is_left_out_with_one_line(tmp_path, capsys):

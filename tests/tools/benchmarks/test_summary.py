@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.rows import Label, exact_of, reference_of
-from benchmarks.summary import middle, ratio_of, summarise
+from benchmarks.summary import middle, ratio_of, summarize
 from benchmarks.timing import Round
 
 OURS = Label('step', 's', 8, 'ours', 'ccmim', 'bf16')
@@ -29,7 +29,7 @@ def test_ratio_needs_the_same_rounds():
 def test_figures_of_a_row():
     own = [Round(2.0, 1.0, None), Round(4.0, 1.0, None), Round(2.0, 1.0, None)]
     reference = [Round(4.0, 5.0, None), Round(12.0, 2.0, None), Round(2.0, 3.0, None)]
-    row = summarise(OURS, own, reference, 10, 5e9, 1e12, 3e6)
+    row = summarize(OURS, own, reference, 10, 5e9, 1e12, 3e6)
     assert row['images_per_s'] == 40  # 8 images, 10 steps, 2 s
     assert row['ms_per_step'] == 200
     assert row['iqr_percent'] == 50  # quartiles 2 and 3 around 2
@@ -42,13 +42,13 @@ def test_figures_of_a_row():
 
 def test_gpu_memory_instead_of_cpu_time():
     rounds = [Round(1.0, 1.0, 5_000_000)]
-    row = summarise(OURS, rounds, rounds, 1)
+    row = summarize(OURS, rounds, rounds, 1)
     assert row['peak_mb'] == 5
     assert row['cpu_ratio'] is None
 
 
 def test_row_without_rounds_has_a_name_only():
-    row = summarise(OURS, [], [], 1)
+    row = summarize(OURS, [], [], 1)
     assert row['code'] == 'ours'
     assert row['images_per_s'] is None
 
@@ -70,7 +70,7 @@ def test_an_option_is_compared_with_the_exact_row_of_its_precision():
     assert exact_of(option) == OURS
     assert exact_of(OURS) is None
     rounds, exact = [Round(2.0, 4.0, None)], [Round(3.0, 5.0, None)]
-    assert summarise(option, rounds, rounds, 1, exact=exact)['exact_ratio'] == 1.25
-    assert summarise(OURS, rounds, rounds, 1)['exact_ratio'] is None
+    assert summarize(option, rounds, rounds, 1, exact=exact)['exact_ratio'] == 1.25
+    assert summarize(OURS, rounds, rounds, 1)['exact_ratio'] is None
     rounds, exact = [Round(2.0, 4.0, 9)], [Round(3.0, 5.0, 9)]
-    assert summarise(option, rounds, rounds, 1, exact=exact)['exact_ratio'] == 1.5
+    assert summarize(option, rounds, rounds, 1, exact=exact)['exact_ratio'] == 1.5

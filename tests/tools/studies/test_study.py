@@ -207,8 +207,8 @@ def test_a_page_is_filled_between_its_marks(tmp_path):
 def test_the_masks_of_the_first_and_the_last_epoch_stand_side_by_side(tmp_path):
     folder = tmp_path / 'run/pictures'
     folder.mkdir(parents=True)
-    for epoch, colour in (2, 'red'), (9, 'green'), (10, 'blue'):
-        Image.new('RGB', (280, 100), colour).save(folder / f'epoch_{epoch}.png')
+    for epoch, color in (2, 'red'), (9, 'green'), (10, 'blue'):
+        Image.new('RGB', (280, 100), color).save(folder / f'epoch_{epoch}.png')
     join_pictures(tmp_path / 'run', tmp_path / 'masks.png')
     with Image.open(tmp_path / 'masks.png') as sheet:
         assert sheet.size == (1120, 200)
@@ -259,7 +259,7 @@ def test_the_command_is_interrupted_goes_on_and_writes_the_page(photos, tmp_path
         )
 
     early = command('--minutes', '0.001')
-    assert 'Interrupted. The same command goes on.' in early.communicate(timeout=300)[0]
+    assert 'Interrupted. The same command resumes.' in early.communicate(timeout=300)[0]
     assert early.returncode == 1
     assert 'No run of this budget is recorded.' in page.read_text()
     stopped = command()
@@ -267,7 +267,7 @@ def test_the_command_is_interrupted_goes_on_and_writes_the_page(photos, tmp_path
     while stopped.poll() is None and '[1][ 2/10]' not in _text(log):
         time.sleep(0.1)
     stopped.send_signal(signal.SIGINT)
-    assert 'The same command goes on.' in stopped.communicate(timeout=300)[0]
+    assert 'The same command resumes.' in stopped.communicate(timeout=300)[0]
     assert 'Stopped by SIGTERM after step' in _text(log)
     done = command()
     out = done.communicate(timeout=600)[0]

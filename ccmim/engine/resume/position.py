@@ -45,7 +45,7 @@ def steps_of(loader: DataLoader, processes: int, accumulated: int) -> Steps:
     return Steps(processes, batch, accumulated, images, length)
 
 
-def convert_place(epoch: int, step: int, old: Steps, new: Steps) -> int:
+def convert_position(epoch: int, step: int, old: Steps, new: Steps) -> int:
     """Find the step of a run at which it has seen the images that another has.
 
     Args:
@@ -69,8 +69,8 @@ def convert_place(epoch: int, step: int, old: Steps, new: Steps) -> int:
     if seen % new.global_batch:
         raise ResumeError(
             f'the checkpoint is after image {seen:,} of epoch {epoch + 1}, which is no '
-            f'multiple of {new.batch} images x {new.processes} processes: its place in '
-            'the data cannot be kept. Resume from the end of an epoch, or choose '
+            f'multiple of {new.batch} images x {new.processes} processes: its position '
+            'in the data cannot be kept. Resume from the end of an epoch, or choose '
             f'train_dataloader.batch_size so that the product divides {seen:,}'
         )
     return epoch * new.length + seen // new.global_batch

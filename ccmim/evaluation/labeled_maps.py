@@ -10,10 +10,10 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 
-def labelled_maps(
+def labeled_maps(
     data: Dataset, preprocess: Callable[..., dict[str, Any]], limit: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield images one by one, normalised, with the class of each pixel.
+    """Yield images one by one, normalized, with the class of each pixel.
 
     Args:
         data: Of mmsegmentation, with a pipeline for tests: what it draws at random is

@@ -7,10 +7,10 @@ from mmengine.dataset import default_collate
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from ccmim.data import PlacedImages, SampleKey, UnlabelledImages
+from ccmim.data import ImagesWithCropBox, SampleKey, UnlabeledImages
 from ccmim.registry import TRANSFORMS
 
-PLACED = [dict(type='ccmim.PlacedCrop', size=(48, 64), scale=(0.3, 1.0))]
+WITH_BOX = [dict(type='ccmim.RandomCropWithBox', size=(48, 64), scale=(0.3, 1.0))]
 PLAIN = [
     dict(type='ccmim.RandomResizedCrop', size=(48, 64), scale=(0.3, 1.0)),
     dict(type='ccmim.RandomHorizontalFlip'),
@@ -20,8 +20,8 @@ PLAIN = [
 
 def test_pictures_are_those_of_the_plain_transforms(image_folder):
     """Bit for bit, sample by sample."""
-    placed = PlacedImages(PLACED, data=str(image_folder))
-    plain = UnlabelledImages(str(image_folder), PLAIN)
+    placed = ImagesWithCropBox(WITH_BOX, data=str(image_folder))
+    plain = UnlabeledImages(str(image_folder), PLAIN)
     assert len(placed) == len(plain) == 8
     assert placed.metainfo == plain.metainfo
     for key in (SampleKey(1, 2, 3), SampleKey(5, 0, 7), 4):
@@ -34,7 +34,7 @@ def test_place_is_the_part_that_was_cut_out():
     """Pixels tell their own row and column, so a crop shows what it took."""
     rows, columns = np.mgrid[0:200, 0:250].astype(np.uint8)
     picture = Image.fromarray(np.stack([rows, columns, rows], -1))
-    crop = TRANSFORMS.build(dict(PLACED[0], flip_prob=0.5))
+    crop = TRANSFORMS.build(dict(WITH_BOX[0], flip_prob=0.5))
     torch.manual_seed(0)
     mirrored = 0
     for _ in range(40):
@@ -43,7 +43,7 @@ def test_place_is_the_part_that_was_cut_out():
             place * torch.tensor([200.0, 200.0, 250.0, 250.0])
         ).tolist()
         row, column = image[0].float().mean(1), image[1].float().mean(0)
-        # The mean of a pixel's neighbours is its centre, half a pixel from its edge.
+        # The mean of a pixel's neighbors is its center, half a pixel from its edge.
         step = (bottom - top) / 48
         assert row[4].item() == pytest.approx(top + 4.5 * step - 0.5, abs=1)
         assert row[43].item() == pytest.approx(top + 43.5 * step - 0.5, abs=1)
@@ -56,16 +56,16 @@ def test_place_is_the_part_that_was_cut_out():
 
 
 def test_batches(image_folder):
-    placed = PlacedImages(PLACED, data=str(image_folder))
+    placed = ImagesWithCropBox(WITH_BOX, data=str(image_folder))
     batch = next(iter(DataLoader(placed, 3, collate_fn=default_collate)))
     assert batch['inputs'].shape == (3, 3, 48, 64)
     assert batch['data_samples'].tolist() == [0, 1, 2]
-    assert batch['place'].shape == (3, 4)
+    assert batch['crop_box'].shape == (3, 4)
 
 
 def test_whole_pictures_keep_their_numbers(image_folder):
     """All of the picture, of one size, whatever its shape."""
-    whole = PlacedImages(PLACED, data=str(image_folder)).whole((32, 32))
+    whole = ImagesWithCropBox(WITH_BOX, data=str(image_folder)).whole((32, 32))
     first = sorted(image_folder.rglob('*.jpg'))[0]
     expected = Image.open(first).convert('RGB').resize((32, 32), Image.BICUBIC)
     sample = whole[0]
@@ -75,7 +75,7 @@ def test_whole_pictures_keep_their_numbers(image_folder):
 
 
 def test_whole_pictures_keep_their_numbers_in_a_folder_that_grows(image_folder):
-    placed = PlacedImages(PLACED, data=str(image_folder))
+    placed = ImagesWithCropBox(WITH_BOX, data=str(image_folder))
     before = placed.whole((32, 32))[0]['inputs']
     Image.new('RGB', (64, 64)).save(image_folder / 'a.jpg')
     whole = placed.whole((32, 32))

@@ -20,7 +20,7 @@ _EDGES = (0, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _BAR = 40  # characters
 
 
-class Found(NamedTuple):
+class Survey(NamedTuple):
     """What was found.
 
     Attributes:
@@ -46,8 +46,8 @@ class Found(NamedTuple):
     @property
     def num_good(self) -> int:
         """Count the images that are left, by estimate where they were sampled."""
-        share = 1 - len(self.bad) / max(1, len(self.checked))
-        return round(self.total * share)
+        ratio = 1 - len(self.bad) / max(1, len(self.checked))
+        return round(self.total * ratio)
 
     @property
     def median_side(self) -> int:
@@ -72,7 +72,7 @@ class Found(NamedTuple):
         return lines + _histogram(sides)
 
 
-def look(data: Sequence[str]) -> Found:
+def look(data: Sequence[str]) -> Survey:
     """Open what was given, and decode all of it or a sample, in parallel.
 
     Args:
@@ -92,7 +92,7 @@ def look(data: Sequence[str]) -> Found:
     workers = min(len(os.sched_getaffinity(0)), 1 + len(part) // 64)
     results = check_images(part, workers)
     bar = tqdm(results, 'Looking', len(part), unit=' images', disable=None, leave=False)
-    return Found(total, list(bar), _other_files(data))
+    return Survey(total, list(bar), _other_files(data))
 
 
 def _other_files(data: Sequence[str]) -> Counter[str]:

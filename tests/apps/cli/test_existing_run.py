@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccmim.apps.cli.begun import asked, is_begun
+from ccmim.apps.cli.existing_run import asked, is_resumed
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import make_parser
 
@@ -21,10 +21,10 @@ def run(tmp_path):
 
 
 def test_the_same_command_goes_on_wherever_it_writes(run):
-    assert is_begun(parse('photos', '--epochs', '3'), run)
-    assert is_begun(parse('./photos/', '--epochs', '3', '--out', 'x'), run)
-    assert is_begun(parse('photos', '--resume'), run)
-    assert is_begun(parse('photos', '--resume', '--epochs', '3'), run)
+    assert is_resumed(parse('photos', '--epochs', '3'), run)
+    assert is_resumed(parse('./photos/', '--epochs', '3', '--out', 'x'), run)
+    assert is_resumed(parse('photos', '--resume'), run)
+    assert is_resumed(parse('photos', '--resume', '--epochs', '3'), run)
 
 
 @pytest.mark.parametrize(
@@ -39,29 +39,29 @@ def test_the_same_command_goes_on_wherever_it_writes(run):
 )
 def test_another_command_is_refused_with_the_one_that_began(run, words):
     with pytest.raises(Mistake, match='another command .*photos .*--epochs 3'):
-        is_begun(parse(*words), run)
+        is_resumed(parse(*words), run)
 
 
 def test_a_photos_folder_elsewhere_is_another_one(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Mistake, match='another command'):
-        is_begun(parse('photos', '--epochs', '3'), run)
+        is_resumed(parse('photos', '--epochs', '3'), run)
 
 
 def test_a_new_run_begins_where_there_is_none_or_it_is_overwritten(run, tmp_path):
-    assert not is_begun(parse('photos', '--overwrite'), run)
+    assert not is_resumed(parse('photos', '--overwrite'), run)
     (run / 'epoch_1.pth').unlink()
-    assert not is_begun(parse('photos'), run), 'a dry run leaves its recipe'
-    with pytest.raises(Mistake, match='no run to go on with'):
-        is_begun(parse('photos', '--resume'), tmp_path / 'nowhere')
+    assert not is_resumed(parse('photos'), run), 'a dry run leaves its recipe'
+    with pytest.raises(Mistake, match='no run to resume'):
+        is_resumed(parse('photos', '--resume'), tmp_path / 'nowhere')
     with pytest.raises(Mistake, match='--epochs cannot change'):
-        is_begun(parse('photos', '--resume', '--epochs', '4'), run)
+        is_resumed(parse('photos', '--resume', '--epochs', '4'), run)
 
 
 def test_a_run_of_other_tools_is_left_alone(run):
     (run / 'recipe.py').unlink()
     with pytest.raises(Mistake, match=r'another command \(not of ccmim pretrain\)'):
-        is_begun(parse('photos'), run)
+        is_resumed(parse('photos'), run)
 
 
 @pytest.mark.parametrize('words', [['photos', '--epochs', '3'], ['photos', '--resume']])
@@ -71,5 +71,5 @@ def test_what_lies_in_a_folder_is_not_run(run, words, begun):
     text = recipe.read_text() if begun else ''
     recipe.write_text(f'{text}open({str(marker)!r}, "w").close()\n')
     with pytest.raises(Mistake, match='is no recipe of ccmim pretrain .*was not run'):
-        is_begun(parse(*words), run)
+        is_resumed(parse(*words), run)
     assert not marker.exists()

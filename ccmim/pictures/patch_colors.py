@@ -1,4 +1,4 @@
-"""Features of patches as colours: alike in colour, alike in features.
+"""Features of patches as colors: alike in color, alike in features.
 
 B batch, N patches, D width.
 """
@@ -8,23 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccmim.pictures.photos import normalised
+from ccmim.pictures.photos import normalized
 from ccmim.pictures.tiles import SIDE, enlarge, sheet, spread, tile_size
 
 
-def principal_colours(features: Tensor, *others: Tensor) -> list[Tensor]:
-    """Turn features into colours by their first three principal components.
+def principal_colors(features: Tensor, *others: Tensor) -> list[Tensor]:
+    """Turn features into colors by their first three principal components.
 
     Mean and components are those of all patches of all images together, so that a
-    colour means the same in each of them. Red is the first component, green the second,
+    color means the same in each of them. Red is the first component, green the second,
     blue the third; each is scaled so that the middle 98 per cent fill its range.
 
     Args:
         features: Of shape (B, N, D).
-        others: More features, coloured by the components of the first.
+        others: More features, colored by the components of the first.
 
     Returns:
-        Colours in [0, 1], each of shape (B, N, 3), on the host.
+        Colors in [0, 1], each of shape (B, N, 3), on the host.
     """
     flat = features.double().cpu().flatten(0, 1)
     mean = flat.mean(dim=0)
@@ -38,26 +38,26 @@ def principal_colours(features: Tensor, *others: Tensor) -> list[Tensor]:
     ]
 
 
-def principal_axes(centred: Tensor, count: int) -> Tensor:
+def principal_axes(centered: Tensor, count: int) -> Tensor:
     """Find the directions of greatest variance, the greatest first.
 
     Args:
-        centred: Features without their mean, of shape (n, D).
+        centered: Features without their mean, of shape (n, D).
         count: Number of directions.
 
     Returns:
         Unit vectors of shape (D, count), the largest entry of each positive, so that
-        the same features always give the same colours; zero beyond D.
+        the same features always give the same colors; zero beyond D.
     """
-    _, axes = torch.linalg.eigh(centred.T @ centred)  # ascending
+    _, axes = torch.linalg.eigh(centered.T @ centered)  # ascending
     axes = axes.flip(1)[:, :count]
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
     return F.pad(axes, (0, count - axes.shape[1]))
 
 
 @torch.no_grad()
-def colour_sheet(backbone: nn.Module, images: Tensor, side: int = SIDE) -> np.ndarray:
-    """Draw each image beside its patches in the colours of ``principal_colours``.
+def color_sheet(backbone: nn.Module, images: Tensor, side: int = SIDE) -> np.ndarray:
+    """Draw each image beside its patches in the colors of ``principal_colors``.
 
     Args:
         backbone: Vision Transformer, in evaluation mode.
@@ -68,13 +68,13 @@ def colour_sheet(backbone: nn.Module, images: Tensor, side: int = SIDE) -> np.nd
         A uint8 RGB picture of shape (height, width, 3).
     """
     device = next(backbone.parameters()).device
-    tokens = backbone.encode(backbone.embed(normalised(images, device)))
-    (colours,) = principal_colours(tokens[:, 1:])
+    tokens = backbone.encode(backbone.embed(normalized(images, device)))
+    (colors,) = principal_colors(tokens[:, 1:])
     size = tile_size(grid := backbone.grid_of(images), side)
-    tiles = (255 * spread(colours, grid, size)).round().astype(np.uint8)
+    tiles = (255 * spread(colors, grid, size)).round().astype(np.uint8)
     columns = {'image': enlarge(images / 255, size), 'patch features': tiles}
     caption = (
         'First three principal components of the features as red, green and blue: '
-        'alike in colour, alike in features, across all images.'
+        'alike in color, alike in features, across all images.'
     )
     return sheet(columns, blocks=3, caption=caption)

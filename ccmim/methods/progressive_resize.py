@@ -19,11 +19,11 @@ from ccmim.registry import MODELS
 
 @MODELS.register_module()
 class ProgressiveResize(ImgDataPreprocessor):
-    """Normalise images, and make those of the first epochs smaller.
+    """Normalize images, and make those of the first epochs smaller.
 
     A step costs about as much as its images have patches. Backbone and decoder resample
     their positions. The size is a function of mmengine's epoch alone, so that a resumed
-    run, or a step that is computed again, has the size that it had; the log tells it as
+    run, or a step that is computed again, has the size that it had; the log shows it as
     ``image_size``. Out of training images stay as they are.
 
     Compiled blocks are compiled anew at the first step of each size, once in a run.
@@ -61,7 +61,7 @@ class ProgressiveResize(ImgDataPreprocessor):
         self.schedule = schedule
 
     def side(self, epoch: int) -> int:
-        """Tell the side of the images in an epoch, counted from 0."""
+        """Return the side of the images in an epoch, counted from 0."""
         return [side for begin, side in self.schedule if begin <= epoch][-1]
 
     def resize(self, images: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class ProgressiveResize(ImgDataPreprocessor):
         return shrink(images, side)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Bring ``inputs`` (B, 3, H, W) to the device, normalised and of their size."""
+        """Bring ``inputs`` (B, 3, H, W) to the device, normalized and of their size."""
         data = super().forward(data, training)
         if training:
             data['inputs'] = self.resize(data['inputs'])

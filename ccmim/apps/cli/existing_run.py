@@ -1,4 +1,4 @@
-"""Whether a command has begun before, so that giving it again goes on."""
+"""Whether a command has been given before, so that giving it again resumes it."""
 
 import os
 import shlex
@@ -31,15 +31,15 @@ def asked(args: Namespace) -> str:
     return printable(f'ccmim pretrain {shlex.join(map(str, words))}')
 
 
-def is_begun(args: Namespace, out: Path) -> bool:
-    """Tell whether a run is to go on.
+def is_resumed(args: Namespace, out: Path) -> bool:
+    """Return whether a run is to be resumed.
 
     Args:
         args: What was asked for.
         out: Where it writes.
 
     Raises:
-        Mistake: If another command has begun the run that is there, or there is none
+        Mistake: If the run that is there is of another command, or there is none
             to ``--resume``.
     """
     if args.resume:
@@ -47,16 +47,15 @@ def is_begun(args: Namespace, out: Path) -> bool:
         return True
     if args.overwrite or not files_of_a_run(out):
         return False
-    if (begun := _begun(out)) != asked(args):
+    if (command := _command_of(out)) != asked(args):
         raise Mistake(
-            f'{out} holds the run of another command ({begun})',
-            '--resume goes on with it, --overwrite begins again, --out DIR goes '
-            'elsewhere',
+            f'{out} holds the run of another command ({command})',
+            '--resume continues it, --overwrite starts again, --out DIR goes elsewhere',
         )
     return True
 
 
-def _begun(out: Path) -> str:
+def _command_of(out: Path) -> str:
     recipe = out / RECIPE
     if not recipe.is_file():
         return _NOT_OURS
@@ -73,13 +72,13 @@ def _begun(out: Path) -> str:
 def _check_resume(args: Namespace, out: Path) -> None:
     if not (out / RECIPE).is_file():
         raise Mistake(
-            f'there is no run to go on with in {out}',
-            'give its folder with --out, or leave out --resume to begin one',
+            f'there is no run to resume in {out}',
+            'give its folder with --out, or leave out --resume to start one',
         )
-    begun = _begun(out)
+    command = _command_of(out)
     given = [name for name in (*CHOSEN, *WEIGHTS) if getattr(args, name) is not None]
-    if given and begun != asked(args):
+    if given and command != asked(args):
         raise Mistake(
-            f'--{given[0].replace("_", "-")} cannot change a run that has begun',
-            'leave it out with --resume, or begin another run with another --out',
+            f'--{given[0].replace("_", "-")} cannot change a run that has started',
+            'leave it out with --resume, or start another run with another --out',
         )

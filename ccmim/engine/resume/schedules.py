@@ -11,7 +11,7 @@ _COUNTS = ('last_step', '_global_step', '_last_value', 'verbose')
 
 
 def is_changed(schedulers: list[_ParamScheduler], states: list[dict[str, Any]]) -> bool:
-    """Tell whether schedulers are others than those whose states were saved.
+    """Return whether schedulers are others than those whose states were saved.
 
     Args:
         schedulers: New ones, built from a config.

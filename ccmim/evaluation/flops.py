@@ -17,10 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from ccmim.classification import Classifier
 from ccmim.masking import ConstantScorer, StoredScorer
 from ccmim.methods import PretrainMethod
-from ccmim.teachers import ColourPerturbation
+from ccmim.teachers import ColorPerturbation
 
 
-def count_operations(run: Callable[[], Any]) -> int:
+def count_flops(run: Callable[[], Any]) -> int:
     """Count the operations of a call, its backward pass included if it makes one."""
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         run()
@@ -43,7 +43,7 @@ def build_shapes(cfg: Config) -> nn.Module:
         model = MODELS.build(cfg.model)
     # What changes colors or is known already has no products to count, and draws
     # numbers or looks up images, which shapes cannot.
-    replace_parts(model, ColourPerturbation, nn.Identity)
+    replace_parts(model, ColorPerturbation, nn.Identity)
     replace_parts(model, StoredScorer, ConstantScorer)
     return model
 
@@ -58,7 +58,7 @@ def replace_parts(
                 setattr(parent, name, new())
 
 
-def training_operations(model: nn.Module, height: int, width: int) -> float:
+def training_flops(model: nn.Module, height: int, width: int) -> float:
     """Count a training step of a pretraining method, an image.
 
     Args:
@@ -72,11 +72,11 @@ def training_operations(model: nn.Module, height: int, width: int) -> float:
         losses = model.train()(images, mode='loss')
         sum(value for name, value in losses.items() if 'loss' in name).backward()
 
-    return count_operations(step) / len(images)
+    return count_flops(step) / len(images)
 
 
 @torch.no_grad()
-def forward_operations(model: nn.Module, height: int, width: int) -> dict[str, int]:
+def forward_flops(model: nn.Module, height: int, width: int) -> dict[str, int]:
     """Count the forward pass of one image, part by part.
 
     Of a two-stage detector the heads see as many boxes as the config lets through: all
@@ -95,7 +95,7 @@ def forward_operations(model: nn.Module, height: int, width: int) -> dict[str, i
     kept: list[Any] = []  # what the parts computed
 
     def count(run: Callable[[], Any]) -> int:
-        return count_operations(lambda: kept.append(run()))
+        return count_flops(lambda: kept.append(run()))
 
     model.eval()
     if isinstance(model, Classifier):

@@ -1,4 +1,4 @@
-"""Tokens of a slow copy of the network as what a hidden patch must become.
+"""Momentum copies of the network, whose tokens are targets.
 
 B batch, N patches, C channels of the projection.
 """
@@ -16,12 +16,12 @@ from ccmim.ranges import Count, Ratio, checked
 
 @checked
 class EMATeacher(nn.Module):
-    """A copy of backbone and projector that follows their weights slowly.
+    """An exponential moving average (EMA) of backbone and projector.
 
-    slow = m * slow + (1 - m) * fast, where m goes from ``momentum`` to
+    teacher = m * teacher + (1 - m) * student, where m goes from ``momentum`` to
     ``last_momentum`` as a half cosine over the run. It depends on mmengine's iteration
-    alone, and the copy is part of the checkpoint, so that a resumed run goes on as it
-    would have. In training it keeps batch statistics of its own.
+    alone, and the copy is part of the checkpoint, so that a resumed run continues
+    as it would have. In training it keeps batch statistics of its own.
 
     Args:
         backbone: The Vision Transformer to follow.
@@ -45,18 +45,18 @@ class EMATeacher(nn.Module):
         self.momentum = momentum
         self.last_momentum = last_momentum
         self.interval = interval
-        # Whatever filled the fast network since, the first step begins from that.
+        # Whatever filled the student since, the first step begins from that.
         self.started = False
         self.register_load_state_dict_pre_hook(_started_if_loaded)
 
     def start(self, backbone: nn.Module, projector: nn.Module) -> None:
-        """Take over the weights of the fast network as they are."""
+        """Take over the weights of the student as they are."""
         self.backbone.load_state_dict(backbone.state_dict())
         self.projector.load_state_dict(projector.state_dict())
         self.started = True
 
     def update(self, backbone: nn.Module, projector: nn.Module) -> None:
-        """Move towards the fast network, after each of its updates; in training only.
+        """Move towards the student, after each of its updates; in training only.
 
         To be called at the beginning of an iteration. At the first, unless a checkpoint
         held the copy too, it takes over the weights, however they were loaded.
@@ -70,9 +70,9 @@ class EMATeacher(nn.Module):
         done = max(iteration - 1, 0) / last
         way = self.last_momentum - self.momentum
         momentum = self.last_momentum - way * (math.cos(math.pi * done) + 1) / 2
-        slow = [*self.backbone.parameters(), *self.projector.parameters()]
-        fast = [*backbone.parameters(), *projector.parameters()]
-        get_ema_multi_avg_fn(momentum)(slow, fast, None)
+        teacher = [*self.backbone.parameters(), *self.projector.parameters()]
+        student = [*backbone.parameters(), *projector.parameters()]
+        get_ema_multi_avg_fn(momentum)(teacher, student, None)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccmim.pictures.photos import normalised
+from ccmim.pictures.photos import normalized
 from ccmim.pictures.tiles import SIDE, enlarge, sheet, tile_size, with_box, with_note
 
 _QUERY, _FOUND = (255, 196, 0), (64, 224, 120)  # RGB
@@ -31,8 +31,8 @@ def nearest_patches(
         Cosines and patch numbers, both of shape (n, B): column j is for image j. The
         cosine is -2, lower than any, for the image that the patch is of.
     """
-    centred = features.float() - features.float().mean(dim=(0, 1))
-    unit = F.normalize(centred, dim=2)
+    centered = features.float() - features.float().mean(dim=(0, 1))
+    unit = F.normalize(centered, dim=2)
     cosines = torch.einsum('qd,bnd->qbn', unit[images, patches], unit)
     best, found = cosines.max(dim=2)
     return best.scatter(1, images[:, None], -2.0), found
@@ -47,12 +47,12 @@ def salient_patches(features: Tensor) -> Tensor:
     Returns:
         Patch numbers of shape (B,).
     """
-    centred = features.float() - features.float().mean(dim=1, keepdim=True)
-    return centred.norm(dim=2).argmax(dim=1)
+    centered = features.float() - features.float().mean(dim=1, keepdim=True)
+    return centered.norm(dim=2).argmax(dim=1)
 
 
 @torch.no_grad()
-def neighbour_sheet(
+def neighbor_sheet(
     backbone: nn.Module,
     images: Tensor,
     rows: int = 6,
@@ -77,10 +77,10 @@ def neighbour_sheet(
         ValueError: If there is one image only.
     """
     if len(images) < 2:
-        raise ValueError('neighbours need at least two images: give a folder of them')
+        raise ValueError('neighbors need at least two images: give a folder of them')
     device = next(backbone.parameters()).device
     tokens = [
-        backbone.encode(backbone.embed(normalised(part, device)))[:, 1:].cpu()
+        backbone.encode(backbone.embed(normalized(part, device)))[:, 1:].cpu()
         for part in images.split(batch)
     ]
     features, grid = torch.cat(tokens), backbone.grid_of(images)

@@ -3,7 +3,7 @@
 import pytest
 
 from ccmim.checkpoints import ResumeError
-from ccmim.engine.resume.place import Steps, convert_place
+from ccmim.engine.resume.position import Steps, convert_position
 
 
 def _steps(processes, batch, images):
@@ -24,18 +24,18 @@ def _steps(processes, batch, images):
 )
 def test_the_images_that_were_seen_decide(epoch, step, old, new, expected):
     old, new = _steps(*old, 10_000), _steps(*new, 10_000)
-    assert convert_place(epoch, step, old, new) == expected
+    assert convert_position(epoch, step, old, new) == expected
 
 
-def test_a_place_between_two_steps():
+def test_a_position_between_two_steps():
     old, new = _steps(4, 64, 10_000), _steps(8, 64, 10_000)
     with pytest.raises(ResumeError) as caught:
-        convert_place(11, 11 * 39 + 13, old, new)
+        convert_position(11, 11 * 39 + 13, old, new)
     assert str(caught.value) == (
         'the checkpoint is after image 3,328 of epoch 12, which is no multiple of 64 '
-        'images x 8 processes: its place in the data cannot be kept. Resume from the '
-        'end of an epoch, or choose train_dataloader.batch_size so that the product '
-        'divides 3,328'
+        'images x 8 processes: its position in the data cannot be kept. Resume from '
+        'the end of an epoch, or choose train_dataloader.batch_size so that the '
+        'product divides 3,328'
     )
 
 
@@ -44,4 +44,4 @@ def test_a_step_outside_its_epoch():
     with pytest.raises(
         ResumeError, match='step 9 lies in no epoch 2 of the checkpoint'
     ):
-        convert_place(1, 9, steps, steps)
+        convert_position(1, 9, steps, steps)

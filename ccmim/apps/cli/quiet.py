@@ -17,14 +17,14 @@ def short_messages() -> Iterator[None]:
     """Keep listings of Runners that are built in this context off the terminal."""
     build = Runner.build_logger
 
-    def build_calm(*args: Any, **kwargs: Any) -> MMLogger:
+    def build_quiet(*args: Any, **kwargs: Any) -> MMLogger:
         logger = build(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_is_short)
         return logger
 
-    Runner.build_logger = build_calm
+    Runner.build_logger = build_quiet
     try:
         yield
     finally:

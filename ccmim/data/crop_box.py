@@ -1,4 +1,4 @@
-"""Images that know which part of which picture they show."""
+"""Images with the box of their picture that a random crop took."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -13,22 +13,22 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ccmim.data.randomness import SampleKey
-from ccmim.data.transforms import ToUint8Tensor, check_order, height_width
-from ccmim.data.unlabelled import UnlabelledImages
-from ccmim.ranges import HeightWidth, Parts, PassedTo, PositiveRatio, Ratio, Sides
+from ccmim.data.transforms import Resize, ToUint8Tensor, check_order, height_width
+from ccmim.data.unlabeled import UnlabeledImages
+from ccmim.ranges import Parts, PassedTo, PositiveRatio, Ratio, Sides
 from ccmim.registry import DATASETS, TRANSFORMS
 
 
 @TRANSFORMS.register_module()
-class PlacedCrop:
-    """Cut out a random part, resize it, mirror it sometimes, and tell which part it is.
+class RandomCropWithBox:
+    """Cut out a random part, resize it, mirror it sometimes, and return its box too.
 
     The picture is that of ``RandomResizedCrop``, ``RandomHorizontalFlip`` and
     ``ToUint8Tensor`` after the same draws.
 
     Args:
         size: Side of the result, or (height, width).
-        scale: Smallest and largest share of the picture's area.
+        scale: Smallest and largest fraction of the picture's area.
         flip_prob: How often the part is mirrored, from 0 to 1.
     """
 
@@ -47,47 +47,31 @@ class PlacedCrop:
         self._to_tensor = ToUint8Tensor()
 
     def __call__(self, image: Image.Image) -> tuple[Tensor, Tensor]:
-        """Return uint8 (3, H, W) and its place (4,), as ``crop_maps`` takes it."""
+        """Return uint8 (3, H, W) and its box (4,), as ``crop_maps`` takes it."""
         crop = self._crop
         top, left, height, width = crop.get_params(image, crop.scale, crop.ratio)
-        box = top, left, height, width
-        part = F.resized_crop(image, *box, crop.size, crop.interpolation)
+        corner = top, left, height, width
+        part = F.resized_crop(image, *corner, crop.size, crop.interpolation)
         ends = [left / image.width, (left + width) / image.width]
         if torch.rand(1) < self._flip_prob:
             part, ends = F.hflip(part), ends[::-1]
-        place = [top / image.height, (top + height) / image.height, *ends]
-        return self._to_tensor(part), torch.tensor(place)
-
-
-@TRANSFORMS.register_module()
-class Squash:
-    """Resize (bicubic) without regard to the shape, so that all of a picture stays.
-
-    Args:
-        size: Height and width of the result.
-    """
-
-    def __init__(self, size: HeightWidth) -> None:
-        self._size = list(size)
-
-    def __call__(self, image: Image.Image) -> Image.Image:
-        """Return a picture of the set size."""
-        return F.resize(image, self._size, T.InterpolationMode.BICUBIC)
+        box = [top / image.height, (top + height) / image.height, *ends]
+        return self._to_tensor(part), torch.tensor(box)
 
 
 @DATASETS.register_module()
-class PlacedImages(Dataset):
-    """Unlabelled images with the place of each in its picture.
+class ImagesWithCropBox(Dataset):
+    """Unlabelled images with the box of each crop in its picture.
 
     Args:
-        transform: Configs of transforms; the last is a ``PlacedCrop``.
-        kwargs: Other arguments of ``UnlabelledImages``.
+        transform: Configs of transforms; the last is a ``RandomCropWithBox``.
+        kwargs: Other arguments of ``UnlabeledImages``.
     """
 
     def __init__(
-        self, transform: Parts, **kwargs: Annotated[Any, PassedTo(UnlabelledImages)]
+        self, transform: Parts, **kwargs: Annotated[Any, PassedTo(UnlabeledImages)]
     ) -> None:
-        self._images = UnlabelledImages(transform=transform, **kwargs)
+        self._images = UnlabeledImages(transform=transform, **kwargs)
 
     def __len__(self) -> int:
         """Count the images, damaged ones too."""
@@ -106,22 +90,22 @@ class PlacedImages(Dataset):
 
         Returns:
             ``inputs``: uint8 (3, H, W) RGB. ``data_samples``: the number of its
-            picture. ``place``: (4,), see ``PlacedCrop``; methods do not take it, so
-            ``ScoreRefreshHook`` takes it out of the batches.
+            picture. ``crop_box``: (4,), see ``RandomCropWithBox``; methods do not take
+            it, so ``ScoreRefreshHook`` takes it out of the batches.
         """
         sample = self._images[key]
-        image, place = sample['inputs']
-        return dict(inputs=image, data_samples=sample['data_samples'], place=place)
+        image, box = sample['inputs']
+        return dict(inputs=image, data_samples=sample['data_samples'], crop_box=box)
 
-    def whole(self, size: Sequence[int]) -> UnlabelledImages:
+    def whole(self, size: Sequence[int]) -> UnlabeledImages:
         """Give the same pictures, in the same order, whole and of one size.
 
         Args:
             size: Height and width of the images.
 
         Returns:
-            Samples as ``UnlabelledImages`` gives them.
+            Samples as ``UnlabeledImages`` gives them.
         """
         whole = copy(self._images)  # a folder that has grown would be numbered anew
-        whole._transforms = [Squash(size), ToUint8Tensor()]
+        whole._transforms = [Resize(size), ToUint8Tensor()]
         return whole

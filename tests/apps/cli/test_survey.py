@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from ccmim.apps.cli import found
-from ccmim.apps.cli.found import look
+from ccmim.apps.cli import survey
+from ccmim.apps.cli.survey import look
 from ccmim.data.check import Checked
 
 
@@ -34,8 +34,8 @@ def test_it_counts_what_is_there_and_what_is_not_used(mixed):
 
 
 def test_a_large_folder_is_sampled_and_said_to_be(mixed, monkeypatch):
-    monkeypatch.setattr(found, '_ALL', 5)
-    monkeypatch.setattr(found, '_SAMPLE', 4)
+    monkeypatch.setattr(survey, '_ALL', 5)
+    monkeypatch.setattr(survey, '_SAMPLE', 4)
     seen = look([str(mixed)])
     assert len(seen.checked) == 4
     assert not seen.looked_at_all
@@ -45,4 +45,4 @@ def test_a_large_folder_is_sampled_and_said_to_be(mixed, monkeypatch):
 def test_the_side_is_the_median_so_that_a_few_large_photos_do_not_count():
     sides = [40, 40, 50, 60, 4000]
     checked = [Checked('x.jpg', None, 'JPEG', 'RGB', side) for side in sides]
-    assert found.Found(5, checked, Counter()).median_side == 50
+    assert survey.Survey(5, checked, Counter()).median_side == 50

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ccmim.engine.compile import compile_blocks
 from ccmim.methods import ProgressiveResize
-from ccmim.methods.growing_images import shrink
+from ccmim.methods.progressive_resize import shrink
 
 SCHEDULE = [(0, 32), (2, 48), (5, 64)]
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from ccmim.data.bad_images import BadImages
-from ccmim.data.exclude import leave_out, share_of
+from ccmim.data.exclude import fraction_of, leave_out
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.randomness import SampleKey, replacements, seeded
 from ccmim.data.reading import Reading
@@ -17,14 +17,14 @@ from ccmim.registry import DATASETS, TRANSFORMS
 
 
 @DATASETS.register_module()
-class UnlabelledImages(Dataset):
+class UnlabeledImages(Dataset):
     """Images of folders, list files or tar shards, transformed.
 
     What the transforms draw is a function of the sample's key (see ``SampleKey``),
     so it does not depend on workers or on what was loaded before.
 
     A damaged image is named once in the log and from then on replaced by another
-    one, chosen by the key. When more than ``max_bad_share`` of the images turn out
+    one, chosen by the key. When more than ``max_bad_ratio`` of the images turn out
     damaged the run stops; three are always allowed, as long as a good one is left.
     With ``ccmim.BadFilesHook`` they are listed in a file, which all ranks share.
 
@@ -34,13 +34,13 @@ class UnlabelledImages(Dataset):
             the last must return a tensor (``ccmim.ToUint8Tensor``).
         root: Folder that relative paths in list files start from; the folder of
             each list file when None.
-        max_bad_share: Share of damaged images above which to stop, from 0 to 1.
+        max_bad_ratio: Fraction of damaged images above which to stop, from 0 to 1.
         least_side: When positive, large JPEGs are decoded at a fraction of their size
             with at least so many pixels on the short side (see ``decode_image``).
         exclude: A list of images to leave out, as ``tools/check_images.py`` and
             pretraining write it (``bad_files.txt``); the rest is numbered anew.
-        share: Share of the images that is used, in (0, 1]: always the same ones, drawn
-            at random; a smaller share is part of a larger one.
+        fraction: Of the images, in (0, 1], how many are used: always the same ones,
+            drawn at random; a smaller fraction is part of a larger one.
 
     Attributes:
         bad: What is known of the images that cannot be used.
@@ -53,10 +53,10 @@ class UnlabelledImages(Dataset):
         data: str | os.PathLike | Sequence[str | os.PathLike],
         transform: Parts,
         root: str | os.PathLike | None = None,
-        max_bad_share: Ratio = 0.01,
+        max_bad_ratio: Ratio = 0.01,
         least_side: Index = 0,
         exclude: str | os.PathLike | None = None,
-        share: PositiveRatio = 1.0,
+        fraction: PositiveRatio = 1.0,
     ) -> None:
         transforms = [transform] if isinstance(transform, dict) else transform
         self._transforms = [TRANSFORMS.build(config) for config in transforms]
@@ -64,10 +64,10 @@ class UnlabelledImages(Dataset):
         self.excluded: dict[str, str] = {}
         if exclude is not None:
             self._source, self.excluded = leave_out(self._source, exclude)
-        if share < 1:
-            self._source = share_of(self._source, share)
+        if fraction < 1:
+            self._source = fraction_of(self._source, fraction)
         self._least_side = least_side
-        self.bad = BadImages(self._source, max_bad_share)
+        self.bad = BadImages(self._source, max_bad_ratio)
         self.reading = Reading()
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class UnlabelledImages(Dataset):
         return self._source.name(index)
 
     def paths(self) -> list[bytes]:
-        """List what tells the images apart, in order and quickly: paths as given."""
+        """List what distinguishes the images, in order and quickly: paths as given."""
         return self._source.paths()
 
     def checksum(self, index: int) -> int:
@@ -125,7 +125,7 @@ class UnlabelledImages(Dataset):
             index = next(others)
 
 
-def unlabelled_in(dataset: Dataset | None) -> UnlabelledImages | None:
+def unlabeled_in(dataset: Dataset | None) -> UnlabeledImages | None:
     """Find the unlabelled images that a data set is, or wraps.
 
     Args:
@@ -134,6 +134,6 @@ def unlabelled_in(dataset: Dataset | None) -> UnlabelledImages | None:
     Returns:
         The images, None if there are none.
     """
-    while dataset is not None and not isinstance(dataset, UnlabelledImages):
+    while dataset is not None and not isinstance(dataset, UnlabeledImages):
         dataset = getattr(dataset, 'dataset', getattr(dataset, '_images', None))
     return dataset

@@ -11,7 +11,7 @@ from ccmim.data.sources import ImageSource, open_source
 from ccmim.labels.report import Picture, Report
 
 
-def check_unlabelled(
+def check_unlabeled(
     dataset: Mapping[str, Any],
     kind: type,
     report: Report,
@@ -21,7 +21,7 @@ def check_unlabelled(
     """Count the images of a pretraining set, and decode those for the sheet.
 
     Args:
-        dataset: Config of ``UnlabelledImages``.
+        dataset: Config of ``UnlabeledImages``.
         kind: Its class.
         report: What is found goes here.
         num_pictures: How many images to decode, evenly spread.

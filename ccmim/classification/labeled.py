@@ -8,19 +8,19 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from ccmim.classification.labels import open_labels
-from ccmim.classification.subset import listed_in, share_of_each_class
-from ccmim.data import SampleKey, UnlabelledImages
+from ccmim.classification.subset import listed_in, part_of_each_class
+from ccmim.data import SampleKey, UnlabeledImages
 from ccmim.data.paths import printable
 from ccmim.ranges import Index, Parts, PassedTo, PositiveRatio
 from ccmim.registry import DATASETS
 
 
 @DATASETS.register_module()
-class LabelledImages(Dataset):
+class LabeledImages(Dataset):
     """Images with classes: a folder for each class, or a list file.
 
     Reading, transforms, and what happens to damaged images are those of
-    ``UnlabelledImages``; the label is that of the image that is really shown.
+    ``UnlabeledImages``; the label is that of the image that is really shown.
 
     Args:
         data: A folder with a folder for each class (ImageNet, CIFAR-10), or a list
@@ -28,10 +28,11 @@ class LabelledImages(Dataset):
         transform: Configs of transforms; the last must return a tensor.
         root: Folder that relative paths in a list start from; that of the list if None.
         classes: Names of the classes, by number; those of the data, sorted, when None.
-        label_share: Share of each class that is used, in (0, 1].
-        seed: Chooses the share.
-        names: A file that names the images to be used, one a line, in place of a share.
-        kwargs: Other arguments of ``UnlabelledImages``.
+        label_ratio: Fraction of each class that is used, in (0, 1].
+        seed: Chooses the fraction.
+        names: A file that names the images to be used, one a line, in place of a
+            fraction.
+        kwargs: Other arguments of ``UnlabeledImages``.
 
     Raises:
         FileNotFoundError: A path does not exist.
@@ -44,25 +45,25 @@ class LabelledImages(Dataset):
         transform: Parts,
         root: str | os.PathLike | None = None,
         classes: Sequence[str] | None = None,
-        label_share: PositiveRatio = 1.0,
+        label_ratio: PositiveRatio = 1.0,
         seed: Index = 0,
         names: str | os.PathLike | None = None,
-        **kwargs: Annotated[Any, PassedTo(UnlabelledImages)],
+        **kwargs: Annotated[Any, PassedTo(UnlabeledImages)],
     ) -> None:
-        if names is not None and label_share < 1:
-            raise ValueError('give label_share or names, not both')
+        if names is not None and label_ratio < 1:
+            raise ValueError('give label_ratio or names, not both')
         labels = open_labels(data, root, classes)
         chosen = labels.data
-        if names is not None or label_share < 1:
+        if names is not None or label_ratio < 1:
             # Chosen before they are opened, so that no other image stands in for one.
             paths = labels.paths()
             if names is not None:
                 numbers = listed_in(paths, names)
             else:
                 found = [labels.of(printable(os.path.abspath(p))) for p in paths]
-                numbers = share_of_each_class(found, label_share, seed)
+                numbers = part_of_each_class(found, label_ratio, seed)
             chosen = [paths[i] for i in numbers]
-        self._images = UnlabelledImages(chosen, transform, **kwargs)
+        self._images = UnlabeledImages(chosen, transform, **kwargs)
         every = range(len(self._images))
         self._labels = np.array([labels.of(self._images.name(i)) for i in every])
         self._classes = labels.classes

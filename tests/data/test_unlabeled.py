@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from ccmim.data import (
     InfiniteVisitSampler,
     SampleKey,
-    UnlabelledImages,
+    UnlabeledImages,
     VisitSampler,
 )
 from ccmim.registry import DATASETS
@@ -25,7 +25,7 @@ _TRANSFORM = [
 
 
 def _dataset(data, **kwargs):
-    config = dict(type='ccmim.UnlabelledImages', data=str(data), transform=_TRANSFORM)
+    config = dict(type='ccmim.UnlabeledImages', data=str(data), transform=_TRANSFORM)
     return DATASETS.build(config | kwargs)
 
 
@@ -129,7 +129,7 @@ def test_mmengine_builds_the_loader_from_a_config(folder):
     loader = Runner.build_dataloader(
         dict(
             dataset=dict(
-                type='ccmim.UnlabelledImages', data=str(folder), transform=_TRANSFORM
+                type='ccmim.UnlabeledImages', data=str(folder), transform=_TRANSFORM
             ),
             sampler=dict(type='ccmim.VisitSampler'),
             batch_size=4,
@@ -169,14 +169,14 @@ def test_too_many_damaged_images_stop_the_run_and_are_named(folder, num_workers)
     with pytest.raises(RuntimeError) as error:
         _batches(_dataset(folder), epochs=range(2), num_workers=num_workers)
     line = str(error.value).splitlines()[-1]
-    assert '4 of 12 images are damaged, 3 are allowed (max_bad_share)' in line
+    assert '4 of 12 images are damaged, 3 are allowed (max_bad_ratio)' in line
     assert all(f'{i:03d}.png' in line for i in (2, 5, 7, 11))
 
 
 def test_the_share_is_counted_over_all_workers(folder):
     for i in range(0, 12, 3):
         (folder / f'{i:03d}.png').write_bytes(b'')
-    dataset = _dataset(folder, max_bad_share=0.5)
+    dataset = _dataset(folder, max_bad_ratio=0.5)
     _batches(dataset, num_workers=2)
     assert dataset.bad.indices == [0, 3, 6, 9]
 
@@ -184,13 +184,13 @@ def test_the_share_is_counted_over_all_workers(folder):
 def test_a_larger_share_may_be_set_but_one_good_image_is_needed(folder):
     for i in range(11):
         (folder / f'{i:03d}.png').write_bytes(b'')
-    dataset = _dataset(folder, max_bad_share=1)
+    dataset = _dataset(folder, max_bad_ratio=1)
     assert all(b['data_samples'].eq(11).all() for b in _batches(dataset))
     (folder / '011.png').write_bytes(b'')
     with pytest.raises(RuntimeError, match='12 of 12 images are damaged'):
-        _batches(_dataset(folder, max_bad_share=1))
-    with pytest.raises(ValueError, match='max_bad_share'):
-        _dataset(folder, max_bad_share=1.5)
+        _batches(_dataset(folder, max_bad_ratio=1))
+    with pytest.raises(ValueError, match='max_bad_ratio'):
+        _dataset(folder, max_bad_ratio=1.5)
 
 
 def test_two_images_may_not_all_be_damaged(tmp_path):
@@ -204,7 +204,7 @@ def test_two_images_may_not_all_be_damaged(tmp_path):
 
 def test_an_empty_folder_is_an_error_at_construction(tmp_path):
     with pytest.raises(ValueError, match='No images in'):
-        UnlabelledImages(tmp_path, _TRANSFORM)
+        UnlabeledImages(tmp_path, _TRANSFORM)
 
 
 def test_it_pickles_and_says_how_large_it_is(folder):
@@ -217,7 +217,7 @@ def test_it_pickles_and_says_how_large_it_is(folder):
 
 def test_a_share_is_always_the_same_and_part_of_a_larger_one(folder):
     def names(share):
-        dataset = _dataset(folder, share=share)
+        dataset = _dataset(folder, fraction=share)
         return [dataset.name(i) for i in range(len(dataset))]
 
     half, third = names(0.5), names(1 / 3)
