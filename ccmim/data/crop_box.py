@@ -13,7 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ccmim.data.randomness import SampleKey
-from ccmim.data.transforms import Resize, ToUint8Tensor, check_order, height_width
+from ccmim.data.transforms import (
+    Interpolation,
+    Resize,
+    ToUint8Tensor,
+    check_order,
+    height_width,
+)
 from ccmim.data.unlabeled import UnlabeledImages
 from ccmim.ranges import Parts, PassedTo, PositiveRatio, Ratio, Sides
 from ccmim.registry import DATASETS, TRANSFORMS
@@ -30,6 +36,7 @@ class RandomCropWithBox:
         size: Side of the result, or (height, width).
         scale: Smallest and largest fraction of the picture's area.
         flip_prob: How often the part is mirrored, from 0 to 1.
+        interpolation: As of ``RandomResizedCrop``.
     """
 
     def __init__(
@@ -37,11 +44,13 @@ class RandomCropWithBox:
         size: Sides | None,
         scale: Annotated[Sequence[PositiveRatio], Len(2, 2)] = (0.2, 1.0),
         flip_prob: Ratio = 0.5,
+        interpolation: Interpolation = 'bicubic',
     ) -> None:
         check_order(scale, 'scale')
-        bicubic = T.InterpolationMode.BICUBIC
         self._crop = T.RandomResizedCrop(
-            height_width(size), scale, interpolation=bicubic
+            height_width(size),
+            scale,
+            interpolation=T.InterpolationMode(interpolation),
         )
         self._flip_prob = flip_prob
         self._to_tensor = ToUint8Tensor()

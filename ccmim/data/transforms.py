@@ -20,6 +20,8 @@ from torch import Tensor
 from ccmim.ranges import Positive, PositiveRatio, Ratio, Sides
 from ccmim.registry import TRANSFORMS
 
+Interpolation = Literal['nearest', 'bilinear', 'bicubic', 'lanczos']
+
 
 @TRANSFORMS.register_module()
 class RandomResizedCrop:
@@ -31,6 +33,10 @@ class RandomResizedCrop:
         scale: Smallest and largest fraction of the picture's area.
         ratio: Smallest and largest width / height of the part.
         interpolation: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``.
+        one_draw: Whether the part is drawn once and cut where it goes beyond the
+            picture, as in MAE's linear probe, instead of up to ten times until it fits.
+            Of pictures of 500 x 375 at ``scale=(0.08, 1)`` it then takes 0.52 of the
+            area on average instead of 0.44.
     """
 
     def __init__(
@@ -38,17 +44,44 @@ class RandomResizedCrop:
         size: Sides | None,
         scale: Annotated[Sequence[PositiveRatio], Len(2, 2)] = (0.2, 1.0),
         ratio: Annotated[Sequence[Positive], Len(2, 2)] = (3 / 4, 4 / 3),
-        interpolation: Literal['nearest', 'bilinear', 'bicubic', 'lanczos'] = 'bicubic',
+        interpolation: Interpolation = 'bicubic',
+        one_draw: bool = False,
     ) -> None:
         check_order(scale, 'scale')
         check_order(ratio, 'ratio')
-        self._crop = T.RandomResizedCrop(
+        kind = _OneDraw if one_draw else T.RandomResizedCrop
+        self._crop = kind(
             height_width(size), scale, ratio, T.InterpolationMode(interpolation)
         )
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return a picture of the set size."""
         return self._crop(image)
+
+
+class _OneDraw(T.RandomResizedCrop):
+    """Area and shape drawn once; sides that are too long are cut to the picture's."""
+
+    @staticmethod
+    def get_params(
+        img: Image.Image, scale: Sequence[float], ratio: Sequence[float]
+    ) -> tuple[int, int, int, int]:
+        """Draw top, left, height and width."""
+        width, height = img.size
+        limits = torch.tensor([list(scale), [math.log(r) for r in ratio]])
+        share, shape = (
+            limits[:, 0] + torch.rand(2) * limits.diff(dim=1)[:, 0]
+        ).tolist()
+        area, aspect = share * width * height, math.exp(shape)
+        part = (
+            min(height, max(1, round(math.sqrt(area / aspect)))),
+            min(width, max(1, round(math.sqrt(area * aspect)))),
+        )
+        top, left = (
+            int(torch.randint(whole - side + 1, (1,)))
+            for whole, side in zip((height, width), part, strict=True)
+        )
+        return top, left, *part
 
 
 @TRANSFORMS.register_module()

@@ -67,23 +67,31 @@ class EasyToHardSampler(nn.Module):
     """Mask a growing fraction of the highest scores, and the rest at random.
 
     HPM (https://arxiv.org/abs/2304.05919) with predicted errors as scores.
-    The ratio moves linearly over the run; it depends on mmengine's iteration alone, so
-    that a resumed run continues as it would have.
+    The ratio moves linearly over the run; it depends on mmengine's iteration or epoch
+    alone, so that a resumed run continues as it would have.
 
     Args:
         first: Fraction of the masked patches that are the highest, at the first step.
         last: The same at the last step.
+        by_epoch: Whether the ratio is that of an epoch's end during the whole epoch, as
+            published, instead of growing with each step.
     """
 
-    def __init__(self, first: Ratio = 0.0, last: Ratio = 0.5) -> None:
+    def __init__(
+        self, first: Ratio = 0.0, last: Ratio = 0.5, by_epoch: bool = False
+    ) -> None:
         super().__init__()
         self.first = first
         self.last = last
+        self.by_epoch = by_epoch
 
     def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
         """Draw a partition from scores (B, N)."""
         hub = MessageHub.get_current_instance()
-        done = hub.get_info('iter', 0) / hub.get_info('max_iters', 1)
+        if self.by_epoch:
+            done = (hub.get_info('epoch', 0) + 1) / hub.get_info('max_epochs', 1)
+        else:
+            done = hub.get_info('iter', 0) / hub.get_info('max_iters', 1)
         ratio = self.first + (self.last - self.first) * done
         num_patches = scores.shape[1]
         num_masked = num_patches - count_visible(num_patches, mask_ratio)

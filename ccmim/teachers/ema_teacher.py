@@ -19,9 +19,10 @@ class EMATeacher(nn.Module):
     """An exponential moving average (EMA) of backbone and projector.
 
     teacher = m * teacher + (1 - m) * student, where m goes from ``momentum`` to
-    ``last_momentum`` as a half cosine over the run. It depends on mmengine's iteration
-    alone, and the copy is part of the checkpoint, so that a resumed run continues
-    as it would have. In training it keeps batch statistics of its own.
+    ``last_momentum`` as a half cosine over the run, or linearly over its first epochs.
+    It depends on mmengine's iteration alone, and the copy is part of the checkpoint, so
+    that a resumed run continues as it would have. In training it keeps batch statistics
+    of its own.
 
     Args:
         backbone: The Vision Transformer to follow.
@@ -29,6 +30,8 @@ class EMATeacher(nn.Module):
         momentum: m at the first step, in [0, 1].
         last_momentum: m at the last step, in [0, 1].
         interval: Iterations between two updates: as many as gradients are accumulated.
+        rise_epochs: Epochs in which m goes, in equal steps from one to the next (HPM);
+            a half cosine over the run when None.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class EMATeacher(nn.Module):
         momentum: Ratio = 0.996,
         last_momentum: Ratio = 1.0,
         interval: Count = 1,
+        rise_epochs: Count | None = None,
     ) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone).requires_grad_(False)
@@ -45,6 +49,7 @@ class EMATeacher(nn.Module):
         self.momentum = momentum
         self.last_momentum = last_momentum
         self.interval = interval
+        self.rise_epochs = rise_epochs
         # Whatever filled the student since, the first step begins from that.
         self.started = False
         self.register_load_state_dict_pre_hook(_started_if_loaded)
@@ -67,9 +72,14 @@ class EMATeacher(nn.Module):
             self.start(backbone, projector)
         if not self.training or iteration % self.interval:
             return
-        done = max(iteration - 1, 0) / last
+        done = max(iteration - 1, 0) / last  # it follows the step before
+        if self.rise_epochs is None:
+            to_go = (math.cos(math.pi * done) + 1) / 2
+        else:
+            epoch = math.floor(done * hub.get_info('max_epochs', 1) + 1e-6)
+            to_go = max(0.0, 1 - epoch / self.rise_epochs)
         way = self.last_momentum - self.momentum
-        momentum = self.last_momentum - way * (math.cos(math.pi * done) + 1) / 2
+        momentum = self.last_momentum - way * to_go
         teacher = [*self.backbone.parameters(), *self.projector.parameters()]
         student = [*backbone.parameters(), *projector.parameters()]
         get_ema_multi_avg_fn(momentum)(teacher, student, None)

@@ -17,8 +17,9 @@ class TimmTeacher(nn.Module):
     """Any model of timm, at the image size at which its last grid is the student's.
 
     Its last feature map counts: of a Vision Transformer or a CLIP the patch tokens
-    after the final norm, before any projection. Images are brought to the teacher's own
-    normalization. Nothing is downloaded unless ``pretrained`` asks for it.
+    after the final norm, or before it, without any projection. Images are brought to
+    the teacher's own normalization. Nothing is downloaded unless ``pretrained`` asks
+    for it.
 
     Args:
         model: Name in timm, such as ``vit_base_patch16_clip_224.openai``.
@@ -27,6 +28,7 @@ class TimmTeacher(nn.Module):
         pretrained: Whether timm downloads the weights.
         mean: What the data preprocessor subtracts, by channel, in 0..255.
         std: What it divides by, by channel.
+        final_norm: Whether the final norm is applied.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -42,8 +44,10 @@ class TimmTeacher(nn.Module):
         pretrained: bool = False,
         mean: Channels = MEAN,
         std: Spreads = STD,
+        final_norm: bool = True,
     ) -> None:
         super().__init__()
+        self.final_norm = final_norm
         if checkpoint and pretrained:
             raise ValueError('teacher has pretrained=True and a checkpoint: choose one')
         self.has_weights = bool(checkpoint) or pretrained
@@ -78,7 +82,11 @@ class TimmTeacher(nn.Module):
     def _map(self, images: Tensor) -> Tensor:
         images = images * self.scale + self.shift
         maps = self.frozen.network.forward_intermediates(
-            images, indices=1, norm=True, output_fmt='NCHW', intermediates_only=True
+            images,
+            indices=1,
+            norm=self.final_norm,
+            output_fmt='NCHW',
+            intermediates_only=True,
         )
         return maps[-1].permute(0, 2, 3, 1)
 

@@ -92,6 +92,10 @@ class VisionTransformer(BaseModule):
         rope_theta: Longest period of rotary positions.
         pos_resample: How positions are fitted to another grid: 'antialiased' as timm
             does, 'bicubic' as Hugging Face does, 'dinov2' as DINOv2's code does.
+        weight_init: How the first weights are drawn, a name in
+            ``ccmim.vit.initial.DRAWS``.
+        freeze_patch_embed: Whether the embedding of the patches stays as it is drawn or
+            loaded, which steadies contrastive learning (MoCo v3).
         init_cfg: ``dict(checkpoint=FILE, allow_missing=[...])`` loads a file strictly;
             ``resize_patch=True`` resamples patches of another side. See
             ``ccmim.checkpoints.load_backbone``.
@@ -130,6 +134,8 @@ class VisionTransformer(BaseModule):
         qk_norm: bool = False,
         rope_theta: Positive = 100.0,
         pos_resample: Literal['antialiased', 'bicubic', 'dinov2'] = 'antialiased',
+        weight_init: Literal['xavier', 'mae', 'beit', 'moco'] = 'xavier',
+        freeze_patch_embed: bool = False,
         init_cfg: Pretrained | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -191,7 +197,8 @@ class VisionTransformer(BaseModule):
             LayerNorm(self.embed_dim, eps=norm_eps) if there else nn.Identity()
             for there in (pre_norm, final_norm)
         )
-        draw_weights(self, learned)
+        draw_weights(self, learned, weight_init)
+        self.patch_embed.requires_grad_(not freeze_patch_embed)
         freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
         self.register_state_dict_post_hook(note_grid)
         self.register_load_state_dict_pre_hook(resample_loaded_positions)

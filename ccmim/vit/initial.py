@@ -1,5 +1,6 @@
 """What the Vision Transformer starts with: drawn weights, and what stays frozen."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -10,6 +11,9 @@ from typing_extensions import NotRequired, TypedDict
 from ccmim.ranges import Path, Sides
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit.block import draw_linear
+
+DRAWS = ('xavier', 'mae', 'beit', 'moco')
+_CUT = dict(a=-0.02, b=0.02)
 
 
 class Pretrained(TypedDict):
@@ -27,22 +31,58 @@ class Pretrained(TypedDict):
     layout: NotRequired[str]
 
 
-def draw_weights(vit: Any, learned: bool) -> None:
-    """Draw the weights as MAE does: a patch is embedded as if by a linear layer.
+def draw_weights(vit: Any, learned: bool, how: str = 'xavier') -> None:
+    """Draw the first weights by one of the rules in ``DRAWS``.
+
+    - 'xavier': Uniform with Xavier's bounds, a patch embedded as if by a linear layer;
+      biases are zero.
+    - 'mae': The same, but that the patches' bias is a convolution's, as MAE leaves it.
+    - 'moco': The same as 'xavier', but that queries, keys and values are three layers
+      and the tokens all but zero, as in MoCo v3.
+    - 'beit': A normal of 0.02, cut at one deviation, as BEiT's followers SimMIM and
+      ConMIM do; the last layer of each branch of block i = 1, 2, ... is divided by
+      sqrt(2 i), so that the sum of the branches does not grow with the depth.
 
     Args:
         vit: The Vision Transformer.
         learned: Whether its positions are drawn as well.
+        how: Name in ``DRAWS``.
     """
-    vit.apply(draw_linear)
-    nn.init.xavier_uniform_(vit.patch_embed.proj.weight.flatten(1))
-    nn.init.zeros_(vit.patch_embed.proj.bias)
+    proj = vit.patch_embed.proj
+    vit.apply(_draw_cut if how == 'beit' else draw_linear)
+    if how == 'beit':
+        _cut_normal(proj.weight)
+        for i, block in enumerate(vit.blocks):
+            for layer in (block.attn.proj, block.mlp.fc2):
+                layer.weight.data.div_(math.sqrt(2 * (i + 1)))
+    else:
+        nn.init.xavier_uniform_(proj.weight.flatten(1))
+    if how == 'moco':
+        for block in vit.blocks:
+            for part in block.attn.qkv.weight.chunk(3):
+                nn.init.xavier_uniform_(part)
+    if how != 'mae':
+        nn.init.zeros_(proj.bias)
     for token in vit.prefix_tokens():
-        nn.init.normal_(token, std=0.02)
+        if how == 'beit':
+            _cut_normal(token)
+        else:
+            nn.init.normal_(token, std=1e-6 if how == 'moco' else 0.02)
     if learned:
-        nn.init.trunc_normal_(vit.pos_embed, std=0.02)
+        nn.init.trunc_normal_(vit.pos_embed, std=0.02, **_CUT if how == 'beit' else {})
         if not vit.class_token:  # whose row nothing uses
             nn.init.zeros_(vit.pos_embed.data[:, :1])
+
+
+def _draw_cut(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        _cut_normal(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _cut_normal(values: Tensor) -> None:
+    nn.init.trunc_normal_(values, std=0.02, **_CUT)
 
 
 def freeze_unused(

@@ -21,9 +21,7 @@ model = dict(
     ),
     neck=dict(in_channels=1280),
 )
-optim_wrapper = dict(
-    paramwise_cfg=dict(layer_decay=0.9, no_decay_by_shape=False, no_decay_names=())
-)
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay=0.9, no_decay_names=()))
 train_cfg = dict(max_iters=138281)
 _base_.param_scheduler[0].end = 250 / 138281
 _base_.param_scheduler[1].milestones = [122916 / 138281, 133159 / 138281]

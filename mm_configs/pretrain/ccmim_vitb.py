@@ -15,3 +15,4 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_800e.py',
 ]
+model = dict(backbone=dict(weight_init='mae'))

@@ -14,12 +14,14 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_800e.py',
 ]
+model = dict(backbone=dict(weight_init='beit'))
 train_dataloader = dict(batch_size=256)
 _base_.train_dataloader.dataset.transform[0].scale = (0.08, 1.0)
 optim_wrapper = dict(
     accumulative_counts=1,
     optimizer=dict(lr=7.5e-4, betas=(0.9, 0.98)),
     clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(no_decay_names=('cls_token', 'pos_embed')),
 )
 _base_.param_scheduler[0].end = 10 / 800
 _base_.param_scheduler[1].pop('eta_min')  # a ratio holds for any batch

@@ -14,6 +14,8 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_800e.py',
 ]
+_base_.train_dataloader.dataset.transform[0].interpolation = 'bilinear'
+model = dict(backbone=dict(weight_init='moco', freeze_patch_embed=True))
 train_dataloader = dict(
     dataset=dict(
         transform=[
@@ -25,6 +27,7 @@ train_cfg = dict(max_epochs=300)
 optim_wrapper = dict(
     accumulative_counts=1,
     optimizer=dict(lr=1.5e-4 * 1024 / 256, betas=(0.9, 0.999), weight_decay=0.1),
+    paramwise_cfg=dict(no_decay_by_shape=False),  # all of them are decayed
 )
 _base_.param_scheduler[0].end = 40 / 300
 _base_.param_scheduler[1].begin = 40 / 300

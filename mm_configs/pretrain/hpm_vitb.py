@@ -2,9 +2,9 @@
 
     tools/dist_train.sh mm_configs/pretrain/hpm_vitb.py 8
 
-Recipe: Haochen-Wang409/HPM, with the rate of MAE's. Expected, from its README: 83.0
-top-1 fine-tuned and 42.1 mIoU (MAE after 200 epochs: 82.2 and 40.5). Not run by us at
-full length. Effective batch 4096 = 8 GPUs x 512 images.
+Recipe: Haochen-Wang409/HPM. Expected, from its README: 83.0 top-1 fine-tuned and 42.1
+mIoU (MAE after 200 epochs: 82.2 and 40.5). Not run by us at full length. Effective
+batch 2048 = 8 GPUs x 256 images.
 """
 
 _base_ = [
@@ -13,8 +13,16 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_800e.py',
 ]
-train_dataloader = dict(batch_size=512)
+model = dict(
+    backbone=dict(weight_init='mae'),
+    reconstruction=dict(norm_pix=False),
+    predictor=dict(out_dim=768),
+    sampler=dict(by_epoch=True),
+    teacher=dict(rise_epochs=100),
+)
+train_dataloader = dict(batch_size=256)
 train_cfg = dict(max_epochs=200)
-optim_wrapper = dict(accumulative_counts=1)
+optim_wrapper = dict(accumulative_counts=1, optimizer=dict(lr=1.5e-4 * 2048 / 256))
 _base_.param_scheduler[0].end = 40 / 200
 _base_.param_scheduler[1].begin = 40 / 200
+auto_scale_lr = dict(base_batch_size=2048)

@@ -12,5 +12,6 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_800e.py',
 ]
+model = dict(backbone=dict(weight_init='mae'))
 train_dataloader = dict(batch_size=512)
 optim_wrapper = dict(accumulative_counts=1)

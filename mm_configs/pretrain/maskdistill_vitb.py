@@ -16,6 +16,7 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_800e.py',
 ]
+model = dict(teacher=dict(final_norm=False))
 train_dataloader = dict(batch_size=256)
 train_cfg = dict(max_epochs=300)
 optim_wrapper = dict(
@@ -23,7 +24,15 @@ optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3, betas=(0.9, 0.999)),
     clip_grad=dict(max_norm=3.0),
 )
-_base_.param_scheduler[0].end = 10 / 300
+_base_.param_scheduler[0].update(start_factor=1e-5 / 1.5e-3, end=10 / 300)
 _base_.param_scheduler[1].pop('eta_min')  # a ratio holds for any batch
 _base_.param_scheduler[1].update(begin=10 / 300, eta_min_ratio=1e-5 / 1.5e-3)
+_base_.param_scheduler.append(
+    dict(
+        type='CosineAnnealingParamScheduler',
+        param_name='weight_decay',
+        eta_min=0.0,
+        convert_to_iter_based=True,
+    )
+)
 auto_scale_lr = dict(base_batch_size=2048)

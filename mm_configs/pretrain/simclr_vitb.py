@@ -15,6 +15,7 @@ _base_ = [
     '../_base_/schedules/pretrain_800e.py',
 ]
 _base_.train_dataloader.dataset.transform[0].scale = (0.08, 1.0)
+model = dict(backbone=dict(weight_init='moco', freeze_patch_embed=True))
 train_dataloader = dict(
     batch_size=512,
     dataset=dict(
@@ -25,7 +26,9 @@ train_dataloader = dict(
 )
 train_cfg = dict(max_epochs=300)
 optim_wrapper = dict(
-    accumulative_counts=1, optimizer=dict(betas=(0.9, 0.999), weight_decay=0.1)
+    accumulative_counts=1,
+    optimizer=dict(betas=(0.9, 0.999), weight_decay=0.1),
+    paramwise_cfg=dict(no_decay_by_shape=False),  # all of them are decayed
 )
 _base_.param_scheduler[0].end = 40 / 300
 _base_.param_scheduler[1].begin = 40 / 300

@@ -13,12 +13,16 @@ _base_ = [
     '../_base_/pretraining.py',
     '../_base_/schedules/pretrain_800e.py',
 ]
+model = dict(backbone=dict(weight_init='beit'))
 train_dataloader = dict(batch_size=256)
-_base_.train_dataloader.dataset.transform[0].scale = (0.67, 1.0)
+_base_.train_dataloader.dataset.transform[0].update(
+    scale=(0.67, 1.0), interpolation='bilinear'
+)
 optim_wrapper = dict(
     accumulative_counts=1,
     optimizer=dict(lr=1e-4 * 2048 / 512, betas=(0.9, 0.999)),
     clip_grad=dict(max_norm=5.0),
+    paramwise_cfg=dict(no_decay_names=('cls_token', 'pos_embed')),
 )
 param_scheduler = [
     dict(

@@ -40,7 +40,7 @@ DETECTION = {
 # Leaf: rate, weight decay, layer decay, length, batch, trained depths.
 SEGMENTATION = {
     'upernet_vitb_ade20k': (1e-4, 0.05, 0.65, 160000, 16, 14),
-    'upernet_vitl_ade20k': (5e-5, 0.05, 0.95, 160000, 16, 26),
+    'upernet_vitl_ade20k': (4e-5, 0.05, 0.95, 160000, 16, 26),
     'upernet_vitb_cityscapes': (1e-4, 0.05, 0.65, 80000, 8, 14),
     'upernet_vitb_voc12aug': (1e-4, 0.05, 0.65, 40000, 16, 14),
 }

@@ -43,6 +43,38 @@ def test_crop_area_covers_the_given_range():
     assert 0.9 < areas.max() <= 1.0
 
 
+@pytest.mark.parametrize(
+    ('one_draw', 'area', 'full'), [(True, 0.518, 0.255), (False, 0.437, 0.006)]
+)
+def test_one_draw_is_cut_to_the_picture(one_draw, area, full):
+    """Of MAE's probe: of 500 x 375 more is shown, a whole side in every fourth crop.
+
+    The values are integrals over the share s in (0.08, 1) and the shape r, whose
+    logarithm is uniform: of min(500, sqrt(s A r)) min(375, sqrt(s A / r)) / A.
+    """
+    photo = Image.new('RGB', (500, 375))
+    crop = _build('RandomResizedCrop', size=8, scale=(0.08, 1), one_draw=one_draw)
+    torch.manual_seed(0)
+    boxes = [
+        crop._crop.get_params(photo, (0.08, 1), (3 / 4, 4 / 3)) for _ in range(8000)
+    ]
+    tops, lefts, heights, widths = np.array(boxes).T
+    assert (heights * widths).mean() / (500 * 375) == pytest.approx(area, abs=0.01)
+    whole = (heights == 375) | (widths == 500)
+    assert whole.mean() == pytest.approx(full, abs=0.015)
+    assert ((tops >= 0) & (tops + heights <= 375)).all()
+    assert ((lefts >= 0) & (lefts + widths <= 500)).all()
+    assert lefts[widths < 250].max() > 300  # anywhere
+    if one_draw:
+        shares, shapes = np.meshgrid(
+            np.linspace(0.08, 1, 1001), np.exp(np.linspace(-1, 1, 1001) * np.log(4 / 3))
+        )
+        wide = np.minimum(500, np.sqrt(shares * 187500 * shapes))
+        high = np.minimum(375, np.sqrt(shares * 187500 / shapes))
+        assert (wide * high).mean() / 187500 == pytest.approx(area, abs=0.001)
+    assert crop(photo).size == (8, 8)
+
+
 def test_flip_mirrors_left_and_right_as_often_as_asked(photo):
     mirrored = np.asarray(photo)[:, ::-1]
     assert np.array_equal(_build('RandomHorizontalFlip', prob=1)(photo), mirrored)

@@ -135,6 +135,21 @@ def test_shape_rule_can_be_switched_off():
     assert decays['backbone.cls_token'] == 0.0
 
 
+def test_a_module_can_be_exempt_by_its_name():
+    """ViTDet's rule: the norms of the blocks and the positions, and nothing else."""
+    model = Detector(pos_embed='learned')
+    names = ('norm1', 'norm2', 'pos_embed')
+    wrapper = build(model, no_decay_by_shape=False, no_decay_names=names)
+    decays = values(model, wrapper, 'weight_decay')
+    free = {name for name, decay in decays.items() if not decay}
+    assert free == {'backbone.pos_embed'} | {
+        f'backbone.blocks.{i}.norm{j}.{kind}'
+        for i in range(3)
+        for j in (1, 2)
+        for kind in ('weight', 'bias')
+    }
+
+
 def test_extra_factor_follows_the_longest_whole_name():
     model = Detector()
     rates = values(

@@ -81,6 +81,18 @@ def test_images_and_maps_are_cut_alike():
     assert (crop_maps(maps, whole, (4, 4)) - seen).abs().mean() > 20
 
 
+def test_a_part_is_resized_as_asked():
+    picture = Image.fromarray(
+        np.random.default_rng(0).integers(0, 255, (9, 9, 3), np.uint8)
+    )
+    crops = [RandomCropWithBox(64, interpolation=i) for i in ('bicubic', 'bilinear')]
+    images = []
+    for crop in crops:
+        torch.manual_seed(0)
+        images.append(crop(picture)[0].int())
+    assert (images[0] - images[1]).abs().max() > 20
+
+
 def test_mass_is_kept():
     """The halves of a picture have its scores between them."""
     maps = torch.rand(1, 6, 6)

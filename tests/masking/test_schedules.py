@@ -78,6 +78,17 @@ def test_easy_to_hard(done, hard):
     torch.testing.assert_close(rest, expected, atol=0.03, rtol=0)
 
 
+def test_hard_shares_by_epoch_are_those_of_its_end():
+    """HPM's code: int(M * 0.5 * (epoch + 1) / epochs), whatever the step."""
+    scores, sampler = _scores(64), EasyToHardSampler(0.0, 0.5, by_epoch=True)
+    order = scores.argsort(1, descending=True)
+    for epoch, hard in ((0, 1), (1, 3), (2, 4), (3, 6)):
+        _go_to(epoch=epoch, max_epochs=4, iter=10 * epoch, max_iters=40)
+        sorted_mask = sampler(scores, 0.75).mask.gather(1, order)
+        assert sorted_mask[:, :hard].all()
+        assert not sorted_mask[:, hard].all()
+
+
 def test_stages_change_with_the_epoch():
     sampler = SwitchSampler(RANDOM, THROW, begin=2, first_ratio=0.75)
     counts = []

@@ -2,6 +2,10 @@
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
+
+from ccmim.heads import HardnessPredictor
+from ccmim.teachers import EMATeacher
 
 
 def _slow_decode(decoder, slow_block, tokens, mask):
@@ -80,6 +84,39 @@ def test_scores_are_the_slow_networks_of_the_full_image(
             mine.double(), predicted.softmax(0), atol=1e-6, rtol=0
         )
     assert not seen['scores'].requires_grad
+
+
+def test_outputs_of_a_patch_are_averaged(images):
+    """Their spread is sqrt(2 W / (n (W + n))): each is a draw of Xavier's."""
+    spreads = []
+    for n in (1, 48):
+        torch.manual_seed(0)
+        found = []
+        for _ in range(100):
+            predictor = HardnessPredictor(
+                32, 64, 16, out_dim=n, embed_dim=64, depth=1, num_heads=4
+            )
+            with torch.no_grad():
+                found.append(predictor(torch.randn(1, 17, 32))[0, :2])
+        spreads.append(torch.cat(found).std().item())
+        assert spreads[-1] == pytest.approx((128 / (n * (64 + n))) ** 0.5, rel=0.15)
+
+
+@pytest.mark.parametrize(('step', 'ratio'), [(1, 0), (10, 0), (11, 0.25), (95, 1)])
+def test_momentum_rises_in_the_first_epochs(step, ratio):
+    """HPM's code: linearly over the first, one value an epoch, then no more."""
+    hub = MessageHub.get_current_instance()
+    for name, value in dict(iter=step, max_iters=100, max_epochs=10).items():
+        hub.update_info(name, value)
+    student = torch.nn.Linear(1, 1, bias=False)
+    teacher = EMATeacher(student, torch.nn.Identity(), 0.5, 0.9, rise_epochs=4).train()
+    teacher.started = True
+    with torch.no_grad():
+        student.weight.add_(1.0)
+    before = teacher.backbone.weight.item()
+    teacher.update(student, torch.nn.Identity())
+    momentum = 1 - (teacher.backbone.weight.item() - before)
+    assert momentum == pytest.approx(0.5 + 0.4 * ratio, abs=1e-5)
 
 
 @pytest.mark.slow

@@ -37,6 +37,14 @@ def test_weights_come_from_the_file(timm_file, images):
     torch.testing.assert_close(teacher(images), expected, atol=1e-4, rtol=0)
 
 
+def test_tokens_before_the_last_norm(timm_file, images):
+    plain = TimmTeacher('test_vit', (4, 4), timm_file, final_norm=False)
+    normed = TimmTeacher('test_vit', (4, 4), timm_file)
+    norm = normed.frozen.network.norm
+    torch.testing.assert_close(norm(plain(images)), normed(images))
+    assert (plain(images) - normed(images)).abs().max() > 0.1
+
+
 @pytest.mark.parametrize(
     ('model', 'size', 'width'),
     [('test_vit', 64, 64), ('test_resnet', 128, 96), ('test_convnext', 128, 64)],

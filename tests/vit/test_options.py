@@ -17,6 +17,40 @@ def test_without_options_no_parameter_is_added(tiny_vit):
     }
 
 
+@pytest.mark.parametrize('how', ['xavier', 'mae', 'moco', 'beit'])
+def test_first_weights_have_the_spread_of_the_rule(how):
+    """Closed forms: sqrt(2 / (in + out)), and a normal of 0.02 cut at one deviation."""
+    torch.manual_seed(0)
+    vit = VisionTransformer(
+        dict(embed_dim=192, depth=3, num_heads=3), 32, weight_init=how
+    )
+    cut = 0.02 * 0.5396  # of a standard normal within (-1, 1)
+    block, proj = vit.blocks[2], vit.patch_embed.proj
+    found = [
+        x.weight.std().item()
+        for x in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2, proj)
+    ]
+    rows = 1 if how == 'moco' else 3
+    xavier = [
+        (2 / sides) ** 0.5 for sides in (192 * (1 + rows), 384, 960, 960, 768 + 192)
+    ]
+    deep = cut / 6**0.5  # in the third block
+    expected = [cut, deep, cut, deep, cut] if how == 'beit' else xavier
+    assert found == pytest.approx(expected, rel=0.02)
+    bias = 768**-0.5 / 3**0.5 if how == 'mae' else 0  # uniform, as a convolution's
+    assert proj.bias.std().item() == pytest.approx(bias, rel=0.1)
+    token = {'beit': cut, 'moco': 1e-6}.get(how, 0.02)
+    assert vit.cls_token.std().item() == pytest.approx(token, rel=0.15)
+    assert all(not block.attn.qkv.bias.any() for block in vit.blocks)
+
+
+def test_a_frozen_embedding_stays_and_all_else_is_trained(tiny_vit, images):
+    vit = tiny_vit(freeze_patch_embed=True)
+    vit.encode(vit.embed(images)).square().sum().backward()
+    without = {n for n, p in vit.named_parameters() if p.grad is None}
+    assert without == {'pos_embed', 'patch_embed.proj.weight', 'patch_embed.proj.bias'}
+
+
 def test_layer_scale_is_timms(tiny_vit, images):
     torch.manual_seed(3)
     theirs = timm.models.VisionTransformer(

@@ -97,6 +97,8 @@ def _stretch_stages(part: Any, ratio: float, epochs: int) -> None:
             part.begin = min(epochs - 1, max(1, round(part.begin * ratio)))
             if 'interval' in part:
                 part.interval = max(1, round(part.interval * ratio))
+        if part.get('rise_epochs'):
+            part.rise_epochs = max(1, round(part.rise_epochs * ratio))
         part = list(part.values())
     if isinstance(part, list):
         for inside in part:

@@ -44,9 +44,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     - ``layer_decay``: Factor from one depth to the next below, in (0, 1].
     - ``no_decay_by_shape``: Whether 1-D parameters (norms and biases) are free of
       weight decay.
-    - ``no_decay_names``: Last names of parameters that are free of it as well. The
-      default is the fine-tuning rule of MAE (ViTDet decays biases of linear layers as
-      well); MAE's pretraining code decays the tokens, which an empty tuple does.
+    - ``no_decay_names``: Names of parameters, or of modules that hold them, that are
+      free of it as well: 'norm1' is each block's first norm. The default is the
+      fine-tuning rule of MAE; MAE's pretraining code decays the tokens, which an empty
+      tuple does.
     - ``lr_mult``: Further factors by module or parameter name, such as
       ``{'backbone.patch_embed': 0.1}``; the longest name that fits applies.
 
@@ -125,7 +126,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def _weight_decay(self, name: str, param: nn.Parameter) -> float:
         flat = self.paramwise_cfg['no_decay_by_shape'] and param.ndim <= 1
-        named = name.split('.')[-1] in self.paramwise_cfg['no_decay_names']
+        names = self.paramwise_cfg['no_decay_names']
+        named = any(part in names for part in name.split('.'))
         return 0.0 if flat or named else self.base_wd
 
     def _check_names(self, module: nn.Module) -> None:

@@ -5,7 +5,7 @@ train_dataloader = dict(
     batch_size=512,
     dataset=dict(
         transform=[
-            dict(type='RandomResizedCrop', size=None, scale=(0.08, 1.0)),
+            dict(type='RandomResizedCrop', size=None, scale=(0.08, 1.0), one_draw=True),
             dict(type='RandomHorizontalFlip'),
             dict(type='ToUint8Tensor'),
         ]

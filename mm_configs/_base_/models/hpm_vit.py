@@ -4,7 +4,6 @@ _base_ = 'mae_vit.py'
 model = dict(
     type='HPM',
     predictor=dict(type='HardnessPredictor', embed_dim=512, depth=8, num_heads=16),
-    # The published momentum rises in the first 100 epochs, this one over the run.
     # interval: as accumulative_counts.
     teacher=dict(momentum=0.999, last_momentum=0.9999, interval=1),
     sampler=dict(type='EasyToHardSampler', first=0.0, last=0.5),

@@ -20,6 +20,7 @@ model = dict(
         type='ccmim.VisionTransformer',
         arch='base',
         pos_embed='learned',
+        pos_resample='bicubic',
         out_indices=(11,),
         window_size=14,
         global_blocks=(2, 5, 8, 11),
@@ -120,7 +121,7 @@ model = dict(
                 pos_iou_thr=0.5,
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
-                match_low_quality=True,
+                match_low_quality=False,
                 ignore_iof_thr=-1,
             ),
             sampler=dict(

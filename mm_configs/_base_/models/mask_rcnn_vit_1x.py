@@ -35,5 +35,8 @@ model = dict(
         ),
         mask_head=dict(norm_cfg=None),
     ),
-    train_cfg=dict(rpn_proposal=dict(max_per_img=2000)),
+    train_cfg=dict(
+        rpn_proposal=dict(max_per_img=2000),
+        rcnn=dict(assigner=dict(match_low_quality=True)),
+    ),
 )

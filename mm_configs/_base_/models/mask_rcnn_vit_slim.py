@@ -14,6 +14,7 @@ model = dict(
         arch='tiny',
         img_size=384,
         pos_embed='sincos',
+        pos_resample='antialiased',
         window_size=0,
         global_blocks=(),
         drop_path_rate=0.0,
@@ -37,7 +38,7 @@ model = dict(
     ),
     train_cfg=dict(
         rpn_proposal=dict(nms_pre=500, max_per_img=250),
-        rcnn=dict(sampler=dict(num=128)),
+        rcnn=dict(assigner=dict(match_low_quality=True), sampler=dict(num=128)),
     ),
     test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=250)),
 )

@@ -20,6 +20,7 @@ model = dict(
         arch='base',
         img_size=512,
         pos_embed='learned',
+        pos_resample='bicubic',
         out_indices=(3, 5, 7, 11),
         drop_path_rate=0.1,
         init_cfg=dict(type='Pretrained', checkpoint=None),

@@ -3,7 +3,12 @@
 _base_ = './upernet_vit.py'
 norm_cfg = dict(type='BN')
 model = dict(
-    backbone=dict(arch='tiny', pos_embed='sincos', drop_path_rate=0.0),
+    backbone=dict(
+        arch='tiny',
+        pos_embed='sincos',
+        pos_resample='antialiased',
+        drop_path_rate=0.0,
+    ),
     neck=dict(in_channels=192, norm_cfg=norm_cfg),
     decode_head=dict(in_channels=[192, 192, 192, 192], channels=64, norm_cfg=norm_cfg),
     auxiliary_head=dict(in_channels=192, channels=64, norm_cfg=norm_cfg),

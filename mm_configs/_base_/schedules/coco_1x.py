@@ -9,7 +9,7 @@ optim_wrapper = dict(
         type='AdamW', fused=True, lr=3e-4, betas=(0.9, 0.999), weight_decay=0.05
     ),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(layer_decay=0.75),
+    paramwise_cfg=dict(layer_decay=0.75, no_decay_names=()),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=500 / (12 * epoch)),

@@ -8,7 +8,7 @@ optim_wrapper = dict(
         type='AdamW', fused=True, lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
     ),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(layer_decay=0.65),
+    paramwise_cfg=dict(layer_decay=0.65, no_decay_names=()),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, end=1500 / 160000),

@@ -9,7 +9,11 @@ optim_wrapper = dict(
         type='AdamW', fused=True, lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
     ),
     constructor='ccmim.LayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(layer_decay=0.7),
+    paramwise_cfg=dict(
+        layer_decay=0.7,
+        no_decay_by_shape=False,  # biases are decayed
+        no_decay_names=('norm1', 'norm2', 'pos_embed'),
+    ),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, end=250 / max_iters),
