@@ -11,6 +11,8 @@ IMAGE_SUFFIXES = (
     '.jpg', '.jpeg', '.jfif', '.png', '.webp', '.gif', '.bmp', '.tif', '.tiff',
 )  # fmt: skip
 PICTURES_NOT_READ = ('.heic', '.heif', '.avif', '.jp2', '.svg', '.psd', '.dng')
+COMPRESSED = ('.gz', '.tgz', '.bz2', '.tbz2', '.xz', '.txz', '.zst', '.zip', '.7z')
+ARCHIVES = ('.tar', *COMPRESSED)
 LOOKED_FOR = 'looked for ' + ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)
 
 

@@ -7,15 +7,18 @@ same object serves the main process and loader workers of either start method.
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from ccmim.data.folders import walk_images
 from ccmim.data.image import refuse_large
 from ccmim.data.paths import (
+    COMPRESSED,
     IMAGE_SUFFIXES,
     LOOKED_FOR,
     PathTable,
@@ -25,7 +28,7 @@ from ccmim.data.paths import (
 from ccmim.data.tar_index import compressed_text
 from ccmim.data.tar_shards import TarShards
 
-_ARCHIVES = ('.gz', '.tgz', '.bz2', '.tbz2', '.xz', '.txz', '.zst', '.zip', '.7z')
+_ADDRESS = re.compile(r'([A-Za-z][A-Za-z0-9+.-]+):/')
 _KINDS = ('.tar', '.txt', *IMAGE_SUFFIXES)
 
 
@@ -171,7 +174,7 @@ def open_source(
         suffix = os.path.splitext(path)[1].lower()
         if os.path.isdir(path):
             files += walk_images(path)
-        elif suffix in _ARCHIVES:
+        elif suffix in COMPRESSED:
             raise ValueError(compressed_text(path))
         elif not (os.path.isfile(path) and suffix in _KINDS):
             raise ValueError(
@@ -192,7 +195,7 @@ def open_source(
 
 
 def _expand(item: str) -> list[str]:
-    path = os.path.expanduser(item)
+    path = os.path.expanduser(_local(item))
     if os.path.exists(path):
         return [path]
     if not glob.has_magic(path):
@@ -205,12 +208,30 @@ def _expand(item: str) -> list[str]:
     return matches
 
 
+def _local(path: str) -> str:
+    """Take the path out of a ``file://`` address; refuse other addresses.
+
+    Raises:
+        ValueError: It is the address of something on another machine.
+    """
+    # A slash may have been lost in a Path; one letter is a drive of Windows.
+    address = _ADDRESS.match(path)
+    if not address or os.path.lexists(path):
+        return path
+    if address[1].lower() == 'file':
+        return unquote(urlsplit(path).path)
+    raise ValueError(
+        f'{printable(path)} is an address ({address[1]}), and images are read from '
+        'files alone: copy them to a disk, or mount the storage as a folder'
+    )
+
+
 def _listed(path: str, root: str | os.PathLike | None) -> list[str]:
     """Read the image paths of a list file: one a line, ``#`` starts a comment line."""
     folder = os.path.dirname(path) if root is None else os.fspath(root)
     with open(path, 'rb') as file:
         lines = [line.strip() for line in file.read().splitlines()]
-    names = [os.fsdecode(line) for line in lines if line and line[:1] != b'#']
+    names = [_local(os.fsdecode(line)) for line in lines if line and line[:1] != b'#']
     if not names:
         raise ValueError(f'No images in {printable(path)}: the list is empty')
     paths = [os.path.join(folder, name) for name in names]

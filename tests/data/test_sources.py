@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +161,62 @@ def test_tar_shards_read_their_images_at_random(tmp_path):
     assert source.name(0) == f'{tmp_path}/0.tar/x/a.jpg'
     copy = pickle.loads(pickle.dumps(source))
     assert copy.read(0) == b'A' * 700
+
+
+def test_tars_within_a_tar_are_read_in_place(tmp_path, messages):
+    """As in ILSVRC2012_img_train.tar, beside photos too; what is deeper is named."""
+    deep = _tar(tmp_path / 'deep.tar', {'d.jpg': b'd'}).read_bytes()
+    inner = {'a.JPEG': b'A' * 700, 'deep.tar': deep, 'b.JPEG': b'B'}
+    inner = _tar(tmp_path / 'inner.tar', inner).read_bytes()
+    second = _tar(tmp_path / 'second.tar', {'c.JPEG': b'C' * 513}).read_bytes()
+    outer = {
+        'n1.tar': inner,
+        'p.jpg': b'p',
+        'n2.tar': second,
+        'x.zip': b'',
+        'z.gz': b'',
+    }
+    path = _tar(tmp_path / 'outer.tar', outer)
+    source = open_source(path)
+    names = ['n1.tar/a.JPEG', 'n1.tar/b.JPEG', 'p.jpg', 'n2.tar/c.JPEG']
+    assert _names(source, path) == names
+    assert [source.read(i) for i in (3, 0, 2, 1)] == [
+        b'C' * 513,
+        b'A' * 700,
+        b'p',
+        b'B',
+    ]
+    assert messages == [
+        f'{path}: left out are 1 that is a tar in a tar in a tar (n1.tar/deep.tar); '
+        '2 that is a compressed archive (x.zip, z.gz)'
+    ]
+    cut = _tar(tmp_path / 'cut.tar', {'n1.tar': inner[:700]})
+    with pytest.raises(ValueError, match=r'cut.tar/n1.tar is damaged, cut short'):
+        open_source(cut)
+    empty = _tar(tmp_path / 'empty.tar', {'n1.tar.gz': b'', 'x.csv': b''})
+    with pytest.raises(
+        ValueError, match=r'No images in .* compressed archive \(n1.tar'
+    ):
+        open_source(empty)
+
+
+@pytest.mark.parametrize('scheme', ['s3', 'gs', 'http', 'https', 'memory', 'hdfs'])
+def test_an_address_is_called_one(tmp_path, monkeypatch, scheme):
+    monkeypatch.chdir(tmp_path)
+    address = f'{scheme}://bucket/photos'
+    (tmp_path / 'list.txt').write_text(f'{address}/a.jpg\n')
+    text = rf'{scheme}:/.*/photos.* is an address \({scheme}\), and images are read'
+    for data in (address, Path(address), f'{address}/*.jpg', 'list.txt', [address]):
+        with pytest.raises(ValueError, match=text):
+            open_source(data)
+
+
+def test_the_address_of_a_file_is_its_path(tmp_path):
+    _write(tmp_path, ['a b.jpg'])
+    address = (tmp_path / 'a b.jpg').as_uri()
+    (tmp_path / 'list.txt').write_text(f'{address}\n')
+    for data in (address, tmp_path.as_uri(), tmp_path / 'list.txt'):
+        assert open_source(data).read(0) == b'bytes of a b.jpg'
 
 
 @pytest.mark.parametrize('name', ['a.tar.gz', 'a.tgz', 'misnamed.tar'])
