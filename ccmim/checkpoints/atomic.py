@@ -5,6 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from mmengine.dist import get_rank
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.fileio.io import backend_instances
 
@@ -68,8 +69,12 @@ def write_atomically() -> None:
 
 
 def part_name(path: Path) -> Path:
-    """Name the file that is written before it takes the place of ``path``."""
-    return path.with_name(f'.{path.name}{PART}')
+    """Name the file that is written before it takes the place of ``path``.
+
+    mmengine writes the metrics of a test on every process, all to one file.
+    """
+    rank = f'.{get_rank()}' if get_rank() else ''
+    return path.with_name(f'.{path.name}{rank}{PART}')
 
 
 def _sync_folder(folder: Path) -> None:

@@ -112,3 +112,20 @@ def test_mmengine_writes_through_it(tmp_path):
     assert isinstance(singleton, AtomicLocalBackend)
     fileio.dump(dict(a=1), tmp_path / 'a.json')
     assert fileio.load(tmp_path / 'a.json') == dict(a=1)
+
+
+def test_processes_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
+    """mmengine lets each process of a test write the same metrics."""
+    replace = os.replace
+
+    def while_another_writes(part, path):
+        monkeypatch.setattr(os, 'replace', replace)
+        monkeypatch.setattr('ccmim.checkpoints.atomic.get_rank', lambda: 1)
+        AtomicLocalBackend().put(NEW, path)
+        replace(part, path)
+
+    monkeypatch.setattr(os, 'replace', while_another_writes)
+    AtomicLocalBackend().put(NEW, tmp_path / 'metrics.json')
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [
+        ('metrics.json', NEW)
+    ]
