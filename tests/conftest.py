@@ -5,6 +5,7 @@ milliseconds and every branch of the real one is there.
 """
 
 import copy
+import os
 import re
 import signal
 import sys
@@ -23,6 +24,10 @@ from ccmim.registry import MODELS
 
 # A shell lets its background jobs ignore Ctrl-C, and a run leaves that as it is.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# In a job of Slurm, or under mpirun, runs would look for others.
+for _name in list(os.environ):
+    if _name.startswith(('SLURM_', 'OMPI_', 'PMI_')):
+        del os.environ[_name]
 
 TINY = dict(embed_dim=32, depth=2, num_heads=2)
 TINY_VIT = dict(type='ccmim.VisionTransformer', arch=TINY, img_size=64)

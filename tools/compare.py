@@ -11,13 +11,17 @@ checkpoint; files are looked for where you stand, then in the checkout. What is 
 not done again; what was interrupted is resumed. Writes table.md, scores.csv and
 scores.png; differences are to the first arm.
 
-On a CPU --jobs runs share the cores; with --gpus each runs on a GPU of its own; on
-Slurm give --prefix 'srun -p PARTITION --gres=gpu:1' and as many --jobs as are allowed.
+On a CPU --jobs runs share the cores; with --gpus each runs on a GPU of its own. On
+Slurm, --slurm '-p PARTITION --gres=gpu:1' makes a job array, one job for each seed, and
+waits for it; the words are options of sbatch. Without arrays, give --prefix 'srun -p
+PARTITION --gres=gpu:1' and as many --jobs as are allowed.
 """
 
 import argparse
 import os
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,6 +63,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--gpus', nargs='+', help='GPUs to use, one for each run')
     parser.add_argument('--prefix', default='', help='what starts a command elsewhere')
     parser.add_argument(
+        '--slurm', metavar='OPTIONS', help='options of sbatch for a job array of seeds'
+    )
+    parser.add_argument(
         '--pretrain-options', nargs='+', default=[], metavar='KEY=VALUE'
     )
     parser.add_argument(
@@ -68,12 +75,16 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='changes of all tasks',
     )
-    parser.add_argument(
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
         '--table-only', action='store_true', help='run nothing, show what is there'
     )
+    only.add_argument('--no-table', action='store_true', help='run, and write no table')
     args = parser.parse_args()
     if args.jobs < 1:
         parser.error('--jobs must be at least 1')
+    if args.slurm is not None and not shutil.which('sbatch'):
+        parser.error('--slurm: sbatch was not found here')
     args.out = args.out.resolve()
     for words in (args.arms, args.tasks, args.pretrain_options, args.cfg_options):
         words[:] = map(_from_here, words)
@@ -109,9 +120,33 @@ def plan(args: argparse.Namespace) -> Comparison:
     )
 
 
+def run_array(args: argparse.Namespace, here: str) -> list[str]:
+    """Run each seed as a job of an array of Slurm, by this command; what failed."""
+    logs = args.out / 'slurm'
+    logs.mkdir(parents=True, exist_ok=True)
+    # The last of two --seeds counts. A job that is requeued goes on.
+    script = Path(__file__).resolve()
+    words = [sys.executable, script, *sys.argv[1:], '--no-table', '--seeds']
+    words = [str(word) for word in words]
+    at = next(i for i, word in enumerate(words) if word.partition('=')[0] == '--slurm')
+    del words[at : at + (1 if '=' in words[at] else 2)]
+    seeds = shlex.join(map(str, args.seeds))
+    command = f'{shlex.join(words)} "$1"'
+    sbatch = [
+        *('sbatch', '--wait', '--requeue', '--open-mode=append', '--job-name=compare'),
+        *(f'--array=0-{len(args.seeds) - 1}', f'--output={logs}/%A_%a.log'),
+        *shlex.split(args.slurm),
+        *('--wrap', f'set -- {seeds}; shift "$SLURM_ARRAY_TASK_ID"; exec {command}'),
+    ]
+    print(shlex.join(sbatch), flush=True)
+    code = subprocess.run(sbatch, cwd=here, check=False).returncode
+    return [f'a job of the array failed: see {logs}'] if code else []
+
+
 def main() -> None:
     """Run what is missing and write the table."""
     args = parse_args()
+    here = os.getcwd()
     os.chdir(ROOT)  # where the stages run
     MMLogger.get_current_instance().setLevel('WARNING')  # not into the table
     try:
@@ -119,9 +154,9 @@ def main() -> None:
     except ValueError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    failures = run_array(args, here) if args.slurm is not None else []
     slots = [{'CUDA_VISIBLE_DEVICES': gpu} for gpu in args.gpus or ()]
-    failures = []
-    if not args.table_only:
+    if not args.table_only and args.slurm is None:
         for chains in (comparison.pretrainings, comparison.transfers):
             try:
                 run_stages(
@@ -129,9 +164,10 @@ def main() -> None:
                 )
             except StageError as error:
                 failures.append(str(error))
-    arms = [arm.name for arm in comparison.arms]
-    text = write_table(comparison.scores(), arms, comparison.out)
-    print(f'\n{text}' if text else 'nothing has been tested yet')
+    if not args.no_table:
+        arms = [arm.name for arm in comparison.arms]
+        text = write_table(comparison.scores(), arms, comparison.out)
+        print(f'\n{text}' if text else 'nothing has been tested yet')
     if failures:
         sys.exit('\n'.join(failures))
 

@@ -4,7 +4,8 @@
 #   bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]
 #
 # NNODES, NODE_RANK, MASTER_ADDR and PORT are honoured; the port is a free one on a
-# single machine and 29500 on several. Without a GPU, GPUS processes run on the CPU.
+# single machine and 29500 on several. RDZV_TIMEOUT is for how many seconds machines wait
+# for each other at the start (600). Without a GPU, GPUS processes run on the CPU.
 set -euo pipefail
 if (($# < 3)); then
   echo "usage: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS" \

@@ -3,8 +3,9 @@
 #
 #   bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [test.py options]
 #
-# GPUS (8), GPUS_PER_NODE (GPUS, at most 8), CPUS_PER_TASK (5), SRUN_ARGS and PORT
-# are honoured.
+# GPUS (8), GPUS_PER_NODE (GPUS, at most 8), CPUS_PER_TASK (5), SRUN_ARGS, PORT and GRES
+# are honoured. GPUs are asked for where the partition has some; GRES=none asks for none,
+# and GRES=gpu:a100:4 for these. Without a GPU, GPUS processes run on the CPU.
 set -euo pipefail
 if (($# < 4)); then
   echo "usage: bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT" \

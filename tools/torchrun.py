@@ -4,26 +4,34 @@ Ends with the exit code of the process that failed first, where torchrun ends wi
 and without a traceback of its own, below which that process's message would be lost.
 Processes that a signal stops have ten minutes to end a step and save it, not 30 s.
 SIGUSR1 is passed on like the others; whoever is killed takes its processes along.
+Machines that do not find each other are one line; a mistake is not tried again.
 """
 
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 from functools import partial
 from typing import Any
 
+from torch.distributed import DistError
+from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing.api import PContext, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.multiprocessing.subprocess_handler import (
     subprocess_handler,
 )
+from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.run import main
 
 TIME_TO_SAVE = 600  # seconds
-# The job is over in order, and may be started again.
+# The job is over in order, and may be started again: Slurm says so with both.
 EXIT_CODES = {signal.SIGUSR1: 0}
+if 'SLURM_JOB_ID' in os.environ:
+    EXIT_CODES[signal.SIGTERM] = 0
+MISTAKE = 2  # exit code
 HELD = (signal.SIGUSR1, signal.SIGHUP)  # until a process can save
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl
 
@@ -54,18 +62,62 @@ def _bind(libc: ctypes.CDLL, parent: int) -> None:
         os._exit(1)
 
 
+def watch(agent: LocalElasticAgent, group: Any) -> Any:
+    """Look at the processes as torchrun does; a mistake is one the second time too."""
+    result = _watch(agent, group)
+    if MISTAKE in [failure.exitcode for failure in result.failures.values()]:
+        agent._remaining_restarts = 0
+    return result
+
+
+def own_address() -> str:
+    """Tell the address of this machine on the way to machine 0; empty if unknown."""
+    target = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
+    family, kind, *_, target = socket.getaddrinfo(*target, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:  # sends nothing
+        probe.connect(target)
+        return probe.getsockname()[0]
+
+
+def not_met(error: Exception) -> str:
+    """Say that the machines have not found each other, and what to look at."""
+    at = os.environ
+    where = f'{at["MASTER_ADDR"]}:{at["MASTER_PORT"]}'
+    name = f'host {socket.gethostname()}, NODE_RANK={at["NODE_RANK"]}'
+    return (
+        f'{name}, did not meet all {at["NNODES"]} machines at {where} within '
+        f'{at["RDZV_TIMEOUT"]} s: look at MASTER_ADDR, PORT, NNODES and NODE_RANK of '
+        'each, at the errors of the others, and whether a firewall lets them reach '
+        f'machine 0; RDZV_TIMEOUT sets the seconds: {str(error).splitlines()[0]}'
+    )
+
+
 def _stop(number: int, frame: Any) -> None:
     raise SignalException(f'got signal {number}', signal.Signals(number))
 
 
 _close = PContext.close
+_watch = LocalElasticAgent._monitor_workers
 
 if __name__ == '__main__':
     PContext.close = patient_close
+    LocalElasticAgent._monitor_workers = watch
     subprocess_handler.Popen = start_bound
     signal.signal(signal.SIGUSR1, _stop)  # the others are torch's own
     try:
+        sys.argv.insert(1, f'--local_addr={own_address()}')
+    except OSError as error:
+        print(
+            f'error: MASTER_ADDR={os.environ["MASTER_ADDR"]} cannot be reached from '
+            f'host {socket.gethostname()}: {error.strerror}',
+            file=sys.stderr,
+        )
+        sys.exit(MISTAKE)
+    try:
         main()
+    except (DistError, RendezvousError) as error:
+        print(f'error: {not_met(error)}', file=sys.stderr)
+        sys.exit(MISTAKE)
     except SignalException as error:
         sys.exit(EXIT_CODES.get(error.sigval, 128 + error.sigval))
     except ChildFailedError as error:

@@ -17,6 +17,7 @@ if __name__ == '__main__':  # what comes while all is imported waits
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGHUP))
 
 import argparse
+import os
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size
@@ -38,6 +39,7 @@ from ccmim.engine.settings import (
     config_parser,
     parse,
 )
+from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.engine.signals.stop_hook import StopHook, release
 
 
@@ -73,6 +75,11 @@ def configure(args: argparse.Namespace) -> Config:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
         scale_learning_rate(cfg)
+    if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)):
+        if args.overwrite:
+            raise ValueError('MAX_RESTARTS resumes from checkpoints: not --overwrite')
+        if files_of_a_run(cfg.work_dir):  # the newest, not where the first start began
+            args.resume = 'auto'
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -1,23 +1,21 @@
 """From a config file to a Runner that fits the machine it stands on."""
 
-import os
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import init_dist, is_distributed
+from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from mmengine.utils.dl_utils import set_multi_processing
 
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
 from ccmim.data import seed_samples
 from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.compile import compile_blocks
+from ccmim.engine.connect import connect
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
 from ccmim.engine.hooks.load_from import LoadFromHook
 from ccmim.engine.optim.schedule import fit_to_loop
@@ -29,13 +27,6 @@ from ccmim.engine.settings import (
 )
 from ccmim.engine.summary import SummaryHook
 from ccmim.operators import InstallError
-
-# Where each launcher tells a process its number.
-_RANK_OF = {
-    'pytorch': 'RANK',
-    'slurm': 'SLURM_PROCID',
-    'mpi': 'OMPI_COMM_WORLD_RANK',
-}
 
 
 def read_config(
@@ -85,6 +76,7 @@ def start_processes(cfg: Config, launcher: str) -> None:
 
     Raises:
         ValueError: If the launcher cannot work on this machine.
+        PeerError: If the other processes do not come, or cannot be reached.
     """
     cfg.launcher = launcher
     if launcher == 'none':
@@ -99,7 +91,7 @@ def start_processes(cfg: Config, launcher: str) -> None:
     if not torch.cuda.is_available():
         cfg.model_wrapper_cfg.device_ids = None
     if not is_distributed():
-        _connect(cfg.get('env_cfg') or {}, launcher)
+        connect(launcher, cfg.get('env_cfg') or {})
 
 
 def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
@@ -219,33 +211,6 @@ def _wants_compilation(cfg: Config) -> bool:
     if wanted not in (True, False, 'auto'):
         raise ValueError(f"compile_blocks={wanted!r} must be True, False or 'auto'")
     return torch.cuda.is_available() if wanted == 'auto' else wanted
-
-
-def _connect(settings: Mapping[str, Any], launcher: str) -> None:
-    if _RANK_OF[launcher] not in os.environ:
-        raise ValueError(
-            f'--launcher {launcher} is for processes that were started together: use '
-            'tools/dist_train.sh or tools/slurm_train.sh, or leave it out'
-        )
-    group = settings.get('dist_cfg') or {}
-    if torch.cuda.is_available():
-        processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-        if processes > torch.cuda.device_count():
-            raise ValueError(
-                f'{processes} processes were started for {torch.cuda.device_count()} '
-                'GPUs: start one for each GPU'
-            )
-        # As mmengine's Runner would, which comes too late for the checks.
-        set_multi_processing(**settings.get('mp_cfg', {}), distributed=True)
-        init_dist(launcher, **group)
-    elif launcher == 'pytorch':
-        # mmengine would select a GPU.
-        timeout = timedelta(seconds=group['timeout']) if 'timeout' in group else None
-        torch.distributed.init_process_group('gloo', timeout=timeout)
-    else:
-        raise ValueError(
-            f'launcher {launcher} needs GPUs; without one use tools/dist_train.sh'
-        )
 
 
 def _replace(node: Any, old: str, new: str) -> None:

@@ -11,7 +11,6 @@ from ccmim.engine.launch import (
     read_config,
     report_batch,
     scale_learning_rate,
-    start_processes,
     use_mixed_precision,
 )
 
@@ -89,56 +88,3 @@ def test_no_sync_bn_without_a_gpu(monkeypatch, tmp_path):
     model = dict(neck=[dict(norm_cfg=dict(type='SyncBN'))], type='SyncBNNet')
     cfg = build_runner(_config(model=model)).cfg
     assert cfg.model == dict(neck=[dict(norm_cfg=dict(type='BN'))], type='SyncBNNet')
-
-
-@pytest.fixture
-def two_gpus(monkeypatch):
-    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
-    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
-
-
-def test_more_processes_than_gpus(monkeypatch, two_gpus):
-    monkeypatch.setenv('RANK', '0')
-    monkeypatch.setenv('LOCAL_WORLD_SIZE', '4')
-    with pytest.raises(ValueError, match='4 processes were started for 2 GPUs'):
-        build_runner(_config(model=dict()), 'pytorch')
-
-
-def test_processes_are_connected_as_mmengine_would(monkeypatch, two_gpus):
-    calls = []
-    monkeypatch.setenv('SLURM_PROCID', '0')
-    monkeypatch.setattr(
-        launch, 'set_multi_processing', lambda **settings: calls.append(settings)
-    )
-    monkeypatch.setattr(
-        launch, 'init_dist', lambda name, **settings: calls.append((name, settings))
-    )
-    env = dict(mp_cfg=dict(mp_start_method='fork'), dist_cfg=dict(backend='nccl'))
-    start_processes(_config(model=dict(), env_cfg=env), 'slurm')
-    assert calls == [
-        dict(mp_start_method='fork', distributed=True),
-        ('slurm', dict(backend='nccl')),
-    ]
-
-
-@pytest.mark.parametrize(
-    ('launcher', 'variable'),
-    [
-        ('pytorch', 'RANK'),
-        ('slurm', 'SLURM_PROCID'),
-        ('mpi', 'OMPI_COMM_WORLD_RANK'),
-    ],
-)
-def test_a_launcher_must_have_started_the_process(monkeypatch, launcher, variable):
-    monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(ValueError, match=f'--launcher {launcher} is for processes'):
-        start_processes(_config(), launcher)
-
-
-@pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
-def test_launchers_of_clusters_need_gpus(monkeypatch, launcher):
-    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
-    monkeypatch.setenv('SLURM_PROCID', '0')
-    monkeypatch.setenv('OMPI_COMM_WORLD_RANK', '0')
-    with pytest.raises(ValueError, match=f'launcher {launcher} needs GPUs'):
-        start_processes(_config(), launcher)

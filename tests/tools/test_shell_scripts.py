@@ -34,6 +34,7 @@ class Shell:
         self.bin.mkdir()
         self.stub('python', PYTHON)
         self.stub('srun', PYTHON)
+        self.stub('sinfo', '#!/bin/sh\necho "${STUB_GRES:-gpu:a100:8(S:0-1)}"\n')
         self.stub('nproc', '#!/bin/sh\necho 8\n')
 
     def stub(self, name: str, text: str) -> Path:
@@ -121,7 +122,7 @@ def test_several_machines_agree_on_the_port_and_know_their_rank(shell):
     assert value(shell.called(), '--master_port') == '4321'
 
 
-@pytest.mark.parametrize('nodes', [{}, {'NNODES': '2', 'NODE_RANK': '0'}])
+@pytest.mark.parametrize('nodes', [{}, {'NNODES': '2', 'MASTER_ADDR': '127.0.0.1'}])
 def test_a_port_in_use_is_one_line_and_exit_2(shell, nodes):
     with socket.socket() as taken:
         taken.bind(('', 0))
@@ -139,6 +140,33 @@ def test_a_port_in_use_is_one_line_and_exit_2(shell, nodes):
         assert (
             shell.run('dist_train.sh', 'c.py', '2', PORT=port, **later).returncode == 0
         )
+
+
+@pytest.mark.parametrize(
+    ('given', 'line'),
+    [
+        ({'NNODES': '2'}, 'NNODES=2 needs MASTER_ADDR, on all machines: the address'),
+        ({'NODE_RANK': '1'}, 'NODE_RANK=1 must be below NNODES=1'),
+        ({'NNODES': '1:4'}, 'NNODES=1:4, NODE_RANK=0, MAX_RESTARTS=0 and RDZV'),
+        ({'RDZV_TIMEOUT': 'long'}, 'RDZV_TIMEOUT=long must be whole numbers'),
+    ],
+)
+def test_machines_that_cannot_meet_are_one_line_and_exit_2(shell, given, line):
+    done = shell.run('dist_train.sh', 'c.py', '2', **given)
+    assert (done.returncode, done.stderr.count('\n')) == (2, 1)
+    assert line in done.stderr
+
+
+def test_restarts_meet_anew_at_the_first_machine(shell):
+    given = {'NNODES': '2', 'MASTER_ADDR': '127.0.0.1', 'PORT': '4321'}
+    given |= {'MAX_RESTARTS': '3', 'RDZV_TIMEOUT': '9'}
+    for rank, is_host in (('0', '1'), ('1', '0')):
+        shell.run('dist_train.sh', 'c.py', '2', NODE_RANK=rank, **given)
+        call = shell.called()
+        assert value(call, '--max_restarts') == '3'
+        assert value(call, '--rdzv_endpoint') == '127.0.0.1:4321'
+        settings = f'is_host={is_host},join_timeout=9,read_timeout=9'
+        assert value(call, '--rdzv_conf') == settings
 
 
 @pytest.mark.parametrize('port', ['70000', 'first'])
@@ -222,6 +250,23 @@ def test_slurm_train_works_without_a_work_dir_on_several_nodes(shell):
     assert value(call, '--ntasks') == '16'
     assert value(call, '--ntasks-per-node') == '8'
     assert shell.environment()['PORT'] == '77'
+
+
+@pytest.mark.parametrize(
+    ('asked', 'there', 'given'),
+    [
+        ('', '(null)', []),
+        ('none', 'gpu:8', []),
+        ('gpu:h100:2', 'gpu:8', ['--gres=gpu:h100:2']),
+        ('', 'gpu:8', ['--gres=gpu:2']),
+    ],
+)
+def test_gpus_are_asked_of_slurm_where_there_are_some(shell, asked, there, given):
+    shell.run(
+        'slurm_train.sh', 'p', 'job', 'c.py', GRES=asked, GPUS='2', STUB_GRES=there
+    )
+    assert [word for word in shell.called() if 'gres' in word] == given
+    assert shell.environment()['OMP'] == ('' if given else '5')
 
 
 def test_slurm_test_passes_the_checkpoint(shell):

@@ -91,7 +91,8 @@ def run_stages(
             for run in [run for run in running if run.process.poll() is not None]:
                 running.remove(run)
                 free.append(run.slot)
-                if run.process.returncode:
+                # In a job of Slurm a training that was stopped ends with 0 too.
+                if run.process.returncode or not run.stage.result.exists():
                     failures.append(run.failure())
                     continue
                 watch.say(run.finish())

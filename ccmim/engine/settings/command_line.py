@@ -3,6 +3,7 @@
 import os
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
+from ccmim.engine.launchers import find_launcher
 from ccmim.engine.settings.option_action import OptionAction
 
 
@@ -24,7 +25,9 @@ def config_parser(description: str, *positional: tuple[str, str]) -> ArgumentPar
         '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        help='what has started the processes; by default what their environment says',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     parser.add_argument(
@@ -39,5 +42,7 @@ def config_parser(description: str, *positional: tuple[str, str]) -> ArgumentPar
 def parse(parser: ArgumentParser) -> Namespace:
     """Read the command line, and tell the launcher's rank to those who look for it."""
     args = parser.parse_args()
+    if args.launcher is None:
+        args.launcher = find_launcher()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args

@@ -16,7 +16,10 @@ from torch.distributed import DistError
 
 from ccmim.checkpoints import WriteError
 from ccmim.data.loader_errors import end_workers, explain
+from ccmim.engine.connect import explain_loss, leave_word
 from ccmim.engine.hooks.start import StartHook
+from ccmim.engine.launchers import RANKS
+from ccmim.engine.peers import PeerError
 from ccmim.engine.settings.memory import less_memory
 from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
 from ccmim.operators import InstallError
@@ -25,7 +28,6 @@ from ccmim.operators import InstallError
 STOPPED, MISTAKE, NO_ROOM, INTERRUPTED = 1, 2, 3, 130
 # Of the machine, not of the settings.
 _OF_THE_MACHINE = re.compile('CUDA error|NCCL error')
-_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')  # before they are connected
 _PATIENCE = 10.0  # seconds
 
 
@@ -53,14 +55,20 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
             raise
         sys.exit(INTERRUPTED)
     except Exception as error:
-        line, code = _explain(error, start)
+        line, code = explain_loss(error), STOPPED
+        is_of_others = bool(line) or isinstance(error, PeerError)
+        if not line:
+            line, code = _explain(error, start)
+        if not is_of_others:
+            leave_word(line or f'{type(error).__name__}: {error}')
         if line is None:
             raise
         if debug:
             traceback.print_exc()
-        _say(line, wait=code == MISTAKE)
-        if is_distributed() and code == MISTAKE:
+        _say(line, wait=code == MISTAKE and not is_of_others)
+        if is_distributed() and (code == MISTAKE or is_of_others):
             # Threads of gloo that still connect abort an orderly exit now and then.
+            sys.stdout.flush()
             os._exit(code)
         sys.exit(code)
 
@@ -71,7 +79,7 @@ def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:
         return _too_little_memory(error, start), NO_ROOM
     if isinstance(error, WriteError):
         return str(error), NO_ROOM
-    if isinstance(error, InstallError):
+    if isinstance(error, InstallError | PeerError):
         return str(error), MISTAKE
     if isinstance(error, FloatingPointError):
         return str(error), STOPPED
@@ -151,7 +159,7 @@ def _say(line: str, wait: bool) -> None:
     if is_distributed():
         rank = get_rank()
     else:
-        rank = int(next((os.environ[n] for n in _RANKS if n in os.environ), 0))
+        rank = int(next((os.environ[n] for n in RANKS if n in os.environ), 0))
     if rank and wait:
         # The main process has found the same mistake, and the launcher ends this one.
         time.sleep(_PATIENCE)

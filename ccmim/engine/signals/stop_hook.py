@@ -32,6 +32,13 @@ _TIMEOUT = 600  # seconds, where the config gives none
 _IMPATIENT = 1.0  # launchers repeat a signal of the terminal at once
 
 
+def exit_code(number: int) -> int:
+    """Tell the exit code of a run that a signal has stopped."""
+    if number == signal.SIGTERM and 'SLURM_JOB_ID' in os.environ:
+        return 0
+    return EXIT_CODES[signal.Signals(number)]
+
+
 def release() -> None:
     """Let through what was held until now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
@@ -41,8 +48,9 @@ def release() -> None:
 class StopHook(Hook):
     """On SIGTERM, SIGUSR1, SIGHUP and Ctrl-C finish the step, save and exit.
 
-    The exit codes are 143, 0, 129 and 130. A hang-up that is ignored (nohup) stays so.
-    A second signal ends the process at once.
+    The exit codes are 143, 0, 129 and 130; in a job of Slurm, which ends with SIGTERM
+    what it will start again, that of SIGTERM is 0 as well. A hang-up that is ignored
+    (nohup) stays so. A second signal ends the process at once.
 
     Several processes must stop at the same step. They ask each other on the host,
     through gloo, so that no one waits for a GPU; and not at every step, as that would
@@ -126,7 +134,7 @@ class StopHook(Hook):
             f'{runner.iter + 1}: {saved}'
         )
         runner.call_hook('after_run')
-        raise SystemExit(EXIT_CODES[signal.Signals(self._agreed)])
+        raise SystemExit(exit_code(self._agreed))
 
     def after_train(self, runner: Runner) -> None:
         """Give the signals back."""
