@@ -3,8 +3,8 @@ r"""Fine-tuning of ViT-H/14 on ImageNet-1K, MAE's recipe: 50 epochs at batch 102
     tools/dist_train.sh mm_configs/classification/finetune_vith_imagenet.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-Expected: with MAE's weights (1600 epochs) the paper reports 86.9 top-1 at 224 px. With
-ccMIM's weights: not known. Eight GPUs at batch 128 each.
+Recipe: as finetune_vitl_imagenet.py. Expected: 86.9 top-1 (MAE, README.md: with its
+weights of 1600 epochs). With ccMIM's weights: not known. Eight GPUs at batch 128 each.
 """
 
 _base_ = './finetune_vitl_imagenet.py'

@@ -3,9 +3,12 @@ r"""Cascade Mask R-CNN with ViT-B/16 on COCO, ViTDet's recipe: 100 epochs, batch
     tools/dist_train.sh mm_configs/detection/cascade_mask_rcnn_vitb_coco.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-Expected: with MAE's weights ViTDet publishes 54.0 box AP and 46.7 mask AP (detectron2
-projects/ViTDet), with relative positions, which are left out here. Not run. Eight GPUs
-at batch 8 each; ViTDet reports 0.362 s an image and 12.3 GB at one image a GPU (A100).
+Recipe: detectron2, projects/ViTDet/configs/COCO/cascade_mask_rcnn_vitdet_b_100ep.py;
+else as mask_rcnn_vitb_coco.py. Expected: 54.0 box AP, 46.7 mask AP (detectron2,
+projects/ViTDet/README.md: with MAE's weights). Published cost: 0.362 s an image and
+12.3 GB at one image a GPU (A100). Departs: mmdet's heads in place of detectron2's;
+photos with a side below 32 px left out; no relative positions. Not run. Eight GPUs at
+batch 8 each.
 """
 
 _base_ = [

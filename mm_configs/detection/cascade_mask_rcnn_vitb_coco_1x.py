@@ -3,8 +3,11 @@ r"""Cascade Mask R-CNN with ViT-B/16 on COCO, iBOT's recipe: 12 epochs, batch 16
     tools/dist_train.sh mm_configs/detection/cascade_mask_rcnn_vitb_coco_1x.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-Expected: iBOT's paper gives 51.2 box AP and 44.2 mask AP with its own weights. With
-ccMIM's weights: not known. Not run. Eight GPUs at batch 2 each.
+Recipe: iBOT, evaluation/README.md and
+evaluation/object_detection/configs/cascade_rcnn/vit_base_giou_4conv1f_coco_3x.py.
+Expected: 51.2 box AP, 44.2 mask AP (iBOT, README.md: with its own weights). Departs:
+small first weights of the last layer of the masks. With ccMIM's weights: not known. Not
+run. Eight GPUs at batch 2 each.
 """
 
 _base_ = [

@@ -3,11 +3,12 @@ r"""Mask R-CNN with ViT-B/16 on COCO, ViTDet's recipe: 100 epochs, LSJ 1024, bat
     tools/dist_train.sh mm_configs/detection/mask_rcnn_vitb_coco.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-Expected: with MAE's weights ViTDet publishes 51.6 box AP and 45.9 mask AP, and
-MMDetection's port 51.6 and 45.7; both have relative positions, which are left out here:
-mask_rcnn_vitb_coco_relpos.py has them. Both decay the biases of linear layers too.
-With ccMIM's weights: not known. Eight GPUs at batch 8 each; ViTDet reports 0.314 s an
-image and 10.9 GB on A100s. COCO is in `data/coco` or where `CCMIM_COCO` points.
+Recipe: as mask_rcnn_vitb_coco_relpos.py. Expected: 51.6 box AP, 45.9 mask AP
+(detectron2, projects/ViTDet/README.md: with MAE's weights; MMDetection's port has 51.6
+and 45.7, projects/ViTDet/README.md). Published cost: 0.314 s an image and 10.9 GB at
+one image a GPU (A100). Departs: mmdet's heads in place of detectron2's; photos with a
+side below 32 px left out; no relative positions. With ccMIM's weights: not known. Not
+run. Eight GPUs at batch 8 each. COCO is in `data/coco` or where `CCMIM_COCO` points.
 """
 
 _base_ = [

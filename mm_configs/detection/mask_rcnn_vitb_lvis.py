@@ -3,12 +3,14 @@ r"""Mask R-CNN with ViT-B/16 on LVIS v1, ViTDet's recipe: 100 epochs, batch 64.
     tools/dist_train.sh mm_configs/detection/mask_rcnn_vitb_lvis.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-Expected: with MAE's weights ViTDet publishes 40.2 box AP and 38.2 mask AP (detectron2
-projects/ViTDet; sd 0.3 over seeds), with the federated loss, which is here too, and
-relative positions, which are not. Not run. Eight GPUs at batch 8 each; ViTDet reports
-0.317 s an image and 14.4 GB at one image a GPU (A100). LVIS and COCO's photos are in
-`data/lvis_v1` or where `CCMIM_LVIS` points. Needs LVIS's own package:
-`pip install git+https://github.com/lvis-dataset/lvis-api.git`.
+Recipe: detectron2, projects/ViTDet/configs/LVIS/mask_rcnn_vitdet_b_100ep.py; else as
+mask_rcnn_vitb_coco.py. Expected: 40.2 box AP, 38.2 mask AP (detectron2,
+projects/ViTDet/README.md: with MAE's weights). Published cost: 0.317 s an image and
+14.4 GB at one image a GPU (A100). Departs: mmdet's heads in place of detectron2's;
+photos with a side below 32 px left out; no relative positions. With the federated loss,
+as published. Not run. Eight GPUs at batch 8 each. LVIS and COCO's photos are in
+`data/lvis_v1` or where `CCMIM_LVIS` points. Needs LVIS's own package: `pip install
+git+https://github.com/lvis-dataset/lvis-api.git`.
 """
 
 _base_ = [

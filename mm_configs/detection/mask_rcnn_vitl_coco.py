@@ -3,9 +3,12 @@ r"""Mask R-CNN with ViT-L/16 on COCO, ViTDet's recipe: 100 epochs, LSJ 1024, bat
     tools/dist_train.sh mm_configs/detection/mask_rcnn_vitl_coco.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-Expected: with MAE's weights ViTDet publishes 55.5 box AP and 49.2 mask AP (detectron2
-projects/ViTDet), with relative positions, which are left out here. Not run. Eight GPUs
-at batch 8 each; ViTDet reports 0.603 s an image and 20.9 GB at one image a GPU (A100).
+Recipe: detectron2, projects/ViTDet/configs/COCO/mask_rcnn_vitdet_l_100ep.py; else as
+mask_rcnn_vitb_coco.py. Expected: 55.5 box AP, 49.2 mask AP (detectron2,
+projects/ViTDet/README.md: with MAE's weights). Published cost: 0.603 s an image and
+20.9 GB at one image a GPU (A100). Departs: mmdet's heads in place of detectron2's;
+photos with a side below 32 px left out; no relative positions. Not run. Eight GPUs at
+batch 8 each.
 """
 
 _base_ = './mask_rcnn_vitb_coco.py'

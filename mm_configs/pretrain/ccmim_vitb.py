@@ -4,9 +4,9 @@
     tools/dist_train.sh mm_configs/pretrain/ccmim_vitb.py 8 --auto-scale-lr \
         --cfg-options train_dataloader.dataset.data=FOLDER
 
-Recipe: README and code of Sherrylone/ccMIM. Expected figure: none is known to us, the
-published repository gives none. Not run at full length. Made for 8 GPUs (see the
-schedule for batch and keys); with others, --auto-scale-lr.
+Recipe: ccMIM, README.md and models_ccmim.py. Expected: no figure is known. Departs:
+batch norm of the projector over 128 images a process, not 32. Made for 8 GPUs (see the
+schedule for batch and keys); with others, --auto-scale-lr. Not run at full length.
 """
 
 _base_ = [

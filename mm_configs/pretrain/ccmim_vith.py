@@ -2,8 +2,8 @@
 
     tools/dist_train.sh mm_configs/pretrain/ccmim_vith.py 8
 
-Half the batch of the others a GPU and twice the accumulation: 512 keys a step.
-Not run at full length.
+Recipe: as ccmim_vitb.py. Expected: no figure is known. Departs: 512 keys a step. Not
+run at full length.
 """
 
 _base_ = 'ccmim_vitb.py'

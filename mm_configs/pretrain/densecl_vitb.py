@@ -2,10 +2,12 @@
 
     tools/dist_train.sh mm_configs/pretrain/densecl_vitb.py 8
 
-DenseCL's views, queues and losses with the schedule that MoCo v3 trains Vision
-Transformers by (facebookresearch/moco-v3, CONFIG.md): DenseCL's own is for ResNets.
-Expected figure: none is known to us. Not run at full length. Effective batch 1024 =
-8 GPUs x 128 images, so 6,272 cells a GPU, each compared with 65,536 keys.
+Recipe: MoCo v3, CONFIG.md and vits.py;
+configs/selfsup/densecl/densecl_imagenet_200ep.py of DenseCL. Expected: no figure is
+known. Departs: a Vision Transformer in place of a ResNet, so that no figure is known;
+colors are changed in a fixed order, and the hue in YIQ; squares of 2 x 2 patches as
+cells. Not run at full length. Effective batch 1024 = 8 GPUs x 128 images, so 6,272
+cells a GPU, each compared with 65,536 keys.
 """
 
 _base_ = [

@@ -2,8 +2,10 @@
 
     tools/dist_train.sh mm_configs/pretrain/mae_vitb.py 8
 
-Expected after 800 epochs, from the papers: 83.3 top-1 fine-tuned (MAE ablation). Not
-run by us at full length. Effective batch 4096 = 8 GPUs x 512 images.
+Recipe: MAE, PRETRAIN.md. Expected: 83.3 top-1 fine-tuned (mmpretrain,
+configs/mae/README.md: its own training of 800 epochs and its own fine-tuning; the
+authors publish ViT-B after 1600 alone). The baseline of every claim. Not run by us at
+full length. Effective batch 4096 = 8 GPUs x 512 images.
 """
 
 _base_ = [

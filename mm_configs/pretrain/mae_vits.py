@@ -2,7 +2,7 @@
 
     tools/dist_train.sh mm_configs/pretrain/mae_vits.py 8
 
-Not run at full length.
+Departs: the source has no ViT-S. Not run at full length.
 """
 
 _base_ = 'mae_vitb.py'

@@ -3,11 +3,14 @@
     tools/dist_train.sh mm_configs/pretrain/maskdistill_vitb.py 8 \
         --cfg-options model.teacher.checkpoint=FILE
 
-FILE: weights of timm's vit_base_patch16_clip_224.openai; or let timm download them with
-model.teacher.pretrained=True. The official code was never released; schedule and loss
-are those of drkostas/MaskDistill-PyTorch, without color jitter. Expected after 300
-epochs, by that project: 84.8 top-1 fine-tuned (85.3 in the paper). Not run by us at
-full length. Effective batch 2048 = 8 GPUs x 256 images.
+Recipe: MaskDistill-PyTorch, configs/pretrain.yaml and src/train.py. Expected: 84.8
+top-1 fine-tuned, 85.3 top-1 fine-tuned in the paper (MaskDistill-PyTorch, README.md: as
+that page quotes it). Departs: fixed absolute positions in place of relative ones that
+all blocks share; no layer scale; no color jitter; Xavier's weights in place of a normal
+of 0.02 rescaled by depth; patches that the last rectangles leave over are masked at
+random; bicubic crops. FILE: weights of timm's vit_base_patch16_clip_224.openai; or let
+timm download them with model.teacher.pretrained=True. Not run by us at full length.
+Effective batch 2048 = 8 GPUs x 256 images.
 """
 
 _base_ = [

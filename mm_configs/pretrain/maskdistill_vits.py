@@ -3,7 +3,7 @@
     tools/dist_train.sh mm_configs/pretrain/maskdistill_vits.py 8 \
         --cfg-options model.teacher.checkpoint=FILE
 
-Not run at full length.
+Departs: the source has no ViT-S. Not run at full length.
 """
 
 _base_ = 'maskdistill_vitb.py'

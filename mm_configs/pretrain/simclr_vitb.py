@@ -2,10 +2,11 @@
 
     tools/dist_train.sh mm_configs/pretrain/simclr_vitb.py 8
 
-SimCLR's views, projection and loss with the schedule that MoCo v3 trains Vision
-Transformers by (facebookresearch/moco-v3, CONFIG.md): SimCLR's own is for ResNets.
-Expected figure: none is known to us. Not run at full length. Effective batch 4096 =
-8 GPUs x 512 images, of which every view is a negative of every other.
+Recipe: MoCo v3, CONFIG.md and vits.py; data_util.py of SimCLR. Expected: no figure is
+known. Departs: a Vision Transformer in place of a ResNet, so that no figure is known; a
+projection of two layers, as in the paper; colors are changed in a fixed order, and the
+hue in YIQ. Not run at full length. Effective batch 4096 = 8 GPUs x 512 images, of which
+every view is a negative of every other.
 """
 
 _base_ = [

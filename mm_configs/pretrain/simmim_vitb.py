@@ -2,9 +2,11 @@
 
     tools/dist_train.sh mm_configs/pretrain/simmim_vitb.py 8
 
-Recipe: microsoft/SimMIM, simmim_pretrain__vit_base__img224__800ep. Expected after 800
-epochs, from its README: 83.8 top-1 fine-tuned. Not run by us at full length. Effective
-batch 2048 = 8 GPUs x 256 images; the rate drops to a tenth for the last 100 epochs.
+Recipe: SimMIM, configs/vit_base__800ep/simmim_pretrain__vit_base__img224__800ep.yaml.
+Expected: 83.8 top-1 fine-tuned (SimMIM, README.md). Departs: fixed absolute positions
+in place of relative ones that all blocks share; no layer scale; a head that begins with
+Xavier's weights and no bias. Not run by us at full length. Effective batch 2048 = 8
+GPUs x 256 images; the rate drops to a tenth for the last 100 epochs.
 """
 
 _base_ = [

@@ -3,10 +3,12 @@ r"""UperNet with ViT-B/16 on ADE20K, mmseg's MAE recipe: 160k iterations, 512, b
     tools/dist_train.sh mm_configs/segmentation/upernet_vitb_ade20k.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-Expected: with MAE's weights mmseg publishes 48.13 mIoU (48.70 with `--tta`), with
-relative positions, which are left out here. With ccMIM's weights: not known. Eight GPUs
-at batch 2 each; mmseg reports 9.96 GB on V100s. ADE20K is in
-`data/ade/ADEChallengeData2016` or where `CCMIM_ADE20K` points.
+Recipe: mmsegmentation, configs/mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512.py.
+Expected: 48.13 mIoU, 48.70 mIoU with augmentation (mmsegmentation,
+configs/mae/README.md: with MAE's weights). Published cost: 9.96 GB a GPU. Departs: no
+relative positions; no layer scale. With ccMIM's weights: not known. Eight GPUs at batch
+2 each. ADE20K is in `data/ade/ADEChallengeData2016` or where `CCMIM_ADE20K` points.
+`--tta` tests with augmentation.
 """
 
 _base_ = [

@@ -21,15 +21,7 @@ LEAVES = sorted(
     if re.match('(finetune|linear|knn)_vit._(imagenet|cifar10)', path.name)
 )
 TRAINED = [leaf for leaf in LEAVES if 'knn' not in leaf]
-FULL = [leaf for leaf in TRAINED if leaf.startswith('classification')]
 ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
-# Of MAE's paper and repository: epochs, rate for 256 images, layer decay, drop path.
-FINETUNING = dict(
-    s=(100, 5e-4, 0.65, 0.1),
-    b=(100, 5e-4, 0.65, 0.1),
-    l=(50, 1e-3, 0.75, 0.2),
-    h=(50, 1e-3, 0.75, 0.3),
-)
 
 
 def load(leaf):
@@ -146,57 +138,6 @@ def test_the_schedule_ends_with_the_training(leaf):
     assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
     assert cfg.default_hooks.sync_buffers.type == 'SyncBuffersHook'
     assert cfg.default_hooks.classes.type == 'ClassesHook'
-
-
-@pytest.mark.parametrize('leaf', [leaf for leaf in FULL if 'finetune' in leaf])
-def test_fine_tuning_follows_the_recipe_of_mae(leaf):
-    cfg = load(leaf)
-    epochs, blr, layer_decay, drop_path = FINETUNING[parts(leaf)[1]]
-    wrapper, optimizer = cfg.optim_wrapper, cfg.optim_wrapper.optimizer
-    warmup, decay = cfg.param_scheduler
-    assert 8 * cfg.train_dataloader.batch_size == 1024
-    assert cfg.auto_scale_lr.base_batch_size == 1024
-    assert (cfg.train_cfg.max_epochs, warmup.end) == (epochs, 5 / epochs)
-    assert (optimizer.type, optimizer.betas) == ('AdamW', (0.9, 0.999))
-    assert optimizer.lr == pytest.approx(blr * 1024 / 256)
-    assert optimizer.weight_decay == 0.05
-    assert wrapper.paramwise_cfg == dict(layer_decay=layer_decay)
-    assert wrapper.constructor == 'LayerDecayOptimWrapperConstructor'
-    assert (wrapper.type, wrapper.dtype) == ('AutocastOptimWrapper', 'bfloat16')
-    assert decay.eta_min_ratio * optimizer.lr == pytest.approx(1e-6)
-    assert cfg.model.backbone.drop_path_rate == drop_path
-    assert cfg.model.backbone.pos_embed == 'learned'
-    assert cfg.model.mixing == dict(
-        type='BatchMixing', mixup=0.8, cutmix=1.0, label_smoothing=0.1, erase_prob=0.25
-    )
-    assert cfg.model.head.init_std == 2e-5
-    crop, flip, augment, _ = cfg.train_dataloader.dataset.transform
-    assert (crop.type, crop.scale) == ('RandomResizedCrop', (0.08, 1.0))
-    assert flip.type == 'RandomHorizontalFlip'
-    assert augment.policy == 'rand-m9-mstd0.5-inc1'
-    assert cfg.train_dataloader.drop_last  # batches are even, as mixup wants them
-
-
-@pytest.mark.parametrize('leaf', [leaf for leaf in FULL if 'linear' in leaf])
-def test_linear_probes_follow_the_recipe_of_mae(leaf):
-    cfg = load(leaf)
-    wrapper, optimizer = cfg.optim_wrapper, cfg.optim_wrapper.optimizer
-    warmup, decay = cfg.param_scheduler
-    batch = 8 * cfg.train_dataloader.batch_size * wrapper.accumulative_counts
-    assert batch == cfg.auto_scale_lr.base_batch_size == 16384
-    assert optimizer == dict(
-        type='LARS',
-        lr=pytest.approx(0.1 * 16384 / 256),
-        momentum=0.9,
-        trust_coeff=0.001,
-        weight_decay=0.0,
-    )
-    assert (cfg.train_cfg.max_epochs, warmup.end, decay.eta_min) == (90, 10 / 90, 0.0)
-    assert (cfg.model.head.norm, cfg.model.head.init_std) == ('batch', 0.01)
-    assert 'mixing' not in cfg.model
-    crop, *others = cfg.train_dataloader.dataset.transform
-    assert (crop.type, crop.scale) == ('RandomResizedCrop', (0.08, 1.0))
-    assert [o.type for o in others] == ['RandomHorizontalFlip', 'ToUint8Tensor']
 
 
 @pytest.mark.parametrize(

@@ -255,42 +255,6 @@ def test_full_size_runs_can_be_tested_with_augmentation(leaf):
         assert cfg.model.test_cfg.crop_size == cfg.model.data_preprocessor.size
 
 
-def test_detection_follows_the_recipe_of_vitdet():
-    cfg = load('detection/mask_rcnn_vitb_coco.py')
-    optimizer, (warmup, steps) = cfg.optim_wrapper.optimizer, cfg.param_scheduler
-    assert (optimizer.lr, optimizer.weight_decay) == (1e-4, 0.1)
-    assert cfg.optim_wrapper.paramwise_cfg.layer_decay == 0.7
-    published = [warmup.end, *steps.milestones]
-    counts = [round(x * cfg.train_cfg.max_iters) for x in published]
-    assert counts == [250, 163889, 177546]
-    assert (cfg.train_cfg.max_iters, cfg.auto_scale_lr.base_batch_size) == (184375, 64)
-    backbone = cfg.model.backbone
-    assert (backbone.window_size, backbone.drop_path_rate) == (14, 0.1)
-    assert backbone.global_blocks == (2, 5, 8, 11)
-    resize = next(t for t in cfg.train_pipeline if t.type == 'RandomResize')
-    assert (resize.scale, resize.ratio_range) == ((1024, 1024), (0.1, 2.0))
-    assert cfg.model.data_preprocessor.pad_size_divisor == 1024
-
-
-def test_segmentation_follows_the_recipe_of_mae():
-    cfg = load('segmentation/upernet_vitb_ade20k.py')
-    optimizer, (warmup, decay) = cfg.optim_wrapper.optimizer, cfg.param_scheduler
-    assert (optimizer.lr, optimizer.weight_decay) == (1e-4, 0.05)
-    assert optimizer.betas == (0.9, 0.999)
-    assert cfg.optim_wrapper.paramwise_cfg.layer_decay == 0.65
-    assert (warmup.end, warmup.start_factor) == (1500 / 160000, 1e-6)
-    assert (decay.begin, cfg.train_cfg.max_iters) == (1500 / 160000, 160000)
-    assert decay.power == 1.0
-    assert cfg.model.backbone.out_indices == (3, 5, 7, 11)
-    assert (cfg.model.decode_head.channels, cfg.auto_scale_lr.base_batch_size) == (
-        768,
-        16,
-    )
-    assert cfg.model.test_cfg == dict(
-        mode='slide', crop_size=(512, 512), stride=(341, 341)
-    )
-
-
 def test_toy_classes_are_those_of_the_generator():
     boxes = load('demo/mask_rcnn_toy.py').val_dataloader.dataset.metainfo
     maps = load('demo/upernet_toy.py').val_dataloader.dataset
