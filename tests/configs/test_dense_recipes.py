@@ -1,4 +1,4 @@
-"""What a table of values does not show of dense recipes: files, counts of parameters."""
+"""What a table of values does not show of dense recipes: files, and how many weights."""
 
 from pathlib import Path
 

@@ -49,7 +49,7 @@ def build(leaf, teacher=None):
     model.backbone.init_cfg = None
     if model.get('scorer', {}).get('type') == 'StoredScorer':
         model.scorer = dict(type='ConstantScorer')  # as before the first refresh
-    if 'teacher' in model:
+    if 'type' in model.get('teacher', {}):  # frozen, not an average of the student
         vit = {k: model.backbone[k] for k in ('type', 'arch', 'img_size', 'patch_size')}
         model.teacher = dict(type='ViTTeacher', backbone=vit, checkpoint=str(teacher))
         torch.save(
