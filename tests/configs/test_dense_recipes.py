@@ -1,4 +1,4 @@
-"""What a table of values does not show of dense recipes: files, and how many weights."""
+"""What a table of values does not show of dense recipes: files, and sizes of heads."""
 
 from pathlib import Path
 
