@@ -13,6 +13,7 @@ from typing import Any
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
+from ccmim.lazy import load_all
 from ccmim.ranges import checked, is_ours
 from ccmim.renamed import new_class
 
@@ -44,6 +45,13 @@ class CheckedRegistry(Registry):
     def get(self, key: str) -> Any:
         """Look a name up, an old one too."""
         return super().get(new_class(key) if isinstance(key, str) else key)
+
+    def import_from_location(self) -> None:
+        """Import the rooms of this registry, the first time all that is in them."""
+        first = not self._imported
+        super().import_from_location()
+        for room in self._locations if first else ():
+            load_all(room)
 
     def _register_module(
         self, module: Callable[..., Any], *args: Any, **kwargs: Any

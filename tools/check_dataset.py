@@ -20,6 +20,7 @@ import os
 import sys
 from pathlib import Path
 
+from ccmim.apps.cli.quiet import no_messages
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import SPLITS, check_config
 from ccmim.engine.settings.option_action import OptionAction
@@ -54,7 +55,8 @@ def main() -> None:
     """Check, print and draw."""
     args = parse_args()
     try:
-        cfg = read_config(args.config, None, args.cfg_options)
+        with no_messages():  # of mmdet and mmseg, which it imports
+            cfg = read_config(args.config, None, args.cfg_options)
         reports = check_config(cfg, [args.split] if args.split else SPLITS, args.num)
     except (ValueError, OSError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)

@@ -285,7 +285,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--tests', action='store_true', help='include tests.txt')
+    parser.add_argument('--tests', action='store_true', help='tests and docs too')
     parser.add_argument('--unmet', action='store_true', help='print pins to install')
     parser.add_argument('--ops', metavar='DEVICE', help='run the operators there only')
     args = parser.parse_args()
@@ -293,7 +293,7 @@ def main() -> int:
         findings = check_ops([args.ops])
         print(*findings, sep='\n')
         return int(any(finding.level != 'ok' for finding in findings))
-    files = ['runtime', 'dense'] + ['tests'] * args.tests
+    files = ['runtime', 'dense', *['tests', 'docs'] * args.tests]
     try:
         pins = read_pins(ROOT / 'requirements' / f'{name}.txt' for name in files)
         bounds = read_bounds()

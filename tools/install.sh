@@ -168,7 +168,7 @@ main() {
   local remembered=$ccmim_root/.venv/.ccmim-torch
   for name in "$@"; do
     case $name in
-      --tests) kind=tests files+=(tests) ;;
+      --tests) kind=tests files+=(tests docs) ;;
       --compiled-ops) compiled=yes ;;
       *) die "$name is unknown; usage: bash tools/install.sh [--tests] [--compiled-ops]" ;;
     esac

@@ -29,6 +29,7 @@ from ccmim.engine.settings import (
     parse,
 )
 from ccmim.engine.signals.stop_hook import release
+from ccmim.labels.report import some
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,10 +79,12 @@ def _load(runner: Runner, file: str, part: str) -> None:
     # EMAHook would ask for its average, which is made when a run begins; the file has
     # it in place of the trained weights already.
     runner._hooks = [h for h in runner.hooks if not isinstance(h, EMAHook)]
+    content = load_file(file)
+    _check_kind(runner, content, file)
     if part == 'ema':
         runner.load_checkpoint(file, strict=True)
         return
-    average = load_file(file).get('ema_state_dict')
+    average = content.get('ema_state_dict')
     if average is None:
         raise ValueError(f'--part trained: {file} is of no run with EMAHook')
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -92,6 +95,34 @@ def _load(runner: Runner, file: str, part: str) -> None:
             if name.startswith('module.')
         }
     )
+
+
+def _check_kind(runner: Runner, content: dict[str, Any], file: str) -> None:
+    """Refuse a checkpoint of another model, naming the difference."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    own, theirs = (
+        {name.removeprefix('module.'): value for name, value in state.items()}
+        for state in (model.state_dict(), content.get('state_dict', content))
+    )
+    kind = type(model).__name__
+    if missing := sorted(own.keys() - theirs.keys()):
+        rest = sorted(theirs.keys() - own.keys())
+        has = f', and has {rest[0]}' if rest else ''
+        raise ValueError(
+            f'{file} is no checkpoint of this {kind}: it lacks {len(missing)} of '
+            f'{len(own)} weights, such as {missing[0]}{has}. Weights of a pretraining '
+            'run are fine-tuned first, as model.backbone.init_cfg.checkpoint'
+        )
+    found = (content.get('meta') or {}).get('dataset_meta') or {}
+    known = found.get('classes') or ()
+    named = f' (it was trained on {len(known)} classes: {some(known)})' if known else ''
+    for name, value in own.items():
+        if value.shape != theirs[name].shape:
+            raise ValueError(
+                f'{file} is of another {kind}: {name} has shape '
+                f'{tuple(theirs[name].shape)}, this config wants {tuple(value.shape)}'
+                f'{named}: test it with the config that it was trained with'
+            )
 
 
 def report(metrics: dict[str, Any], out: str | None) -> None:

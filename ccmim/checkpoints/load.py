@@ -1,6 +1,7 @@
 """Strict loading of pretrained weights into a backbone."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ccmim.checkpoints.architecture import (
     UNSEEN,
     Architecture,
     architecture_of,
+    read_architecture,
 )
 from ccmim.checkpoints.read import RawWeights, find_state, one_line, read_weights
 from ccmim.registry import WEIGHT_INITIALIZERS
@@ -138,22 +140,23 @@ def load_backbone(
     if resize_patch:
         _fit_patches(state, own[PATCHES], file)
     report, missing, unexpected = _compare_names(own, state, file)
+    right = partial(_right_options, raw, own_kind)
     if forbidden := [name for name in missing if name not in allow_missing]:
         raise ValueError(
             one_line(
                 f'{report}. Is it a ViT of this depth and with these options? Set '
-                f'{_remedy(forbidden[0])}. A key that may be absent must be named in '
-                'init_cfg.allow_missing'
+                f'{right() or _remedy(forbidden[0])}. A key that may be absent must be '
+                'named in init_cfg.allow_missing'
             )
         )
     if wrong := [k for k in unexpected if not k.startswith(('norm.', 'pos_embed'))]:
         raise ValueError(
             one_line(
                 f'{report}. The backbone has no place for {wrong[0]}: set '
-                f'{_remedy(wrong[0])}'
+                f'{right() or _remedy(wrong[0])}'
             )
         )
-    _check_shapes(own, state, file)
+    _check_shapes(own, state, file, right)
     _compare_unseen(raw, own_kind, file)
     _fit_positions(raw, own_kind, backbone)
     backbone.load_state_dict(
@@ -203,6 +206,25 @@ def _remedy(name: str) -> str:
     )  # fmt: skip
 
 
+def _right_options(raw: RawWeights, own: Architecture) -> str:
+    """Write the options of the backbone that the file is of; empty if it is unclear."""
+    try:
+        theirs = read_architecture(raw.state, raw.usual | raw.said, raw.grid).options()
+    except ValueError:
+        return ''
+    ours = own.options()
+    theirs.pop('img_size')  # positions are resampled
+    wrong = {k: v for k, v in theirs.items() if ours.get(k) != v}
+    usual = {k: getattr(Architecture, k, None) for k in ours}
+    gone = {**usual, 'pos_embed': 'sincos', 'mlp_ratio': 4.0, 'layer_scale_init': None}
+    wrong |= {k: gone.get(k) for k in ours if k not in theirs and k != 'img_size'}
+    side, patch = own.img_size, theirs['patch_size']
+    if isinstance(side, int) and side % patch:
+        wrong['img_size'] = max(patch, side // patch * patch)
+    options = ', '.join(f'{name}={value!r}' for name, value in wrong.items())
+    return f'backbone=dict({options})' if wrong else ''
+
+
 def _compare_unseen(raw: RawWeights, own: Architecture, file: str | Path) -> None:
     for name, key in UNSEEN.items():
         theirs, ours = raw.said.get(name), getattr(own, name)
@@ -248,7 +270,10 @@ def _fit_positions(raw: RawWeights, own: Architecture, backbone: nn.Module) -> N
 
 
 def _check_shapes(
-    own: Mapping[str, Tensor], state: Mapping[str, Tensor], file: str | Path
+    own: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    file: str | Path,
+    right: Callable[[], str],
 ) -> None:
     for name, value in own.items():
         if name not in state or state[name].shape == value.shape:
@@ -257,7 +282,8 @@ def _check_shapes(
             continue
         raise ValueError(
             f'{file}: {name} has shape {tuple(state[name].shape)}, the backbone wants '
-            f'{tuple(value.shape)}: set arch and patch_size to those of the checkpoint'
+            f'{tuple(value.shape)}: set '
+            + (right() or 'arch and patch_size to those of the checkpoint')
             + (' or init_cfg.resize_patch=True' if name == PATCHES else '')
         )
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
-from ccmim.data.folders import walk_images
+from ccmim.data.folders import data_folders, walk_images
 from ccmim.data.paths import printable
 
 
@@ -142,13 +142,12 @@ def open_labels(
 
 
 def _folders(root: str) -> list[str]:
-    with os.scandir(root) as entries:
-        folders = [e.name for e in entries if e.is_dir() and e.name[0] != '.']
+    folders = data_folders(root)
     if not folders:
         raise ValueError(
             f'No class folders in {printable(root)}: one a class is needed'
         )
-    return [printable(name) for name in sorted(folders, key=os.fsencode)]
+    return [printable(name) for name in folders]
 
 
 def _read_pairs(path: str) -> list[tuple[str, str]]:

@@ -4,10 +4,9 @@ import logging
 import os
 
 import numpy as np
-from mmengine.logging import print_log
 
 from ccmim.data.bad_files import read_bad_files
-from ccmim.data.paths import printable
+from ccmim.data.paths import printable, tell
 from ccmim.data.sources import ImageSource
 
 
@@ -68,7 +67,7 @@ def leave_out(
     found = {name: listed[name] for name in map(source.name, np.flatnonzero(bad))}
     text = f'{len(found)} of the {len(listed)} images that {path} lists are left out'
     level = logging.INFO if len(found) == len(listed) else logging.WARNING
-    print_log(text, logger='current', level=level)
+    tell(text, level)
     return PartOfSource(source, np.flatnonzero(~bad)), found
 
 

@@ -1,25 +1,27 @@
 """The image files below a folder, in an order that does not depend on the disk."""
 
-import logging
 import os
 from collections import Counter
-
-from mmengine.logging import print_log
+from collections.abc import Iterator, Sequence
 
 from ccmim.data.paths import (
     LOOKED_FOR,
     PICTURES_NOT_READ,
+    RUN_FILES,
+    RUN_PICTURES,
+    SESSION,
+    WORK_DIRS,
     is_image_name,
     printable,
+    tell,
 )
 
 
 def walk_images(root: str) -> list[str]:
     """List the images below ``root``, sorted by the bytes of their names.
 
-    Linked folders are followed; a folder that is reachable by several ways (a link
-    loop, for one) is searched once. Hidden files and folders are left out, and so are
-    pictures of kinds that are not read (HEIC, SVG), with a warning that counts them.
+    What ``walk_data`` leaves out is left out, and so are pictures of kinds that are
+    not read (HEIC, SVG), with a warning that counts them.
 
     Args:
         root: Folder to search.
@@ -33,17 +35,8 @@ def walk_images(root: str) -> list[str]:
     """
     paths: list[str] = []
     others: Counter[str] = Counter()
-    seen: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(root, onerror=_left_out, followlinks=True):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
-            subfolders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(
-            (name for name in subfolders if not name.startswith('.')), key=os.fsencode
-        )
-        for name in sorted(names, key=os.fsencode):
+    for folder, names in walk_data(root):
+        for name in names:
             if is_image_name(name):
                 paths.append(os.path.join(folder, name))
             else:
@@ -52,8 +45,63 @@ def walk_images(root: str) -> list[str]:
         raise ValueError(f'No images in {printable(root)} ({_what_else(others)})')
     unread = [f'{others[kind]} {kind}' for kind in PICTURES_NOT_READ if others[kind]]
     if unread:
-        _warn(f'Left out in {printable(root)}: {", ".join(unread)} ({LOOKED_FOR})')
+        tell(f'Left out in {printable(root)}: {", ".join(unread)} ({LOOKED_FOR})')
     return paths
+
+
+def walk_data(root: str) -> Iterator[tuple[str, list[str]]]:
+    """Walk through the folders that may hold data.
+
+    Linked folders are followed; a folder that is reachable by several ways (a link
+    loop, for one) is visited once. Hidden folders are left out, and what runs write:
+    folders called ``work_dirs``, and those of runs. If a run writes to ``root`` itself,
+    its pictures are left out.
+
+    Args:
+        root: Where to begin.
+
+    Yields:
+        Each folder, and the names of the files in it; all sorted by their bytes.
+    """
+    seen: set[tuple[int, int]] = set()
+    for folder, subfolders, names in os.walk(root, onerror=_left_out, followlinks=True):
+        status = os.stat(folder)
+        of_a_run = _holds_a_run(folder, subfolders, names)
+        if (status.st_dev, status.st_ino) in seen or (of_a_run and folder != root):
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        kept = [n for n in subfolders if n[0] != '.' and n != WORK_DIRS]
+        kept = [n for n in kept if not (of_a_run and _own(n))]
+        subfolders[:] = sorted(kept, key=os.fsencode)
+        yield folder, sorted(names, key=os.fsencode)
+
+
+def data_folders(root: str | os.PathLike) -> list[str]:
+    """Name the folders directly in one that may hold data, as ``walk_data`` does."""
+    with os.scandir(root) as entries:
+        names = [e.name for e in entries if e.is_dir() and e.name[0] != '.']
+    return [
+        name
+        for name in sorted(names, key=os.fsencode)
+        if name != WORK_DIRS and not _holds_a_run(*_first(os.path.join(root, name)))
+    ]
+
+
+def _first(folder: str) -> tuple[str, list[str], list[str]]:
+    return next(os.walk(folder), (folder, [], []))  # nothing where it is closed to us
+
+
+def _own(name: str) -> bool:
+    return name == RUN_PICTURES or bool(SESSION.fullmatch(name))
+
+
+def _holds_a_run(folder: str, folders: Sequence[str], files: Sequence[str]) -> bool:
+    """Whether a run writes to a folder, by the folders and files in it."""
+    return any(name in RUN_FILES for name in files) or any(
+        SESSION.fullmatch(name) and os.path.isdir(f'{folder}/{name}/vis_data')
+        for name in folders
+    )
 
 
 def _what_else(others: Counter[str]) -> str:
@@ -63,8 +111,4 @@ def _what_else(others: Counter[str]) -> str:
 
 
 def _left_out(error: OSError) -> None:
-    _warn(f'Folder left out: {printable(error.filename)} ({error.strerror})')
-
-
-def _warn(text: str) -> None:
-    print_log(text, logger='current', level=logging.WARNING)
+    tell(f'Folder left out: {printable(error.filename)} ({error.strerror})')

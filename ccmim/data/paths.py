@@ -1,6 +1,8 @@
 """Paths of images: which names count, how to print them, how to keep millions."""
 
+import logging
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterable
@@ -13,6 +15,10 @@ IMAGE_SUFFIXES = (
 PICTURES_NOT_READ = ('.heic', '.heif', '.avif', '.jp2', '.svg', '.psd', '.dng')
 COMPRESSED = ('.gz', '.tgz', '.bz2', '.tbz2', '.xz', '.txz', '.zst', '.zip', '.7z')
 ARCHIVES = ('.tar', *COMPRESSED)
+WORK_DIRS = 'work_dirs'  # where runs write, unless they are told otherwise
+RUN_FILES = ('run.lock', 'last_checkpoint')  # of a run in its folder
+RUN_PICTURES = 'pictures'
+SESSION = re.compile(r'\d{8}_\d{6}')  # a folder for each start of a run
 LOOKED_FOR = 'looked for ' + ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)
 
 
@@ -26,6 +32,18 @@ def is_image_name(name: str) -> bool:
         Whether it counts.
     """
     return not name.startswith('.') and name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def tell(text: str, level: int = logging.WARNING) -> None:
+    """Write to the log of the run, or to the terminal where there is none.
+
+    Args:
+        text: The message.
+        level: Of the logging library.
+    """
+    from mmengine.logging import print_log  # it takes a second to import
+
+    print_log(text, logger='current', level=level)
 
 
 def printable(path: str) -> str:

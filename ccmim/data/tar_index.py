@@ -1,14 +1,11 @@
 """Where the images are inside a plain tar file, whatever its headers claim."""
 
 import io
-import logging
 import os
 import tarfile
 from collections.abc import Iterator
 
-from mmengine.logging import print_log
-
-from ccmim.data.paths import ARCHIVES, LOOKED_FOR, is_image_name, printable
+from ccmim.data.paths import ARCHIVES, LOOKED_FOR, is_image_name, printable, tell
 
 _COMPRESSED = {b'\x1f\x8b', b'BZ', b'\xfd7', b'\x28\xb5'}  # gzip, bzip2, xz, zstd
 _LONGEST_HEADER = 2**20  # of a long name, or of extended attributes
@@ -51,7 +48,7 @@ def image_members(path: str) -> Iterator[tuple[str, int, int]]:
             found += 1
             yield name, start, size
     if left_out:
-        _warn(f'{printable(path)}: left out are {_counted(left_out)}')
+        tell(f'{printable(path)}: left out are {_counted(left_out)}')
     if not found:
         kinds = f', and left out are {_counted(left_out)}' if left_out else ''
         raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR}){kinds}')
@@ -155,7 +152,7 @@ def _check_end(path: str, headers: _Headers, end: int) -> None:
     if rest.strip(b'\0'):
         raise ValueError(_damaged(path, headers, f'no header at byte {end}'))
     if not rest:
-        _warn(f'{printable(path)} has no end mark: it may have been cut short')
+        tell(f'{printable(path)} has no end mark: it may have been cut short')
 
 
 def _damaged(path: str, headers: _Headers, why: str) -> str:
@@ -173,7 +170,3 @@ def _counted(left_out: dict[str, list[str]]) -> str:
         f'{len(names)} {why} ({", ".join(names[:3])}{", ..." if names[3:] else ""})'
         for why, names in left_out.items()
     )
-
-
-def _warn(text: str) -> None:
-    print_log(text, logger='current', level=logging.WARNING)

@@ -65,8 +65,19 @@ class CocoDataset(MMDetCocoDataset):
     COCOAPI = ReadObjects
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
-        """Parse the annotations of a photo, and find it on the disk."""
+        """Parse the annotations of a photo, and find it on the disk.
+
+        The checks let one faulty entry in a thousand pass, as COCO itself has some: an
+        object without a box is left out, one without a mask is ignored in training.
+        """
+        raw_data_info['raw_ann_info'] = [
+            one
+            for one in raw_data_info['raw_ann_info']
+            if len(one.get('bbox') or ()) == 4
+        ]
         info = super().parse_data_info(raw_data_info)
+        for instance in info['instances']:
+            instance.setdefault('mask', [])
         name = raw_data_info['raw_img_info']['file_name']
         info['img_path'] = find_photo(self.data_prefix['img'], name)
         return info

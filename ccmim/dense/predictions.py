@@ -1,4 +1,4 @@
-"""Detections and segmentations of several checkpoints beside the truth.
+"""What trained detectors and segmentors see, drawn and written.
 
 Imports mmdet or mmseg when something is drawn, not before.
 """
@@ -6,6 +6,7 @@ Imports mmdet or mmseg when something is drawn, not before.
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,93 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, DefaultScope
 
 from ccmim.checkpoints import guard_mmengine, load_file
+from ccmim.checkpoints.config_text import read_values
 from ccmim.pictures.saved_method import fill
 
 LIBRARIES = ('mmdet', 'mmseg')
+
+
+class Predictor:
+    """A trained detector or segmentor, with its library's own way to use it.
+
+    Args:
+        cfg: Its config.
+        file: Checkpoint of a run of the config.
+        device: Where to compute.
+        least_score: Objects of a lower score are not drawn.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+        ImportError: If the library is not installed.
+        ValueError: If the config is of another kind, or the checkpoint does not fit.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        file: str | Path,
+        device: str = 'cpu',
+        least_score: float = 0.3,
+    ) -> None:
+        scope = cfg.get('default_scope')
+        if scope not in LIBRARIES:
+            raise ValueError(
+                f'{file}: predictions are made by detectors and segmentors, and this '
+                'config is of neither'
+            )
+        guard_mmengine()
+        content = load_file(file)
+        if 'dataset_meta' not in content.get('meta', {}):
+            raise ValueError(f'{file} names no classes: it is no run of such a config')
+        if scope == 'mmdet':
+            from mmdet.apis import inference_detector, init_detector
+            from mmdet.visualization import DetLocalVisualizer
+
+            init, self._infer = init_detector, inference_detector
+            self._visualizer = DetLocalVisualizer(name='ccmim_predictions')
+            self._options: dict[str, Any] = dict(pred_score_thr=least_score)
+        else:
+            from mmseg.apis import inference_model, init_model
+            from mmseg.visualization import SegLocalVisualizer
+
+            init, self._infer = init_model, inference_model
+            self._visualizer = SegLocalVisualizer(name='ccmim_predictions', alpha=0.6)
+            self._options = dict(with_labels=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of the classes, which come with the file
+            self._model = init(cfg.copy(), None, device=device)
+        # Strictly: the libraries load what fits and go on, and chance would be drawn.
+        fill(self._model, content['state_dict'], file)
+        self.meta = self._model.dataset_meta = content['meta']['dataset_meta']
+
+    def __call__(self, image: str | np.ndarray) -> Any:
+        """Predict.
+
+        Args:
+            image: A file, or uint8 BGR pixels (H, W, 3).
+
+        Returns:
+            The data sample of mmdet or mmseg.
+        """
+        return self._infer(self._model, image)
+
+    def draw(
+        self, photo: np.ndarray, sample: Any, is_truth: bool = False
+    ) -> np.ndarray:
+        """Draw a sample over its photo.
+
+        Args:
+            photo: uint8 RGB pixels (H, W, 3).
+            sample: Predicted, or of the annotated data.
+            is_truth: Whether to draw what is annotated.
+
+        Returns:
+            uint8 RGB pixels (H, W, 3).
+        """
+        self._visualizer.dataset_meta = self.meta
+        shown = dict(draw_gt=is_truth, draw_pred=not is_truth)
+        self._visualizer.add_datasample('', photo, sample, **shown, **self._options)
+        return self._visualizer.get_image()
 
 
 def draw_predictions(
@@ -27,7 +112,7 @@ def draw_predictions(
     device: str = 'cpu',
     least_score: float = 0.3,
 ) -> dict[str, list[np.ndarray]]:
-    """Let each checkpoint predict, and draw it with its library's own visualizer.
+    """Let each checkpoint predict, and draw it beside the truth.
 
     Args:
         cfg: Detection or segmentation config.
@@ -45,63 +130,90 @@ def draw_predictions(
         ImportError: If the library is not installed.
         ValueError: If the config is of another kind, or a checkpoint does not fit.
     """
-    scope = cfg.get('default_scope')
-    if scope not in LIBRARIES:
+    if cfg.get('default_scope') not in LIBRARIES:
         raise ValueError('predictions need a detection or segmentation --config')
-    guard_mmengine()
     import mmcv
 
-    init, infer, draw = _tools(scope, least_score)
     photos = [mmcv.imread(name, channel_order='rgb') for name in images]
     columns: dict[str, list[np.ndarray]] = dict(image=photos)
     for label, file in checkpoints.items():
-        content = load_file(file)
-        if 'dataset_meta' not in content.get('meta', {}):
-            raise ValueError(f'{file} names no classes: it is no run of such a config')
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of the classes, which come with the file
-            model = init(cfg.copy(), None, device=device)
-        # Strictly: the libraries load what fits, and chance would be drawn.
-        fill(model, content['state_dict'], file)
-        model.dataset_meta = content['meta']['dataset_meta']
+        predictor = Predictor(cfg, file, device, least_score)
         if 'truth' not in columns and (truth := _truth(cfg, images)):
             columns['truth'] = [
-                draw(photo, sample, model.dataset_meta, True)
+                predictor.draw(photo, sample, is_truth=True)
                 for photo, sample in zip(photos, truth, strict=True)
             ]
         columns[label] = [
-            draw(photo, infer(model, name), model.dataset_meta, False)
+            predictor.draw(photo, predictor(name))
             for photo, name in zip(photos, images, strict=True)
         ]
     return columns
 
 
-def _tools(scope: str, least_score: float) -> tuple[Any, Any, Any]:
-    """What builds a model, what predicts, and what draws."""
-    if scope == 'mmdet':
-        from mmdet.apis import inference_detector as infer
-        from mmdet.apis import init_detector as init
-        from mmdet.visualization import DetLocalVisualizer
+def config_of(file: str | Path) -> Config:
+    """Read the config that a checkpoint was trained with, as values: no code is run.
 
-        visualizer = DetLocalVisualizer(name='ccmim_predictions')
-        options = dict(pred_score_thr=least_score)
-    else:
-        from mmseg.apis import inference_model as infer
-        from mmseg.apis import init_model as init
-        from mmseg.visualization import SegLocalVisualizer
+    Args:
+        file: Written by ``tools/train.py``.
 
-        visualizer = SegLocalVisualizer(name='ccmim_predictions', alpha=0.6)
-        options = dict(with_labels=False)
+    Returns:
+        The config; modules of this library that it imports are imported.
 
-    def draw(
-        image: np.ndarray, sample: Any, meta: dict[str, Any], is_truth: bool
-    ) -> np.ndarray:
-        visualizer.dataset_meta = meta
-        shown = dict(draw_gt=is_truth, draw_pred=not is_truth)
-        visualizer.add_datasample('', image, sample, **shown, **options)
-        return visualizer.get_image()
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the checkpoint has no config.
+    """
+    text = load_file(file).get('meta', {}).get('config_text')
+    if not text:
+        raise ValueError(f'{file} has no config in it: it is no checkpoint of a run')
+    try:
+        cfg = Config(read_values(text))
+    except ValueError as error:
+        raise ValueError(f'the config in {file} cannot be read: {error}') from None
+    for module in (cfg.get('custom_imports') or {}).get('imports') or ():
+        if str(module).startswith('ccmim.'):  # what a file names may be anything
+            import_module(module)
+    return cfg
 
-    return init, infer, draw
+
+def objects_of(
+    sample: Any, image_id: int, least_score: float, start: int
+) -> list[dict[str, Any]]:
+    """Write detected objects as COCO's format does.
+
+    Args:
+        sample: What a detector predicts.
+        image_id: Number of the image.
+        least_score: Objects of a lower score are left out.
+        start: Number of the first object.
+
+    Returns:
+        Annotations with a ``score``; categories count from 1, in the order of the
+        classes.
+    """
+    found = sample.pred_instances.cpu().numpy()
+    objects = []
+    for i in np.flatnonzero(found.scores >= least_score):
+        left, top, right, bottom = found.bboxes[i].tolist()
+        box = [left, top, right - left, bottom - top]
+        one = dict(
+            id=start + len(objects),
+            image_id=image_id,
+            category_id=int(found.labels[i]) + 1,
+            bbox=[round(value, 2) for value in box],
+            area=round(box[2] * box[3], 2),
+            iscrowd=0,
+            score=round(float(found.scores[i]), 4),
+        )
+        if 'masks' in found:
+            from pycocotools import mask as coco_mask
+
+            packed = coco_mask.encode(np.asfortranarray(found.masks[i], np.uint8))
+            one['area'] = int(coco_mask.area(packed))
+            counts = packed['counts'].decode()
+            one['segmentation'] = dict(size=packed['size'], counts=counts)
+        objects.append(one)
+    return objects
 
 
 def _truth(cfg: Config, images: Sequence[str]) -> list[Any]:

@@ -24,6 +24,7 @@ from ccmim.engine.settings import (
     check_options,
     check_updates,
     fit_images,
+    paths_as_texts,
 )
 from ccmim.engine.summary import SummaryHook
 from ccmim.operators import InstallError
@@ -59,10 +60,12 @@ def read_config(
         ) from error
     add_guarantees(cfg)
     if options:
+        options = paths_as_texts(options)
         check_options(cfg, options)
-        cfg.merge_from_dict(dict(options))
+        cfg.merge_from_dict(options)
     adopt_readers(cfg)
     fit_images(cfg)
+    drop_absent_workers(cfg)
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
     return cfg
 

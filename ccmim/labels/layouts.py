@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from ccmim.data.paths import is_image_name
+from ccmim.data.folders import data_folders
+from ccmim.data.paths import WORK_DIRS, is_image_name
 from ccmim.labels.coco_file import LabelError, kind_of, read_json
 from ccmim.labels.convert import images_of, read_objects
 from ccmim.labels.maps import IGNORED, read_map
@@ -210,7 +211,8 @@ def _is_labelme(folder: Path) -> bool:
 
 
 def _hidden(file: Path, root: Path) -> bool:
-    return any(part[0] == '.' for part in file.relative_to(root).parts)
+    parts = file.relative_to(root).parts
+    return any(part[0] == '.' or part == WORK_DIRS for part in parts)
 
 
 def _find_maps(root: Path, ignore_zero: bool) -> Maps | None:
@@ -303,7 +305,7 @@ def _find_classes(root: Path) -> Classes | None:
 
 
 def _class_folders(root: Path) -> list[Path]:
-    folders = [p for p in root.iterdir() if p.is_dir() and p.name[0] != '.']
+    folders = [root / name for name in data_folders(root)]
     return [f for f in folders if next(_images_in(f), None) is not None]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from ccmim.data.folders import walk_data
 from ccmim.data.paths import is_image_name, printable
 from ccmim.labels.report import Report
 
@@ -160,10 +161,12 @@ def same_files(
 
 
 def images_below(folder: str | os.PathLike) -> list[str]:
-    """List the images below a folder, relative to it and sorted, hidden ones not."""
+    """List the images below a folder, relative to it and sorted.
+
+    Hidden ones are left out, and what runs have written.
+    """
     found = []
-    for root, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith('.')]
+    for root, files in walk_data(os.fspath(folder)):
         found += [
             os.path.relpath(os.path.join(root, name), folder)
             for name in files

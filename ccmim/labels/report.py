@@ -12,7 +12,7 @@ _SHOWN = 4  # names of a long list
 _LONG = 200  # letters of a name
 _RARE = 1e-3
 _INDENT = '  '
-_CLASSES, _RAREST = 100, 10  # how many are listed at most, else how many of the rarest
+_CLASSES, _RAREST = 12, 5  # how many are listed at most, else how many of the rarest
 
 
 class Picture(NamedTuple):
@@ -91,8 +91,10 @@ class Report:
         return f'{source}{first}{end}'
 
     def text(self) -> str:
-        """Write all down in a few lines."""
+        """Write all down in a few lines: what is wrong comes first."""
         lines = [f'{self.title}: {self.images:,} images']
+        found = [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]
+        found += [f'{_INDENT}note: {note}' for note in self.notes]
         if self.counts:
             total = sum(self.counts.values())
             more = '' if self.unit == 'images' else f', {total:,} {self.unit}'
@@ -105,9 +107,7 @@ class Report:
                 f'{_INDENT}{shown(name):<24} {count:>12,}  {count / max(1, total):6.1%}'
                 for name, count in rows
             ]
-        lines += [f'{_INDENT}note: {note}' for note in self.notes]
-        lines += [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]
-        return '\n'.join(lines)
+        return '\n'.join([lines[0], *found, *lines[1:]])
 
 
 def some(names: Sequence[object]) -> str:

@@ -100,7 +100,7 @@ def heat(
 def with_note(tile: np.ndarray, text: str) -> np.ndarray:
     """Write a short note into the lower left corner of a uint8 tile (H, W, 3)."""
     picture = Image.fromarray(tile)
-    draw, font = ImageDraw.Draw(picture), _font(13)
+    draw, font = ImageDraw.Draw(picture), letters(13)
     width, low = draw.textlength(text, font), picture.height
     draw.rectangle((0, low - 19, width + 9, low), fill=(0, 0, 0))
     draw.text((5, low - 17), text, 'white', font)
@@ -156,26 +156,27 @@ def sheet(
         for tile, top in zip(columns[label][position::blocks], tops, strict=False):
             picture.paste(Image.fromarray(tile), (left, top))
     for i, line in enumerate(lines):
-        draw.text((_MARGIN, tops[-1] + 4 + _LINE * i), line, _PALE, _font(15))
+        draw.text((_MARGIN, tops[-1] + 4 + _LINE * i), line, _PALE, letters(15))
     return np.asarray(picture)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def letters(size: int) -> ImageFont.FreeTypeFont:
+    """Load the font of the labels at a size in pixels."""
     return ImageFont.truetype(str(_FONTS / 'DejaVuSans.ttf'), size)  # of matplotlib
 
 
 def _fitting(label: str, width: int) -> ImageFont.FreeTypeFont:
     size = _TEXT
-    while size > 8 and _font(size).getlength(label) > width:
+    while size > 8 and letters(size).getlength(label) > width:
         size -= 1
-    return _font(size)
+    return letters(size)
 
 
 def _broken(text: str, width: float) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         longer = f'{lines[-1]} {word}' if lines else word
-        if lines and _font(15).getlength(longer) <= width:
+        if lines and letters(15).getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

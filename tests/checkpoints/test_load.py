@@ -185,11 +185,16 @@ def test_mmengines_average_is_its_state_dict(tiny_vit, tmp_path):
         (dict(arch=dict(embed_dim=32, depth=2, num_heads=4)), 'says num_heads=2, .* 4'),
         (dict(norm_eps=1e-5), 'says norm_eps=1e-06, the backbone has 1e-05: set norm_'),
         (dict(act='gelu_tanh'), 'says act=gelu, the backbone has gelu_tanh: set act'),
-        (dict(reg_tokens=2), '1 missing .reg_token.*Set reg_tokens to that of the che'),
-        (dict(pre_norm=True), 'Set pre_norm to that'),
-        (dict(layer_scale_init=0.1), 'Set layer_scale_init to that'),
-        (dict(qkv_bias=False), 'no place for blocks.0.attn.qkv.bias: set qkv_bias'),
-        (dict(class_token=False), 'no place for cls_token: set class_token'),
+        (dict(reg_tokens=2), r'1 missing .reg_token.*Set backbone=dict.reg_tokens=0\)'),
+        (dict(pre_norm=True), 'Set backbone=dict.pre_norm=False\\)'),
+        (dict(layer_scale_init=0.1), 'Set backbone=dict.layer_scale_init=None\\)'),
+        (dict(qkv_bias=False), 'qkv.bias: set backbone=dict.qkv_bias=True\\)'),
+        (
+            dict(arch='tiny', img_size=224, qkv_bias=False, mlp_ratio=2),
+            r'dict.arch=dict.embed_dim=32.*, qkv_bias=True, mlp_ratio=4.0\)|'
+            r'dict.arch=dict.embed_dim=32.*, mlp_ratio=4.0, qkv_bias=True\)',
+        ),
+        (dict(class_token=False), 'cls_token: set backbone=dict.class_token=True\\)'),
     ],
 )
 def test_what_a_file_says_must_be_the_backbones(tiny_vit, tmp_path, options, message):

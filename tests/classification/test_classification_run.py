@@ -238,6 +238,19 @@ def test_averaged_weights_are_tested_and_the_trained_ones_too(
     assert torch.equal(seen[0], state['state_dict']['head.fc.weight'])
     assert torch.equal(seen[1], state['ema_state_dict']['module.head.fc.weight'])
     assert validated >= 0
+    others = dict(state['state_dict'])
+    others['head.fc.weight'] = others['head.fc.weight'][:2]
+    plain = {k: v for k, v in others.items() if k.startswith('backbone.')}
+    for weights, message in (
+        (others, 'is of another Classifier: head.fc.weight has shape (2, '),
+        (plain, 'is no checkpoint of this Classifier: it lacks '),
+    ):
+        torch.save({**state, 'state_dict': weights}, file)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(script, run_name='__main__')
+        assert end.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()[-1:]
+        assert line.startswith(f'error: {file} {message}')
 
 
 def test_load_from_reads_a_backbone_or_refuses(start, tiny_mae, tmp_path):

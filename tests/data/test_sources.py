@@ -66,6 +66,31 @@ def test_linked_folders_are_followed_and_loops_end(tmp_path):
     assert _names(source, tmp_path / 'in') == ['a.jpg', 'link/b.jpg']
 
 
+def test_what_runs_write_is_no_data(tmp_path):
+    """But a camera's folder is, whose name is a date as well."""
+    _write(tmp_path, ['a.jpg', '20240102_030405/b.jpg', 'pictures/c.jpg'])
+    expected = _names(open_source(tmp_path), tmp_path)
+    assert len(expected) == 3
+    _write(
+        tmp_path,
+        [
+            'work_dirs/mae/seen.png',
+            'deep/work_dirs/seen.png',
+            'my run/last_checkpoint',
+            'my run/pictures/epoch_1.png',
+            'begun/run.lock',
+            'begun/seen.png',
+            'killed/20260101_000000/vis_data/config.py',
+            'killed/pictures/epoch_1.png',
+        ],
+    )
+    assert _names(open_source(tmp_path), tmp_path) == expected
+    seen = open_source(tmp_path / 'my run/pictures')
+    assert _names(seen, tmp_path) == ['my run/pictures/epoch_1.png'], 'if asked for'
+    _write(tmp_path, ['last_checkpoint', '20260101_000000/vis_data/seen.png'])
+    assert _names(open_source(tmp_path), tmp_path) == ['a.jpg'], 'a run of its own'
+
+
 def test_several_roots_keep_their_order(tmp_path):
     _write(tmp_path, ['one/a.jpg', 'two/a.jpg'])
     source = open_source([tmp_path / 'two', str(tmp_path / 'one')])

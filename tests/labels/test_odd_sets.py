@@ -183,6 +183,21 @@ def test_odd_objects_are_read_right(name, tmp_path):
     assert val['gt_bboxes_labels'].tolist() == [0]
 
 
+def test_faulty_entries_that_the_check_lets_pass_can_be_loaded(tmp_path):
+    """One in a thousand: without a mask it is ignored, without a box left out."""
+    made = Objects(tmp_path / 'set')
+    first, second, _ = made.train['annotations']
+    first['segmentation'], second['segmentation'], second['bbox'] = [], None, None
+    made.write()
+    cfg = Config(made.config())
+    adopt_readers(cfg)
+    first, second = load(cfg.train_dataloader.dataset, 'mmdet')
+    assert first['gt_bboxes_labels'].tolist() == [0]
+    assert first['gt_ignore_flags'].tolist() == [True]
+    assert second['gt_ignore_flags'].tolist() == [False]
+    assert second['gt_masks'].areas.tolist() == [30 * 20]
+
+
 def assert_truth(data, with_masks=True):
     """Compare what mmdet gives to training with the boxes that were drawn."""
     assert len(data) == 2

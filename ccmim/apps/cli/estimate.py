@@ -15,6 +15,7 @@ from ccmim.masking import stored_scorer
 from ccmim.registry import DATASETS, MODELS
 
 _STEPS, _PATIENCE = 3, 6.0  # timed steps, unless they take more seconds than that
+_FEW = 4  # images of a first step on a CPU, which tells whether a whole one is too long
 _IMAGES = 16  # loaded to see how long it takes
 _GB = 2**30
 
@@ -27,7 +28,8 @@ class Estimate(NamedTuple):
         image: Seconds in which one process loads an image.
         gigabytes: Most memory held: of the GPU, or of this process without one.
         checkpoint: Bytes of a checkpoint.
-        steps: How many steps were timed.
+        steps: How many steps were timed; 0 where a step of a few images was, on a CPU
+            that would take too long for a whole one.
     """
 
     step: float
@@ -72,25 +74,29 @@ def measure(cfg: Config, machine: Machine) -> Estimate:
 
     batch = cfg.train_dataloader.batch_size
     picked = [samples[i % len(samples)] for i in range(batch)]
-    data = torch.utils.data.default_collate(picked)
-    box = data.pop('crop_box', None)
     on_gpu = machine.device == 'cuda'
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
 
-    def train() -> None:
+    def train(count: int) -> float:
+        data = torch.utils.data.default_collate(picked[:count])
+        box = data.pop('crop_box', None)
+        begun = time.perf_counter()
         if box is not None:  # what ScoreRefreshHook does for AMT
             stored_scorer(model).show(data['data_samples'], box)
         model.train_step(data, wrapper)
         if on_gpu:
             torch.cuda.synchronize()
+        return time.perf_counter() - begun
 
-    train()  # the first one is slower
-    start, done = time.perf_counter(), 0
-    while done < _STEPS and time.perf_counter() - start < _PATIENCE:
-        train()
-        done += 1
-    step = (time.perf_counter() - start) / done
+    few = batch if on_gpu else min(_FEW, batch)
+    train(few)  # the first one is slower
+    times: list[float] = []
+    step = train(few) * batch / few
+    if on_gpu or step < _PATIENCE:
+        while len(times) < _STEPS and sum(times) < _PATIENCE:
+            times.append(train(batch))
+        step = sum(times) / len(times)
     size = checkpoint_bytes(model)
     if on_gpu:
         held = torch.cuda.max_memory_allocated()
@@ -98,4 +104,14 @@ def measure(cfg: Config, machine: Machine) -> Estimate:
         torch.cuda.empty_cache()
     else:
         held = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Estimate(step, image, held / _GB, size, done)
+    return Estimate(step, image, held / _GB, size, len(times))
+
+
+def duration(seconds: float) -> str:
+    """Write a time as a person would say it."""
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    if seconds < 5400:
+        return f'{seconds / 60:.0f} minutes'
+    hours = seconds / 3600
+    return f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'

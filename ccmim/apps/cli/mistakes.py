@@ -8,6 +8,7 @@ from ccmim.operators import InstallError, one_line
 
 _DENSE = ('mmcv', 'mmdet', 'mmseg', 'mmengine', 'pycocotools')
 MISTAKE, FAILED = 2, 1
+_LONGEST = 500  # letters of a message
 
 
 class Mistake(ValueError):
@@ -56,9 +57,14 @@ def _explain(error: Exception, command: str) -> tuple[str, str]:
     if type(error).__name__ == 'MissingLibrary':
         what, _, how = str(error).rpartition(': ')
         return what, how
+    if isinstance(error, OSError) and error.filename is not None:
+        return f'{error.filename}: {error.strerror}', help_of(command)
+    if isinstance(error, ValueError | OSError) and str(error).strip():
+        lines = filter(None, map(str.strip, str(error).splitlines()))
+        return '; '.join(lines)[:_LONGEST], help_of(command)
     text = None
     with suppress(ImportError):
-        from ccmim.engine.settings.errors import mistake
+        from ccmim.engine.settings.errors import mistake  # imports torch
 
         text = mistake(error)
     text = text or f'{type(error).__name__}: {error}'

@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.choose import Machine, Settings, choose, this_machine
-from ccmim.apps.cli.estimate import Estimate, measure
+from ccmim.apps.cli.estimate import Estimate, duration, measure
 from ccmim.apps.cli.existing_run import CHOSEN, RECIPE, absolute, asked, is_resumed
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import Parser
@@ -32,6 +32,7 @@ from ccmim.engine.settings import (
     check_options,
     check_updates,
     fit_images,
+    paths_as_texts,
 )
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.engine.settings.work_dir import files_of_a_run
@@ -97,6 +98,7 @@ def default_out(data: str, method: str) -> Path:
 
 def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     """Say what will be done; its config, and the images that it leaves out."""
+    _check_words(args)
     data = [absolute(item) for item in args.data]
     print(f'Looking at   {", ".join(args.data)}', flush=True)
     survey = _look(data)
@@ -130,18 +132,22 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     return cfg, bad
 
 
-def _read(args: Namespace, given: dict[str, Any]) -> Weights | None:
-    """Read the weights to begin from; the size in ``given`` becomes theirs."""
+def _check_words(args: Namespace) -> None:
+    """Refuse what the words alone tell, before any photo is looked at."""
     told = args.teacher or any('model.teacher' in word for word in args.cfg_options)
     if (args.method == 'maskdistill') != bool(told):
         raise Mistake(
             '--method maskdistill and --teacher go together',
             'give both, such as --teacher timm:vit_small_patch14_dinov2.lvd142m',
         )
+    if args.init and args.size:
+        raise Mistake('--init and --size contradict each other', 'leave out --size')
+
+
+def _read(args: Namespace, given: dict[str, Any]) -> Weights | None:
+    """Read the weights to begin from; the size in ``given`` becomes theirs."""
     if not args.init:
         return None
-    if args.size:
-        raise Mistake('--init and --size contradict each other', 'leave out --size')
     weights = read_weights(args.init)
     print(*weights.report, sep='\n', flush=True)
     given['size'] = nearest_size(weights.architecture.embed_dim)
@@ -226,7 +232,7 @@ def _change(cfg: Config, words: list[str]) -> None:
     parser.add_argument(
         'options', nargs='*', action=OptionAction, metavar='--cfg-options'
     )
-    options = parser.parse_args(words).options or {}
+    options = paths_as_texts(parser.parse_args(words).options or {})
     check_options(cfg, options)
     cfg.merge_from_dict(options)
     for check in (fit_images, check_arguments, check_updates):
@@ -235,6 +241,7 @@ def _change(cfg: Config, words: list[str]) -> None:
 
 def _measure(cfg: Config, machine: Machine) -> Estimate:
     """Time some steps, with half the batch where the GPU is too small for it."""
+    print('Measuring    a few steps, for the estimate', flush=True)
     while True:
         try:
             with no_messages():
@@ -261,13 +268,24 @@ def _say(
         f'Settings     {settings.method}, {vit}, batch {batch}, {settings.workers} '
         f'loader process{"es" * (settings.workers > 1)}',
         f'             {epochs} epochs = {steps:,} steps',
-        f'Estimate     about {_duration(seconds)}: {cost.step:.2g} s a step, '
+        f'Estimate     about {duration(seconds)}: {cost.step:.2g} s a step, '
         f'{1000 * cost.image:.0f} ms to load an image',
-        f'             {cost.gigabytes:.1f} GB of {_MEMORY[machine.device]}, '
+        f'             {_memory(cost, machine)}'
         f'{4 * cost.checkpoint / 1e9:.2g} GB on the disk',
-        f'             measured over {cost.steps} steps; other programs make it longer',
+        f'             measured over {_over(cost.steps)}; other programs make it '
+        'longer',
     ]
     print(*lines, sep='\n', flush=True)
+
+
+def _memory(cost: Estimate, machine: Machine) -> str:
+    if not cost.steps:  # a few images hold less than a batch
+        return ''
+    return f'{cost.gigabytes:.1f} GB of {_MEMORY[machine.device]}, '
+
+
+def _over(steps: int) -> str:
+    return f'{steps} steps' if steps else 'a few images, as a step takes long here'
 
 
 def _finish(out: Path, checkpoint: Path) -> None:
@@ -282,15 +300,6 @@ def _finish(out: Path, checkpoint: Path) -> None:
         f'  {_shell("ccmim export", checkpoint, "--to")} timm\n'
         f'  in Python: ccmim.get_model({_short(backbone)!r})'
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    if seconds < 5400:
-        return f'{seconds / 60:.0f} minutes'
-    hours = seconds / 3600
-    return f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'
 
 
 def _shell(start: str, *words: object) -> str:

@@ -1,9 +1,10 @@
 """A terminal without mmengine's long listings, which stay in the log file."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from mmengine.logging import MMLogger
@@ -33,10 +34,10 @@ def short_messages() -> Iterator[None]:
 
 @contextmanager
 def no_messages() -> Iterator[None]:
-    """Log nothing below an error, and show no warnings."""
+    """Log nothing below an error, and show no warnings nor what libraries print."""
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
             yield
     finally:

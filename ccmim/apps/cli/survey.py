@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ccmim.data import open_source
 from ccmim.data.bad_files import by_kind
 from ccmim.data.check import Checked, check_images
 from ccmim.data.exclude import PartOfSource
+from ccmim.data.folders import walk_data
 from ccmim.data.paths import is_image_name
+from ccmim.data.sources import open_source
 
 # More images than these are sampled: decoding all takes a minute for each ten thousand.
 _ALL, _SAMPLE = 5000, 2000
@@ -97,9 +98,8 @@ def look(data: Sequence[str]) -> Survey:
 
 def _other_files(data: Sequence[str]) -> Counter[str]:
     others: Counter[str] = Counter()
-    for folder in filter(os.path.isdir, map(os.path.expanduser, data)):
-        for _, subfolders, names in os.walk(folder):
-            subfolders[:] = [name for name in subfolders if not name.startswith('.')]
+    for top in filter(os.path.isdir, map(os.path.expanduser, data)):
+        for _, names in walk_data(top):
             others.update(
                 os.path.splitext(name)[1].lower() or 'without suffix'
                 for name in names

@@ -7,16 +7,18 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import FolderLabels
 from ccmim.engine.launch import read_config
 from ccmim.labels.cut import cut_coco, is_test, list_classes, list_names
-from ccmim.labels.layouts import Classes, Instances, Maps
+from ccmim.labels.layouts import Classes, Instances, Labelled, Maps
 from ccmim.labels.settings import wheel
 
 _FAST_STEPS = 20
 _FAST_IMAGES, _FAST_LABELLED = 12, 400  # tested images; those of k-NN
 _DENSE_PATCH = 16  # what the pyramids are made for
+_MOST_PIXELS = 224  # a side for k-NN: more cost much and tell little
 _LETTERS = {'small': 's', 'base': 'b', 'large': 'l'}
 
 
@@ -29,6 +31,8 @@ class Tasks:
         fast: Whether some steps on some images will do.
         full: Whether to take the recipes of the papers.
         steps: Of fine-tuning; what the recipe says when None.
+        image_size: Side at which k-NN and linear probe look; that of the weights, 224
+            at most, when None.
     """
 
     def __init__(
@@ -38,24 +42,63 @@ class Tasks:
         fast: bool = False,
         full: bool = False,
         steps: int | None = None,
+        image_size: int | None = None,
     ) -> None:
         self._architecture, self._out = architecture, out
+        self._side = image_size
+        self.base = ''  # of the config that was made last, in mm_configs
+        self.notes: list[str] = []  # what was changed of the weights for it
         self._fast, self._full = fast, full
         self._steps = steps or (_FAST_STEPS if fast else None)
 
-    def probe(self, data: Classes, name: str) -> Path:
-        """Write the config of k-NN and linear probe.
+    def write(self, data: Labelled, name: str) -> Path:
+        """Write the config of what labelled data allow.
 
         Args:
-            data: Images in class folders.
+            data: The data.
             name: What the task is called.
 
         Returns:
             Path of the config.
         """
-        cfg = read_config(str(home() / 'mm_configs/small/knn_vitt_cifar10.py'))
+        (self._out / 'configs').mkdir(parents=True, exist_ok=True)
+        file = self._out / 'configs' / f'{name}.py'
+        self.config(data, name).dump(file)
+        return file
+
+    def config(self, data: Labelled, name: str) -> Config:
+        """Make the config of what labelled data allow; arguments as of ``write``."""
+        self.notes.clear()
+        if isinstance(data, Classes):
+            return self._probe(data, name)
+        if isinstance(data, Instances):
+            return self._mask_rcnn(data, name)
+        return self._upernet(data, name)
+
+    def probe_side(self) -> int | list[int]:
+        """Choose the side at which k-NN and linear probe look at photos.
+
+        Raises:
+            Mistake: If it was asked for, and patches do not fit into it.
+        """
+        own, patch = self._architecture.img_size, self._architecture.patch_size
+        if self._side is None:
+            most = max(_MOST_PIXELS // patch, 1) * patch
+            return own if max(_pair(own)) <= most else most
+        if self._side % patch:
+            near = max(patch, round(self._side / patch) * patch)
+            raise Mistake(
+                f'--image-size {self._side} must be a multiple of {patch}, the side of '
+                'the patches',
+                f'for instance --image-size {near}',
+            )
+        return self._side
+
+    def _probe(self, data: Classes, name: str) -> Config:
+        """Make the config of k-NN and linear probe."""
+        cfg = self._read('small/knn_vitt_cifar10')
         options, classes = self._options(), FolderLabels(str(data.train)).classes
-        side = options['img_size']
+        options['img_size'] = side = self.probe_side()
         cfg.model.backbone.update(options)
         cfg.model.head.num_classes = len(classes)
         ratio = 1.0 if min(_pair(side)) < 64 else 224 / 256
@@ -72,13 +115,10 @@ class Tasks:
                 most = _FAST_LABELLED if self._fast else None
                 list_classes(folder, classes, Path(dataset.data), keep, most)
         cfg.test_dataloader = cfg.val_dataloader
-        return self._write(cfg, name)
+        return cfg
 
-    def mask_rcnn(self, data: Instances, name: str) -> Path:
-        """Write the config of a Mask R-CNN, or without masks of a Faster R-CNN.
-
-        Arguments are those of ``probe``.
-        """
+    def _mask_rcnn(self, data: Instances, name: str) -> Config:
+        """Make the config of a Mask R-CNN, or without masks of a Faster R-CNN."""
         cfg = self._dense('detection/mask_rcnn_vit{}_coco', 'mask_rcnn_vitt_penn_fudan')
         if not data.with_masks:
             _leave_masks_out(cfg)
@@ -102,10 +142,10 @@ class Tasks:
             )
         cfg.val_evaluator.ann_file = str(file)
         cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
-        return self._write(cfg, name)
+        return cfg
 
-    def upernet(self, data: Maps, name: str) -> Path:
-        """Write the config of an UperNet; arguments as of ``probe``."""
+    def _upernet(self, data: Maps, name: str) -> Config:
+        """Make the config of an UperNet."""
         cfg = self._dense('segmentation/upernet_vit{}_ade20k', 'upernet_vitt_camvid')
         width, depth = self._architecture.embed_dim, self._architecture.depth
         model = cfg.model
@@ -147,7 +187,7 @@ class Tasks:
                 names = Path(dataset.ann_file)
                 list_names(part[0], data.suffixes[0], names, keep, most)
         cfg.test_dataloader = cfg.val_dataloader
-        return self._write(cfg, name)
+        return cfg
 
     def _options(self) -> dict[str, Any]:
         return dict(self._architecture.options())
@@ -155,11 +195,6 @@ class Tasks:
     def _dense(self, full: str, small: str) -> Config:
         """Read a recipe, for the backbone and the number of steps."""
         options = self._options()
-        if options['patch_size'] != _DENSE_PATCH:
-            raise Mistake(
-                f'the checkpoint has patches of {options["patch_size"]} px',
-                'Mask R-CNN and UperNet want 16 px: give class folders alone to --data',
-            )
         name = f'small/{small}'
         if self._full:
             if (letter := _LETTERS.get(str(options['arch']))) is None:
@@ -168,11 +203,18 @@ class Tasks:
                     f'it has for {", ".join(_LETTERS)}; leave out --full',
                 )
             name = full.format(letter)
-        cfg = read_config(str(home() / 'mm_configs' / f'{name}.py'))
+        cfg = self._read(name)
         backbone, positions = cfg.model.backbone, options.pop('pos_embed', 'sincos')
         backbone.update(options, img_size=backbone.get('img_size', 224))
         if not self._full or positions == 'none':  # the papers train theirs
             backbone.pos_embed = positions
+        if (patch := options['patch_size']) != _DENSE_PATCH:
+            backbone.patch_size = _DENSE_PATCH
+            backbone.init_cfg = dict(type='Pretrained', resize_patch=True)
+            self.notes.append(
+                f'patches of {patch} px are resampled to {_DENSE_PATCH} px, which the '
+                'pyramids are made for (init_cfg.resize_patch)'
+            )
         if self._full:
             cfg.auto_scale_lr.enable = True
         if self._steps:
@@ -184,11 +226,10 @@ class Tasks:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
-    def _write(self, cfg: Config, name: str) -> Path:
-        (self._out / 'configs').mkdir(parents=True, exist_ok=True)
-        file = self._out / 'configs' / f'{name}.py'
-        cfg.dump(file)
-        return file
+    def _read(self, name: str) -> Config:
+        self.base = str(home() / 'mm_configs' / f'{name}.py')
+        with no_messages():  # of mmdet and mmseg, which it imports
+            return read_config(self.base)
 
 
 def _leave_masks_out(cfg: Config) -> None:

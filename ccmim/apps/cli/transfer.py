@@ -11,6 +11,12 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
+from ccmim.apps.cli.probing import (
+    estimate_probe,
+    told_weights,
+    usual_neighbors,
+    weights_file,
+)
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.apps.compare import (
@@ -24,13 +30,10 @@ from ccmim.apps.compare import (
     write_table,
 )
 from ccmim.apps.report.runs_page import write_runs_page
-from ccmim.checkpoints import Weights, read_weights, write_weights
-from ccmim.classification.labels import open_labels
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, Instances, describe, find_labels
 
 RANDOM, OURS = 'random', 'checkpoint'
-_NEIGHBORS = 20
 _PROBES = {'k=': 'k-NN', 'linear': 'linear'}
 
 
@@ -38,35 +41,36 @@ def run(args: Namespace) -> int:
     """Run what is missing, and print the table; 1 if something failed."""
     if args.fast and args.full:
         raise Mistake('--fast and --full contradict each other', 'leave out one')
-    weights = read_weights(
-        args.checkpoint,
-        num_heads=args.num_heads,
-        img_size=args.img_size,
-        part=args.part,
-    )
-    print(*weights.report, sep='\n', flush=True)
+    weights = told_weights(args.checkpoint, args)
     checkpoint = Path(args.checkpoint).expanduser().absolute()
     default = f'{checkpoint.stem}_transfer{"_fast" * args.fast}'
     folder = checkpoint.parent if checkpoint.exists() else Path('work_dirs')
     out = (args.out or folder / default.replace(':', '_')).absolute()
-    if not checkpoint.is_file() or args.num_heads or args.img_size or args.part:
-        checkpoint = _keep_weights(weights, out)  # a file that says all of itself
-    tasks = Tasks(weights.architecture, out, args.fast, args.full, args.steps)
+    checkpoint = weights_file(args.checkpoint, weights, args, out)
+    tasks = Tasks(
+        weights.architecture,
+        out,
+        args.fast,
+        args.full,
+        args.steps,
+        args.image_size,
+    )
     stages, dense = {}, {}
     for folder in args.data:
         data = find_labels(folder.expanduser(), args.ignore_zero)
         name = _free_name(data.root.name, {*stages, *dense})
         print(f'{name:<16} {describe(data)}', flush=True)
         require_good(data)
+        if not isinstance(data, Classes):
+            _require('mmdet' if isinstance(data, Instances) else 'mmseg')
+        config = tasks.write(data, name)
+        print(*tasks.notes, sep='\n', end='\n' * bool(tasks.notes), flush=True)
         if isinstance(data, Classes):
-            config = tasks.probe(data, name)
             stages[name] = _probe_stage(checkpoint, name, data.root, config, out)
-        elif isinstance(data, Instances):
-            _require('mmdet')
-            dense[name] = str(tasks.mask_rcnn(data, name))
+            if not stages[name].is_done:
+                print(estimate_probe(config, 2), flush=True)
         else:
-            _require('mmseg')
-            dense[name] = str(tasks.upernet(data, name))
+            dense[name] = str(config)
     chains = [[stage] for stage in stages.values()]
     comparison = None
     if dense:
@@ -91,19 +95,6 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _keep_weights(weights: Weights, out: Path) -> Path:
-    """Write the weights beside what is measured, unless they are there already."""
-    file = out / 'weights.safetensors'
-    if file.is_file():
-        there = read_weights(file).state
-        if there.keys() == weights.state.keys() and all(
-            torch.equal(there[name], value) for name, value in weights.state.items()
-        ):
-            return file
-    write_weights(weights, file, 'safetensors', overwrite=True)
-    return file
-
-
 def _require(module: str) -> None:
     for name in ('mmcv', module):
         if find_spec(name) is None:
@@ -123,10 +114,9 @@ def _probe_stage(
 ) -> Stage:
     with no_messages():
         cfg = Config.fromfile(config)
-    count = len(open_labels(cfg.train_dataloader.dataset.data).paths())
     result = out / 'probes' / name / 'accuracies.json'
     command = ['tools/knn.py', checkpoint, '--config', config, '--random', '--linear']
-    command += ['--k', min(_NEIGHBORS, count), '--out', result]
+    command += ['--k', usual_neighbors(config), '--out', result]
     # The config may name lists alone, whatever they were cut from.
     depends = f'{content_of(checkpoint)} {content_of(cfg)} {data}'
     return Stage(f'{name}: k-NN and linear probe', command, result, depends)

@@ -19,10 +19,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.data import SampleKey, seeded
+from ccmim.data.paths import RUN_PICTURES
 from ccmim.ranges import Count, Index
 from ccmim.registry import HOOKS
 
-FOLDER = 'pictures'  # of the work dir
+FOLDER = RUN_PICTURES  # of the work dir
 
 
 @HOOKS.register_module()

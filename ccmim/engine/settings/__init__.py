@@ -5,7 +5,7 @@ from ccmim.engine.settings.arguments import check_arguments
 from ccmim.engine.settings.command_line import config_parser, parse
 from ccmim.engine.settings.errors import clear_errors
 from ccmim.engine.settings.labels import SPLITS, check_config, check_labels
-from ccmim.engine.settings.options import check_options
+from ccmim.engine.settings.options import check_options, paths_as_texts
 from ccmim.engine.settings.sizes import check_updates, fit_images
 from ccmim.engine.settings.space import check_space
 from ccmim.engine.settings.work_dir import claim_work_dir
@@ -24,4 +24,5 @@ __all__ = [
     'config_parser',
     'fit_images',
     'parse',
+    'paths_as_texts',
 ]

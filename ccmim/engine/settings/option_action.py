@@ -53,6 +53,8 @@ class OptionAction(DictAction):
             return tuple(values) if ends == '()' else values
         if ',' in text and '/' not in text:
             return [OptionAction._parse_iterable(v) for v in _members(text)]
+        if text.isdigit() and text != str(int(text)):
+            return text  # 007 is a name: a number has no zeros before it
         return DictAction._parse_int_float_bool(text)
 
 

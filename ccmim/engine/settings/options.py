@@ -13,6 +13,9 @@ from ccmim.engine.settings.known_ranges import ASKED_FOR, BY_PATH
 from ccmim.engine.settings.names import did_you_mean, typo_of
 from ccmim.ranges import check_value
 
+_PATHS = {'data', 'root', 'data_root', 'ann_file', 'img', 'img_path', 'seg_map_path'}
+_PATHS |= {'checkpoint', 'work_dir', 'load_from', 'exclude', 'names', 'test_out_dir'}
+
 
 def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """Compare settings with the config that they are to change.
@@ -30,6 +33,28 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
         _check(cfg._cfg_dict, _tree(options), '')
+
+
+def paths_as_texts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Let numbers be texts where only a path can be meant: a folder may be called 2024.
+
+    Args:
+        options: Values by dotted key.
+
+    Returns:
+        The values.
+    """
+    return {
+        key: _as_text(value) if key.rpartition('.')[2] in _PATHS else value
+        for key, value in options.items()
+    }
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_as_text, value))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
 
 def _tree(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ import socket
 from pathlib import Path
 from typing import TextIO
 
-LOCK = 'run.lock'
+from ccmim.data.paths import RUN_FILES
+
+LOCK = RUN_FILES[0]
 
 
 class RunLock:

@@ -28,8 +28,8 @@ def test_the_backbone_is_that_of_the_recipe(tmp_path, letter):
     """Positions that the checkpoint holds fixed are trained, as in the papers."""
     tasks = _tasks(letter, tmp_path, full=True)
     for file, name in (
-        (tasks.upernet(MAPS, 'maps'), f'segmentation/upernet_vit{letter}_ade20k'),
-        (tasks.mask_rcnn(INSTANCES, 'boxes'), f'detection/mask_rcnn_vit{letter}_coco'),
+        (tasks.write(MAPS, 'maps'), f'segmentation/upernet_vit{letter}_ade20k'),
+        (tasks.write(INSTANCES, 'boxes'), f'detection/mask_rcnn_vit{letter}_coco'),
     ):
         ours = Config.fromfile(file).model.backbone
         theirs = read_config(str(home() / f'mm_configs/{name}.py')).model.backbone
@@ -40,12 +40,12 @@ def test_the_backbone_is_that_of_the_recipe(tmp_path, letter):
 
 def test_a_network_without_positions_stays_without(tmp_path):
     tasks = _tasks('b', tmp_path, full=True, pos_embed='none')
-    file = tasks.mask_rcnn(INSTANCES, 'boxes')
+    file = tasks.write(INSTANCES, 'boxes')
     assert Config.fromfile(file).model.backbone.pos_embed == 'none'
 
 
 def test_the_short_recipe_follows_the_checkpoint(tmp_path):
-    file = _tasks('l', tmp_path, full=False).upernet(MAPS, 'maps')
+    file = _tasks('l', tmp_path, full=False).write(MAPS, 'maps')
     backbone = Config.fromfile(file).model.backbone
     assert backbone.pos_embed == 'sincos'
     assert tuple(backbone.out_indices) == (5, 11, 17, 23)

@@ -23,7 +23,7 @@ TINY = Architecture(192, 12, 3, 768, 224, 16, pos_embed='sincos')
 def test_class_folders_are_split_by_every_fifth_image(class_folders, tmp_path):
     data = find_labels(class_folders)
     assert data == Classes(class_folders, class_folders, None)
-    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out').probe(data, 'mine'))
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out').write(data, 'mine'))
     train, test = (
         open_labels(cfg[f'{split}_dataloader'].dataset.data, None, ['big cat', 'dog'])
         for split in ('train', 'val')
@@ -51,7 +51,7 @@ def test_coco_is_known_by_its_content(coco_folder, tmp_path):
     assert data.train == (coco_folder / 'annotations.json', coco_folder / 'images')
     assert data.test is None
     pytest.importorskip('mmdet')
-    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', fast=True).mask_rcnn(data, 'a'))
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', fast=True).write(data, 'a'))
     files = [cfg[f'{name}_dataloader'].dataset.ann_file for name in ('train', 'val')]
     images = [
         {i['id'] for i in json.loads(Path(file).read_text())['images']}
@@ -71,7 +71,7 @@ def test_maps_are_known_by_their_folders(map_folder, tmp_path):
     (map_folder / 'classes.txt').write_text('sky\nroad\ncar\n')
     assert find_labels(map_folder).classes == ('sky', 'road', 'car')
     pytest.importorskip('mmseg')
-    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', steps=7).upernet(data, 'a'))
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', steps=7).write(data, 'a'))
     assert cfg.model.decode_head.num_classes == 3
     assert list(cfg.model.backbone.out_indices) == [2, 5, 8, 11]
     assert cfg.train_cfg.max_iters == 7
@@ -87,7 +87,7 @@ def test_a_fast_test_set_is_numbered_as_the_training_set(class_folders, tmp_path
         for name in names:
             shutil.copytree(class_folders / 'dog', root / split / name)
     tasks = Tasks(TINY, tmp_path / 'out', fast=True)
-    cfg = Config.fromfile(tasks.probe(find_labels(root), 'mine'))
+    cfg = Config.fromfile(tasks.write(find_labels(root), 'mine'))
     test = open_labels(cfg.val_dataloader.dataset.data, None, ['a', 'b', 'c'])
     numbers = {Path(path).parent.name: test.of(path) for path in test.paths()}
     assert numbers == {'a': 0, 'c': 2}
@@ -98,7 +98,7 @@ def test_odd_bytes_in_names_reach_the_list(class_folders, map_folder, tmp_path):
     odd = os.fsdecode(b'caf\xe9.jpg')
     (class_folders / 'dog' / '0.jpg').rename(class_folders / 'dog' / odd)
     cfg = Config.fromfile(
-        Tasks(TINY, tmp_path / 'out').probe(find_labels(class_folders), 'mine')
+        Tasks(TINY, tmp_path / 'out').write(find_labels(class_folders), 'mine')
     )
     lists = (cfg[f'{split}_dataloader'].dataset.data for split in ('train', 'val'))
     paths = [path for file in lists for path in open_labels(file).paths()]
@@ -145,13 +145,40 @@ def test_boxes_without_masks_train_a_faster_rcnn(coco_folder, tmp_path):
     data = find_labels(coco_folder)
     assert data.with_masks is False
     pytest.importorskip('mmdet')
-    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out').mask_rcnn(data, 'a'))
+    cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out').write(data, 'a'))
     assert cfg.model.type == 'FasterRCNN'
     assert cfg.model.roi_head.mask_head is None
     assert cfg.val_evaluator.metric == 'bbox'
 
 
-def test_dense_tasks_want_patches_of_16_pixels(coco_folder, tmp_path):
-    tasks = Tasks(Architecture(192, 12, 3, 768, 32, 4, pos_embed='sincos'), tmp_path)
-    with pytest.raises(ValueError, match='patches of 4 px'):
-        tasks.mask_rcnn(find_labels(coco_folder), 'a')
+@pytest.mark.parametrize(('kind', 'patch'), [('coco', 14), ('map', 14), ('map', 8)])
+def test_dense_tasks_resample_other_patches(kind, patch, tmp_path, request):
+    """All of DINOv2 has patches of 14 px, and the pyramids are made for 16."""
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmseg')
+    data = find_labels(request.getfixturevalue(f'{kind}_folder'))
+    sizes = Architecture(192, 12, 3, 768, 37 * patch, patch, layer_scale=True)
+    tasks = Tasks(sizes, tmp_path)
+    backbone = tasks.config(data, 'a').model.backbone
+    assert backbone.patch_size == 16
+    assert backbone.init_cfg.resize_patch is True
+    assert (backbone.layer_scale_init, backbone.pos_embed) == (1e-5, 'learned')
+    assert tasks.notes[0].startswith(f'patches of {patch} px are resampled to 16 px')
+
+
+@pytest.mark.parametrize(
+    ('own', 'patch', 'asked', 'side'),
+    [
+        (518, 14, None, 224),
+        (384, 16, None, 224),
+        (32, 4, None, 32),
+        ([96, 224], 16, None, [96, 224]),
+        (518, 14, 112, 112),
+        (512, 256, None, 256),
+    ],
+)
+def test_nearest_neighbors_look_at_224_pixels_at_most(own, patch, asked, side):
+    sizes = Architecture(192, 12, 3, 768, own, patch)
+    assert Tasks(sizes, Path(), image_size=asked).probe_side() == side
+    with pytest.raises(ValueError, match='--image-size 50 must be a multiple of'):
+        Tasks(sizes, Path(), image_size=50).probe_side()

@@ -1,6 +1,9 @@
 """Every mistake is a line that says what and one that says how to mend it."""
 
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -8,7 +11,12 @@ from ccmim import __version__
 from ccmim.apps.cli.mistakes import report
 from ccmim.apps.cli.parsers import make_parser
 
-COMMANDS = ('demo', 'pretrain', 'transfer', 'export', 'check', 'doctor', 'report')
+COMMANDS = ('demo', 'pretrain', 'transfer', 'leaf', 'knn', 'predict', 'export')
+COMMANDS += ('check', 'doctor', 'report')
+# What looking at files takes: no torch, no mmengine, none of OpenMMLab.
+LIGHT = {'PIL', 'numpy', 'tqdm', 'pydantic', 'pydantic_core', 'annotated_types'}
+LIGHT |= {'typing_extensions', 'typing_inspection', 'yaml', 'ccmim', 'pycocotools'}
+CHARTS = {'scipy', 'jinja2', 'markupsafe', 'charset_normalizer'}  # which f2py looks for
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,15 @@ COMMANDS = ('demo', 'pretrain', 'transfer', 'export', 'check', 'doctor', 'report
             'help',
         ),
         (['pretrain', 'photos', '--out', 'file/x'], 'cannot write', 'with --out'),
+        (
+            ['pretrain', 'nowhere', '--method', 'maskdistill'],
+            '--method maskdistill and --teacher go together',
+            '--teacher timm:',
+        ),
+        (['leaf', 'empty', '--backbone', 'x.pth'], 'x.pth does not exist', 'help'),
+        (['knn', 'x.pth', '--data', 'empty'], 'holds no labels', 'help'),
+        (['predict', 'x.pth', 'photos'], 'x.pth does not exist', 'help'),
+        (['predict', 'x.pth', 'photos', '--score', '3'], 'no share', 'between 0 and 1'),
         (['pretrain', 'empty'], 'No images in', 'give a folder of photos'),
         (['pretrain', 'cut.jpg'], '0 of 1 images', 'hundreds are wanted'),
         (['transfer', 'x.pth'], 'required: --data', 'ccmim transfer --help'),
@@ -67,6 +84,44 @@ def test_two_lines_and_code_2(
     assert not (tmp_path / 'x_transfer').exists()
 
 
+@pytest.mark.parametrize(
+    ('words', 'allowed'),
+    [
+        (['--help'], {'ccmim'}),
+        (['check', 'photos'], LIGHT),
+        (['check', 'classes'], LIGHT),
+        (['report', 'run'], LIGHT | CHARTS),
+    ],
+)
+def test_what_needs_no_torch_imports_none(words, allowed, image_folder, tmp_path):
+    """Each second of importing is waited for by whoever looks at a folder."""
+    for name in ('cat', 'dog'):
+        shutil.copytree(image_folder / 'part0', tmp_path / 'classes' / name)
+    data = tmp_path / 'run' / '20260101_000000' / 'vis_data'
+    data.mkdir(parents=True)
+    (data / 'scalars.json').write_text('{"loss": 1.0, "step": 1}\n')
+    code = (
+        'import sys; before = {*sys.modules}; from ccmim.apps.cli import main\n'
+        'try: main(sys.argv[1:])\n'
+        'except SystemExit: pass\n'
+        'new = {m for m, v in sys.modules.items() if m not in before}\n'
+        'named = {m.partition(".")[0] for m in new}\n'
+        'files = {m: getattr(sys.modules.get(m), "__spec__", None) for m in named}\n'
+        'print(*[m for m, spec in files.items() if spec and m[0] != "_"\n'
+        '        and m not in sys.stdlib_module_names], file=sys.stderr)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code, *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {*done.stderr.splitlines()[-1].split()}
+    assert found - allowed == set()
+    assert 'ccmim' in found
+
+
 def test_debug_shows_the_traceback(ccmim, tmp_path):
     code, _, said = ccmim('check', tmp_path / 'nowhere', '--debug')
     assert code == 2
@@ -88,7 +143,7 @@ def test_examples_can_be_parsed():
     lines = re.findall(r'^  ccmim (.*)$', _all_help(parser), re.M)
     assert len(lines) > len(COMMANDS)
     for line in lines:
-        parser.parse_args(line.partition('   ')[0].split())
+        parser.parse_args(re.split('   | > ', line)[0].split())
 
 
 def _all_help(parser):

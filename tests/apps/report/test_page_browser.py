@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason='chromium is not installed'),
 ]
 READABLE = 4.5  # contrast that WCAG 2.2 asks of text
+PATIENCE = 6.0  # seconds; under 2 on two cores that nothing else uses
 VISIBLE = 3.0  # and of lines in charts
 DRAWN = """[...document.querySelectorAll('.plot')].every(
     plot => plot.querySelector('.scatterlayer .trace'))"""
@@ -158,6 +160,41 @@ def test_text_and_lines_stand_out(visit, scheme):
         assert pairs
         dim = [pair for pair in pairs if contrast(*pair) < least]
         assert dim == [], selector
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+@pytest.mark.parametrize('width', [1280, 390])
+def test_axe_finds_no_barrier(visit, scheme, width):
+    """The rules of WCAG 2 and the usual practice, by axe-core."""
+    axe = pytest.importorskip('axe_playwright_python.sync_playwright')
+    page = visit(width, color_scheme=scheme)
+    found = axe.Axe().run(page).response['violations']
+    nodes = [(v['id'], node['html'][:200]) for v in found for node in v['nodes']]
+    assert nodes == []
+
+
+def test_ten_long_runs_open_at_once(browser, tmp_path):
+    """Each of 100,000 steps; the page draws a thousand points of a curve."""
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        data = tmp_path / f'run{i}' / '20260102_030405' / 'vis_data'
+        data.mkdir(parents=True)
+        losses = np.exp(-np.arange(100_000) / 3e4) + 0.05 * rng.random(100_000)
+        lines = [f'{{"loss": {y:.5f}, "step": {x}}}\n' for x, y in enumerate(losses, 1)]
+        (data / 'scalars.json').write_text(''.join(lines))
+    folders = [tmp_path / f'run{i}' for i in range(10)]
+    write_report(tmp_path / 'report.html', 'Ten runs', runs=folders)
+    page = browser.new_page(viewport=dict(width=1280, height=900))
+    start = time.perf_counter()
+    page.goto((tmp_path / 'report.html').as_uri())
+    page.locator('.plot').first.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.plot .scatterlayer .trace')")
+    took = time.perf_counter() - start
+    drawn = page.locator('.plot').first.evaluate(STATE)['y']
+    page.close()
+    assert len(drawn) == 10
+    assert all(200 < len(curve) <= 5000 for curve in drawn)
+    assert took < PATIENCE, f'{took:.1f} s'
 
 
 def chart(page):

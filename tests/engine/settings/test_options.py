@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 import pytest
 from mmengine.config import Config
 
-from ccmim.engine.settings import check_options
+from ccmim.engine.settings import check_options, paths_as_texts
 from ccmim.engine.settings.option_action import OptionAction
 
 CONFIG = dict(
@@ -143,6 +143,7 @@ def test_words_become_values(parser):
         ('[(1, 2), [a], ()]', [(1, 2), ['a'], ()]),
         ('https://host/a,b', 'https://host/a,b'),
         ('', ''),
+        ('007', '007'),
     ],
 )
 def test_brackets_and_commas_in_paths_are_kept(parser, text, value):
@@ -158,6 +159,18 @@ def test_words_that_are_no_settings_end_with_code_2(parser, word, capsys):
         parser.parse_args(['--cfg-options', word])
     assert end.value.code == 2
     assert 'argument --cfg-options: ' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_folder_may_be_called_by_a_number(parser):
+    words = ['--cfg-options', 'train_dataloader.dataset.data=2024', 'b.root=[1,x]']
+    words += ['work_dir=3.5', 'a.batch_size=4', 'a.data.share=0.5']
+    assert paths_as_texts(parser.parse_args(words).cfg_options) == {
+        'train_dataloader.dataset.data': '2024',
+        'b.root': ['1', 'x'],
+        'work_dir': '3.5',
+        'a.batch_size': 4,
+        'a.data.share': 0.5,
+    }
 
 
 def test_all_tools_read_them_alike(request):

@@ -1,0 +1,77 @@
+"""Options that several commands share, and how their values are read."""
+
+import argparse
+from typing import Any
+
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.parsers import FORMAT, Parser
+
+
+def command(commands: Any, name: str, what: str, more: str) -> Parser:
+    """Add a command.
+
+    Args:
+        commands: Where to.
+        name: Of the command, and of the module that runs it.
+        what: It does, in a line.
+        more: Paragraphs below that line, with an example.
+    """
+    return commands.add_parser(
+        name, help=what, description=f'{what}.\n\n{more}', **FORMAT
+    )
+
+
+def add_checkpoint(parser: Parser, name: str = 'checkpoint') -> None:
+    """Add weights of any layout, and what is told of them where they do not tell.
+
+    Args:
+        parser: Of the command.
+        name: Of the argument; an option where it begins with dashes.
+    """
+    given = dict(required=True) if name[0] == '-' else {}
+    parser.add_argument(
+        name,
+        metavar='WEIGHTS' if given else name.upper(),
+        help='file, folder, timm:NAME or hf:OWNER/NAME',
+        **given,
+    )
+    add_told(parser)
+
+
+def add_told(parser: Parser) -> None:
+    """Add what is told of weights where they do not tell it themselves."""
+    parser.add_argument(
+        '--num-heads', type=positive, metavar='H', help='if the weights do not say'
+    )
+    parser.add_argument(
+        '--img-size', type=positive, nargs='+', metavar='PX', action=Size,
+        help='side, or height and width, that the weights are for, if they do not say',
+    )  # fmt: skip
+    parser.add_argument(
+        '--part', default='', help="which of several networks; 'ema': averaged weights"
+    )
+
+
+class Size(argparse.Action):
+    """Read a side, or height and width."""
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, name: Any = ''
+    ) -> None:
+        """Keep one number, or a list of two."""
+        if len(values) > 2:
+            raise Mistake('--img-size takes a side, or height and width', str(values))
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else values)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} must be a whole number of at least 1'
+        )
+    return number

@@ -1,0 +1,110 @@
+"""The options of the commands that read and write files, and train nothing."""
+
+from pathlib import Path
+from typing import Any
+
+from ccmim.apps.cli.arguments import add_told, command, positive
+from ccmim.apps.cli.parsers import Parser
+
+LAYOUTS = ('timm', 'hf', 'mmseg', 'mmpretrain', 'safetensors', 'ccmim', 'onnx')
+
+
+def _predict(commands: Any) -> Parser:
+    parser = command(
+        commands,
+        'predict',
+        'Let a trained detector or segmentor look at photos',
+        'CHECKPOINT is of a run of tools/train.py or ccmim transfer, and knows its\n'
+        'config. PHOTOS are what pretrain takes. In the folder of --out are pictures/\n'
+        'and, of a detector, predictions.json in the format of COCO (with scores); of\n'
+        'a segmentor, maps/ of class numbers and classes.txt.\n\nexamples:\n'
+        '  ccmim predict work_dirs/my_detector/iter_400.pth photos --out seen\n'
+        '  ccmim predict CHECKPOINT photo.jpg --score 0.5',
+    )
+    parser.add_argument(
+        'checkpoint', metavar='CHECKPOINT', help='file written by tools/train.py'
+    )
+    parser.add_argument('photos', nargs='+', metavar='PHOTOS', help='see above')
+    parser.add_argument(
+        '--out', type=Path, default=Path('predictions'), metavar='DIR', help='folder'
+    )
+    parser.add_argument(
+        '--score', type=float, default=0.3, help='least score of an object'
+    )
+    parser.add_argument(
+        '--config',
+        type=Path,
+        metavar='FILE',
+        help='another one than the checkpoint has',
+    )
+    parser.add_argument('--device', help='such as cpu or cuda:0')
+    return parser
+
+
+def _export(commands: Any) -> Parser:
+    parser = command(
+        commands,
+        'export',
+        'Write pretrained weights for another library',
+        'Every tensor is accounted for and read back; the ONNX graph is compared with\n'
+        'PyTorch where onnxruntime is installed. CHECKPOINT may be of any project.\n'
+        '\nexamples:\n  ccmim export work_dirs/photos_ccmim/epoch_60.pth --to timm\n'
+        '  ccmim export epoch_60.pth --to onnx --size 224 224 --out vit.onnx',
+    )
+    parser.add_argument('checkpoint', metavar='CHECKPOINT')
+    parser.add_argument('--to', choices=LAYOUTS, required=True, metavar='LAYOUT',
+        help=f'one of {", ".join(LAYOUTS)}')  # fmt: skip
+    parser.add_argument(
+        '--out', type=Path, help='file; a folder for hf (default: beside it)'
+    )
+    parser.add_argument(
+        '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images, for onnx'
+    )
+    add_told(parser)
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace what is there'
+    )
+    return parser
+
+
+def _check(commands: Any) -> Parser:
+    parser = command(
+        commands,
+        'check',
+        'Look for damaged images and wrong annotations before they cost time',
+        'DATA is what pretrain or transfer takes, or a config (.py). Exit code 1 if\n'
+        'something is wrong.\n\nexamples:\n  ccmim check photos --out bad_files.txt\n'
+        '  ccmim check coco --picture sheet.png',
+    )
+    parser.add_argument('data', nargs='+', metavar='DATA')
+    parser.add_argument('--out', metavar='FILE', help='list of bad images to write')
+    parser.add_argument(
+        '--picture', type=Path, metavar='FILE', help='annotations, drawn'
+    )
+    parser.add_argument('--workers', type=positive, metavar='N', help='processes')
+    return parser
+
+
+def _doctor(commands: Any) -> Parser:
+    return command(
+        commands,
+        'doctor',
+        'Say what is installed, try it, and say how to mend what is wrong',
+        'example:\n  ccmim doctor',
+    )
+
+
+def _report(commands: Any) -> Parser:
+    parser = command(
+        commands,
+        'report',
+        'Write one HTML page about one or several runs',
+        'Curves, pictures, tables, differences of configs; opens from the disk.\n'
+        '\nexample:\n  ccmim report work_dirs/photos_ccmim work_dirs/photos_mae',
+    )
+    parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='page to write')
+    return parser
+
+
+FILE_COMMANDS = (_predict, _export, _check, _doctor, _report)

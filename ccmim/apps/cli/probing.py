@@ -1,0 +1,103 @@
+"""What k-NN and a linear probe are given, and how long they will take."""
+
+import time
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import DefaultScope
+
+from ccmim.apps.cli.estimate import duration
+from ccmim.apps.cli.quiet import no_messages
+from ccmim.checkpoints import Weights, read_weights, write_weights
+from ccmim.classification.labels import open_labels
+from ccmim.registry import DATASETS, MODELS
+
+_NEIGHBORS = 20
+_TRIED = 4  # photos
+
+
+def told_weights(path: str, args: Namespace) -> Weights:
+    """Read weights, with what the command line tells of them, and say what was read.
+
+    Args:
+        path: Where they are.
+        args: Of ``add_told``.
+    """
+    weights = read_weights(
+        path, num_heads=args.num_heads, img_size=args.img_size, part=args.part
+    )
+    print(*weights.report, sep='\n', flush=True)
+    return weights
+
+
+def weights_file(path: str, weights: Weights, args: Namespace, out: Path) -> Path:
+    """Find the file of weights; one that says all of itself is made where need be.
+
+    Args:
+        path: What the user gave.
+        weights: What was read from it.
+        args: Of ``add_told``.
+        out: Folder for the file.
+    """
+    given = Path(path).expanduser().absolute()
+    if given.is_file() and not (args.num_heads or args.img_size or args.part):
+        return given
+    file = out / 'weights.safetensors'
+    if file.is_file():
+        there = read_weights(file).state
+        if there.keys() == weights.state.keys() and all(
+            torch.equal(there[name], value) for name, value in weights.state.items()
+        ):
+            return file
+    write_weights(weights, file, 'safetensors', overwrite=True)
+    return file
+
+
+def usual_neighbors(config: Path) -> int:
+    """Choose k: 20, or all where there are fewer training images.
+
+    Args:
+        config: Of k-NN.
+    """
+    with no_messages():
+        data = Config.fromfile(config).train_dataloader.dataset.data
+    return min(_NEIGHBORS, len(open_labels(data).paths()))
+
+
+@torch.no_grad()
+def estimate_probe(config: Path, networks: int) -> str:
+    """Say how long features will take, from those of a few photos.
+
+    Args:
+        config: Of k-NN.
+        networks: How many networks are measured.
+
+    Returns:
+        A line.
+    """
+    cfg, device = Config.fromfile(config), get_device()
+    with no_messages(), DefaultScope.overwrite_default_scope('ccmim'):
+        network = MODELS.build(cfg.model).backbone.to(device).eval()
+        sets = [
+            DATASETS.build(cfg[f'{s}_dataloader'].dataset) for s in ('train', 'val')
+        ]
+    begun = time.perf_counter()
+    photos = [sets[0][i]['inputs'] for i in range(min(_TRIED, len(sets[0])))]
+    load = (time.perf_counter() - begun) / len(photos)
+    batch = torch.stack(photos).float().to(device)
+    network.encode(network.embed(batch))  # the first one is slower
+    begun = time.perf_counter()
+    network.encode(network.embed(batch)).cpu()
+    each = (time.perf_counter() - begun) / len(photos)
+    count = sum(map(len, sets))
+    each = max(each, load) if device == 'cuda' else each + load
+    seconds = max(1, networks * count * each)
+    height, width = batch.shape[-2:]
+    return (
+        f'Estimate     about {duration(seconds)}: {count:,} photos at {width} x '
+        f'{height} px, {1000 * each:.0f} ms each'
+        + (f', by {networks} networks' if networks > 1 else '')
+    )

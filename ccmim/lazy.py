@@ -1,0 +1,53 @@
+"""Rooms whose parts are imported when they are first asked for.
+
+A command that looks at files alone then starts without torch, which takes seconds.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from ccmim.renamed import CLASSES, old_names
+
+
+def attach(
+    room: str, parts: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make what a room needs to give its names without importing them.
+
+    Args:
+        room: Name of the package.
+        parts: The names that each of its modules gives, by module; a module of another
+            room is named in full.
+
+    Returns:
+        ``__getattr__``, ``__dir__`` and ``__all__`` of the package.
+    """
+    homes = {name: module for module, names in parts.items() for name in names}
+
+    old = old_names(room)
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            if (new := CLASSES.get(name)) in homes:
+                find(new)  # which `old` looks for
+            return old(name)
+        home = homes[name]
+        full = home if home.startswith('ccmim.') else f'{room}.{home}'
+        value = getattr(import_module(full), name)
+        setattr(sys.modules[room], name, value)
+        return value
+
+    return find, lambda: sorted({*vars(sys.modules[room]), *homes}), sorted(homes)
+
+
+def load_all(room: str) -> None:
+    """Import all that a room gives: its parts enter their registries.
+
+    Args:
+        room: Name of a package, which need not be a lazy one.
+    """
+    module = import_module(room)
+    for name in getattr(module, '__all__', ()):
+        getattr(module, name)

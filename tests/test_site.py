@@ -1,0 +1,41 @@
+"""The site is built without a warning, and fetches nothing when it is looked at."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip('mkdocs')
+pytest.importorskip('material')
+pytest.importorskip('mkdocstrings')
+
+
+@pytest.mark.slow
+def test_the_site(request, tmp_path):
+    root = request.config.rootpath
+    done = subprocess.run(
+        [sys.executable, '-m', 'mkdocs', 'build', '--strict', '-q', '-d', tmp_path],
+        cwd=root,
+        env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    pages = {p.relative_to(tmp_path).as_posix(): p for p in tmp_path.rglob('*.html')}
+    assert {'index.html', 'own_data.html', 'configs.html', 'changelog.html'} <= {*pages}
+    for name, page in pages.items():
+        text = page.read_text('utf-8')
+        loaded = re.findall(r'<(?:script|img|iframe)[^>]*src="([^"]+)"', text)
+        loaded += re.findall(
+            r'<link[^>]*rel="(?:style|pre|icon)[^>]*href="([^"]+)"', text
+        )
+        assert [a for a in loaded if re.match(r'(https?:)?//', a)] == [], name
+    api = re.sub(r'<[^>]+>', '', pages['api/masking.html'].read_text('utf-8'))
+    assert 'unit_size: Count = 32' in api, 'the range is in the signature'
+    assert 'ranges.html#ccmim.ranges.Count' in pages['api/masking.html'].read_text()
+    configs = pages['configs.html'].read_text('utf-8')
+    files = sorted(root.glob('mm_configs/[!_]*/*.py'))
+    assert len(files) > 100
+    assert [file.stem for file in files if file.stem not in configs] == []

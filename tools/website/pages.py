@@ -1,0 +1,126 @@
+"""Pages of the site that no file of docs/ holds, made when mkdocs builds it.
+
+mkdocs calls ``on_files`` and ``on_page_markdown``; see ``mkdocs.yml``.
+"""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# Files of the checkout that are pages of the site as well.
+PAGES = {
+    'README.md': 'index.md',
+    'CHANGELOG.md': 'changelog.md',
+    'CONTRIBUTING.md': 'contributing.md',
+}
+# Rooms whose modules are described, in the order in which they build on each other.
+ROOMS = {
+    'api': 'The library in a notebook',
+    'methods': 'Pretraining methods',
+    'masking': 'What is hidden: scorers, samplers, schedules',
+    'vit': 'The Vision Transformer',
+    'heads': 'Decoders, projections and predictors',
+    'losses': 'Losses and anchors',
+    'teachers': 'Teachers and averaged copies',
+    'data': 'Unlabelled images',
+    'labels': 'Labelled data',
+    'classification': 'Classification',
+    'dense': 'Detection and segmentation',
+    'evaluation': 'Measures',
+    'checkpoints': 'Weights in and out',
+    'engine': 'What a run needs',
+}
+_LINK = re.compile(r'(?<=\]\()(?!\w+:)([^)#\s]+)')
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the generated pages."""
+    from mkdocs.structure.files import File
+
+    texts = {new: (ROOT / old).read_text('utf-8') for old, new in PAGES.items()}
+    texts['configs.md'] = configs_page()
+    texts |= {f'api/{room}.md': api_page(room) for room in ROOMS}
+    texts['api/ranges.md'] = (
+        '# Ranges\n\nThe annotations of arguments name what a value may be.\n\n'
+        '::: ccmim.ranges\n    options: {show_if_no_docstring: true}\n'
+    )
+    for name, text in texts.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(text: str, page: Any, **_: Any) -> str:
+    """Let links lead to pages of the site, whatever folder they were written in."""
+    at_home = page.file.src_uri in PAGES.values()
+
+    def moved(found: re.Match) -> str:
+        path = found[1].removeprefix('../')
+        if at_home or path != found[1] or path == 'README.md':
+            path = PAGES.get(path, path.removeprefix('docs/'))
+        return 'index.md' if path == 'README.md' else path
+
+    return _LINK.sub(moved, text)
+
+
+def api_page(room: str) -> str:
+    """Write the page of a room: its modules, whose docstrings mkdocstrings reads."""
+    folder = ROOT / 'ccmim' / room
+    lines = [f'# ccmim.{room}', '', f'{ROOMS[room]}.', '']
+    for file in sorted(folder.rglob('*.py')):
+        if file.name[0] == '_':
+            continue
+        module = '.'.join(file.relative_to(ROOT).with_suffix('').parts)
+        lines += [f'::: {module}', '']
+    return '\n'.join(lines)
+
+
+def configs_page() -> str:
+    """List every config: what it says of itself, whose recipe it is, what that gave."""
+    lines = [
+        '# Configs',
+        '',
+        'Every file of `mm_configs`, by folder; `ccmim.get_model(NAME)` builds its '
+        'model, `tools/train.py` runs it. Figures are published ones, of the source.',
+        '',
+    ]
+    recipes = read_recipes(ROOT / 'mm_configs' / 'recipes.yml')
+    for folder in sorted((ROOT / 'mm_configs').glob('[!_]*/')):
+        known = any(name.startswith(f'{folder.name}/') for name in recipes)
+        head = ['config', 'what it is', *['recipe of', 'published'] * known]
+        lines += [f'## {folder.name}', '', row(head), row(['---'] * len(head))]
+        for file in sorted(folder.glob('*.py')):
+            text = ast.get_docstring(ast.parse(file.read_text('utf-8'))) or ''
+            what = ' '.join(text.split('\n\n')[0].split())
+            more = recipes.get(f'{folder.name}/{file.stem}', ('', ''))
+            lines.append(row([f'`{file.stem}`', what, *more * known]))
+        lines.append('')
+    return '\n'.join(lines)
+
+
+def row(cells: list[str]) -> str:
+    """Write a row of a table."""
+    return f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |'
+
+
+def read_recipes(file: Path) -> dict[str, tuple[str, str]]:
+    """Read whose recipe each config follows, as a link, and what was published."""
+    if not file.is_file():
+        return {}
+    content = yaml.safe_load(file.read_text('utf-8'))
+    sources, found = content['sources'], {}
+    for name, recipe in content['recipes'].items():
+        source = recipe
+        while 'source' not in source:
+            source = content['recipes'][source['like']]
+        title = source['source']
+        url = sources[title]['url'].replace('../CONTRIBUTING.md', 'contributing.md')
+        figures = [
+            f'{one["value"]} {one.get("of", "")}'.strip()
+            for one in recipe.get('figures', ())
+        ]
+        found[name] = (f'[{title}]({url})', '; '.join(figures))
+    return found
