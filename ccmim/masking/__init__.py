@@ -18,6 +18,7 @@ from ccmim.masking.schedules import EasyToHardSampler, SwitchSampler
 from ccmim.masking.scorers import (
     ClassAttentionScorer,
     ConstantScorer,
+    FeatureNormScorer,
     NormalizedAttentionScorer,
     block_attention,
     importance_gap,
@@ -38,6 +39,7 @@ __all__ = [
     'ClassAttentionScorer',
     'ConstantScorer',
     'EasyToHardSampler',
+    'FeatureNormScorer',
     'GumbelSampler',
     'MILANSampler',
     'MaskToken',

@@ -67,6 +67,22 @@ class ConstantScorer(nn.Module):
         return images.new_ones(len(images), math.prod(backbone.grid_of(images)))
 
 
+@MODELS.register_module()
+class FeatureNormScorer(nn.Module):
+    """Score patches by the length of their features after the last block.
+
+    Before the final norm, which makes all of them about as long. In large networks
+    without registers some patches of plain background stand for the whole image and are
+    far longer than the rest (https://arxiv.org/abs/2309.16588).
+    """
+
+    @no_grad()
+    def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """Score the patches of normalized images (B, 3, H, W): (B, N), at least 0."""
+        tokens = backbone.encode(backbone.embed(images), block=backbone.depth - 1)
+        return tokens[:, 1:].float().norm(dim=2)
+
+
 def importance_gap(scores: Tensor, split: TokenSplit) -> Tensor:
     """Compare the scores of masked and visible patches: how semantic a mask is.
 

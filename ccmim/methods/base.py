@@ -83,7 +83,7 @@ class PretrainMethod(BaseModel):
         """Build a part for this backbone.
 
         Its ``in_dim``, ``img_size`` and ``patch_size`` are the backbone's where its
-        config leaves them out.
+        config leaves them out, and its ``network`` is the backbone itself.
 
         Args:
             part: Config of the part.
@@ -104,6 +104,7 @@ class PretrainMethod(BaseModel):
             in_dim=vit.embed_dim,
             img_size=tuple(side * vit.patch_size for side in vit.grid),
             patch_size=vit.patch_size,
+            network=vit,
             **sizes,
         )
 

@@ -4,6 +4,7 @@ from ccmim.renamed import old_names
 from ccmim.teachers.ema_teacher import EMATeacher
 from ccmim.teachers.frozen import normalize_features
 from ccmim.teachers.frozen_start import FrozenStart
+from ccmim.teachers.network_scorer import FrozenScorer, MomentumScorer
 from ccmim.teachers.perturbation import ColorPerturbation
 from ccmim.teachers.pixels import normalize_patches, patchify, unpatchify
 from ccmim.teachers.timm_teacher import TimmTeacher
@@ -11,8 +12,10 @@ from ccmim.teachers.vit_teacher import ViTTeacher
 
 __all__ = [
     'ColorPerturbation',
-    'FrozenStart',
     'EMATeacher',
+    'FrozenScorer',
+    'FrozenStart',
+    'MomentumScorer',
     'TimmTeacher',
     'ViTTeacher',
     'normalize_features',

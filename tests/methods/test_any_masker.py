@@ -13,6 +13,8 @@ SCORERS = dict(
     degree=dict(type='ccmim.CentralityScorer', centrality='degree'),
     eigenvector=dict(type='ccmim.CentralityScorer', centrality='eigenvector'),
     pagerank=dict(type='ccmim.CentralityScorer', centrality='pagerank'),
+    norm=dict(type='ccmim.FeatureNormScorer'),
+    momentum=dict(type='ccmim.MomentumScorer'),
     stored=dict(type='ccmim.StoredScorer', scorer=NORMALIZED, img_size=64),
 )
 RANDOM = dict(type='ccmim.RandomSampler')
