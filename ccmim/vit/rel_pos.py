@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import brentq
 from torch import Tensor
 
 TABLE = 'relative_position_bias_table'
@@ -149,6 +148,8 @@ def _interpolation(old: int, new: int) -> Tensor:
         # Distances 1, 1 + q, 1 + q + q^2, ... of which the last is new - 1.
         def excess(q: float) -> float:
             return float((q ** np.arange(old - 1)).sum() - (new - 1))
+
+        from scipy.optimize import brentq  # of a second, and rarely wanted
 
         ratio = brentq(excess, 1, new, xtol=1e-12)
         steps = np.concatenate([[0], (ratio ** np.arange(old - 1)).cumsum()])
