@@ -1,7 +1,7 @@
 """Mask R-CNN on a plain ViT-B/16 as ViTDet builds it, for a 1024 x 1024 canvas.
 
-Departs from ViTDet in one thing: no relative positions in the attention, which are an
-option (mask_rcnn_vitb_coco_relpos.py).
+Without the relative positions of its attention, which are an option
+(mask_rcnn_vitb_coco_relpos.py).
 """
 
 custom_imports = dict(imports=['ccmim.dense.detection'])

@@ -3,7 +3,7 @@
 Four maps, rescaled, into an ordinary FPN; global attention in all blocks, recomputed in
 the backward pass; batch norm in the box head, whose loss is the GIoU of the boxes.
 
-Departs from CAE in the positions, which are the checkpoint's, resampled and trained, as
+Unlike CAE's in the positions, which are the checkpoint's, resampled and trained, as
 in iBOT, and in the mask head's first weights (see `SmallInitMaskHead`).
 """
 
