@@ -67,7 +67,8 @@ def explain_loss(error: Exception) -> str:
     Returns:
         One line; empty if the error is another one.
     """
-    if _peers is None or not _BROKEN.search(str(error)):
+    is_of_torch = isinstance(error, RuntimeError)
+    if _peers is None or not is_of_torch or not _BROKEN.search(str(error)):
         return ''
     gone = _peers.who_is_gone() or 'the connection to the other processes broke'
     return (

@@ -107,7 +107,8 @@ def test_who_is_gone(meet, monkeypatch):
     for text in _side_by_side(zero.who_is_gone, one.who_is_gone):
         assert text.startswith(gone)
     monkeypatch.setattr(connect, '_peers', zero)
-    assert connect.explain_loss(RuntimeError('a bug')) == ''
+    for error in (RuntimeError('a bug'), PeerError('set GLOO_SOCKET_IFNAME')):
+        assert connect.explain_loss(error) == ''
     text = connect.explain_loss(
         RuntimeError('[x.cc:5] Connection closed by peer [y]:1')
     )

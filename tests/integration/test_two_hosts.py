@@ -26,7 +26,7 @@ _base_.train_dataloader.dataset.transform[0].size = 64
 _base_.custom_hooks.append(dict(type='TroubleHook'))
 train_cfg = dict(max_epochs=4)
 optim_wrapper = dict(accumulative_counts=1, dtype='float32')
-default_hooks = dict(logger=dict(interval=1))
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1))
 """
 TROUBLE = """
 import os, signal
