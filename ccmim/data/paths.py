@@ -13,8 +13,8 @@ IMAGE_SUFFIXES = (
     '.jpg', '.jpeg', '.jfif', '.png', '.webp', '.gif', '.bmp', '.tif', '.tiff',
 )  # fmt: skip
 PICTURES_NOT_READ = ('.heic', '.heif', '.avif', '.jp2', '.svg', '.psd', '.dng')
-COMPRESSED = ('.gz', '.tgz', '.bz2', '.tbz2', '.xz', '.txz', '.zst', '.zip', '.7z')
-ARCHIVES = ('.tar', *COMPRESSED)
+COMPRESSED = ('.gz', '.tgz', '.bz2', '.tbz2', '.xz', '.txz', '.zst', '.7z')
+ARCHIVES = ('.tar', '.zip', *COMPRESSED)
 WORK_DIRS = 'work_dirs'  # where runs write, unless they are told otherwise
 RUN_FILES = ('run.lock', 'last_checkpoint')  # of a run in its folder
 RUN_PICTURES = 'pictures'

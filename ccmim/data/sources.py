@@ -1,4 +1,4 @@
-"""Where unlabelled images come from: folder trees, list files and tar shards.
+"""Where unlabelled images come from: folder trees, list files, tars and zips.
 
 A source knows how many images it has, what each is called and how to read the bytes
 of one. It decodes nothing and keeps no open state that pickling could lose, so the
@@ -27,9 +27,10 @@ from ccmim.data.paths import (
 )
 from ccmim.data.tar_index import compressed_text
 from ccmim.data.tar_shards import TarShards
+from ccmim.data.zip_shards import ZipShards
 
 _ADDRESS = re.compile(r'([A-Za-z][A-Za-z0-9+.-]+):/')
-_KINDS = ('.tar', '.txt', *IMAGE_SUFFIXES)
+_KINDS = ('.tar', '.zip', '.txt', *IMAGE_SUFFIXES)
 
 
 class ImageSource(Protocol):
@@ -155,8 +156,9 @@ def open_source(
 
     Args:
         data: A folder (searched recursively), a list file (``.txt``), a plain tar
-            file (``.tar``), an image file, a glob pattern of these, or a list of
-            them. Files are numbered before tar members.
+            file (``.tar``), a zip (``.zip``), an image file, a glob pattern of these,
+            or a list of them. Files are numbered before members of tars, and those
+            before members of zips.
         root: Folder that relative paths in list files start from; the folder of
             each list file when None.
 
@@ -169,7 +171,8 @@ def open_source(
     """
     items = [data] if isinstance(data, str | os.PathLike) else data
     files: list[str] = []
-    shards: list[str] = []
+    tars: list[str] = []
+    zips: list[str] = []
     for path in (path for item in items for path in _expand(os.fspath(item))):
         suffix = os.path.splitext(path)[1].lower()
         if os.path.isdir(path):
@@ -179,15 +182,17 @@ def open_source(
         elif not (os.path.isfile(path) and suffix in _KINDS):
             raise ValueError(
                 f'Cannot read images from {printable(path)}: it is no folder, no '
-                'list file (.txt), no plain tar (.tar) and no image'
+                'list file (.txt), no plain tar (.tar), no zip and no image'
             )
         elif suffix == '.tar':
-            shards.append(path)
+            tars.append(path)
+        elif suffix == '.zip':
+            zips.append(path)
         elif suffix == '.txt':
             files += _listed(path, root)
         else:
             files.append(path)
-    parts = (ImageFiles(files), TarShards(shards))
+    parts = (ImageFiles(files), TarShards(tars), ZipShards(zips))
     sources: list[ImageSource] = [part for part in parts if len(part)]
     if not sources:
         raise ValueError(f'No images in {data} ({LOOKED_FOR})')

@@ -48,9 +48,9 @@ def image_members(path: str) -> Iterator[tuple[str, int, int]]:
             found += 1
             yield name, start, size
     if left_out:
-        tell(f'{printable(path)}: left out are {_counted(left_out)}')
+        tell(f'{printable(path)}: left out are {counted(left_out)}')
     if not found:
-        kinds = f', and left out are {_counted(left_out)}' if left_out else ''
+        kinds = f', and left out are {counted(left_out)}' if left_out else ''
         raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR}){kinds}')
 
 
@@ -165,7 +165,15 @@ def _damaged(path: str, headers: _Headers, why: str) -> str:
     )
 
 
-def _counted(left_out: dict[str, list[str]]) -> str:
+def counted(left_out: dict[str, list[str]]) -> str:
+    """Say how many members are left out, why, and the first names.
+
+    Args:
+        left_out: The printable names by reason.
+
+    Returns:
+        One line.
+    """
     return '; '.join(
         f'{len(names)} {why} ({", ".join(names[:3])}{", ..." if names[3:] else ""})'
         for why, names in left_out.items()

@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from typing import IO
 
 import numpy as np
 
 from ccmim.data.image import BadImageError, refuse_large
+from ccmim.data.open_files import OpenFiles
 from ccmim.data.paths import PathTable, checksum_of_part, printable
 from ccmim.data.tar_index import image_members
-
-_MAX_OPEN_SHARDS = 128
 
 
 class TarShards:
@@ -25,19 +23,14 @@ class TarShards:
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self._shards = list(paths)
+        self._shards = OpenFiles(paths)
         members, positions = [], []
-        for shard, path in enumerate(self._shards):
+        for shard, path in enumerate(paths):
             for name, offset, size in image_members(path):
                 members.append(name)
                 positions.append((shard, offset, size))
         self._members = PathTable(members)
         self._positions = np.array(positions, np.int64).reshape(-1, 3)
-        self._files: dict[int, IO[bytes]] = {}
-
-    def __getstate__(self) -> dict:
-        """Leave the open files behind: each process opens its own."""
-        return {**self.__dict__, '_files': {}}
 
     def __len__(self) -> int:
         """Count the images."""
@@ -45,7 +38,7 @@ class TarShards:
 
     def name(self, index: int) -> str:
         """Name image ``index``: ``SHARD/MEMBER``, made printable."""
-        shard = os.path.abspath(self._shards[self._positions[index, 0]])
+        shard = os.path.abspath(self._shards.paths[self._positions[index, 0]])
         return printable(f'{shard}/{self._members[index]}')
 
     def paths(self) -> list[bytes]:
@@ -60,8 +53,7 @@ class TarShards:
         """
         shard, offset, size = self._positions[index].tolist()
         refuse_large(size)
-        # pread has no file position, so forked workers may share the descriptor.
-        data = os.pread(self._open(shard), size, offset)
+        data = os.pread(self._shards.open(shard), size, offset)
         if len(data) != size:
             raise BadImageError('cut short: the shard ends inside this member')
         return data
@@ -70,16 +62,7 @@ class TarShards:
         """Sum up member ``index``; 0 when the shard is gone."""
         shard, offset, size = self._positions[index].tolist()
         try:
-            with open(self._shards[shard], 'rb', buffering=0) as file:
+            with open(self._shards.paths[shard], 'rb', buffering=0) as file:
                 return checksum_of_part(file.fileno(), offset, size)
         except OSError:
             return 0
-
-    def _open(self, shard: int) -> int:
-        file = self._files.get(shard)
-        if file is None:
-            if len(self._files) >= _MAX_OPEN_SHARDS:
-                self._files.pop(next(iter(self._files)))
-            file = open(self._shards[shard], 'rb', buffering=0)  # noqa: SIM115
-            self._files[shard] = file
-        return file.fileno()

@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,58 @@ def test_tars_within_a_tar_are_read_in_place(tmp_path, messages):
         open_source(empty)
 
 
+def _zip(path, members, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, 'w', method) as shard:
+        for name, data in members.items():
+            shard.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_zips_read_their_images_at_random(tmp_path, messages, method):
+    members = {'x/a.jpg': b'A' * 7000, 'x/': b'', 'b.PNG': b'', '../c.jpg': b'c'}
+    first = _zip(tmp_path / '0.zip', {**members, 'd.tar': b'', 'n.txt': b''}, method)
+    _zip(tmp_path / '1.zip', {'e.jpg': b'e' * 600}, method)
+    (tmp_path / 'f.jpg').write_bytes(b'f')
+    source = open_source([f'{tmp_path}/*.zip', tmp_path / 'f.jpg'])
+    names = ['f.jpg', '0.zip/x/a.jpg', '0.zip/b.PNG', '1.zip/e.jpg']
+    assert _names(source, tmp_path) == names
+    copy = pickle.loads(pickle.dumps(source))
+    for one in (source, copy):
+        data = [one.read(i) for i in (3, 0, 2, 1)]
+        assert data == [b'e' * 600, b'f', b'', b'A' * 7000]
+    assert messages == [
+        f'{first}: left out are 1 with an absolute or parent path (../c.jpg); '
+        '1 that is an archive (d.tar)'
+    ]
+    assert len({source.checksum(i) for i in (1, 3)}) == 2
+    raw = bytearray(first.read_bytes())
+    raw[60:90] = bytes(30)
+    first.write_bytes(raw)
+    if method == zipfile.ZIP_DEFLATED:
+        with pytest.raises(BadImageError, match='damaged: not what the directory'):
+            source.read(1)
+    raw[:4] = bytes(4)
+    first.write_bytes(raw)
+    with pytest.raises(BadImageError, match='no member where its directory says'):
+        source.read(1)
+
+
+def test_a_zip_that_cannot_be_read_is_refused(tmp_path):
+    whole = _zip(tmp_path / 'a.zip', {'a.jpg': b'a' * 5000}).read_bytes()
+    (tmp_path / 'cut.zip').write_bytes(whole[:-30])
+    with pytest.raises(ValueError, match='cut.zip is damaged, cut short or no zip'):
+        open_source(tmp_path / 'cut.zip')
+    _zip(tmp_path / 'rare.zip', {'a.jpg': b'a'}, zipfile.ZIP_LZMA)
+    with pytest.raises(ValueError, match='No images in .* neither stored nor deflated'):
+        open_source(tmp_path / 'rare.zip')
+    flagged = bytearray(whole)
+    flagged[whole.index(b'PK\1\2') + 8] |= 1
+    (tmp_path / 'secret.zip').write_bytes(flagged)
+    with pytest.raises(ValueError, match=r'No images in .* encrypted \(a.jpg\)'):
+        open_source(tmp_path / 'secret.zip')
+
+
 @pytest.mark.parametrize('scheme', ['s3', 'gs', 'http', 'https', 'memory', 'hdfs'])
 def test_an_address_is_called_one(tmp_path, monkeypatch, scheme):
     monkeypatch.chdir(tmp_path)
@@ -273,12 +326,12 @@ def test_a_shard_that_shrinks_later_gives_an_unreadable_image(tmp_path):
 
 
 def test_many_shards_do_not_use_up_the_file_handles(tmp_path, monkeypatch):
-    monkeypatch.setattr('ccmim.data.tar_shards._MAX_OPEN_SHARDS', 2)
+    monkeypatch.setattr('ccmim.data.open_files._MAX_OPEN', 2)
     paths = [_tar(tmp_path / f'{i}.tar', {'a.jpg': b'%d' % i}) for i in range(5)]
     source = TarShards([str(path) for path in paths])
     order = [0, 1, 2, 3, 4, 0, 4, 2]
     assert [int(source.read(i)) for i in order] == order
-    assert len(source._files) == 2
+    assert len(source._shards._files) == 2
 
 
 def test_files_and_shards_join_into_one_source(tmp_path):
