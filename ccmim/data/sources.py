@@ -1,4 +1,4 @@
-"""Where unlabelled images come from: folder trees, list files, tars and zips.
+"""Where unlabelled images come from: folder trees, list files, tars, zips and parquet.
 
 A source knows how many images it has, what each is called and how to read the bytes
 of one. It decodes nothing and keeps no open state that pickling could lose, so the
@@ -17,6 +17,7 @@ import numpy as np
 
 from ccmim.data.folders import walk_images
 from ccmim.data.image import refuse_large
+from ccmim.data.parquet_shards import ParquetShards
 from ccmim.data.paths import (
     COMPRESSED,
     IMAGE_SUFFIXES,
@@ -30,7 +31,7 @@ from ccmim.data.tar_shards import TarShards
 from ccmim.data.zip_shards import ZipShards
 
 _ADDRESS = re.compile(r'([A-Za-z][A-Za-z0-9+.-]+):/')
-_KINDS = ('.tar', '.zip', '.txt', *IMAGE_SUFFIXES)
+_KINDS = ('.tar', '.zip', '.parquet', '.txt', *IMAGE_SUFFIXES)
 
 
 class ImageSource(Protocol):
@@ -156,9 +157,9 @@ def open_source(
 
     Args:
         data: A folder (searched recursively), a list file (``.txt``), a plain tar
-            file (``.tar``), a zip (``.zip``), an image file, a glob pattern of these,
-            or a list of them. Files are numbered before members of tars, and those
-            before members of zips.
+            file (``.tar``), a ``.zip``, a ``.parquet``, an image file, a glob pattern
+            of these, or a list of them. Files are numbered before members of tars, and
+            those before members of zips and rows of parquet files.
         root: Folder that relative paths in list files start from; the folder of
             each list file when None.
 
@@ -171,8 +172,7 @@ def open_source(
     """
     items = [data] if isinstance(data, str | os.PathLike) else data
     files: list[str] = []
-    tars: list[str] = []
-    zips: list[str] = []
+    archives: dict[str, list[str]] = {'.tar': [], '.zip': [], '.parquet': []}
     for path in (path for item in items for path in _expand(os.fspath(item))):
         suffix = os.path.splitext(path)[1].lower()
         if os.path.isdir(path):
@@ -182,17 +182,20 @@ def open_source(
         elif not (os.path.isfile(path) and suffix in _KINDS):
             raise ValueError(
                 f'Cannot read images from {printable(path)}: it is no folder, no '
-                'list file (.txt), no plain tar (.tar), no zip and no image'
+                'list file (.txt), no plain tar (.tar), zip or parquet, and no image'
             )
-        elif suffix == '.tar':
-            tars.append(path)
-        elif suffix == '.zip':
-            zips.append(path)
+        elif suffix in archives:
+            archives[suffix].append(path)
         elif suffix == '.txt':
             files += _listed(path, root)
         else:
             files.append(path)
-    parts = (ImageFiles(files), TarShards(tars), ZipShards(zips))
+    parts = (
+        ImageFiles(files),
+        TarShards(archives['.tar']),
+        ZipShards(archives['.zip']),
+        ParquetShards(archives['.parquet']),
+    )
     sources: list[ImageSource] = [part for part in parts if len(part)]
     if not sources:
         raise ValueError(f'No images in {data} ({LOOKED_FOR})')

@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -276,6 +277,71 @@ def test_a_zip_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / 'secret.zip').write_bytes(flagged)
     with pytest.raises(ValueError, match=r'No images in .* encrypted \(a.jpg\)'):
         open_source(tmp_path / 'secret.zip')
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    """Make a function that writes columns to a parquet file, two rows a group."""
+    pyarrow = pytest.importorskip('pyarrow')
+    from pyarrow import parquet
+
+    def write(name, **columns):
+        parquet.write_table(pyarrow.table(columns), tmp_path / name, row_group_size=2)
+        return tmp_path / name
+
+    return write
+
+
+def test_parquet_as_on_the_hub_is_read_by_row_group(tmp_path, parquet):
+    images = [dict(bytes=b'%d' % i * 99, path=f'n/{i}.jpg') for i in range(5)]
+    first = parquet('train-0.parquet', label=[0, 1, 2, 3, 4], image=images)
+    rest = [b'5', None, b'7']
+    parquet('train-1.parquet', image=rest, mask=[b'x', b'x', b'x'])
+    source = open_source(f'{tmp_path}/*.parquet')
+    assert len(source) == 8
+    assert source.name(3) == f'{first}/3-3.jpg'
+    assert source.name(7) == f'{tmp_path}/train-1.parquet/2'
+    for one in (source, pickle.loads(pickle.dumps(source))):
+        order = [7, 0, 4, 5, 1, 3, 2, 0]
+        assert [one.read(i)[:1] for i in order] == [b'%d' % i for i in order]
+        assert len(one.read(4)) == 99
+        assert len(one._kept) == 2
+        with pytest.raises(BadImageError, match='the row holds no image'):
+            one.read(6)
+    with pytest.raises(IndexError):
+        source.read(8)
+    raw = bytearray(first.read_bytes())
+    raw[4:200] = bytes(196)
+    first.write_bytes(raw)
+    with pytest.raises((BadImageError, OSError)):
+        open_source(first).read(0)
+    first.unlink()
+    with pytest.raises(FileNotFoundError):
+        pickle.loads(pickle.dumps(source)).read(0)
+
+
+def test_parquet_without_images_is_refused(tmp_path, parquet):
+    wrong = parquet('a.parquet', text=['a'], left=[b'x'], right=[b'y'])
+    with pytest.raises(
+        ValueError, match='wanted is a column of bytes called image.*it h'
+    ):
+        open_source(wrong)
+    cut = tmp_path / 'cut.parquet'
+    cut.write_bytes(wrong.read_bytes()[:-20])
+    with pytest.raises(
+        ValueError, match='cut.parquet is damaged, cut short or no parq'
+    ):
+        open_source(cut)
+    empty = parquet('empty.parquet', image=[b'x'][:0])
+    with pytest.raises(ValueError, match='No images in .*empty.parquet'):
+        open_source(empty)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)
+    _write(tmp_path, ['a.parquet'])
+    with pytest.raises(ValueError, match=r'needs pyarrow: pip install "ccmim.parquet'):
+        open_source(tmp_path / 'a.parquet')
 
 
 @pytest.mark.parametrize('scheme', ['s3', 'gs', 'http', 'https', 'memory', 'hdfs'])

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 
 import pytest
 import torch
@@ -219,6 +221,37 @@ def test_the_average_of_the_weights_goes_on(start):
     assert ours['steps'] == 12
     weight = 'module.backbone.patch_embed.proj.weight'
     assert not torch.equal(theirs[weight], straight.model.state_dict()[weight[7:]])
+
+
+@pytest.mark.slow
+def test_archives_are_trained_on_and_resumed(start, image_folder, tmp_path):
+    """A tar within a tar, a zip and parquet, in a worker, in the middle of an epoch."""
+    pyarrow = pytest.importorskip('pyarrow')
+    photos = sorted(image_folder.rglob('*.jpg'))
+    for name, files in dict(inner=photos[:3], outer=[tmp_path / 'inner.tar']).items():
+        with tarfile.open(tmp_path / f'{name}.tar', 'w') as tar:
+            for file in files:
+                tar.add(file, file.name)
+    with zipfile.ZipFile(tmp_path / 'some.zip', 'w', zipfile.ZIP_DEFLATED) as packed:
+        for file in photos[3:6]:
+            packed.write(file, file.name)
+    rows = [dict(bytes=file.read_bytes(), path=file.name) for file in photos[6:]]
+    table = pyarrow.table(dict(image=rows))
+    pytest.importorskip('pyarrow.parquet').write_table(table, tmp_path / 'a.parquet')
+    names = ('outer.tar', 'some.zip', 'a.parquet')
+    options = dict(
+        train_dataloader__dataset__data=[str(tmp_path / name) for name in names],
+        train_dataloader__num_workers=1,
+    )
+    straight = start('straight', **options)
+    straight.train()
+    assert len(_history(straight)['train/loss']) == 12
+    hook = dict(type='SignalAtStepHook', step=6, number=signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        start('stopped', hook, **options).train()
+    resumed = start('stopped', resume=True, **options)
+    resumed.train()
+    assert _same(resumed, straight)
 
 
 def test_nothing_there_starts_at_0(start, tmp_path):

@@ -40,7 +40,7 @@ from ccmim.engine.signals.run_lock import RunLock
 
 _LEFT_OUT = 'left_out.txt'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
-_TAKES = 'give a folder of photos, a list of paths (.txt) or tar shards (.tar)'
+_TAKES = 'give a folder of photos, a list of paths (.txt), tars (.tar) or zips'
 _BAD_RATIO = 0.01  # of which a run would stop
 
 
