@@ -1,6 +1,5 @@
 """Images inside zip files, read at random."""
 
-import logging
 import os
 import struct
 import zipfile
@@ -8,7 +7,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from mmengine.logging import print_log
 
 from ccmim.data.image import BadImageError, refuse_large
 from ccmim.data.open_files import OpenFiles
@@ -19,6 +17,7 @@ from ccmim.data.paths import (
     checksum_of_part,
     is_image_name,
     printable,
+    tell,
 )
 from ccmim.data.tar_index import counted
 
@@ -120,8 +119,7 @@ def _members(path: str) -> Iterator[zipfile.ZipInfo]:
                 found += 1
                 yield info
     if left_out:
-        text = f'{printable(path)}: left out are {counted(left_out)}'
-        print_log(text, logger='current', level=logging.WARNING)
+        tell(f'{printable(path)}: left out are {counted(left_out)}')
     if not found:
         kinds = f', and left out are {counted(left_out)}' if left_out else ''
         raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR}){kinds}')

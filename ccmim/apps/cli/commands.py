@@ -36,7 +36,7 @@ def _pretrain(commands: Any) -> Parser:
         'pretrain',
         'Pretrain a Vision Transformer on images without labels',
         'DATA is a folder (searched with all its subfolders), a list of paths (.txt),\n'
-        'tar shards (.tar), a pattern of these in quotes, or several of them. What is\n'
+        'tars (.tar), zips, a pattern of these in quotes, or several of them. What is\n'
         'not given is chosen for the photos and the machine, and printed:\n\n'
         '  no GPU               ViT-Ti/16, 128 px, batch 64, about 60,000 images seen\n'
         '  GPU below 12 GB      ViT-S/16, 224 px, batch 64, about 10 million seen\n'
