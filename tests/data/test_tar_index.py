@@ -199,7 +199,7 @@ def test_the_reader_meets_any_bytes(whole, tmp_path, monkeypatch):
         path.write_bytes(broken)
         tried += 1
         opened += _read_all(path)
-    assert tried > 300
+    assert tried > 100
     assert 0 < opened < tried
     print(f'{tried} damaged tars in 2 s, {opened} opened')
 
