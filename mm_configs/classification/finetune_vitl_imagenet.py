@@ -4,7 +4,8 @@ r"""Fine-tuning of ViT-L/16 on ImageNet-1K, MAE's recipe: 50 epochs at batch 102
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
 Recipe: as finetune_vitb_imagenet.py. Expected: 85.9 top-1 (MAE, README.md: with its
-weights of 1600 epochs). With ccMIM's weights: not known. Eight GPUs at batch 128 each.
+weights of 1600 epochs). Departs: RandAugment's magnitude below 10. With ccMIM's
+weights: not known. Eight GPUs at batch 128 each.
 """
 
 _base_ = [

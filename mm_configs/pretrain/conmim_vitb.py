@@ -3,12 +3,12 @@
     tools/dist_train.sh mm_configs/pretrain/conmim_vitb.py 8
 
 Recipe: ConMIM, README.md and run_conmim_pretraining.py. Expected: 83.7 top-1 fine-tuned
-(ConMIM, imgs/results.png: after 800 epochs). Departs: rate, batch and warm-up of
-ViT-L's command; fixed absolute positions in place of relative ones that all blocks
-share; no layer scale; a projector that begins with Xavier's weights; colors are changed
-in a fixed order, and the hue in YIQ. The teacher network is `teacher.backbone` in our
-checkpoints; `backbone` is the student. Not run by us at full length. Effective batch
-2048 = 8 GPUs x 256 images.
+(ConMIM, imgs/results.png: after 800 epochs, from the teacher network). Departs: rate,
+batch and warm-up of ViT-L's command; fixed absolute positions in place of relative ones
+that all blocks share; no layer scale; a projector that begins with Xavier's weights;
+colors are changed in a fixed order, and the hue in YIQ. The teacher network is
+`teacher.backbone` in our checkpoints; `backbone` is the student. Not run by us at full
+length. Effective batch 2048 = 8 GPUs x 256 images.
 """
 
 _base_ = [

@@ -5,9 +5,9 @@
 Recipe: MoCo v3, CONFIG.md and vits.py;
 configs/selfsup/densecl/densecl_imagenet_200ep.py of DenseCL. Expected: no figure is
 known. Departs: a Vision Transformer in place of a ResNet, so that no figure is known;
-colors are changed in a fixed order, and the hue in YIQ; squares of 2 x 2 patches as
-cells. Not run at full length. Effective batch 1024 = 8 GPUs x 128 images, so 6,272
-cells a GPU, each compared with 65,536 keys.
+projections that begin with Xavier's weights; colors are changed in a fixed order, and
+the hue in YIQ; squares of 2 x 2 patches as cells. Not run at full length. Effective
+batch 1024 = 8 GPUs x 128 images, so 6,272 cells a GPU, each compared with 65,536 keys.
 """
 
 _base_ = [

@@ -4,9 +4,10 @@
 
 Recipe: MoCo v3, CONFIG.md and vits.py; data_util.py of SimCLR. Expected: no figure is
 known. Departs: a Vision Transformer in place of a ResNet, so that no figure is known; a
-projection of two layers, as in the paper; colors are changed in a fixed order, and the
-hue in YIQ. Not run at full length. Effective batch 4096 = 8 GPUs x 512 images, of which
-every view is a negative of every other.
+projection of two layers, as in the paper; projections that begin with Xavier's weights;
+colors are changed in a fixed order, and the hue in YIQ. Not run at full length.
+Effective batch 4096 = 8 GPUs x 512 images, of which every view is a negative of every
+other.
 """
 
 _base_ = [

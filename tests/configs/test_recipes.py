@@ -64,12 +64,20 @@ def problems(name, cfg):
         return
     train, found = table['train'], effective.training(cfg)
     free = train.pop('not_decayed', [])
-    if not train['warm_up_from'] and found['warm_up_from'] <= 1.001e-4 * found['rate']:
+    if effective.same(found['warm_up_from'], 1e-4 * found['rate']):
         found['warm_up_from'] = 0  # see `everywhere`
     for kind, decayed in found.pop('not_decayed', {}).items():
         if decayed == (kind in free):
             yield f'train.not_decayed: {kind} decayed: {decayed}'
     yield from effective.differences(train, found, 'train')
+    for path, value in TABLE['always'][
+        'epochs' if 'epochs' in train else 'iterations'
+    ].items():
+        node = cfg
+        for key in path.split('.'):
+            node = node[int(key)] if isinstance(node, list) else node.get(key)
+        if not effective.same(value, effective.plain(node)):
+            yield f'{path}={node}, {value} in the table'
     batch = cfg.auto_scale_lr.base_batch_size
     if batch != train['batch']:
         yield f'auto_scale_lr.base_batch_size={batch}, {train["batch"]} in the table'
@@ -146,6 +154,11 @@ def test_a_config_is_its_recipe(name):
             'detection/mask_rcnn_vitb_coco',
             {'model.train_cfg.rcnn.assigner.match_low_quality': True},
             'model.train_cfg.rcnn.assigner.match_low_quality',
+        ),
+        (
+            'pretrain/conmim_vitb',
+            {'train_dataloader.sampler.shuffle': False},
+            'train_dataloader.sampler',
         ),
         (  # a key that no table has
             'pretrain/mae_vitb',
