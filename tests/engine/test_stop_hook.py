@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from torch.utils.data import DataLoader
 
 from ccmim.engine import SafeCheckpointHook
-from ccmim.engine.signals.stop_hook import StopHook
+from ccmim.engine.signals.stop_hook import StopHook, exit_code
 from ccmim.engine.signals.worker_signals import _ignore_signals
 
 
@@ -33,6 +33,13 @@ def test_a_repeated_signal_ends_the_process(monkeypatch):
     # A launcher passes on what the terminal has sent already.
     assert _die_by([(0, signal.SIGINT), (0, signal.SIGINT)]) == signal.SIGINT
     assert _die_by([(0, signal.SIGINT), (0.2, signal.SIGTERM)]) == -signal.SIGTERM
+
+
+def test_a_job_of_slurm_that_is_stopped_is_over_in_order(monkeypatch):
+    monkeypatch.delenv('SLURM_JOB_ID', raising=False)
+    assert [exit_code(n) for n in (signal.SIGTERM, signal.SIGUSR1)] == [143, 0]
+    monkeypatch.setenv('SLURM_JOB_ID', '7')
+    assert [exit_code(n) for n in (signal.SIGTERM, signal.SIGHUP)] == [0, 129]
 
 
 def test_workers_of_the_validation_outlive_signals_too():
