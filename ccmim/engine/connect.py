@@ -40,7 +40,9 @@ def connect(launcher: str, settings: Mapping[str, Any]) -> None:
     _choose_interface(peers)
     peers.wait()
     group = dict(settings.get('dist_cfg') or {})
-    place = dict(store=peers.raw, rank=peers.rank, world_size=peers.size)
+    place: dict[str, Any] = dict(
+        store=peers.raw, rank=peers.rank, world_size=peers.size
+    )
     try:
         if torch.cuda.is_available():
             # As mmengine's Runner would, which comes too late for the checks.
