@@ -84,7 +84,7 @@ class Node:
     def __init__(self, process, log):
         self._process, self._log = process, log
 
-    def end(self, limit=120):
+    def end(self, limit=400):
         """Wait for the end; exit code and what was printed."""
         try:
             code = self._process.wait(limit)
