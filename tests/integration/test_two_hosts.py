@@ -211,7 +211,7 @@ def test_a_host_that_is_alone_ends_in_time(start):
         'error: host h0, NODE_RANK=0, did not meet all 2 machines at 10.9.0.1:29611 ',
     ]
     for node, line in zip((mistyped, unknown, lonely), lines, strict=True):
-        code, text = node.end(60)
+        code, text = node.end()
         assert code == 2
         assert line in text
         assert 'Traceback' not in text
