@@ -44,6 +44,8 @@ class CheckedRegistry(Registry):
 
     def get(self, key: str) -> Any:
         """Look a name up, an old one too."""
+        if isinstance(key, str) and key.startswith('.'):
+            return None  # mmengine would import what is relative to nothing
         return super().get(new_class(key) if isinstance(key, str) else key)
 
     def import_from_location(self) -> None:

@@ -180,3 +180,14 @@ def test_dicts_have_all_their_keys_and_no_others():
     ):
         with pytest.raises(ValueError, match=f'^{message}$'):
             check_value(given, Arch, 'arch')
+
+
+def test_the_page_of_options_is_that_of_the_annotations(request):
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmseg')
+    import print_options
+
+    text = print_options.page([kind for _, kind in print_options.classes()])
+    assert '| `mask_ratio` | a number above 0 and below 1 | `0.75` |' in text
+    written = (request.config.rootpath / 'docs/options.md').read_text()
+    assert written == text, 'python tools/print_options.py --out docs/options.md'

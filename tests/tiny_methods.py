@@ -9,10 +9,9 @@ from mmengine.registry import DefaultScope
 from ccmim.masking import stored_scorer
 from ccmim.methods import PretrainMethod
 from ccmim.registry import MODELS
+from soaking.runs import VIT, narrow
 
 ROOT = Path(__file__).parents[1]
-VIT = dict(embed_dim=32, depth=2, num_heads=2)
-NARROW = dict(hidden_dim=48, length=24)
 
 
 def names():
@@ -51,7 +50,7 @@ def tiny_config(name):
     cfg.model.backbone.update(arch=dict(VIT), drop_path_rate=0.0)
     for key, part in cfg.model.items():
         if key != 'backbone' and isinstance(part, dict):
-            _narrow(part)
+            narrow(part)
     return cfg
 
 
@@ -78,17 +77,6 @@ def _method(cfg):
     kind = MODELS.get(cfg.get('model', {}).get('type', ''))
     is_method = isinstance(kind, type) and issubclass(kind, PretrainMethod)
     return kind if is_method else None
-
-
-def _narrow(part):
-    if 'num_heads' in part:
-        part.update(embed_dim=16, num_heads=2)
-    part.update({key: NARROW[key] for key in NARROW.keys() & part.keys()})
-    if 'arch' in part:
-        part['arch'] = dict(VIT)
-    for inside in part.values():
-        if isinstance(inside, dict) and 'embed_dim' not in inside:
-            _narrow(inside)
 
 
 def _show(scorer):

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.runs.folder import find_runs
 from ccmim.apps.runs.scalars import History, merge, read_lines
+from ccmim.checkpoints.atomic import replacing
 
 
 def parse_args() -> argparse.Namespace:
@@ -91,7 +92,8 @@ def plot_curve(histories: dict[str, History], args: argparse.Namespace) -> None:
     axes.set_xlabel('step')
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(args.out, dpi=150)
+    with replacing(args.out) as part:
+        figure.savefig(part, dpi=150)
     print(f'drawn to {args.out}')
 
 

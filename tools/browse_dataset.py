@@ -15,6 +15,7 @@ from mmengine.registry import DATASETS, VISUALIZERS, DefaultScope
 from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
+from ccmim.checkpoints.atomic import replacing
 from ccmim.data import SampleKey
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import StartHook, clear_errors
@@ -103,7 +104,8 @@ def main() -> None:
                 index = i * len(data) // count
                 sample = data[SampleKey(seed, 0, index) if keyed else index]
                 file = args.output_dir / f'{args.phase}_{index:06d}.png'
-                Image.fromarray(draw(sample)).save(file)
+                with replacing(file) as part:
+                    Image.fromarray(draw(sample)).save(part)
     print(f'{count} of {len(data):,} samples drawn to {args.output_dir}')
 
 

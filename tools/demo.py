@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine.device import get_device
 from PIL import Image
 
+from ccmim.checkpoints.atomic import replacing
 from ccmim.dense.predictions import draw_predictions
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import StartHook, clear_errors
@@ -102,7 +103,8 @@ def main() -> None:
         )
         for picture, file in zip(drawn['seen'], files, strict=True):
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(file)
+            with replacing(file) as part:
+                Image.fromarray(picture).save(part)
             print(f'drawn to {file}')
 
 

@@ -22,6 +22,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from ccmim.checkpoints import load_backbone
+from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_features, linear_accuracy, nearest, vote
@@ -129,6 +130,7 @@ def main() -> None:
         values = '  '.join(f'{key} {value:5.2f}' for key, value in found.items())
         print(f'{name:<10}  {values}')
     if args.out:
+        write_atomically()
         mmengine.dump(rows, args.out)
 
 

@@ -19,6 +19,7 @@ from mmengine.device import get_device
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from ccmim.checkpoints import load_backbone
+from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_patches, labeled_maps, patch_knn_iou
@@ -87,6 +88,7 @@ def main() -> None:
     for name, found in rows.items():
         print(f'{name:<10}  {found["patch_mIoU"]:5.2f}')
     if args.out:
+        write_atomically()
         mmengine.dump(rows, args.out)
 
 

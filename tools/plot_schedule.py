@@ -13,6 +13,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ccmim.checkpoints.atomic import replacing
 from ccmim.engine.launch import read_config
 from ccmim.engine.optim.rates import Schedule, learning_rates
 from ccmim.engine.settings.option_action import OptionAction
@@ -52,7 +53,8 @@ def draw(schedule: Schedule, title: str, file: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6, ncols=2 if count > 12 else 1, loc='lower left')
     figure.tight_layout()
-    figure.savefig(file, dpi=150)
+    with replacing(file) as part:
+        figure.savefig(part, dpi=150)
 
 
 def main() -> None:

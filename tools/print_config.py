@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ccmim.checkpoints.atomic import write_file
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
@@ -38,7 +39,7 @@ def main() -> None:
         text = read_config(args.config, None, args.cfg_options).pretty_text
         print(text)
         if args.save_path:
-            args.save_path.write_text(text)
+            write_file(args.save_path, text)
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from ccmim.apps.compare import Stage, StageError, run_stages, shown
 from ccmim.apps.demo.scenes import write_toy_scenes
 from ccmim.apps.report.html import Figure, write_report
 from ccmim.checkpoints import load_file
+from ccmim.checkpoints.atomic import replacing
 from ccmim.data.image import decode_image
 from ccmim.data.sources import open_source
 from ccmim.pictures import reconstruction_sheet
@@ -174,7 +175,8 @@ def draw_masks(out: Path, weights: Path, photos: Path) -> None:
     ]
     torch.manual_seed(0)
     images = torch.from_numpy(np.stack(picked)).permute(0, 3, 1, 2)
-    Image.fromarray(reconstruction_sheet(method, images)).save(out / 'masks.png')
+    with replacing(out / 'masks.png') as part:
+        Image.fromarray(reconstruction_sheet(method, images)).save(part)
 
 
 def finish(

@@ -1,10 +1,12 @@
 """Kill a short training at random moments until it is done, and compare its end.
 
     python tools/soak.py [--kills 50] [--processes 1] [--seed 0] [--work-dir DIR]
+        [--trainings all] [--minutes 60]
 
-A tiny ccMIM is trained on generated photos without interruption. The same training is
-then killed (SIGKILL) and stopped (SIGTERM) again and again, in the middle of writing a
-checkpoint too, and resumed with ``tools/train.py --resume``. Weights, optimizer, losses
+A tiny network is trained on generated photos without interruption: ccMIM, or all
+methods, Mask R-CNN and UperNet in turn. The same training is then killed (SIGKILL) and
+stopped (SIGTERM) again and again, in the middle of writing a checkpoint or of a
+validation too, and resumed with ``tools/train.py --resume``. Weights, optimizer, losses
 and learning rates must come out the same, bit for bit. Exit code 1 if not.
 """
 
@@ -26,35 +28,19 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MMLogger
-from PIL import Image
 
 from ccmim.checkpoints import load_file, verify_checkpoint
 from ccmim.checkpoints.atomic import PART
 from ccmim.checkpoints.resume import choose_resume
+from soaking.runs import INTERVAL, names, write_config
 
 TRAIN = Path(__file__).resolve().with_name('train.py')
-PHOTOS, EPOCHS, INTERVAL = 40, 4, 2
-MADE = 'soak_config.py'  # tells a folder of ours, which may be removed
+MADE = 'soak.txt'  # tells a folder of ours, which may be removed
+PRELOADED = ['ccmim.engine.launch', 'ccmim.methods', 'ccmim.dense', 'mmdet', 'mmseg']
 STOPPED = 143  # exit code after SIGTERM
 SLOW = 0.05  # seconds that a write takes longer, so that many kills meet one
-CONFIG = """
-_base_ = '{base}'
-model = dict(
-    backbone=dict(
-        arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
-    ),
-    decoder=dict(embed_dim=16, depth=1, num_heads=2),
-)
-train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(data='{data}'))
-train_cfg = dict(max_epochs={epochs})
-optim_wrapper = dict(accumulative_counts=2)
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval={interval}), logger=dict(interval=1)
-)
-"""
 
 
 def main() -> None:
@@ -66,28 +52,48 @@ def main() -> None:
     parser.add_argument('--processes', type=int, choices=[1, 2], default=1)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/soak'))
+    parser.add_argument(
+        '--trainings',
+        nargs='+',
+        choices=['all', *names()],
+        default=['ccmim'],
+        metavar='NAME',
+        help=f'which take their turns: all, or some of {", ".join(names())}',
+    )
+    parser.add_argument(
+        '--minutes', type=float, default=float('inf'), help='when to kill no more'
+    )
     args = parser.parse_args()
     if any(args.work_dir.glob('*')) and not (args.work_dir / MADE).is_file():
         parser.error(f'{args.work_dir} holds other files: give another --work-dir')
     shutil.rmtree(args.work_dir, ignore_errors=True)
-    config = write_config(args.work_dir.resolve(), args.processes)
-
+    args.work_dir.mkdir(parents=True)
+    (args.work_dir / MADE).write_text('made by tools/soak.py, which may remove all\n')
     MMLogger.get_current_instance().setLevel('WARNING')
-    straight = args.work_dir / 'straight'
-    Run(config, args.work_dir / 'first', args.processes).wait(300)  # imports
-    started = time.monotonic()
-    run = Run(config, straight, args.processes)
-    if run.wait(300) != {0}:
-        sys.exit(f'error: the training itself fails, see {straight}/output.txt')
-    seconds = time.monotonic() - started
-    print(f'The straight run took {seconds:.1f} s', flush=True)
 
-    torture = Torture(config, straight, args.processes, seconds, args.seed)
-    while torture.counts['kills'] < args.kills:
-        torture.one_round(
-            args.work_dir / f'round{torture.counts["rounds"]}', args.kills
-        )
+    folder = args.work_dir.resolve()
+    chosen = names() if 'all' in args.trainings else args.trainings
+    torture = Torture(chosen, folder, args.processes, args.seed, 60 * args.minutes)
+    while torture.counts['kills'] < args.kills and torture.time_left() > 0:
+        torture.one_round(args.kills)
     sys.exit(0 if torture.report() else 1)
+
+
+class Training:
+    """What is trained, and how it ends when it is left alone."""
+
+    def __init__(self, name: str, folder: Path, processes: int) -> None:
+        self.name, self.folder = name, folder
+        self.config = write_config(name, folder, processes)
+        straight = folder / f'{name}_straight'
+        if not any(folder.glob('*_straight')):
+            Run(self.config, folder / 'first', processes).wait(300)  # imports
+        started = time.monotonic()
+        if Run(self.config, straight, processes).wait(300) != {0}:
+            sys.exit(f'error: the training itself fails, see {straight}/output.txt')
+        self.seconds = time.monotonic() - started
+        self.end = end_state(straight)
+        print(f'{name}: the straight run took {self.seconds:.1f} s', flush=True)
 
 
 class Run:
@@ -100,7 +106,7 @@ class Run:
         work_dir.mkdir(parents=True, exist_ok=True)
         self.started = time.time()
         context = multiprocessing.get_context('forkserver')
-        context.set_forkserver_preload(['ccmim.engine.launch', 'ccmim.methods'])
+        context.set_forkserver_preload(PRELOADED)
         self.processes = [
             context.Process(
                 target=_train, args=(config, work_dir, rank, processes, port)
@@ -138,35 +144,59 @@ class Torture:
     """Rounds of kills and resumes, and what they showed."""
 
     def __init__(
-        self, config: Path, straight: Path, processes: int, seconds: float, seed: int
+        self, names: list[str], folder: Path, processes: int, seed: int, seconds: float
     ) -> None:
-        self.config, self.processes, self.seconds = config, processes, seconds
-        self.expected = end_state(straight)
+        self.names, self.folder, self.processes = names, folder, processes
+        self.trainings: dict[str, Training] = {}
         self.random = random.Random(seed)
         self.counts: Counter[str] = Counter()
+        self.kills: Counter[str] = Counter()
         self.most_lost = 0
+        self.deadline = time.monotonic() + seconds
 
-    def one_round(self, work_dir: Path, kills: int) -> None:
-        """Kill and resume a training until it is done, or killed often enough."""
+    def time_left(self) -> float:
+        """Seconds in which to kill."""
+        return self.deadline - time.monotonic()
+
+    def one_round(self, kills: int) -> None:
+        """Kill and resume the next training until it is done, or killed enough."""
+        number = self.counts['rounds']
+        name = self.names[number % len(self.names)]
+        if name not in self.trainings:
+            self.trainings[name] = Training(name, self.folder, self.processes)
+        training = self.trainings[name]
+        work_dir = training.folder / f'round{number}_{training.name}'
         while True:
-            run = Run(self.config, work_dir, self.processes)
-            spare = self.counts['kills'] >= kills
-            moment = 300 if spare else self.random.uniform(0, 0.5 * self.seconds)
-            codes = run.wait(moment)
+            run = Run(training.config, work_dir, self.processes)
+            spare = self.counts['kills'] >= kills or self.time_left() < 0
+            codes = run.wait(300 if spare else self._moment(training, run, work_dir))
             if codes is None and not spare:
+                self.kills[training.name] += 1
                 self._kill(run, work_dir)
                 continue
             if codes != {0}:
                 sys.exit(f'error: exit codes {codes}, see {work_dir}/output.txt')
-            same = end_state(work_dir) == self.expected
+            same = end_state(work_dir) == training.end
             self.counts['rounds'] += 1
             self.counts['identical'] += same
             print(
-                f'{self.counts["kills"]} kills, {self.counts["rounds"]} runs done: '
-                + ('identical' if same else 'NOT IDENTICAL'),
+                f'{self.counts["kills"]} kills, {self.counts["rounds"]} runs done '
+                f'({training.name}): {"identical" if same else "NOT IDENTICAL"}',
                 flush=True,
             )
+            if same:
+                shutil.rmtree(work_dir)
             return
+
+    def _moment(self, training: Training, run: Run, work_dir: Path) -> float:
+        """Seconds to wait for a kill: one of four may come before the first step."""
+        early = self.random.random() < 0.25
+        moment = self.random.uniform(0, 0.5 * training.seconds)
+        if not early:
+            # However busy the machine is, a run gets on.
+            while last_step(work_dir, run.started) is None and run.wait(0.2) is None:
+                pass
+        return moment
 
     def _kill(self, run: Run, work_dir: Path) -> None:
         number = self.random.choice([signal.SIGKILL, signal.SIGTERM])
@@ -195,6 +225,7 @@ class Torture:
     def report(self) -> bool:
         """Print the counts; whether nothing was lost."""
         n = self.counts
+        print('kills of each:', ', '.join(f'{k} {v}' for k, v in self.kills.items()))
         print(
             f'kills: {n["kills"]} ({n["SIGKILL"]} SIGKILL, {n["SIGTERM"]} SIGTERM; '
             f'{n["at the start"]} before the first step, {n["while writing"]} while a '
@@ -208,21 +239,6 @@ class Torture:
         )
         lost = n['damaged'] + n['hanging'] + n['lost SIGTERM']
         return not lost and n['identical'] == n['rounds']
-
-
-def write_config(folder: Path, processes: int) -> Path:
-    """Describe a training, and paint the photos for it."""
-    (folder / 'photos').mkdir(parents=True)
-    base = TRAIN.parents[1] / 'mm_configs' / 'pretrain' / 'ccmim_vitb.py'
-    data = folder / 'photos'
-    text = CONFIG.format(base=base, data=data, epochs=EPOCHS, interval=INTERVAL)
-    (folder / MADE).write_text(text)
-    rng = np.random.default_rng(0)
-    for i in range(PHOTOS * processes):
-        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        image = Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC)
-        image.save(folder / 'photos' / f'{i}.jpg', quality=95)
-    return folder / MADE
 
 
 def end_state(work_dir: Path) -> Any:

@@ -16,6 +16,7 @@ from mmengine.device import get_device
 from torch import device
 
 from benchmarks.configs import step_costs
+from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
 
@@ -64,6 +65,7 @@ def main() -> None:
     for name, seconds in costs.items():
         print(f'{name:<20}{1000 * seconds:12.2f}{seconds / first:17.2f}')
     if args.out:
+        write_atomically()
         mmengine.dump(costs, args.out)
 
 

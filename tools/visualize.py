@@ -34,6 +34,7 @@ from torch import nn
 from torchvision.transforms import Compose
 
 from ccmim.checkpoints import load_backbone
+from ccmim.checkpoints.atomic import replacing
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
@@ -140,7 +141,8 @@ def draw_features(args: argparse.Namespace, cfg: Config | None, what: str) -> No
     elif what == 'neighbors':
         _write(neighbor_sheet(vit, photos.images, args.num), file)
     else:
-        map_figure(vit, photos.images, args.projection).savefig(file)
+        with replacing(file) as part:
+            map_figure(vit, photos.images, args.projection).savefig(part)
         print(file)
 
 
@@ -211,7 +213,8 @@ def _sides(vit: nn.Module) -> list[int]:
 
 
 def _write(picture: np.ndarray, file: Path) -> None:
-    Image.fromarray(picture).save(file)
+    with replacing(file) as part:
+        Image.fromarray(picture).save(part)
     print(file)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ccmim.checkpoints import check_features
 from ccmim.data import open_source
-from ccmim.data.image import decode_image, to_rgb
+from ccmim.data.image import decode_image, require_rgb, to_rgb
 from ccmim.data.transforms import ResizeCenterCrop, ToUint8Tensor
 from ccmim.evaluation.features import POOLS
 from ccmim.teachers.pixels import MEAN, STD
@@ -61,6 +61,7 @@ def extract_features(
     if pool not in POOLS:
         raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
     backbone = getattr(model, 'backbone', model)
+    require_rgb(backbone.patch_embed.proj.in_channels, 'the model')
     device = next(backbone.parameters()).device
     size = [side * backbone.patch_size for side in backbone.grid]
     stream = (_normalized(picture, size) for picture in _each(images))

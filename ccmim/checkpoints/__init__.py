@@ -1,7 +1,12 @@
 """One reader of weights of any layout; safe reading and writing of checkpoints."""
 
 from ccmim.checkpoints.architecture import Architecture, architecture_of
-from ccmim.checkpoints.atomic import WriteError, write_atomically
+from ccmim.checkpoints.atomic import (
+    WriteError,
+    replacing,
+    write_atomically,
+    write_file,
+)
 from ccmim.checkpoints.finite import check_features, refuse_nonfinite
 from ccmim.checkpoints.layouts import LAYOUTS, READABLE, WRITABLE, to_ccmim
 from ccmim.checkpoints.load import build_backbone, load_backbone
@@ -33,6 +38,8 @@ __all__ = [
     'to_ccmim',
     'verify_archive',
     'verify_checkpoint',
+    'replacing',
     'write_atomically',
+    'write_file',
     'write_weights',
 ]

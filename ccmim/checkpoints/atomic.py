@@ -1,8 +1,10 @@
 """Files that are either complete or not there at all."""
 
+import errno
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.dist import get_rank
@@ -10,10 +12,61 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.fileio.io import backend_instances
 
 PART = '.part'  # the ending of a file that is being written
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class WriteError(OSError):
     """A file could not be written; what was there before is intact."""
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Tell whether an error is that a disk is full or read-only."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Let a file be written that takes the place of another one when it is complete.
+
+    Args:
+        path: Where it goes; folders are made as needed.
+
+    Yields:
+        A path beside it, of the same ending, to write to.
+
+    Raises:
+        WriteError: If that is impossible: the disk is full, or read-only.
+    """
+    path = Path(path)
+    part = path.with_name(f'{PART}.{path.name}')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with open(part, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        size = part.stat().st_size if part.exists() else 0
+        raise WriteError(_explain(path, size, error)) from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_file(path: str | Path, content: bytes | str) -> None:
+    """Write a file that is either complete or not there at all.
+
+    Args:
+        path: Where; folders are made as needed.
+        content: What to write; texts become UTF-8.
+
+    Raises:
+        WriteError: If that is impossible: the disk is full, or read-only.
+    """
+    if isinstance(content, str):
+        content = content.encode('utf-8', 'replace')
+    AtomicLocalBackend().put(content, path)
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -280,6 +280,11 @@ def _check_shapes(
             continue
         if name.endswith(RESAMPLED) and state[name].shape[-1] == value.shape[-1]:
             continue
+        if name == PATCHES and state[name].shape[1] != value.shape[1]:
+            raise ValueError(
+                f'{file} is of images of {state[name].shape[1]} channels, the backbone '
+                f'takes {value.shape[1]}: set in_chans'
+            )
         raise ValueError(
             f'{file}: {name} has shape {tuple(state[name].shape)}, the backbone wants '
             f'{tuple(value.shape)}: set '

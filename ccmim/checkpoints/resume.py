@@ -3,12 +3,14 @@
 import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
+from ccmim.checkpoints.atomic import WriteError, write_file
 from ccmim.checkpoints.verify import verify_checkpoint
 
 POINTER = 'last_checkpoint'
@@ -72,6 +74,9 @@ def _newest_good(work_dir: Path) -> str | None:
         if bad:
             text += f' (the newer ones are not: {"; ".join(reasons)})'
         _say(text, logging.WARNING if bad else logging.INFO)
+        if _pointed_to(work_dir) != path:  # killed before it was written, or damaged
+            with suppress(WriteError):
+                write_file(work_dir / POINTER, str(path))
         return str(path)
     if bad:
         raise ValueError(

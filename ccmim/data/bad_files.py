@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ccmim.checkpoints.atomic import write_file
 from ccmim.data.image import BadImageError
 from ccmim.data.paths import printable
 
@@ -105,9 +106,7 @@ def write_bad_files(path: str | os.PathLike, reasons: Mapping[str, str]) -> None
     Raises:
         OSError: It cannot be written.
     """
-    part = Path(path).with_name(f'.{Path(path).name}.part')
-    part.write_bytes(b''.join(_line(*item) for item in reasons.items()))
-    os.replace(part, path)
+    write_file(path, b''.join(_line(*item) for item in reasons.items()))
 
 
 def reason_of(error: Exception) -> str:

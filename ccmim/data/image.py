@@ -32,6 +32,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ORIENTED = ('exif', 'Raw profile type exif', 'XML:com.adobe.xmp', 'xmp')
 
 
 class BadImageError(Exception):
@@ -40,6 +41,24 @@ class BadImageError(Exception):
     It begins with one of a few kinds, and continues after a colon: ``empty``, ``cut
     short``, ``damaged``, ``not an image``, ``unknown kind``, ``refused``.
     """
+
+
+def require_rgb(channels: int, what: str) -> None:
+    """Refuse a network for other images than those that are read here.
+
+    Args:
+        channels: That it takes.
+        what: Its name, for the message.
+
+    Raises:
+        ValueError: If they are not red, green and blue.
+    """
+    if channels != 3:
+        raise ValueError(
+            f'{what} takes {channels} channels, and images are read as RGB: only '
+            'networks of 3 can be trained, tested or given photos (its encode takes '
+            'tensors of any)'
+        )
 
 
 def refuse_large(num_bytes: int) -> None:
@@ -163,7 +182,12 @@ def _upright(image: Image.Image) -> Image.Image:
     except Exception:
         return image  # the pixels are good: a damaged EXIF block is no reason to stop
     method = _UPRIGHT.get(orientation)
-    return image if method is None else image.transpose(method)
+    if method is None:
+        return image
+    turned = image.transpose(method)
+    for name in _ORIENTED:  # else whoever turns it again turns it too far
+        turned.info.pop(name, None)
+    return turned
 
 
 def _rgb(image: Image.Image, white: int) -> Image.Image:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
-from ccmim.data.bad_images import TooManyBadImagesError
+from ccmim.data.bad_images import BadPhotoError, TooManyBadImagesError
 from ccmim.data.unlabeled import unlabeled_in
 
 _SHARED = Path('/dev/shm')
@@ -27,7 +27,7 @@ def explain(error: BaseException, loader: DataLoader | None = None) -> str | Non
         One line; None if it is an error of another kind.
     """
     text = str(error)
-    if isinstance(error, TooManyBadImagesError):
+    if isinstance(error, TooManyBadImagesError | BadPhotoError):
         return text.strip().splitlines()[-1].partition('Error: ')[2] or text
     if 'DataLoader timed out' in text:
         seconds = re.findall(r'[\d.]+', text)[0]

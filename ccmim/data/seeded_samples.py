@@ -1,11 +1,12 @@
-"""Any data set whose random transforms follow from (seed, visit, sample)."""
+"""Any data set, with transforms by (seed, visit, sample), and without bad photos."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from ccmim.data.randomness import SampleKey, seeded
+from ccmim.data.bad_images import BadPhotoError, BadPhotos
+from ccmim.data.randomness import SampleKey, replacements, seeded
 from ccmim.data.unlabeled import unlabeled_in
 from ccmim.registry import DATASETS
 
@@ -22,14 +23,24 @@ class SeededSamples(Dataset):
     alone, and with another number of workers too. Here the generators are a function of
     the key; also for what replaces an image that a filter takes out.
 
+    A damaged photo is named once in the log, listed where ``ccmim.BadFilesHook`` is,
+    and replaced by another one, chosen by the key, as in ``UnlabeledImages``.
+
     Args:
         dataset: Config of the data set, or the data set.
+
+    Attributes:
+        bad: What is known of the photos that cannot be used.
+        excluded: Photos that are left out from the start: none.
     """
+
+    excluded: Mapping[str, str] = {}
 
     def __init__(self, dataset: Mapping[str, Any] | Dataset) -> None:
         self.dataset: Any = (
             DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
         )
+        self.bad = BadPhotos(len(self.dataset))
 
     def __getitem__(self, key: SampleKey | int) -> Any:
         """Return a sample; what is drawn for it follows from the key."""
@@ -37,8 +48,15 @@ class SeededSamples(Dataset):
             return self.dataset[key]
         if unlabeled_in(self.dataset) is not None:  # does so by itself
             return self.dataset[key]
-        with seeded(SampleKey(*key)):
-            return self.dataset[key[2]]
+        key = SampleKey(*key)
+        index, others = key.index, replacements(key, len(self))
+        while True:
+            try:
+                with seeded(key):
+                    return self.dataset[index]
+            except BadPhotoError as error:
+                self.bad.add(error.path, error.reason)
+            index = next(others)
 
     def __len__(self) -> int:
         """Count the samples."""

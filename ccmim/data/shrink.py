@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ccmim.checkpoints.atomic import WriteError, replacing
 from ccmim.data.bad_files import reason_of
 from ccmim.data.folders import walk_images
 from ccmim.data.image import BadImageError, decode_image
@@ -69,10 +70,10 @@ def _shrink(
         if scale < 1:
             size = tuple(max(1, round(side * scale)) for side in image.size)
             image = image.resize(size, Image.Resampling.BICUBIC)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        part = copy.with_name(f'.{copy.name}.part')
-        image.save(part, 'JPEG', quality=quality)
-        part.rename(copy)
+        with replacing(copy) as part:
+            image.save(part, 'JPEG', quality=quality)
+    except WriteError:
+        raise
     except (BadImageError, OSError) as error:
         return reason_of(error)
     return None

@@ -242,6 +242,8 @@ def _listed(path: str, root: str | os.PathLike | None) -> list[str]:
     names = [_local(os.fsdecode(line)) for line in lines if line and line[:1] != b'#']
     if not names:
         raise ValueError(f'No images in {printable(path)}: the list is empty')
+    if nul := next((name for name in names if '\0' in name), None):
+        raise ValueError(f'{printable(path)} is no list of paths: {printable(nul)}')
     paths = [os.path.join(folder, name) for name in names]
     # One look catches a wrong root at once; looking at all would take minutes on a
     # network disk, and single missing files are counted as damaged later.

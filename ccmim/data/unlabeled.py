@@ -121,7 +121,7 @@ class UnlabeledImages(Dataset):
                         data = self._source.read(index)
                         return index, decode_image(data, self._least_side)
                 except (BadImageError, OSError) as error:
-                    self.bad.add(index, error)
+                    self.bad.note(index, error)
             index = next(others)
 
 

@@ -1,4 +1,4 @@
-"""mmdet's and mmseg's readers of labels, replaced by ours in any config."""
+"""mmdet's and mmseg's readers of labels and photos, replaced by ours in any config."""
 
 from collections.abc import MutableMapping
 from importlib.util import find_spec
@@ -10,8 +10,14 @@ from ccmim.labels.settings import wheel
 
 # By the scope of a config: where ours are, and the names that they take over.
 _OURS = {
-    'mmdet': ('ccmim.dense.objects', ('CocoDataset', 'CocoMetric')),
-    'mmseg': ('ccmim.dense.label_maps', ('LoadAnnotations',)),
+    'mmdet': {
+        'ccmim.dense.objects': ('CocoDataset', 'CocoMetric'),
+        'ccmim.dense.photos': ('LoadImageFromFile',),
+    },
+    'mmseg': {
+        'ccmim.dense.label_maps': ('LoadAnnotations',),
+        'ccmim.dense.photos': ('LoadImageFromFile',),
+    },
 }
 _RENAMED = {'LoadAnnotations': 'ccmim.LoadLabelMap'}
 
@@ -25,8 +31,9 @@ def adopt_readers(cfg: Config) -> None:
     scope = cfg.get('default_scope')
     if scope not in _OURS or find_spec(scope) is None:
         return
-    module, names = _OURS[scope]
-    if _replace(cfg._cfg_dict, names):
+    for module, names in _OURS[scope].items():
+        if not _replace(cfg._cfg_dict, names):
+            continue
         imports = cfg.get('custom_imports') or dict(imports=[])
         listed = imports.get('imports') or []
         listed = [listed] if isinstance(listed, str) else list(listed)

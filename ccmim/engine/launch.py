@@ -21,11 +21,13 @@ from ccmim.engine.hooks.load_from import LoadFromHook
 from ccmim.engine.optim.schedule import fit_to_loop
 from ccmim.engine.settings import (
     check_arguments,
+    check_batches,
     check_options,
     check_updates,
     fit_images,
     paths_as_texts,
 )
+from ccmim.engine.settings.space import stop_at_full_disk
 from ccmim.engine.summary import SummaryHook
 from ccmim.operators import InstallError
 
@@ -131,6 +133,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)
+    stop_at_full_disk(runner.logger)
     _prepare_training(runner)
     runner.register_hook(SummaryHook())
     runner.register_hook(LoadFromHook())
@@ -150,6 +153,7 @@ def _prepare_training(runner: Runner) -> None:
     def build_and_fit(loop: Any) -> Any:
         runner._train_dataloader = seed_samples(runner._train_dataloader)
         built = build(loop)
+        check_batches(built, runner.model)
         runner.param_schedulers = fit_to_loop(runner.param_schedulers, built)
         return built
 

@@ -18,7 +18,6 @@ from ccmim.labels.report import Picture, Report, some
 
 UNIT = 'images'
 _LOOKED_AT = 100_000  # more images are known by their names alone
-_ALLOWED, _SHARE = 3, 0.01  # damaged images, as in pretraining
 _BAR = dict(desc='images', leave=False, disable=None)
 
 
@@ -67,9 +66,7 @@ def check_labeled(
     few = len(used) <= _LOOKED_AT
     bad = [(file, _look(file)) for file in tqdm(used if few else (), **_BAR)]
     bad = [f'{printable(file)}: {fault}' for file, fault in bad if fault]
-    allowed = max(_ALLOWED, _SHARE * len(used))
-    add = report.note if len(bad) <= allowed else report.problem
-    add('damaged images, in whose place training shows others', bad)
+    report.damaged(bad, len(used), is_replaced=True)
     report.images, report.files = len(used), used
     report.names = list(labels.classes)
     if few:

@@ -48,7 +48,7 @@ def check_coco(
     report.images = len(images)
     report.names = [category['name'] for category in content['categories']]
     names = {category['id']: category['name'] for category in content['categories']}
-    if not file.is_file() or file.suffix == '.txt':
+    if not file.is_file() or file.suffix in ('.txt', '.xml'):
         # These layouts list no classes: a split may lack objects of some.
         report.names = list(dict.fromkeys([*report.names, *classes]))
     if with_labels or report.names:

@@ -73,6 +73,18 @@ class CocoFile(NamedTuple):
     notes: list[str]
 
 
+def read_text(file: str | os.PathLike) -> str:
+    """Read a text in UTF-8, with a byte order mark or without.
+
+    Raises:
+        LabelError: It is in another encoding.
+    """
+    try:
+        return Path(file).read_text('utf-8-sig')
+    except UnicodeDecodeError:
+        raise LabelError(f'{file} is no UTF-8: save it as UTF-8') from None
+
+
 def read_json(file: str | os.PathLike) -> tuple[Any, list[str]]:
     """Read JSON in whatever encoding editors on Windows leave.
 
@@ -166,12 +178,31 @@ def read_coco(file: str | os.PathLike, with_labels: bool = True) -> CocoFile:
         if isinstance(image, dict) and 'file_name' not in image and 'coco_url' in image:
             # LVIS names addresses, whose last two parts are folder and file.
             image['file_name'] = '/'.join(str(image['coco_url']).split('/')[-2:])
+    content = validated(content, file)
+    return CocoFile(content, notes + complete(content['annotations']))
+
+
+def validated(content: Mapping[str, Any], source: str | os.PathLike) -> dict[str, Any]:
+    """Compare every value in COCO's format with the type that it must have.
+
+    Args:
+        content: Images, annotations and categories.
+        source: What it was read from, for messages.
+
+    Returns:
+        The content.
+
+    Raises:
+        LabelError: Naming the first value of a wrong type.
+    """
+    found = dict(content)
     for part in _PARTS:
         try:
-            content[part] = _SCHEMA[part].validate_python(content[part])
+            found[part] = _SCHEMA[part].validate_python(content[part])
         except ValidationError as error:
-            raise LabelError(f'{file}: {_first(part, content[part], error)}') from None
-    return CocoFile(content, notes + complete(content['annotations']))
+            text = _first(part, content[part], error)
+            raise LabelError(f'{source}: {text}') from None
+    return found
 
 
 def _first(part: str, entries: Any, error: ValidationError) -> str:

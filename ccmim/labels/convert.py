@@ -1,10 +1,8 @@
-"""Labels of YOLO, Pascal VOC and LabelMe, as what COCO's format would say."""
+"""Labels of YOLO, Pascal VOC, LabelMe and CVAT, as what COCO's format would say."""
 
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
 import yaml
 
@@ -12,12 +10,14 @@ from ccmim.data.paths import is_image_name
 from ccmim.labels.coco_file import (
     CocoFile,
     LabelError,
-    bounds_of,
-    complete,
     read_coco,
     read_json,
+    read_text,
 )
+from ccmim.labels.collected import Collected, read_xml
+from ccmim.labels.cvat import read_cvat
 from ccmim.labels.photos import images_below, upright_size
+from ccmim.labels.report import shown
 
 # Beside a folder of XML files.
 _VOC_IMAGES = ('JPEGImages', 'images', 'Images')
@@ -29,7 +29,7 @@ def read_objects(file: str | os.PathLike, with_labels: bool = True) -> CocoFile:
     Args:
         file: An annotation file in COCO's format; a folder ``labels`` of YOLO beside
             its ``images``; a folder of Pascal VOC's XML files, or a list of them in
-            ``ImageSets``; a folder of LabelMe's JSON files.
+            ``ImageSets``; a folder of LabelMe's JSON files; an XML file of CVAT.
         with_labels: Whether there must be annotations, as in all but test sets.
 
     Returns:
@@ -42,6 +42,8 @@ def read_objects(file: str | os.PathLike, with_labels: bool = True) -> CocoFile:
     path = Path(file)
     if path.is_file() and path.suffix == '.txt':
         return _read_voc(path.parents[2] / 'Annotations', _listed(path))
+    if path.is_file() and path.suffix == '.xml':
+        return read_cvat(path)
     if not path.is_dir():
         return read_coco(path, with_labels)
     files = [p for p in sorted(path.rglob('*')) if p.name[0] != '.']
@@ -67,6 +69,9 @@ def images_of(file: str | os.PathLike) -> Path:
     path = Path(file).absolute()
     if path.is_file() and path.suffix == '.txt':
         path = path.parents[2] / 'Annotations'
+    if path.suffix == '.xml':
+        folders = (path.parent / 'images', path.parents[1] / 'images' / path.stem)
+        return next((p for p in folders if p.is_dir()), path.parent)
     if any(path.glob('*.json')):
         return path
     if any(path.glob('*.xml')):
@@ -83,41 +88,9 @@ def images_of(file: str | os.PathLike) -> Path:
     raise LabelError(f'{path}: the folder "images" that belongs to it is not there')
 
 
-class _Collected:
-    """Images, objects and categories, numbered as they come."""
-
-    def __init__(self, names: Sequence[str] = ()) -> None:
-        self.images: list[dict[str, Any]] = []
-        self.objects: list[dict[str, Any]] = []
-        self.names = {name: i for i, name in enumerate(names)}
-
-    def image(self, name: str, size: tuple[int, int]) -> None:
-        number = len(self.images) + 1
-        self.images.append(
-            dict(id=number, file_name=name, width=size[0], height=size[1])
-        )
-
-    def add(self, category: str, box: Any, mask: Any = None, crowd: int = 0) -> None:
-        one = dict(image_id=len(self.images), iscrowd=crowd)
-        one['category_id'] = self.names.setdefault(category, len(self.names))
-        if mask:
-            one['segmentation'] = mask
-        self.objects.append({**one, 'bbox': box or bounds_of(mask)})
-
-    def file(self, source: Path) -> CocoFile:
-        categories = [dict(id=i, name=name) for name, i in self.names.items()]
-        for part, what in ((self.images, 'images'), (self.objects, 'annotations')):
-            if not part:
-                raise LabelError(f'the split is empty: {source} holds no {what}')
-        complete(self.objects)
-        parts = (self.images, self.objects, categories)
-        keys = ('images', 'annotations', 'categories')
-        return CocoFile(dict(zip(keys, parts, strict=True)), [])
-
-
 def _read_yolo(labels: Path) -> CocoFile:
     folder, names = images_of(labels), yolo_names(labels)
-    found = _Collected(names)
+    found = Collected(names)
     known = {name.rpartition('.')[0] for name in images_below(folder)}
     for file in sorted(labels.rglob('*.txt')):
         stem = str(file.relative_to(labels).with_suffix(''))
@@ -157,7 +130,7 @@ def _read_yolo(labels: Path) -> CocoFile:
 def _yolo_lines(file: Path) -> Iterator[tuple[int, list[float]]]:
     if not file.is_file():
         return  # a photo without objects
-    for number, line in enumerate(file.read_text('utf-8-sig').splitlines(), 1):
+    for number, line in enumerate(read_text(file).splitlines(), 1):
         try:
             values = [float(word) for word in line.split()]
             if values and not all(abs(value) < float('inf') for value in values):
@@ -180,14 +153,18 @@ def yolo_names(labels: Path) -> list[str]:
     """
     for folder in [labels, *labels.absolute().parents[:3]]:
         for file in sorted([*folder.glob('*.yaml'), *folder.glob('*.yml')]):
-            content = yaml.safe_load(file.read_text('utf-8-sig'))
+            try:
+                content = yaml.safe_load(read_text(file))
+            except yaml.YAMLError as error:
+                text = ' '.join(str(error).split())[:200]
+                raise LabelError(f'{file} is no YAML: {shown(text)}') from None
             names = content.get('names') if isinstance(content, dict) else None
             if isinstance(names, dict):
                 names = [names[key] for key in sorted(names)]
             if isinstance(names, list):
                 return [str(name) for name in names]
         if (listed := folder / 'classes.txt').is_file():
-            lines = listed.read_text('utf-8-sig').splitlines()
+            lines = read_text(listed).splitlines()
             return [line.strip() for line in lines if line.strip()]
     raise LabelError(
         f'{labels} has no names of classes: put data.yaml with names, or classes.txt, '
@@ -196,15 +173,15 @@ def yolo_names(labels: Path) -> list[str]:
 
 
 def _listed(file: Path) -> list[str]:
-    return [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
+    return [line.split()[0] for line in read_text(file).splitlines() if line.strip()]
 
 
 def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
     images, every = images_of(folder), sorted(folder.glob('*.xml'))
     every = [file for file in every if file.name[0] != '.']
-    roots = {file.stem: _xml(file) for file in every}
+    roots = {file.stem: read_xml(file) for file in every}
     names = {o.findtext('name') for r in roots.values() for o in r.iter('object')}
-    found = _Collected(sorted(name for name in names if name))
+    found = Collected(sorted(name for name in names if name))
     if missing := [stem for stem in stems or () if stem not in roots]:
         raise LabelError(f'{folder}/{missing[0]}.xml does not exist')
     for stem in roots if stems is None else stems:
@@ -214,14 +191,18 @@ def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
             near = [p.name for p in images.glob(f'{stem}.*') if is_image_name(p.name)]
             name = near[0] if near else name
         said = [root.findtext(f'size/{key}') for key in ('width', 'height')]
-        size = (int(said[0]), int(said[1])) if all(said) and said != ['0', '0'] else ()
+        try:
+            size = tuple(map(int, said)) if all(said) and said != ['0', '0'] else ()
+        except ValueError:
+            raise LabelError(f'{file}: width and height are no numbers') from None
         found.image(name, size or _size(images / name))
         for one in root.iter('object'):
             try:
                 sides = [float(one.find('bndbox').findtext(k)) for k in _CORNERS]
+                crowd = int(one.findtext('difficult') or 0)
             except (AttributeError, TypeError, ValueError):
                 raise LabelError(
-                    f'{file}: an object without a box of numbers'
+                    f'{file}: an object without numbers for its box'
                 ) from None
             left, top, right, bottom = sides
             category = one.findtext('name')
@@ -229,22 +210,15 @@ def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
                 raise LabelError(f'{file}: an object without a name')
             # Counted from 1, the last pixel inside.
             box = [left - 1, top - 1, right - left + 1, bottom - top + 1]
-            found.add(category, box, crowd=int(one.findtext('difficult') or 0))
+            found.add(category, box, crowd=crowd)
     return found.file(folder)
 
 
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
-def _xml(file: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(file).getroot()
-    except ElementTree.ParseError as error:
-        raise LabelError(f'{file} is no XML: {error}') from None
-
-
 def _read_labelme(files: Sequence[Path], folder: Path) -> CocoFile:
-    found = _Collected()
+    found = Collected()
     for file in files:
         content, _ = read_json(file)
         try:
@@ -262,12 +236,15 @@ def _read_labelme(files: Sequence[Path], folder: Path) -> CocoFile:
                 elif shape.get('shape_type', 'polygon') == 'polygon':
                     found.add(shape['label'], None, [points])
                 else:
+                    kind = shown(shape['shape_type'])
                     raise LabelError(
-                        f'{file}: a {shape["shape_type"]} is neither polygon nor box: '
-                        'delete it'
+                        f'{file}: a {kind} is neither polygon nor box: delete it'
                     )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise LabelError(f'{file} is no file of LabelMe: {error!r}') from None
+        except LabelError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            why = shown(repr(error))
+            raise LabelError(f'{file} is no file of LabelMe: {why}') from None
     return found.file(folder)
 
 

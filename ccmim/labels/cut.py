@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from ccmim.checkpoints.atomic import write_file
 from ccmim.classification.labels import FolderLabels
 from ccmim.data.paths import printable
 from ccmim.labels.coco_file import LabelError
@@ -48,7 +49,7 @@ def list_classes(
     paths = [path for i, path in enumerate(labels.paths()) if keep(i)]
     # By number, as a name may hold blanks.
     lines = [f'{path} {labels.of(printable(path))}\n' for path in spread(paths, most)]
-    file.write_bytes(os.fsencode(''.join(lines)))
+    write_file(file, os.fsencode(''.join(lines)))
 
 
 def cut_coco(
@@ -67,7 +68,7 @@ def cut_coco(
     content['images'] = spread(images, most)
     ids = {image['id'] for image in content['images']}
     content['annotations'] = [a for a in content['annotations'] if a['image_id'] in ids]
-    file.write_text(json.dumps(content), encoding='utf-8')
+    write_file(file, json.dumps(content))
 
 
 def list_names(
@@ -94,4 +95,4 @@ def list_names(
             f'{printable(odd[0])} in {folder} is no name in UTF-8, and mmseg cannot '
             'read it in a list: rename the image and its map'
         )
-    file.write_bytes(os.fsencode(''.join(f'{name}\n' for name in taken)))
+    write_file(file, os.fsencode(''.join(f'{name}\n' for name in taken)))

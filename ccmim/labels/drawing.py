@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ccmim.checkpoints.atomic import replacing
 from ccmim.labels.report import Color, Picture
 
 _CELL, _CAPTION, _COLUMNS = 320, 16, 4  # px, px, pictures in a row
@@ -88,7 +89,8 @@ def write_sheet(
     for row in rows:
         sheet.paste(row, (0, top))
         top += row.height
-    sheet.save(file)
+    with replacing(file) as part:
+        sheet.save(part)
 
 
 def _row(pictures: Sequence[Picture]) -> Image.Image:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ccmim.data.folders import data_folders
 from ccmim.data.paths import WORK_DIRS, is_image_name
-from ccmim.labels.coco_file import LabelError, kind_of, read_json
+from ccmim.labels.coco_file import LabelError, kind_of, read_json, read_text
 from ccmim.labels.convert import images_of, read_objects
+from ccmim.labels.cvat import is_cvat
 from ccmim.labels.maps import IGNORED, read_map
 from ccmim.labels.photos import find_photo, images_below
 
@@ -178,12 +179,15 @@ def _folder_of(file: Path, root: Path, content: Any) -> Path:
 
 
 def _other_pairs(root: Path) -> list[tuple[Path, Path]]:
-    """Labels of Pascal VOC, YOLO or LabelMe with their images."""
+    """Labels of Pascal VOC, CVAT, YOLO or LabelMe with their images."""
     sets = sorted(root.glob('ImageSets/Main/*.txt'))
     sets = [p for p in sets if p.stem in TRAIN + TEST]
     if (root / 'Annotations').is_dir() and sets:
         return [(p, images_of(p)) for p in sets]
-    found = []
+    files = sorted(p for p in root.rglob('*.xml') if not _hidden(p, root))
+    found = [(file, images_of(file)) for file in files if is_cvat(file)]
+    if found:
+        return found
     for suffix in ('xml', 'json', 'txt'):
         folders = {p.parent for p in root.rglob(f'*.{suffix}') if not _hidden(p, root)}
         if suffix == 'txt':
@@ -292,7 +296,7 @@ def _ending(folder: Path, suffix: str) -> list[str]:
 
 def _listed(root: Path) -> tuple[str, ...]:
     file = root / 'classes.txt'
-    lines = file.read_text(encoding='utf-8-sig').split('\n') if file.is_file() else []
+    lines = read_text(file).split('\n') if file.is_file() else []
     return tuple(line.strip() for line in lines if line.strip())
 
 

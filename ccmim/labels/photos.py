@@ -28,8 +28,13 @@ def stored_size(file: Path) -> tuple[tuple[int, int], int]:
     """
     if not os.path.isfile(file):  # a pipe would never end
         raise FileNotFoundError(file)
-    with Image.open(file) as image:
-        return image.size, image.getexif().get(_ORIENTATION, 1)
+    try:
+        with Image.open(file) as image:
+            return image.size, image.getexif().get(_ORIENTATION, 1)
+    except OSError:
+        raise
+    except Exception as error:  # PIL raises nearly anything on damaged bytes
+        raise OSError(f'{file}: {error}') from None
 
 
 def upright_size(file: Path) -> tuple[int, int]:
@@ -93,7 +98,7 @@ def check_sizes(
     if not folder.is_dir():
         report.problem(f'image folder {folder} does not exist')
         return
-    found = defaultdict(list)
+    found, bad = defaultdict(list), []
     for name, size in tqdm(sizes.items(), desc='images', leave=False, disable=None):
         file = Path(find_photo(folder, name))
         try:
@@ -103,10 +108,10 @@ def check_sizes(
             found[f'images that are not in {folder}'].append(name)
             continue
         except (OSError, ValueError):
-            found['images that cannot be read'].append(name)
+            bad.append(f'{name}: cannot be read')
             continue
         if cut:
-            found['images that are cut short: copy them again'].append(name)
+            bad.append(f'{name}: cut short')
         on_side = orientation >= _ON_ITS_SIDE
         shown = stored[::-1] if on_side and is_turned else stored
         if shown == tuple(size):
@@ -126,6 +131,7 @@ def check_sizes(
             ].append(of)
         else:
             found['images of another size than their annotations say'].append(of)
+    report.damaged(bad, len(sizes))
     missing = f'images that are not in {folder}'
     if missing in found and (hint := _where(folder, found[missing][0])):
         found[f'{missing} (but in {hint})'] = found.pop(missing)

@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ccmim.data.bad_images import most_bad
+
 Color = tuple[int, int, int]  # red, green, blue, 0 to 255
 
 _SHOWN = 4  # names of a long list
 _LONG = 200  # letters of a name
 _RARE = 1e-3
+_SHARE = 0.01  # of the images may be damaged, as in pretraining
 _INDENT = '  '
 _CLASSES, _RAREST = 12, 5  # how many are listed at most, else how many of the rarest
 
@@ -73,6 +76,24 @@ class Report:
         """
         add = self.note if len(names) <= total * _RARE else self.problem
         add(what, names)
+
+    def damaged(
+        self, names: Sequence[object], total: int, is_replaced: bool | None = None
+    ) -> None:
+        """Add images that cannot be read: a note where they are few and replaced.
+
+        Args:
+            names: Of the images, with what is wrong.
+            total: Count of all images.
+            is_replaced: Whether a run shows others in their place, as it does in
+                training.
+        """
+        if is_replaced is None:
+            is_replaced = self.title.startswith('train')
+        if is_replaced and len(names) <= most_bad(total, _SHARE):
+            self.note('damaged images, in whose place training shows others', names)
+        else:
+            self.problem('damaged images (copy them again, or leave them out)', names)
 
     def heed(self, what: str, name: object) -> None:
         """Add an entry to a note that counts them."""

@@ -11,13 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from ccmim.data.paths import is_image_name, printable
-from ccmim.labels.coco_file import LabelError
+from ccmim.labels.coco_file import LabelError, read_text
 from ccmim.labels.drawing import draw_classes
 from ccmim.labels.maps import IGNORED, Values, read_map
 from ccmim.labels.photos import is_cut, upright_size
 from ccmim.labels.report import Picture, Report, some
 from ccmim.labels.settings import class_names, colors, resolve_path, setting
 
+_DAMAGED = ('cut short', 'cannot be read')
 _BARE = 'maps in which all is ignored'
 _BINARY = (
     'maps hold one class and 255, which training ignores: there is nothing to tell '
@@ -152,6 +153,7 @@ class _Maps:
     ) -> np.ndarray:
         first, last = self._first, self._last
         counts, found = np.zeros(last + 1 - first, int), defaultdict(list)
+        bad: list[str] = []
         no_class = f'maps with numbers that are no class ({first} to {last}; 255: '
         no_class += 'ignored): add classes, or map them by LoadAnnotations(values=...)'
         total = skipped = 0
@@ -161,7 +163,9 @@ class _Maps:
             except LabelError as error:
                 found[str(error)].append(name)
                 continue
-            if fault:
+            if fault in _DAMAGED:
+                bad.append(f'{name}: {fault}')
+            elif fault:
                 found[fault].append(name)
             if values is None:
                 continue
@@ -174,6 +178,7 @@ class _Maps:
             counts += np.bincount(values[valid] - first, minlength=len(counts))
             total += values.size
             skipped += int((values == IGNORED).sum())
+        report.damaged(bad, len(pairs))
         if len(bare := found.pop(_BARE, [])) < len(pairs) / 2:
             report.note(_BARE, bare)
         else:
@@ -210,9 +215,9 @@ def _image_fault(image: Path) -> str | None:
         return f'images that do not exist ({image.parent}/*{image.suffix})'
     try:
         upright_size(image)
-        return 'images that are cut short: copy them again' if is_cut(image) else None
+        return _DAMAGED[0] if is_cut(image) else None
     except (OSError, ValueError):
-        return 'images that cannot be read'
+        return _DAMAGED[1]
 
 
 def _where(map_file: Path) -> str:
@@ -231,7 +236,7 @@ def _names(
         if not file.is_file():
             report.problem(f'list of images {file} does not exist')
             return None
-        lines = file.read_text(encoding='utf-8').splitlines()
+        lines = read_text(file).splitlines()
         names, where = [line.strip() for line in lines], file
     else:
         if not folder.is_dir():

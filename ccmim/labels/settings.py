@@ -9,6 +9,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
+from ccmim.labels.coco_file import read_text
 from ccmim.labels.report import Color
 
 
@@ -51,7 +52,7 @@ def class_names(dataset: Mapping[str, Any], kind: type) -> list[str]:
                 f'metainfo.classes={given!r} is a text and no file: one class is '
                 f'written ({given!r},)'
             )
-        return Path(given).read_text(encoding='utf-8-sig').splitlines()
+        return read_text(given).splitlines()
     names = list(given or kind.METAINFO.get('classes') or ())
     if not names:
         raise ValueError(f'{kind.__name__} has no classes: set metainfo.classes')

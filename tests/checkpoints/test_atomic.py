@@ -10,7 +10,12 @@ import pytest
 from mmengine import fileio
 from mmengine.fileio import LocalBackend
 
-from ccmim.checkpoints.atomic import AtomicLocalBackend, WriteError, write_atomically
+from ccmim.checkpoints.atomic import (
+    AtomicLocalBackend,
+    WriteError,
+    replacing,
+    write_atomically,
+)
 
 OLD, NEW = b'old ' * 1000, b'new ' * 1000
 
@@ -129,3 +134,23 @@ def test_processes_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [
         ('metrics.json', NEW)
     ]
+
+
+def test_a_picture_that_does_not_fit_leaves_the_old_one(tmp_path):
+    """Also where a library writes to the path by itself."""
+    file = tmp_path / 'new/curves.png'
+    with replacing(file) as part:
+        part.write_bytes(OLD)
+        assert part.suffix == '.png'
+    with pytest.raises(WriteError, match=r'cannot write .*curves.png: No space left'):
+        _fail(file, OSError(28, 'No space left'))
+    with pytest.raises(ValueError, match='a bug'):
+        _fail(file, ValueError('a bug'))
+    assert [p.name for p in file.parent.iterdir()] == ['curves.png']
+    assert file.read_bytes() == OLD
+
+
+def _fail(file, error):
+    with replacing(file) as part:
+        part.write_bytes(NEW[:9])
+        raise error

@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 
+import ccmim
+from ccmim.apps.cli.starting import start_from
 from ccmim.checkpoints import (
     architecture_of,
     load_backbone,
@@ -86,6 +89,18 @@ def test_another_width_is_named(saved, tiny_vit):
     wide = tiny_vit(arch=dict(embed_dim=64, depth=2, num_heads=2))
     with pytest.raises(ValueError, match=r'\(1, 1, 32\), the backbone wants \(1, 1, 6'):
         load_backbone(wide, file)
+
+
+def test_other_channels_are_named_wherever_photos_come(saved, tiny_vit, image_folder):
+    """By whatever reads photos, and before anything is trained."""
+    file, _ = saved
+    with pytest.raises(ValueError, match='of images of 3 channels.*takes 4'):
+        load_backbone(tiny_vit(in_chans=4), file)
+    with pytest.raises(ValueError, match='the model takes 4 channels'):
+        ccmim.extract_features(tiny_vit(in_chans=4), image_folder)
+    architecture = architecture_of(tiny_vit(in_chans=4))
+    with pytest.raises(ValueError, match='other.pth takes 4 channels'):
+        start_from(Config(), architecture, 'other.pth')
 
 
 def test_another_image_size_resamples_positions(saved, tiny_vit):

@@ -215,3 +215,18 @@ def test_a_named_file_is_taken_or_refused(run):
     torch.save(dict(state_dict={}), run / 'weights.pth')
     with pytest.raises(ValueError, match='holds no optimizer'):
         choose_resume(run, run / 'weights.pth')
+
+
+@pytest.mark.parametrize('pointer', [b'run/epoch_2.pth', b'\xff\0', None])
+def test_a_pointer_that_a_kill_left_behind_is_mended(run, pointer):
+    """Else it would name another one for good in a run that is finished."""
+    file = run / 'last_checkpoint'
+    file.unlink()
+    if pointer is None:
+        file.symlink_to(file.name)  # leads to itself
+    else:
+        file.write_bytes(pointer)
+        later = file.stat().st_mtime_ns + 10**9
+        os.utime(run / 'epoch_3.pth', ns=(later, later))
+    assert choose_resume(run) == f'{run}/epoch_3.pth'
+    assert file.read_text() == f'{run}/epoch_3.pth'

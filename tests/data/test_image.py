@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from ccmim.data.image import BadImageError, decode_image
+from ccmim.data.image import BadImageError, decode_image, to_rgb
 
 
 def _encode(image, kind, **options):
@@ -286,3 +286,15 @@ def test_16_bit_pictures_are_scaled_in_blocks(monkeypatch):
     assert np.asarray(decode_image(_encode(Image.fromarray(values), 'png')))[
         :, -1, 0
     ].tolist() == [0, 78, 156]
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP'])
+def test_what_was_turned_is_not_turned_again(kind):
+    """As by extract_features, of what the caller has decoded."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.new('RGB', (48, 40)).save(buffer, kind, exif=exif)
+    decoded = decode_image(buffer.getvalue())
+    assert decoded.size == (40, 48)
+    assert to_rgb(decoded) is decoded

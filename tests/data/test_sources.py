@@ -413,3 +413,10 @@ def test_files_and_shards_join_into_one_source(tmp_path):
     assert source.read(3) == b'd'
     with pytest.raises(IndexError):
         source.read(4)
+
+
+def test_a_list_with_zero_bytes_is_no_list(tmp_path):
+    (tmp_path / 'a.jpg').touch()
+    (tmp_path / 'a.txt').write_bytes(b'a.jpg\nb\0.jpg\n')
+    with pytest.raises(ValueError, match=r'a.txt is no list of paths: b\\x00.jpg'):
+        open_source(tmp_path / 'a.txt')

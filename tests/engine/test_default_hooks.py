@@ -56,7 +56,7 @@ def kinds(runner):
             for name in (
                 *('runtime_info', 'timer', 'logger', 'param_scheduler', 'checkpoint'),
                 *('sampler_seed', 'progress', 'speed', 'probe'),
-                *('pictures', 'bad_files', 'loader_timeout', *GUARANTEES),
+                *('pictures', 'loader_timeout', *GUARANTEES),
             )
         ),
     ],

@@ -1,5 +1,6 @@
 """A config is fitted to the command line and the machine, and says what it will do."""
 
+from logging import Logger
 from unittest.mock import Mock
 
 import pytest
@@ -84,7 +85,8 @@ def test_options_and_work_dir(tmp_path):
 
 def test_no_sync_bn_without_a_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
-    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: Mock(cfg=cfg))
+    made = lambda cfg: Mock(cfg=cfg, logger=Logger(''))  # noqa: E731
+    monkeypatch.setattr(launch.Runner, 'from_cfg', made)
     model = dict(neck=[dict(norm_cfg=dict(type='SyncBN'))], type='SyncBNNet')
     cfg = build_runner(_config(model=model)).cfg
     assert cfg.model == dict(neck=[dict(norm_cfg=dict(type='BN'))], type='SyncBNNet')

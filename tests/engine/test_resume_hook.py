@@ -1,15 +1,25 @@
 """A run that is resumed with something changed keeps its place, or says why not."""
 
+import copy
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 
 from ccmim.checkpoints import ResumeError, load_file, write_atomically
 from ccmim.engine import ResumableEpochLoop, ResumeHook, SafeCheckpointHook
+from ccmim.engine.resume.state import (
+    _frozen,
+    _optimizers,
+    _schedulers,
+    frozen_digests,
+)
 from ccmim.registry import HOOKS
+from ccmim.teachers.frozen import Frozen
 
 
 class Line(torch.nn.Module):
@@ -263,12 +273,61 @@ def test_a_longer_schedule_is_taken_up(train, tmp_path):
     rates = _scalars(again, 'lr')
     assert rates[8:] == _scalars(straight, 'lr')[8:]
     assert rates[8] > 5 * rates[7]
-    (line,) = _log(tmp_path)
+    line, rate = _log(tmp_path)
     assert 'WARNING' in line
     assert 'The schedule is not that of the checkpoint' in line
+    assert f'goes on at {rates[8]:.3g}, after ' in rate
 
 
 def test_an_unchanged_run_says_nothing(train, tmp_path):
     train(epochs=2)
     train(resume='iter_6.pth')
     assert _log(tmp_path) == []
+
+
+@pytest.mark.parametrize(('epochs', 'count'), [(2, 1), (4, 0)])
+def test_a_longer_run_may_have_a_stage_more(epochs, count):
+    """One of less than two steps is left out."""
+    text = 'train_cfg = dict(max_epochs=2)\n'
+    checkpoint = dict(param_schedulers=[{}], meta=dict(config_text=text))
+    cfg = dict(train_cfg=dict(max_epochs=epochs))
+    runner = SimpleNamespace(param_schedulers=[None, None], cfg=cfg)
+    assert len(list(_schedulers(runner, checkpoint))) == count
+    assert len(list(_schedulers(runner, dict(checkpoint, param_schedulers=[])))) == 1
+
+
+def test_a_teacher_with_other_weights_is_named():
+    """No checkpoint holds them, and another file may have the old name."""
+    model = torch.nn.Module()
+    model.teacher = torch.nn.Module()
+    model.teacher.frozen = Frozen(torch.nn.Linear(3, 2))
+    record = dict(frozen=frozen_digests(model))
+    assert list(_frozen(model, record)) == []
+    assert list(_frozen(model, {})) == []  # of an older version
+    model.teacher.frozen.network.weight[0, 0] += 1e-3
+    (found,) = _frozen(model, record)
+    assert found.key == 'model.teacher'
+    assert not found.is_state  # resume_changed=model.teacher goes on
+
+
+def test_several_optimizers_are_compared_one_by_one():
+    parts = torch.nn.ModuleDict(dict(a=torch.nn.Linear(3, 2), b=torch.nn.Linear(2, 1)))
+    wrapper = OptimWrapperDict(
+        **{k: OptimWrapper(torch.optim.AdamW(v.parameters())) for k, v in parts.items()}
+    )
+    runner = SimpleNamespace(model=parts, optim_wrapper=wrapper)
+
+    def compare(harm):
+        saved = copy.deepcopy(wrapper.state_dict())
+        harm(saved)
+        checkpoint = dict(optimizer=saved, meta=dict(iter=0))
+        return [one.key for one in _optimizers(runner, checkpoint, {})]
+
+    assert compare(lambda saved: None) == []
+    shorter = lambda saved: saved['a']['param_groups'][0]['params'].pop()  # noqa: E731
+    assert compare(shorter) == ['a: optimizer: parameters in each group']
+    moment = dict(exp_avg=torch.zeros(5))
+    wrong = lambda saved: saved['b']['state'].update({0: moment})  # noqa: E731
+    assert compare(wrong) == ['b: optimizer.exp_avg of b.weight']
+    assert compare(lambda saved: saved.pop('b')) == ['optimizer.b']
+    assert compare(lambda saved: saved.update(c={})) == ['optimizer.c']

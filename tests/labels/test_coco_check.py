@@ -192,12 +192,6 @@ def test_missing_masks_matter_to_a_config_that_reads_masks(check, content):
     assert check(pipeline=[dict(type='LoadAnnotations', with_bbox=True)]).problems == []
 
 
-def test_an_image_that_is_none_is_named(check, tmp_path):
-    (tmp_path / 'images/2.png').write_bytes(b'not an image')
-    (problem,) = check().problems
-    assert problem == 'images that cannot be read: 1 (2.png)'
-
-
 def test_a_photo_on_its_side_has_the_size_at_which_it_is_shown(check, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

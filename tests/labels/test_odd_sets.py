@@ -18,6 +18,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, METRICS, DefaultScope
 from PIL import Image
 
+from ccmim.data import SampleKey
+from ccmim.data.bad_files import BadFiles, read_bad_files
 from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.settings import check_labels
 from ccmim.labels import LabelError
@@ -354,8 +356,15 @@ BAD_OBJECTS = {
         lambda s: (s.root / 'train/a.jpg').rename(s.root / 'train/a.JPG'),
         'images that are not in',
     ),
-    'a cut photo': (damage('train', 'a.jpg', -30), 'cut short: copy them again'),
-    'an empty photo': (damage('val', 'c.jpg', 0), 'images that cannot be read'),
+    'a cut photo in val': (
+        damage('val', 'c.jpg', -30),
+        'damaged images (copy them again, or leave them out): 1 (c.jpg: cut short)',
+    ),
+    'an empty photo in val': (damage('val', 'c.jpg', 0), '(c.jpg: cannot be read)'),
+    'no good photo in train': (
+        lambda s: [damage('train', f'{n}.jpg', 0)(s) for n in 'ab'],
+        'damaged images (copy them again, or leave them out): 2 (a.jpg: cannot be',
+    ),
     'a pipe as a photo': (pipe, 'images that are not in'),
     'cut JSON': (cut_json, 'train.json is no JSON: it is cut short'),
     'empty JSON': (raw(''), 'train.json is no JSON: it is empty'),
@@ -434,6 +443,33 @@ def test_odd_maps_are_read_right(name, tmp_path):
     data = load(cfg.train_dataloader.dataset, 'mmseg')
     assert len(data) == 2
     assert_halves(data)
+
+
+@pytest.mark.parametrize('keep', [0, 60, -30, 'text'], ids=str)
+@pytest.mark.parametrize('kind', [Objects, Maps])
+def test_damaged_photos_are_replaced_in_training_and_listed(kind, keep, tmp_path):
+    made = kind(tmp_path / 'set')
+    file = made.root / ('train/a.jpg' if kind is Objects else 'images/train/a.jpg')
+    content = b'no photo' if keep == 'text' else file.read_bytes()[:keep]
+    file.write_bytes(content)
+    made.write()
+    errors, cfg = ask_all(made)
+    assert errors == []
+    scope = cfg.default_scope
+    dataset = load(
+        dict(type='ccmim.SeededSamples', dataset=cfg.train_dataloader.dataset), scope
+    )
+    dataset.bad.files = BadFiles(tmp_path / 'bad_files.txt')
+    good, shown = dataset[SampleKey(0, 0, 1)], dataset[SampleKey(0, 0, 0)]
+    assert shown['img_path'] == good['img_path'] != str(file)
+    np.testing.assert_array_equal(shown['img'], good['img'])
+    if kind is Objects:
+        assert shown['gt_bboxes_labels'].tolist() == [0]
+        np.testing.assert_allclose(shown['gt_bboxes'].tensor, [[1, 2, 31, 22]])
+    listed = read_bad_files(tmp_path / 'bad_files.txt')
+    reason = {0: 'empty', 'text': 'not an image'}.get(keep, 'cut short')
+    assert [*listed] == [str(file)]
+    assert listed[str(file)].startswith(reason)
 
 
 def test_grey_of_four_bits_is_not_scaled(tmp_path):
@@ -527,9 +563,9 @@ BAD_MAPS = {
         lambda s: photo(s.root / 'images/train/d.JPG'),
         'images that mmseg leaves out',
     ),
-    'a cut photo': (
-        damage('images', 'train/a.jpg', -30),
-        'cut short: copy them again',
+    'a cut photo in val': (
+        damage('images', 'val/c.jpg', -30),
+        'damaged images (copy them again, or leave them out): 1 (c: cut short)',
     ),
     'all ignored': (
         all_maps(convert=lambda n: n * 0 + np.uint8(255)),
@@ -654,6 +690,12 @@ def test_a_bare_test_set_is_taken_where_predictions_are_written(tmp_path):
             'model.roi_head.bbox_head.num_classes',
             80,
             'there are 2 classes: set it to 2',
+        ),
+        (
+            'model.roi_head.bbox_head.loss_cls',
+            dict(type='CrossEntropyLoss', class_weight=[1, 2]),
+            'loss_cls.class_weight has 2 numbers, and there are 2 classes and the '
+            'background: give 3',
         ),
         ('val_evaluator.ann_file', 'other.json', 'is another file than the one of val'),
         ('train_dataloader.dataset.metainfo.classes', 'zebra', "written ('zebra',)"),

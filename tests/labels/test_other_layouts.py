@@ -1,4 +1,4 @@
-"""YOLO, Pascal VOC, LabelMe, Roboflow and Cityscapes: found, read right, or a line."""
+"""YOLO, Pascal VOC, LabelMe, CVAT, Roboflow, Cityscapes: read right, or a line."""
 
 import json
 import shutil
@@ -89,6 +89,30 @@ def labelme(made):
             file.write_text(json.dumps(content))
 
 
+def cvat(made, masks=False):
+    """One file a split beside its images, as the exports of two tasks."""
+    for split in ('train', 'val'):
+        text = '<?xml version="1.0"?>\n<annotations><version>1.1</version>'
+        for number, (name, objects) in enumerate(_boxes(made, split)):
+            text += f'<image id="{number}" name="{name}" width="{WIDTH}" '
+            text += f'height="{HEIGHT}"><tag label="day"/>'
+            for category, (x, y, w, h) in objects:
+                label = f'label="{CLASSES[category]}" occluded="0"'
+                if masks:  # of a part one pixel wider than the box
+                    runs = ', '.join(['0', *[str(w), '1'] * h])
+                    text += f'<mask {label} rle="{runs}" left="{x}" top="{y}" '
+                    text += f'width="{w + 1}" height="{h}"></mask>'
+                else:
+                    text += f'<box {label} xtl="{x}.0" ytl="{y}.0" xbr="{x + w}.0" '
+                    text += f'ybr="{y + h}.0"><attribute name="a">b</attribute></box>'
+            text += '</image>'
+        (made.root / split).rename(made.root / 'images')
+        (made.root / split).mkdir()
+        (made.root / 'images').rename(made.root / split / 'images')
+        file = made.root / split / 'annotations.xml'
+        file.write_text(f'{text}</annotations>')
+
+
 def roboflow(made):
     for split in ('train', 'val'):
         file = made.root / split / '_annotations.coco.json'
@@ -101,6 +125,8 @@ LAYOUTS = {
     'YOLO with polygons': (lambda made: yolo(made, polygons=True), True),
     'Pascal VOC': (voc, False),
     'LabelMe': (labelme, True),
+    'CVAT': (cvat, False),
+    'CVAT with masks': (lambda made: cvat(made, masks=True), True),
     'Roboflow': (roboflow, True),
 }
 
@@ -133,6 +159,14 @@ def test_other_layouts_train_the_same_objects(name, tmp_path):
 
 def _line(file, text):
     return lambda root: (root / file).write_text(text)
+
+
+def _change(old, new):
+    def change(root):
+        file = root / 'train/annotations.xml'
+        file.write_text(file.read_text().replace(old, new))
+
+    return change
 
 
 BROKEN = {
@@ -175,7 +209,7 @@ BROKEN = {
             '<annotation><object><name>zebra</name><bndbox><xmin>one</xmin></bndbox>'
             '</object></annotation>',
         ),
-        'a.xml: an object without a box',
+        'a.xml: an object without numbers for its box',
     ),
     'a listed file that is missing': (
         voc,
@@ -188,6 +222,15 @@ BROKEN = {
             (root / 'train/a.json').read_text().replace('polygon', 'circle', 1)
         ),
         'a.json: a circle is neither polygon nor box',
+    ),
+    'a polyline': (cvat, _change('box', 'polyline'), 'a polyline of a.jpg is no box'),
+    'a turned box': (cvat, _change('occluded="0"', 'rotation="9.5"'), 'is turned'),
+    'a box without a side': (cvat, _change('xtl', 'xlt'), 'a box of a.jpg has no num'),
+    'CVAT of a video': (cvat, _change('<image', '<track/><image'), 'is of a video'),
+    'runs that are too long': (
+        lambda made: cvat(made, masks=True),
+        _change('rle="0', 'rle="9'),
+        'a mask of a.jpg has no numbers that make one',
     ),
 }
 

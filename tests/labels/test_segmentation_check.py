@@ -90,9 +90,6 @@ FAULTS = {
     'maps/a.png cannot be read': (
         lambda root: (root / 'maps/a.png').write_bytes(b'none')
     ),
-    'images that cannot be read: 1 (a)': (
-        lambda root: (root / 'images/a.jpg').write_bytes(b'none')
-    ),
 }
 
 

@@ -1,35 +1,50 @@
-"""The reader of checkpoints survives what a minute of mutation finds."""
+"""Every reader survives what a minute of mutation finds."""
 
 import os
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
 from tools import fuzz
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.downstream
 
 
-def test_no_crash_no_hang_no_traceback(request):
+@pytest.mark.parametrize('reader', fuzz.READERS)
+def test_damaged_files_are_read_or_refused(reader, tmp_path):
+    pytest.importorskip('pycocotools')
+    count = 8 if reader == 'logs' else 40
+    found = Counter(fuzz.read_one(7, n, [reader], tmp_path) for n in range(count))
+    assert found.keys() <= {f'{reader} read', f'{reader} refused'}
+    assert found.total() == count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('readers', 'files'), [('checkpoints', 4000), ('all', 2100)])
+def test_no_crash_no_hang_no_traceback(readers, files, request):
+    root = str(request.config.rootpath)
+    words = ['--readers', readers, '--files', str(files), '--seed', '5']
     done = subprocess.run(
-        [sys.executable, 'tools/fuzz.py', '--files', '4000', '--seed', '5'],
-        cwd=request.config.rootpath,
-        env={'PYTHONPATH': str(request.config.rootpath), 'OMP_NUM_THREADS': '1'},
+        [sys.executable, 'tools/fuzz.py', *words],
+        cwd=root,
+        env={'PYTHONPATH': root, 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
         timeout=900,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert '4,000 files, seed 5:' in done.stdout
+    assert f'{files:,} files, seed 5:' in done.stdout
     assert done.stdout.endswith('0 crashed, hung or raised something else\n')
 
 
+@pytest.mark.slow
 def test_a_crash_and_a_hang_are_seen(monkeypatch):
     """The control: else nothing found would mean nothing."""
 
-    def read_one(seed, number, folder):
+    def read_one(seed, number, readers, folder):
         if number == 3:
             os.abort()
         if number == 5:
@@ -38,8 +53,8 @@ def test_a_crash_and_a_hang_are_seen(monkeypatch):
 
     monkeypatch.setattr(fuzz, 'read_one', read_one)
     monkeypatch.setattr(fuzz, 'SECONDS', 1)
-    counts = fuzz.Counter()
-    assert fuzz.run_batch(0, 0, 9, counts) == (3, 'crash: exit code -6')
-    assert fuzz.run_batch(0, 4, 9, counts) == (5, 'no answer in 1 s')
-    assert fuzz.run_batch(0, 6, 9, counts) == (8, None)
+    counts, every = Counter(), list(fuzz.READERS)
+    assert fuzz.run_batch(0, 0, 9, every, counts) == (3, 'crash: exit code -6')
+    assert fuzz.run_batch(0, 4, 9, every, counts) == (5, 'no answer in 1 s')
+    assert fuzz.run_batch(0, 6, 9, every, counts) == (8, None)
     assert counts['read'] == 3 + 1 + 3

@@ -1,11 +1,16 @@
 """Whether a command has been given before, so that giving it again resumes it."""
 
 import os
+import re
 import shlex
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
 
 from ccmim.apps.cli.mistakes import Mistake
+from ccmim.checkpoints.atomic import write_file
 from ccmim.checkpoints.config_text import read_values
 from ccmim.data.paths import printable
 from ccmim.engine.settings.work_dir import files_of_a_run
@@ -14,6 +19,8 @@ CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
 WEIGHTS = ('init', 'teacher')
 RECIPE = 'recipe.py'
 _NOT_OURS = 'not of ccmim pretrain'
+_EPOCHS = re.compile(r' --epochs \d+')
+_BEFORE_EPOCHS = re.compile(r'( --method \S+(?: --size \S+)?(?: --image-size \S+)?)')
 
 
 def absolute(item: str) -> str:
@@ -47,7 +54,8 @@ def is_resumed(args: Namespace, out: Path) -> bool:
         return True
     if args.overwrite or not files_of_a_run(out):
         return False
-    if (command := _command_of(out)) != asked(args):
+    command = str(_recipe_of(out).get('asked', _NOT_OURS))
+    if _with_epochs(command, args.epochs) != asked(args):
         raise Mistake(
             f'{out} holds the run of another command ({command})',
             '--resume continues it, --overwrite starts again, --out DIR goes elsewhere',
@@ -55,12 +63,49 @@ def is_resumed(args: Namespace, out: Path) -> bool:
     return True
 
 
-def _command_of(out: Path) -> str:
+def extend(args: Namespace, out: Path) -> None:
+    """Give a run that has started the epochs that are asked for now.
+
+    Its schedule is in fractions of the run, so it becomes that of the longer one.
+
+    Args:
+        args: What was asked for.
+        out: Folder of the run, whose recipe is written anew.
+
+    Raises:
+        Mistake: If the run has more epochs.
+    """
+    values = _recipe_of(out)
+    loop = values.get('train_cfg', {})
+    if args.epochs is None or args.epochs == loop.get('max_epochs'):
+        return
+    if args.epochs < loop['max_epochs']:
+        raise Mistake(
+            f'--epochs {args.epochs} is less than the {loop["max_epochs"]} of the run '
+            f'in {out}',
+            'a run can be made longer; for a shorter one give another --out',
+        )
+    print(f'{loop["max_epochs"]} epochs become {args.epochs}', flush=True)
+    loop['max_epochs'] = args.epochs
+    values['asked'] = _with_epochs(str(values['asked']), args.epochs)
+    write_file(out / RECIPE, Config(values).pretty_text)
+
+
+def _with_epochs(command: str, epochs: int | None) -> str:
+    """The command that began a run, as if it had asked for so many epochs."""
+    if epochs is None or command == _NOT_OURS:
+        return command
+    if _EPOCHS.search(command):
+        return _EPOCHS.sub(f' --epochs {epochs}', command)
+    return _BEFORE_EPOCHS.sub(rf'\1 --epochs {epochs}', command, count=1)
+
+
+def _recipe_of(out: Path) -> dict[str, Any]:
     recipe = out / RECIPE
     if not recipe.is_file():
-        return _NOT_OURS
+        return {}
     try:  # what lies in a folder is read, and not run
-        return str(read_values(recipe.read_text('utf-8')).get('asked', _NOT_OURS))
+        return read_values(recipe.read_text('utf-8'))
     except (ValueError, OSError) as error:
         raise Mistake(
             f'{recipe} is no recipe of ccmim pretrain ({error}), and was not run',
@@ -75,9 +120,13 @@ def _check_resume(args: Namespace, out: Path) -> None:
             f'there is no run to resume in {out}',
             'give its folder with --out, or leave out --resume to start one',
         )
-    command = _command_of(out)
-    given = [name for name in (*CHOSEN, *WEIGHTS) if getattr(args, name) is not None]
-    if given and command != asked(args):
+    command = str(_recipe_of(out).get('asked', _NOT_OURS))
+    given = [
+        name
+        for name in (*CHOSEN, *WEIGHTS)
+        if name != 'epochs' and getattr(args, name) is not None
+    ]
+    if given and _with_epochs(command, args.epochs) != asked(args):
         raise Mistake(
             f'--{given[0].replace("_", "-")} cannot change a run that has started',
             'leave it out with --resume, or start another run with another --out',

@@ -1,5 +1,6 @@
 """What a user sees of a mistake: one line that says what, one how to mend it."""
 
+import errno
 import sys
 import traceback
 from contextlib import suppress
@@ -7,8 +8,9 @@ from contextlib import suppress
 from ccmim.operators import InstallError, one_line
 
 _DENSE = ('mmcv', 'mmdet', 'mmseg', 'mmengine', 'pycocotools')
-MISTAKE, FAILED = 2, 1
 _LONGEST = 500  # letters of a message
+MISTAKE, FAILED, NO_ROOM = 2, 1, 3
+_ROOM = 'make room, or write elsewhere, and run it again'
 
 
 class Mistake(ValueError):
@@ -33,7 +35,8 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
         debug: Whether to show the traceback of a mistake too.
 
     Returns:
-        The exit code: 2 for a mistake, 1 for a failed stage or a bug.
+        The exit code: 2 for a mistake, 3 for a full or read-only disk, 1 for a failed
+        stage or a bug.
     """
     if debug:
         traceback.print_exception(error)
@@ -41,6 +44,9 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
         print(f'\n{error}', file=sys.stderr)
         return FAILED
     what, how = _explain(error, command)
+    if isinstance(error, OSError) and _is_no_room(error):
+        print(f'error: {what}\n  -> {_ROOM}', file=sys.stderr, flush=True)
+        return NO_ROOM
     print(f'error: {what}\n  -> {how}', file=sys.stderr, flush=True)
     mistakes = ValueError | OSError | ImportError | InstallError
     return MISTAKE if isinstance(error, mistakes) else FAILED
@@ -71,6 +77,11 @@ def _explain(error: Exception, command: str) -> tuple[str, str]:
     if isinstance(error, ValueError | OSError | ImportError):
         return text, help_of(command)
     return text, 'this is no mistake of yours; please report it with what --debug shows'
+
+
+def _is_no_room(error: OSError) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return error.errno in full or type(error).__name__ == 'WriteError'
 
 
 def help_of(command: str) -> str:

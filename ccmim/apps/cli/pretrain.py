@@ -15,7 +15,14 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.choose import Machine, Settings, choose, this_machine
 from ccmim.apps.cli.estimate import Estimate, duration, measure
-from ccmim.apps.cli.existing_run import CHOSEN, RECIPE, absolute, asked, is_resumed
+from ccmim.apps.cli.existing_run import (
+    CHOSEN,
+    RECIPE,
+    absolute,
+    asked,
+    extend,
+    is_resumed,
+)
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import Parser
 from ccmim.apps.cli.quiet import no_messages, short_messages
@@ -25,6 +32,7 @@ from ccmim.apps.cli.survey import Survey, look
 from ccmim.apps.cli.tools import run_tool
 from ccmim.apps.report.html import write_report
 from ccmim.checkpoints import Weights, read_weights, write_weights
+from ccmim.checkpoints.atomic import write_file
 from ccmim.data.bad_files import write_bad_files
 from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (
@@ -71,6 +79,7 @@ def run(args: Namespace) -> int:
     )
     with short_messages(), _kept_until_the_first_step(out):
         if resumed:
+            extend(args, out)
             _find_list(config)
         else:
             _write(out, cfg, bad)
@@ -161,7 +170,7 @@ def _write(out: Path, cfg: Config, bad: Mapping[str, str]) -> None:
     try:
         if bad:
             write_bad_files(out / _LEFT_OUT, bad)
-        cfg.dump(out / RECIPE)
+        write_file(out / RECIPE, cfg.pretty_text)
     finally:
         lock.release()
 
@@ -177,7 +186,7 @@ def _kept_until_the_first_step(out: Path) -> Iterator[None]:
     finally:
         if before and _states(out) == before:
             for file, content in contents.items():
-                file.write_bytes(content)
+                write_file(file, content)
 
 
 def _states(out: Path) -> list[tuple[Path, int]]:
@@ -190,7 +199,7 @@ def _find_list(config: Path) -> None:
     dataset = cfg.train_dataloader.dataset
     if here.is_file() and Path(dataset.get('exclude') or '').name == _LEFT_OUT:
         dataset.exclude = str(here)
-        cfg.dump(config)
+        write_file(config, cfg.pretty_text)
 
 
 def _look(data: list[str]) -> Survey:

@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from ccmim.checkpoints import Architecture
 from ccmim.checkpoints.sources import NAMED
+from ccmim.data.image import require_rgb
 from ccmim.vit import ARCHS
 
 GENTLE = 0.1  # of the recipe's rate, for a backbone that has learned already
@@ -30,6 +31,7 @@ def start_from(cfg: Config, architecture: Architecture, weights: str) -> None:
         architecture: Of the weights.
         weights: Where they are.
     """
+    require_rgb(architecture.in_chans, weights)
     backbone, side = cfg.model.backbone, cfg.model.backbone.img_size
     for name in _DECIDED:
         backbone.pop(name, None)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ccmim.apps.runs.folder import read_run
+from ccmim.checkpoints.atomic import replacing, write_file
 
 # What a run logs -> what a curve is called.
 _LOGGED = {
@@ -76,7 +77,7 @@ def write_points(points: Iterable[Point], file: Path) -> None:
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(Point._fields)
     writer.writerows((*p[:4], f'{p.value:.4f}') for p in points)
-    file.write_text(text.getvalue())
+    write_file(file, text.getvalue())
 
 
 def load_points(file: Path) -> list[Point]:
@@ -146,4 +147,5 @@ def plot_points(points: Sequence[Point], arms: Sequence[str], file: Path) -> Non
         frameon=False,
     )
     figure.tight_layout(rect=(0, 0, 1 - names / figure.get_figwidth(), 1))
-    figure.savefig(file, dpi=130)
+    with replacing(file) as part:
+        figure.savefig(part, dpi=130)

@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ccmim.apps.compare.scores import Score, columns, estimate
+from ccmim.checkpoints.atomic import replacing
 
 _WIDTH, _HEIGHT = 3.2, 0.26  # inches of a panel, and of a row
 _LETTER = 0.075  # inches, of a name
@@ -44,4 +45,5 @@ def plot_scores(scores: Sequence[Score], arms: Sequence[str], file: Path) -> Non
         panel.tick_params(axis='x', labelsize=8)
         panel.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(file, dpi=130)
+    with replacing(file) as part:
+        figure.savefig(part, dpi=130)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from ccmim.checkpoints.atomic import write_file
+
 # What tools/test.py and the k-NN tools call a metric -> its name in a table and its
 # factor to per cent.
 METRICS = {
@@ -143,7 +145,7 @@ def write_csv(scores: Sequence[Score], file: Path) -> None:
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(Score._fields)
     writer.writerows((*s[:4], f'{s.value:.8g}') for s in scores)
-    file.write_text(text.getvalue())
+    write_file(file, text.getvalue())
 
 
 def read_csv(file: Path) -> list[Score]:

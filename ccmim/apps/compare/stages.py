@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from ccmim.checkpoints.atomic import write_file
+
 _PROGRESS = re.compile(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)')
 _LOSS = re.compile(r' loss: (\S+)')
 
@@ -46,11 +48,11 @@ class Stage:
         if self._is_training and self._mark not in ours:
             _move_aside(self.result.parent)  # nothing to resume from
         self.result.parent.mkdir(parents=True, exist_ok=True)
-        self._stamp.write_text(self._texts('begun')[-1])
+        write_file(self._stamp, self._texts('begun')[-1])
 
     def finish(self) -> None:
         """Note that the result is good."""
-        self._stamp.write_text(self._texts('done')[-1])
+        write_file(self._stamp, self._texts('done')[-1])
 
     def status(self) -> str:
         """Give the newest progress in the log, short; empty if there is none."""

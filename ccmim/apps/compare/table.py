@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ccmim.apps.compare.plots import plot_scores
 from ccmim.apps.compare.scores import Score, markdown, write_csv
+from ccmim.checkpoints.atomic import write_file
 
 
 def write_table(scores: Sequence[Score], arms: Sequence[str], out: Path) -> str:
@@ -22,7 +23,7 @@ def write_table(scores: Sequence[Score], arms: Sequence[str], out: Path) -> str:
         return ''
     text = markdown(scores, arms)
     out.mkdir(parents=True, exist_ok=True)
-    (out / 'table.md').write_text(text)
+    write_file(out / 'table.md', text)
     write_csv(scores, out / 'scores.csv')
     plot_scores(scores, arms, out / 'scores.png')
     return f'{text}\nwritten to {out}: table.md, scores.csv, scores.png'

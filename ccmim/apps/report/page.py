@@ -28,6 +28,7 @@ from ccmim.apps.report.page_tables import (
     values,
 )
 from ccmim.apps.runs.folder import Run
+from ccmim.checkpoints.atomic import write_file
 
 # What the parts of the largest page may take; together less than 15 MB.
 _PICTURE_BYTES, _POINTS, _CONFIG_LETTERS = 6_500_000, 120_000, 1_000_000
@@ -138,13 +139,7 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
         plotly=plotly,
         data=data,
     )
-    # A full disk must leave the older page as it was.
-    part = file.with_name(f'.{file.name}.part')
-    try:
-        part.write_text(text, encoding='utf-8', errors='replace')
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    write_file(file, text)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table | None:

@@ -7,24 +7,29 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ccmim.data.bad_files import BAD_FILES, BadFiles, by_kind, write_bad_files
+from ccmim.data.seeded_samples import SeededSamples
 from ccmim.data.unlabeled import UnlabeledImages, unlabeled_in
 from ccmim.registry import HOOKS
 
 
 @HOOKS.register_module()
 class BadFilesHook(Hook):
-    """List in ``bad_files.txt`` what ``UnlabeledImages`` cannot use, while it trains.
+    """List in ``bad_files.txt`` the images that cannot be used, while a run trains.
+
+    Those of ``UnlabeledImages``, and of the labelled sets of mmdet and mmseg.
 
     A new run begins with what its ``exclude`` has left out, so that the list can be
     the ``exclude`` of the next run; a resumed one continues the list that is there.
     At the end of the run a line of the log counts the images by reason.
     """
 
-    _images: UnlabeledImages | None = None
+    _images: UnlabeledImages | SeededSamples | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the list, and tell the data set of it before the workers start."""
-        self._images = images = unlabeled_in(runner.train_dataloader.dataset)
+        dataset = runner.train_dataloader.dataset
+        own = dataset if isinstance(dataset, SeededSamples) else None
+        self._images = images = unlabeled_in(dataset) or own
         if images is None:
             return
         path = Path(runner.work_dir) / BAD_FILES

@@ -11,6 +11,7 @@ GUARANTEES: dict[str, dict[str, Any]] = dict(
     finite=dict(type='ccmim.FiniteHook'),
     resume=dict(type='ccmim.ResumeHook'),
     stop=dict(type='ccmim.StopHook'),
+    bad_files=dict(type='ccmim.BadFilesHook'),
 )
 # mmengine adds these by itself, and leaves out those that are None.
 _OF_MMENGINE = (
@@ -27,6 +28,8 @@ def add_guarantees(cfg: Config) -> None:
     """
     if not cfg.get('train_cfg'):
         return
+    if not isinstance(cfg.get('default_hooks') or {}, dict):
+        return  # refused by name when the whole config is checked
     listed = cfg.get('custom_hooks') or []
     # What is no list is refused by name when the whole config is checked.
     named = {_name(hook) for hook in listed} if isinstance(listed, list) else set()
@@ -46,6 +49,8 @@ def drop_switched_off(cfg: Config) -> None:
         cfg: A whole config; changed in place.
     """
     hooks = {}
+    if not isinstance(cfg.get('default_hooks') or {}, dict):
+        return
     for name, hook in (cfg.get('default_hooks') or {}).items():
         is_off = hook is None or (
             name != 'checkpoint'

@@ -22,7 +22,13 @@ from ccmim.engine.resume.data_record import (
 from ccmim.engine.resume.position import Steps, convert_position, steps_of
 from ccmim.engine.resume.schedules import is_changed, values_of, wind_forward
 from ccmim.engine.resume.settings import Difference, differing_settings
-from ccmim.engine.resume.state import differing_state, num_states, parameter_names
+from ccmim.engine.resume.state import (
+    bare,
+    differing_state,
+    frozen_digests,
+    num_states,
+    parameter_names,
+)
 from ccmim.engine.settings.processes import on_main
 from ccmim.registry import HOOKS
 
@@ -95,6 +101,7 @@ class ResumeHook(Hook):
         """
         self._describe(runner)
         if self._start:
+            before = runner.optim_wrapper.param_groups[0]['lr']
             wind_forward(
                 runner.param_schedulers,
                 runner.optim_wrapper,
@@ -103,6 +110,8 @@ class ResumeHook(Hook):
                 runner.epoch,
                 self._steps(runner).length,
             )
+            now = runner.optim_wrapper.param_groups[0]['lr']
+            _say(runner, f'the learning rate goes on at {now:.3g}, after {before:.3g}')
         if self._names is not None and is_main_process():
             write_list(runner.work_dir, self._names)
             self._names = None
@@ -129,6 +138,7 @@ class ResumeHook(Hook):
             self._steps(runner)._asdict(),
             names=fingerprint(self._names),
             version=ccmim.__version__,
+            frozen=frozen_digests(bare(runner)),
         )
         records = all_gather_object(self._record)
         for rank, record in enumerate(records):
@@ -262,7 +272,7 @@ def _refuse_differences(
     more = (
         f'; and {len(refused) - _SHOWN} more, see the log' if refused[_SHOWN:] else ''
     )
-    by_name = [one.key for one in refused if one in settings]
+    by_name = [one.key for one in refused if not one.is_state]
     way = (
         f'continue with other numbers by --cfg-options {_option(runner, by_name)}; or '
         if by_name and not any(one.is_state for one in refused)

@@ -1,14 +1,18 @@
 """Whether the state in a checkpoint is that of the model and optimizer of a run."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor, nn, uint8
 
+from ccmim.checkpoints.config_text import read_values
 from ccmim.engine.resume.settings import ABSENT, Difference, Shown
+from ccmim.teachers.frozen import Frozen
 
 # What optimizers keep in the shape of the parameter.
 _LIKE_THE_PARAMETER = {
@@ -27,9 +31,13 @@ def bare(runner: Runner) -> nn.Module:
 
 def parameter_names(runner: Runner) -> list[str]:
     """Name the parameters of a run's optimizer, in its order."""
+    return _names_in(runner, runner.optim_wrapper)
+
+
+def _names_in(runner: Runner, wrapper: Any) -> list[str]:
     names = {id(value): name for name, value in bare(runner).named_parameters()}
     # mmengine's `param_groups` have one more, without parameters.
-    groups = getattr(runner.optim_wrapper, 'optimizer', None)
+    groups = getattr(wrapper, 'optimizer', None)
     groups = groups.param_groups if groups is not None else []
     return [names.get(id(value), '?') for g in groups for value in g['params']]
 
@@ -53,8 +61,43 @@ def differing_state(
         record: What ``ResumeHook`` noted in it; empty for those before.
     """
     found = [*_model(bare(runner), checkpoint['state_dict'])]
-    found += _optimizer(runner, checkpoint, record)
+    found += _optimizers(runner, checkpoint, record)
+    found += _frozen(bare(runner), record)
     return found + [*_schedulers(runner, checkpoint)]
+
+
+def frozen_digests(model: nn.Module) -> dict[str, str]:
+    """Sum up the weights that a model learns from and no checkpoint holds.
+
+    Args:
+        model: Whose teachers are looked at.
+
+    Returns:
+        Sixteen hexadecimal digits for each teacher, by name.
+    """
+    found = {}
+    for name, part in model.named_modules():
+        if isinstance(part, Frozen):
+            digest = hashlib.blake2b(digest_size=8)
+            for key, value in part.network.state_dict().items():
+                digest.update(key.encode())
+                digest.update(
+                    value.detach().cpu().contiguous().flatten().view(uint8).numpy()
+                )
+            found[name.removesuffix('.frozen')] = digest.hexdigest()
+    return found
+
+
+def _frozen(model: nn.Module, record: Mapping[str, Any]) -> Iterator[Difference]:
+    saved = record.get('frozen')
+    if saved is None:
+        return
+    now = frozen_digests(model)
+    for name in sorted({*saved, *now}):
+        was, is_ = (d.get(name) for d in (saved, now))
+        if was != is_:
+            shown = [Shown(f'weights {one}') if one else ABSENT for one in (was, is_)]
+            yield Difference(f'model.{name}', *shown)
 
 
 def _model(model: nn.Module, state: Mapping[str, Any]) -> Iterator[Difference]:
@@ -68,12 +111,31 @@ def _model(model: nn.Module, state: Mapping[str, Any]) -> Iterator[Difference]:
             yield _Part(f'state_dict.{name}', was, now)
 
 
-def _optimizer(
+def _optimizers(
     runner: Runner, checkpoint: Mapping[str, Any], record: Mapping[str, Any]
 ) -> Iterator[Difference]:
     wrapper, saved = runner.optim_wrapper, checkpoint['optimizer']
-    if not hasattr(wrapper, 'optimizer'):  # several optimizers; torch compares groups
+    if not isinstance(wrapper, OptimWrapperDict):
+        yield from _optimizer(runner, wrapper, saved, checkpoint['meta'], record)
         return
+    for name, one in wrapper.items():
+        if not isinstance(saved.get(name), Mapping):
+            yield _Part(f'optimizer.{name}', ABSENT, Shown(type(one).__name__))
+            continue
+        # What is recorded is of a single optimizer.
+        for found in _optimizer(runner, one, saved[name], checkpoint['meta'], {}):
+            yield found._replace(key=f'{name}: {found.key}')
+    for name in sorted(saved.keys() - dict(wrapper.items()).keys()):
+        yield _Part(f'optimizer.{name}', Shown('an optimizer'), ABSENT)
+
+
+def _optimizer(
+    runner: Runner,
+    wrapper: Any,
+    saved: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    record: Mapping[str, Any],
+) -> Iterator[Difference]:
     groups, old_groups = wrapper.optimizer.param_groups, saved.get('param_groups')
     if not isinstance(old_groups, list):
         yield _Part('optimizer', ABSENT, Shown(type(wrapper.optimizer).__name__))
@@ -82,7 +144,7 @@ def _optimizer(
     if sizes[0] != sizes[1]:
         yield _Part('optimizer: parameters in each group', *sizes)
         return
-    names = parameter_names(runner)
+    names = _names_in(runner, wrapper)
     old_names = record.get('parameters', names)
     for i, (was, now) in enumerate(zip(old_names, names, strict=False)):
         if was != now:
@@ -92,8 +154,8 @@ def _optimizer(
     extra = {*old_groups[0]} - {*groups[0]} - {'initial_lr'}
     if lost and extra:
         yield _Part('optimizer: settings', sorted(extra), sorted(lost))
-    keeps = 'betas' in groups[0] and checkpoint['meta']['iter'] > 0
-    wanted, found = record.get('states', int(keeps)), num_states(checkpoint)
+    keeps = 'betas' in groups[0] and meta['iter'] > 0
+    wanted, found = record.get('states', int(keeps)), len(saved.get('state') or {})
     if found < wanted:
         yield _Part('optimizer: parameters with a state', wanted, found)
     yield from _moments(
@@ -121,9 +183,23 @@ def _schedulers(runner: Runner, checkpoint: Mapping[str, Any]) -> Iterator[Diffe
     now, was = runner.param_schedulers, checkpoint.get('param_schedulers')
     if isinstance(now, dict) or isinstance(was, dict):
         return
+    if was and now and _length(checkpoint) != _planned(runner.cfg):
+        return  # stages of a longer or shorter run: one too short is left out
     if len(was or ()) != len(now or ()):
         counts = [Shown(f'{len(part or ())} schedulers') for part in (was, now)]
         yield Difference('param_scheduler', *counts)
+
+
+def _length(checkpoint: Mapping[str, Any]) -> Any:
+    try:
+        return _planned(read_values(checkpoint['meta'].get('config_text') or ''))
+    except ValueError:
+        return None
+
+
+def _planned(cfg: Mapping[str, Any]) -> Any:
+    loop = cfg.get('train_cfg') or {}
+    return loop.get('max_epochs'), loop.get('max_iters')
 
 
 def _form(value: Any) -> Shown:

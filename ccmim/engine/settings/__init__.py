@@ -2,6 +2,7 @@
 
 from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.settings.arguments import check_arguments
+from ccmim.engine.settings.batches import check_batches
 from ccmim.engine.settings.command_line import config_parser, parse
 from ccmim.engine.settings.errors import clear_errors
 from ccmim.engine.settings.labels import SPLITS, check_config, check_labels
@@ -12,8 +13,9 @@ from ccmim.engine.settings.work_dir import claim_work_dir
 
 __all__ = [
     'StartHook',
-    'check_arguments',
     'SPLITS',
+    'check_arguments',
+    'check_batches',
     'check_config',
     'check_labels',
     'check_options',

@@ -79,6 +79,8 @@ def check_arguments(cfg: Config) -> None:
     Raises:
         ValueError: Naming the first key that is wrong, and what it should be.
     """
+    if cfg.get('default_scope') is not None:
+        check_value(cfg.default_scope, str, 'default_scope')
     for key in cfg.keys() & BUILT:
         if (new := renamed(cfg._cfg_dict[key])) != cfg._cfg_dict[key]:
             cfg[key] = new
@@ -101,6 +103,8 @@ def _check(node: Any, path: str) -> None:
     if path in BY_PATH and node is not None:
         check_value(node, BY_PATH[path], path)
     if isinstance(node, Mapping):
+        if node.get('_scope_') is not None:
+            check_value(node['_scope_'], str, f'{path}._scope_')
         with DefaultScope.overwrite_default_scope(node.get('_scope_')):
             if path.endswith(('.collate_fn', '.worker_init_fn')):
                 _check_function(node, path)

@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import resource
 import sys
 import time
 import traceback
@@ -15,11 +16,13 @@ from mmengine.dist import get_rank, is_distributed
 from torch.distributed import DistError
 
 from ccmim.checkpoints import WriteError
+from ccmim.checkpoints.atomic import is_no_room
 from ccmim.data.loader_errors import end_workers, explain
 from ccmim.engine.connect import explain_loss, leave_word
 from ccmim.engine.hooks.start import StartHook
-from ccmim.engine.launchers import RANKS
+from ccmim.engine.launchers import RANKS, find_launcher
 from ccmim.engine.peers import PeerError
+from ccmim.engine.settings.batches import norms_of_one_value
 from ccmim.engine.settings.memory import less_memory
 from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
 from ccmim.operators import InstallError
@@ -28,6 +31,8 @@ from ccmim.operators import InstallError
 STOPPED, MISTAKE, NO_ROOM, INTERRUPTED = 1, 2, 3, 130
 # Of the machine, not of the settings.
 _OF_THE_MACHINE = re.compile('CUDA error|NCCL error')
+_MEMORY = re.compile("can't allocate memory|Cannot allocate memory|not enough memory")
+_FILES = re.compile('Too many open files|items of ancdata')
 _PATIENCE = 10.0  # seconds
 
 
@@ -38,7 +43,7 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
     - 2: a mistake in what was asked for, found before the first step;
     - 1: numbers out of range, a loader that is lost, damaged images; or a
       bug, whose error is left alone;
-    - 3: a disk that is full or read-only, or too little GPU memory;
+    - 3: a disk that is full or read-only, or too little memory or open files;
     - 130: Ctrl-C before the run can save.
 
     Args:
@@ -77,8 +82,10 @@ def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:
     """The line, None for a bug, and the exit code."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return _too_little_memory(error, start), NO_ROOM
-    if isinstance(error, WriteError):
-        return str(error), NO_ROOM
+    if isinstance(error, WriteError) or is_no_room(error):
+        return _no_room(error, start), NO_ROOM
+    if line := _of_limits(error, start):
+        return line, NO_ROOM
     if isinstance(error, InstallError | PeerError):
         return str(error), MISTAKE
     if isinstance(error, FloatingPointError):
@@ -123,6 +130,35 @@ def mistake(error: Exception) -> str | None:
     return f'{where}{type(error).__name__}: {text} (--debug shows where)'
 
 
+def _of_limits(error: Exception, start: StartHook) -> str | None:
+    """Say which limit of the machine or of the system was reached, if one was."""
+    text = str(error)
+    if isinstance(error, MemoryError) or _MEMORY.search(text):
+        advice = less_memory(start.runner.cfg if start.runner else Config())
+        return (
+            'the memory of this machine does not suffice: fewer '
+            f'train_dataloader.num_workers; or {advice}'
+        )
+    if _FILES.search(text):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (
+            f'too many files are open, {most} are allowed: raise that by ulimit -n '
+            '4096, or set train_dataloader.num_workers=0'
+        )
+    return None
+
+
+def _no_room(error: OSError, start: StartHook) -> str:
+    text = str(error)
+    if not isinstance(error, WriteError):
+        text = f'cannot write {error.filename or "a log"}: {error.strerror}'
+    hooks = start.runner.hooks if start.runner else ()
+    names = (getattr(hook, 'last_ckpt', None) for hook in hooks)
+    last = next(filter(None, names), None)
+    told = 'last good checkpoint' in text or not start.started
+    return text if told or not last else f'{text}; the last good checkpoint is {last}'
+
+
 def _one_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and lines[0].startswith('Caught '):  # the traceback of a loader worker
@@ -151,17 +187,23 @@ def _too_little_memory(error: Exception, start: StartHook) -> str:
     of = f' of {sizes[1]}' if len(sizes) > 1 else ''
     runner = start.runner
     step = f' at step {runner.iter + 1}' if runner else ''
-    advice = less_memory(runner.cfg if runner else Config())
+    model = getattr(runner, 'model', None)
+    least = 1 + bool(model is not None and norms_of_one_value(model))
+    advice = less_memory(runner.cfg if runner else Config(), least)
     return f'the GPU memory{of} does not suffice{step}{tried}: {advice}'
 
 
 def _say(line: str, wait: bool) -> None:
-    if is_distributed():
-        rank = get_rank()
-    else:
-        rank = int(next((os.environ[n] for n in RANKS if n in os.environ), 0))
+    rank = get_rank() if is_distributed() else _rank_to_be()
     if rank and wait:
         # The main process has found the same mistake, and the launcher ends this one.
         time.sleep(_PATIENCE)
     name = f'error of process {rank}' if rank else 'error'
     print(f'{name}: {line}', file=sys.stderr, flush=True)
+
+
+def _rank_to_be() -> int:
+    """The number of this process, if a launcher has started several."""
+    if find_launcher() == 'none':
+        return 0
+    return int(next((os.environ[n] for n in RANKS if n in os.environ), 0))

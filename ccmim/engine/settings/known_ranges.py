@@ -20,6 +20,7 @@ from ccmim.ranges import (
     PositiveRatio,
     Ratio,
     RatioBelowOne,
+    Spreads,
 )
 
 Steps = Annotated[float, Ge(1), MultipleOf(1)]  # 1e5 is a whole number
@@ -27,6 +28,12 @@ AllOrCount = Annotated[int, Ge(-1)]
 Numbers = NonNegative | Annotated[Sequence[NonNegative], MinLen(1)]
 Widths = Count | Annotated[Sequence[Index], MinLen(1)]
 Lengths = Count | Annotated[Sequence[Count], MinLen(1)]
+Sizes = Positive | Annotated[Sequence[Positive | Sequence[Positive]], MinLen(1)]
+Kernels = Count | Annotated[Sequence[Count | Sequence[Count]], MinLen(1)]
+TwoPositive = Annotated[Sequence[Positive], Len(2, 2)]
+TwoNumbers = Annotated[Sequence[NonNegative], Len(2, 2)]
+Thresholds = Ratio | Annotated[Sequence[Ratio], MinLen(1)]
+Level = Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
 TwoRatios = Annotated[Sequence[RatioBelowOne], Len(2, 2)]
 
 # Whole keys. What a `type` is not needed for, and what it is read by.
@@ -52,6 +59,17 @@ BY_PATH: dict[str, Any] = {
     'auto_scale_lr.base_batch_size': Positive,
     'auto_scale_lr.enable': bool,
     'default_hooks.logger.interval': Index,
+    'log_level': Level,
+    'log_processor.window_size': Count,
+    'log_processor.num_digits': Index,
+    'env_cfg.cudnn_benchmark': bool,
+    'env_cfg.mp_cfg.mp_start_method': Literal['fork', 'spawn', 'forkserver'],
+    'env_cfg.mp_cfg.opencv_num_threads': Index,
+    'env_cfg.dist_cfg.timeout': Positive,
+    'randomness.diff_rank_seed': bool,
+    'model.data_preprocessor.std': Spreads,
+    'model.data_preprocessor.size_divisor': Count,
+    'model.test_cfg.mode': Literal['slide', 'whole'],
 }
 # Keys that must not be None: it would be another choice, made without a word.
 NEVER_NONE = {'param_scheduler': '[] for a constant rate'}
@@ -70,6 +88,19 @@ BY_NAME: dict[str, Any] = {
     'prob': Ratio | Sequence[Ratio],
     'cat_max_ratio': Ratio,
     'keep_ratio': bool,
+    'timeout': NonNegative,
+    'scale': Sizes,
+    'scales': Sizes,
+    'ratio_range': TwoPositive,
+    'brightness_delta': NonNegative,
+    'hue_delta': NonNegative,
+    'contrast_range': TwoNumbers,
+    'saturation_range': TwoNumbers,
+    'filter_empty_gt': bool,
+    'reduce_zero_label': bool,
+    'test_mode': bool,
+    'with_bbox': bool,
+    'with_mask': bool,
     'pad_size_divisor': Count,
     # run
     'max_epochs': Steps,
@@ -79,11 +110,25 @@ BY_NAME: dict[str, Any] = {
     'interval': AllOrCount,
     'max_keep_ckpts': AllOrCount,
     'by_epoch': bool,
+    'save_last': bool,
+    'save_optimizer': bool,
+    'update_buffers': bool,
+    'patience': Index,
+    'format_only': bool,
+    'classwise': bool,
+    'proposal_nums': Lengths,
     # optimizer and schedule
     'lr': NonNegative,
     'weight_decay': NonNegative,
     'betas': TwoRatios,
     'max_norm': Positive,
+    'norm_type': Positive,
+    'clip_value': Positive,
+    'eps': NonNegative,
+    'momentum': Ratio,
+    'gamma': NonNegative,
+    'factor': Positive,
+    'step_size': Positive,
     'power': NonNegative,
     'eta_min': NonNegative,
     'start_factor': PositiveRatio,
@@ -102,6 +147,27 @@ BY_NAME: dict[str, Any] = {
     'fc_out_channels': Count,
     'num_convs': Index,
     'num_outs': Count,
+    'num_heads': Lengths,
+    'num_layers': Lengths,
+    'num_queries': Count,
+    'num_stages': Count,
+    'stacked_convs': Index,
+    'embed_dims': Lengths,
+    'feedforward_channels': Lengths,
+    'kernel_size': Kernels,
+    'conv_kernel_size': Kernels,
+    'dilations': Kernels,
+    'strides': Kernels,
+    'groups': Count,
+    'pool_scales': Annotated[Sequence[Count], MinLen(1)],
+    'align_corners': bool,
+    'norm_eval': bool,
+    'with_cp': bool,
+    'attn_drop_rate': Ratio,
+    'drop_rate': Ratio,
+    'use_sigmoid': bool,
+    'beta': NonNegative,
+    'temperature': Positive,
     'dropout_ratio': Ratio | Literal[-1],  # as some files of mmseg write 0
     'drop_path_rate': Ratio,
     'loss_weight': Numbers,
@@ -109,6 +175,19 @@ BY_NAME: dict[str, Any] = {
     'score_thr': Ratio,
     'iou_threshold': Ratio,
     'min_pos_iou': Ratio,
+    'pos_iou_thr': Thresholds,
+    'neg_iou_thr': Thresholds,
+    'neg_pos_ub': Annotated[float, Ge(-1)],
+    'min_bbox_size': Annotated[float, Ge(-1)],
+    'add_gt_as_proposals': bool,
+    'ratios': Sizes,
+    'target_stds': Spreads,
+    'output_size': Lengths,
+    'sampling_ratio': Index,
+    'featmap_strides': Lengths,
+    'finest_scale': Count,
+    'class_agnostic': bool,
+    'reg_class_agnostic': bool,
     'pos_fraction': Ratio,
     'max_per_img': AllOrCount,
     'nms_pre': AllOrCount,

@@ -216,8 +216,27 @@ def _check_heads(node: Any, number: int, path: str, report: Report) -> None:
                 f'{path}.num_classes={got}, but there are {number} classes: set it to '
                 f'{number}'
             )
+        if name in _HEADS:
+            _check_weights(node, number, path, report)
         for key in (*_HEADS, 'roi_head'):
             _check_heads(node.get(key), number, f'{path}.{key}', report)
+
+
+def _check_weights(
+    head: Mapping[str, Any], number: int, path: str, report: Report
+) -> None:
+    for key in ('loss_decode', 'loss_cls'):
+        losses = head.get(key) or ()
+        for loss in losses if isinstance(losses, list | tuple) else [losses]:
+            weights = loss.get('class_weight')
+            # Of boxes, softmax has the background as one more.
+            more = key == 'loss_cls' and not loss.get('use_sigmoid')
+            if isinstance(weights, list | tuple) and len(weights) != number + more:
+                what = f'{number} classes{" and the background" * more}'
+                report.problem(
+                    f'{path}.{key}.class_weight has {len(weights)} numbers, and there '
+                    f'are {what}: give {number + more}'
+                )
 
 
 def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:

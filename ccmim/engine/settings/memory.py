@@ -5,23 +5,25 @@ from mmengine.config import Config
 from ccmim.engine.settings.sizes import is_momentum
 
 
-def less_memory(cfg: Config) -> str:
+def less_memory(cfg: Config, least: int = 1) -> str:
     """Propose settings that need about half of the memory and train alike.
 
     Args:
         cfg: The config of the run.
+        least: Images that a batch must have.
 
     Returns:
         A sentence for a person.
     """
     batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
     wrapper = cfg.get('optim_wrapper') or {}
-    if batch == 1:
+    if batch <= least:
         return (
-            'with batch_size=1 only a smaller model or image helps, or '
+            f'with batch_size={batch} only a smaller model or image helps, or '
             'model.backbone.with_cp=True, which computes the blocks twice'
         )
-    smaller = next(n for n in range(batch // 2, 0, -1) if batch % n == 0)
+    half = range(max(least, batch // 2), 0, -1)
+    smaller = next(n for n in half if batch % n == 0)
     count = wrapper.get('accumulative_counts', 1) * batch // smaller
     momentum = is_momentum(cfg.model.get('teacher'))
     teacher = f' and model.teacher.interval={count}' if momentum else ''

@@ -49,7 +49,8 @@ def find_types(kind: Any) -> list[Callable]:
         with root.switch_scope_and_registry(None) as current:
             try:
                 known = current.get(kind)
-            except RuntimeError:  # a dotted name that leads nowhere
+            except (RuntimeError, ImportError, TypeError, ValueError):
+                # A dotted name that leads nowhere.
                 known = None
         if callable(known) and known not in found:
             found.append(known)

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ccmim.data.image import require_rgb
 from ccmim.methods import PretrainMethod
 from ccmim.registry import MODELS
 
@@ -17,9 +18,13 @@ def fit_images(cfg: Config) -> None:
 
     Raises:
         ValueError: If a pretraining config crops its images to another size, for which
-            masks and positions are not made.
+            masks and positions are not made; or if the model takes other images than
+            RGB.
     """
     model = cfg.get('model')
+    for key, part in _dicts(model, 'model'):
+        if isinstance(channels := part.get('in_chans'), int):
+            require_rgb(channels, f'{key}.in_chans={channels}')
     backbone = model.get('backbone') if isinstance(model, Mapping) else None
     if cfg.get('default_scope') != 'ccmim' or not isinstance(backbone, Mapping):
         return
@@ -29,7 +34,10 @@ def fit_images(cfg: Config) -> None:
             node['size'] = size
     if not _takes_one_view(model):
         return
-    images = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    images = cfg.get('train_dataloader')
+    images = images.get('dataset') if isinstance(images, Mapping) else None
+    if not isinstance(images, Mapping):
+        return  # told when all values are compared with their ranges
     key = 'train_dataloader.dataset.transform'
     crops = [item for item in _dicts(images.get('transform'), key) if 'size' in item[1]]
     for key, crop in crops[-1:]:

@@ -2,12 +2,16 @@
 
 import logging
 import shutil
+import sys
+import threading
+from types import MethodType
 
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
+from ccmim.checkpoints.atomic import WriteError, is_no_room
 from ccmim.engine.settings.processes import on_main
 from ccmim.engine.settings.work_dir import files_of_a_run
 
@@ -60,3 +64,30 @@ def _check(runner: Runner) -> None:
 
 def _gb(size: float) -> str:
     return f'{size / 1e9:.2g} GB'
+
+
+def stop_at_full_disk(logger: logging.Logger) -> None:
+    """Let a log file that cannot be written end the run, instead of every line of it.
+
+    Args:
+        logger: Of the run.
+    """
+
+    def handle(handler: logging.FileHandler, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if error is None or not is_no_room(error):
+            logging.FileHandler.handleError(handler, record)
+            return
+        logger.removeHandler(handler)  # what is said from here on is seen on the screen
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise WriteError(f'cannot write {handler.baseFilename}: {reason}')
+
+    # TensorBoard writes in a thread of its own.
+    def of_threads(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is None or not is_no_room(args.exc_value):
+            threading.__excepthook__(args)
+
+    threading.excepthook = of_threads
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = MethodType(handle, handler)  # type: ignore[method-assign]

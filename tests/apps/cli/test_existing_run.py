@@ -1,8 +1,9 @@
 """A run goes on when the command that began it is given again, and no other."""
 
 import pytest
+from mmengine.config import Config
 
-from ccmim.apps.cli.existing_run import asked, is_resumed
+from ccmim.apps.cli.existing_run import asked, extend, is_resumed
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import make_parser
 
@@ -16,8 +17,20 @@ def run(tmp_path):
     """What three epochs on `photos`, stopped after one, leave."""
     (tmp_path / 'epoch_1.pth').touch()
     begun = asked(parse('photos', '--epochs', '3'))
-    (tmp_path / 'recipe.py').write_text(f'asked = {begun!r}\n')
+    text = f'asked = {begun!r}\ntrain_cfg = dict(max_epochs=3)\n'
+    (tmp_path / 'recipe.py').write_text(text)
     return tmp_path
+
+
+@pytest.mark.parametrize('words', [[], ['--resume']])
+def test_a_run_is_made_longer_by_its_command_with_more_epochs(run, words):
+    longer = parse('photos', '--epochs', '5', *words)
+    assert is_resumed(longer, run)
+    extend(longer, run)
+    assert is_resumed(parse('photos', '--epochs', '5'), run)
+    assert Config.fromfile(run / 'recipe.py').train_cfg.max_epochs == 5
+    with pytest.raises(Mistake, match='--epochs 4 is less than the 5'):
+        extend(parse('photos', '--epochs', '4'), run)
 
 
 def test_the_same_command_goes_on_wherever_it_writes(run):
@@ -31,7 +44,6 @@ def test_the_same_command_goes_on_wherever_it_writes(run):
     'words',
     [
         ['photos'],
-        ['photos', '--epochs', '4'],
         ['others', '--epochs', '3'],
         ['photos', '--epochs', '3', '--method', 'mae'],
         ['photos', '--epochs', '3', '--cfg-options', 'a=1'],
@@ -54,8 +66,8 @@ def test_a_new_run_begins_where_there_is_none_or_it_is_overwritten(run, tmp_path
     assert not is_resumed(parse('photos'), run), 'a dry run leaves its recipe'
     with pytest.raises(Mistake, match='no run to resume'):
         is_resumed(parse('photos', '--resume'), tmp_path / 'nowhere')
-    with pytest.raises(Mistake, match='--epochs cannot change'):
-        is_resumed(parse('photos', '--resume', '--epochs', '4'), run)
+    with pytest.raises(Mistake, match='--batch-size cannot change'):
+        is_resumed(parse('photos', '--resume', '--batch-size', '4'), run)
 
 
 def test_a_run_of_other_tools_is_left_alone(run):

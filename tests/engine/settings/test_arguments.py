@@ -1,6 +1,7 @@
 """A misspelt argument is found before anything is built, a right one never."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from mmengine.hooks import Hook
 
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import check_arguments, fit_images
+from ccmim.engine.settings.known_ranges import BY_NAME, BY_PATH
 from ccmim.registry import HOOKS
 
 ROOT = Path(__file__).parents[3]
@@ -143,4 +145,14 @@ def test_what_a_part_of_ours_does_not_take_is_refused(cfg):
     """However little it resembles what it takes: nobody reads it."""
     cfg.model.decoder.banana = 3
     with pytest.raises(ValueError, match=r'unknown key model\.decoder\.banana \(MAE'):
+        check_arguments(cfg)
+
+
+@pytest.mark.parametrize('key', [*BY_NAME, *BY_PATH])
+def test_every_known_range_refuses_what_is_none(key):
+    """Of parts of other packages, whose classes say nothing."""
+    path = key if key in BY_PATH else f'model.part.{key}'
+    cfg = Config(dict(default_scope='ccmim', model=dict(part={})))
+    cfg.merge_from_dict({path: float('nan')})
+    with pytest.raises(ValueError, match=re.escape(f'{path}=nan must be')):
         check_arguments(cfg)

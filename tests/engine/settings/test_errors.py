@@ -43,6 +43,16 @@ def end(capsys):
         (RuntimeError('no key'), 2, 'RuntimeError: no key (--debug shows where)'),
         (FloatingPointError('loss is nan'), 1, 'loss is nan'),
         (WriteError('disk full'), 3, 'disk full'),
+        (MemoryError(), 3, 'the memory of this machine does not suffice: fewer'),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            3,
+            'the memory of this machine',
+        ),
+        (OSError(24, 'Too many open files'), 3, 'too many files are open, '),
+        (RuntimeError('received 0 items of ancdata'), 3, 'too many files are open, '),
+        (OSError(28, 'No space left', 'a.csv'), 3, 'cannot write a.csv: No space left'),
+        (OSError(30, 'Read-only', 'a.csv'), 3, 'cannot write a.csv: Read-only'),
         (
             ValueError(
                 'Caught ValueError in DataLoader worker process 0.\n'
@@ -174,6 +184,25 @@ def test_other_processes_let_the_main_process_speak_first(end, monkeypatch):
     waits = []
     monkeypatch.setattr(errors.time, 'sleep', waits.append)
     monkeypatch.setenv('RANK', '1')
+    monkeypatch.setenv('WORLD_SIZE', '2')
     assert end(ValueError('no')) == (2, 'error of process 1: no\n')
     assert end(WriteError('full')) == (3, 'error of process 1: full\n')
     assert waits == [errors._PATIENCE]
+
+
+def test_a_full_disk_names_the_last_good_checkpoint(end):
+    hooks = [SimpleNamespace(), SimpleNamespace(last_ckpt='run/epoch_3.pth')]
+    runner = SimpleNamespace(hooks=hooks, train_dataloader=None)
+    code, text = end(OSError(28, 'No space left', 'a.json'), True, runner=runner)
+    assert code == 3
+    assert text.endswith('left; the last good checkpoint is run/epoch_3.pth\n')
+
+
+@pytest.mark.parametrize(
+    ('tasks', 'name'), [('1', 'error'), ('4', 'error of process 3')]
+)
+def test_a_stray_number_of_slurm_names_no_process(end, monkeypatch, tasks, name):
+    monkeypatch.setenv('SLURM_PROCID', '3')
+    monkeypatch.setenv('SLURM_STEP_NUM_TASKS', tasks)
+    monkeypatch.setattr(errors, '_PATIENCE', 0)
+    assert end(ValueError('no'))[1] == f'{name}: no\n'

@@ -54,3 +54,12 @@ def test_crops_of_another_size_are_refused():
         fit_images(_pretraining(**other))
     fit_images(_pretraining(**other, model__type='SimCLR'))  # nothing has a place
     fit_images(_pretraining(**other, model__type='Classifier'))
+
+
+@pytest.mark.parametrize('scope', ['ccmim', 'mmdet', 'mmseg'])
+@pytest.mark.parametrize('channels', [1, 4])
+def test_networks_of_other_channels_are_refused(scope, channels):
+    cfg = _pretraining(model__backbone__in_chans=channels, default_scope=scope)
+    text = f'model.backbone.in_chans={channels} takes {channels} channels'
+    with pytest.raises(ValueError, match=text):
+        fit_images(cfg)

@@ -1,5 +1,6 @@
 """Checkpoints must fit on the disk, as far as that can be known before."""
 
+import logging
 import shutil
 from collections import namedtuple
 from types import SimpleNamespace
@@ -9,8 +10,9 @@ import torch
 from mmengine.hooks import CheckpointHook
 from torch import nn
 
+from ccmim.checkpoints import WriteError
 from ccmim.engine.settings import check_space
-from ccmim.engine.settings.space import checkpoint_bytes
+from ccmim.engine.settings.space import checkpoint_bytes, stop_at_full_disk
 
 Usage = namedtuple('Usage', 'total used free')
 
@@ -62,3 +64,18 @@ def test_a_run_without_room_for_all_that_are_kept_is_warned(run, capsys, tmp_pat
     (tmp_path / 'epoch_1.pth').write_bytes(bytes(1_000_000))  # will be replaced
     run(239_000_000)
     assert capsys.readouterr().out == ''
+
+
+def test_a_log_on_a_full_disk_ends_the_run_once(tmp_path, capsys):
+    logger = logging.Logger('full')
+    handler = logging.FileHandler(tmp_path / 'run.log')
+    logger.addHandler(handler)
+    stop_at_full_disk(logger)
+    logger.info('good')
+    with open('/dev/full', 'w') as full:
+        handler.setStream(full)
+        with pytest.raises(WriteError, match=r'cannot write .*run.log: No space left'):
+            logger.info('lost')
+        logger.info('seen elsewhere')
+    assert 'Logging error' not in capsys.readouterr().err
+    assert (tmp_path / 'run.log').read_text() == 'good\n'

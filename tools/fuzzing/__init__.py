@@ -1,0 +1,1 @@
+"""Files that are damaged or forged, for ``tools/fuzz.py``."""

@@ -1,0 +1,1 @@
+"""Short trainings for ``tools/soak.py``."""
