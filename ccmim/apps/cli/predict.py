@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.quiet import no_messages
+from ccmim.checkpoints import write_file
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
 from ccmim.dense.predictions import Predictor, config_of, objects_of
@@ -53,10 +54,10 @@ def run(args: Namespace) -> int:
         print(f'left out: {line}')
     if written.images:
         file = args.out / JSON
-        file.write_text(json.dumps(written.content()))
+        write_file(file, json.dumps(written.content()))
         print(f'{len(written.objects):,} objects of {len(classes)} classes: {file}')
     elif (args.out / MAPS).is_dir():
-        (args.out / MAPS / 'classes.txt').write_text('\n'.join(classes) + '\n')
+        write_file(args.out / MAPS / 'classes.txt', '\n'.join(classes) + '\n')
         print(f'maps of {len(classes)} classes: {args.out / MAPS}')
     print(f'pictures: {args.out / PICTURES}')
     return int(bool(bad))

@@ -63,7 +63,7 @@ class Tasks:
         """
         (self._out / 'configs').mkdir(parents=True, exist_ok=True)
         file = self._out / 'configs' / f'{name}.py'
-        self.config(data, name).dump(file)
+        write_file(file, self.config(data, name).pretty_text)
         return file
 
     def config(self, data: Labelled, name: str) -> Config:
