@@ -8,7 +8,7 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.checkpoints import Architecture
+from ccmim.checkpoints import Architecture, write_file
 from ccmim.classification.labels import FolderLabels
 from ccmim.engine.launch import read_config
 from ccmim.labels.cut import cut_coco, is_test, list_classes, list_names

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from ccmim.data.image import require_rgb
+from ccmim.engine.settings.names import find_types
 from ccmim.methods import PretrainMethod
-from ccmim.registry import MODELS
 
 
 def fit_images(cfg: Config) -> None:
@@ -72,9 +73,10 @@ def is_momentum(teacher: Any) -> bool:
 
 
 def _takes_one_view(model: Mapping[str, Any]) -> bool:
-    kind = MODELS.get(model['type']) if isinstance(model.get('type'), str) else None
-    method = isinstance(kind, type) and issubclass(kind, PretrainMethod)
-    return method and kind.num_views == 1
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        kinds = find_types(model.get('type'))
+    kinds = [kind for kind in kinds if isinstance(kind, type)]
+    return any(issubclass(k, PretrainMethod) and k.num_views == 1 for k in kinds)
 
 
 def _dicts(node: Any, key: str) -> Iterator[tuple[str, dict]]:
