@@ -13,6 +13,7 @@ from ccmim.data.image import BadImageError, decode_image, open_image
 from ccmim.data.sources import ImageSource
 
 _FEW = ' of values of '
+_PAGES = ' of '
 _NEARLY_BLACK = 12  # of 16 bits
 
 
@@ -22,7 +23,8 @@ class Checked(NamedTuple):
     Attributes:
         name: Its printable name.
         reason: Why it cannot be used, None if it can.
-        kind: Kind of the file, such as JPEG; empty if it could not be decoded.
+        kind: Kind of the file, such as JPEG, or TIFF of 3 pages; empty if it could not
+            be decoded.
         mode: Stored pixels in PIL's words: RGB, L (gray), P (palette), I;16, CMYK; and
             how many bits values of 16 bits need, if they are few.
         short_side: Pixels of the upright picture, 0 if it could not be decoded.
@@ -87,14 +89,31 @@ def summarize(results: Iterable[Checked]) -> str:
             f'Kinds: {by_kind(result.kind for result in decoded)}',
             f'Modes: {by_kind(result.mode for result in decoded)}',
         ]
-    if any(_FEW in result.mode for result in decoded):
-        lines.append(
-            'WARNING: 16 bits are scaled by 65535, so that values of fewer bits become '
-            'nearly black: multiply them (12 bits: by 16)'
-        )
+    lines += [f'WARNING: {text}' for text in cautions(results)]
     if reasons:
         lines.append(f'Bad: {by_kind(reasons)}')
     return '\n'.join(lines)
+
+
+def cautions(results: Iterable[Checked]) -> list[str]:
+    """Say what of good images is not as one might think, one line each.
+
+    Args:
+        results: What ``check_images`` found out.
+    """
+    results = list(results)
+    found = []
+    if few := sum(_FEW in result.mode for result in results):
+        found.append(
+            f'{few:,} images have 16 bits and values of {_NEARLY_BLACK} or fewer, and '
+            'become nearly black, as white is 65535: multiply them (12 bits: by 16)'
+        )
+    if many := sum(_PAGES in result.kind for result in results):
+        found.append(
+            f'of {many:,} TIFFs of several pages the first page is read: save the '
+            'others as files of their own'
+        )
+    return found
 
 
 def _prepare(source: ImageSource, least_side: int) -> None:
@@ -114,6 +133,9 @@ def _check(index: int) -> Checked:
     try:
         data = _source.read(index)
         kind, mode = (stored := open_image(data)).format, stored.mode
+        if kind == 'TIFF' and (pages := getattr(stored, 'n_frames', 1)) > 1:
+            kind = f'{kind}{_PAGES}{pages} pages'
+            stored.seek(0)
         if mode.startswith('I'):
             mode += _few_bits(stored)
         side = min(decode_image(data).size)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ccmim.data import UnlabeledImages, open_source
 from ccmim.data.bad_files import read_bad_files
-from ccmim.data.check import Checked, check_images, summarize
+from ccmim.data.check import Checked, cautions, check_images, summarize
 
 TRANSFORM = [
     dict(type='ccmim.RandomResizedCrop', size=16),
@@ -64,7 +64,17 @@ def test_values_of_few_bits_in_16_are_warned_of(tmp_path):
         Image.fromarray(values).save(tmp_path / f'{i}.png')
     text = summarize(check_images(open_source(str(tmp_path)), 1))
     assert 'Modes: 1 I;16 of values of 12 bits, 1 I;16' in text
-    assert 'become nearly black: multiply them (12 bits: by 16)' in text
+    assert 'WARNING: 1 images have 16 bits and values of 12 or fewer' in text
+
+
+def test_pages_that_are_not_read_are_warned_of(tmp_path):
+    pages = [Image.new('RGB', (20, 20), color) for color in ('red', 'blue')]
+    pages[0].save(tmp_path / 'a.tif', save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / 'b.tif')
+    results = list(check_images(open_source(tmp_path), 1))
+    assert [result.kind for result in results] == ['TIFF of 2 pages', 'TIFF']
+    (text,) = cautions(results)
+    assert text.startswith('of 1 TIFFs of several pages the first page is read')
 
 
 @pytest.mark.parametrize('num_workers', [1, 2])

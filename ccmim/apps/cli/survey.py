@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ccmim.data.bad_files import by_kind
-from ccmim.data.check import Checked, check_images
+from ccmim.data.check import Checked, cautions, check_images
 from ccmim.data.exclude import PartOfSource
 from ccmim.data.folders import walk_data
 from ccmim.data.paths import is_image_name
@@ -69,6 +69,7 @@ class Survey(NamedTuple):
         if self.others:
             kinds = ', '.join(f'{n:,} {kind}' for kind, n in self.others.most_common(5))
             lines.append(f'  left out   {self.others.total():,} other files: {kinds}')
+        lines += [f'  WARNING    {text}' for text in cautions(self.checked)]
         sides = [found.short_side for found in self.checked if found.short_side]
         return lines + _histogram(sides)
 
