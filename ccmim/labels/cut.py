@@ -11,7 +11,7 @@ from ccmim.classification.labels import FolderLabels
 from ccmim.data.paths import printable
 from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
-from ccmim.labels.photos import images_below
+from ccmim.labels.photos import find_photo, images_below, is_sound
 
 T = TypeVar('T')
 _EVERY = 5  # one of so many images is kept for testing
@@ -53,7 +53,11 @@ def list_classes(
 
 
 def cut_coco(
-    source: Path, file: Path, keep: Callable[[int], bool], most: int | None = None
+    source: Path,
+    file: Path,
+    keep: Callable[[int], bool],
+    most: int | None = None,
+    photos: Path | None = None,
 ) -> None:
     """Write annotations of some of the images.
 
@@ -62,9 +66,13 @@ def cut_coco(
         file: The file to write.
         keep: Tells by its number whether an image is taken.
         most: How many at most.
+        photos: Folder of the images, to leave out those that are damaged: training
+            shows others in their place, and a test does not.
     """
     content = read_objects(source).content
     images = [image for i, image in enumerate(content['images']) if keep(i)]
+    if photos is not None:
+        images = [i for i in images if is_sound(find_photo(photos, i['file_name']))]
     content['images'] = spread(images, most)
     ids = {image['id'] for image in content['images']}
     content['annotations'] = [a for a in content['annotations'] if a['image_id'] in ids]
@@ -72,7 +80,12 @@ def cut_coco(
 
 
 def list_names(
-    folder: Path, suffix: str, file: Path, keep: Callable[[int], bool], most: int | None
+    folder: Path,
+    suffix: str,
+    file: Path,
+    keep: Callable[[int], bool],
+    most: int | None,
+    is_test: bool = False,
 ) -> None:
     """List names of images without their suffix, as mmseg reads them.
 
@@ -82,13 +95,17 @@ def list_names(
         file: The list to write.
         keep: Tells by its number whether an image is taken.
         most: How many at most.
+        is_test: Whether to leave out damaged images, as of ``cut_coco``.
 
     Raises:
         LabelError: If a name is no UTF-8.
     """
     found = (name for name in images_below(folder) if name.endswith(suffix))
     names = sorted(name.removesuffix(suffix) for name in found)
-    taken = spread([name for i, name in enumerate(names) if keep(i)], most)
+    kept = [name for i, name in enumerate(names) if keep(i)]
+    if is_test:
+        kept = [name for name in kept if is_sound(folder / f'{name}{suffix}')]
+    taken = spread(kept, most)
     odd = [name for name in taken if name.encode(errors='replace') != os.fsencode(name)]
     if odd:
         raise LabelError(

@@ -57,6 +57,15 @@ def is_cut(file: Path) -> bool:
     return end not in tail
 
 
+def is_sound(file: str | os.PathLike) -> bool:
+    """Tell whether the header and the end of an image are good."""
+    try:
+        upright_size(Path(file))
+        return not is_cut(Path(file))
+    except (OSError, ValueError):
+        return False
+
+
 def find_photo(folder: str | os.PathLike, name: str) -> str:
     """Join a folder with a name as annotation files give it.
 

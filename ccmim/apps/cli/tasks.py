@@ -133,7 +133,8 @@ class Tasks:
             if data.test is None or cut:
                 file = self._file(f'{name}_{loader}.json')
                 keep = _keep(loader, data.test is not None)
-                cut_coco(part[0], file, keep, _FAST_IMAGES if cut else None)
+                photos = part[1] if loader == 'val' and data.test is None else None
+                cut_coco(part[0], file, keep, _FAST_IMAGES if cut else None, photos)
             cfg[f'{loader}_dataloader'].dataset.update(
                 data_root='',
                 ann_file=str(file),
@@ -185,7 +186,8 @@ class Tasks:
                 keep = _keep(loader, data.test is not None)
                 most = _FAST_IMAGES if cut else None
                 names = Path(dataset.ann_file)
-                list_names(part[0], data.suffixes[0], names, keep, most)
+                own = loader == 'val' and data.test is None
+                list_names(part[0], data.suffixes[0], names, keep, most, own)
         cfg.test_dataloader = cfg.val_dataloader
         return cfg
 

@@ -14,8 +14,9 @@ from ccmim.apps.cli.tasks import Tasks
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import open_labels
 from ccmim.labels import LabelError
-from ccmim.labels.cut import list_names
+from ccmim.labels.cut import cut_coco, list_names
 from ccmim.labels.layouts import Classes, find_labels
+from tests.labels.sets import Objects
 
 TINY = Architecture(192, 12, 3, 768, 224, 16, pos_embed='sincos')
 
@@ -182,3 +183,18 @@ def test_nearest_neighbors_look_at_224_pixels_at_most(own, patch, asked, side):
     assert Tasks(sizes, Path(), image_size=asked).probe_side() == side
     with pytest.raises(ValueError, match='--image-size 50 must be a multiple of'):
         Tasks(sizes, Path(), image_size=50).probe_side()
+
+
+def test_damaged_photos_are_left_out_of_a_test_that_is_cut_off(tmp_path):
+    """Training replaces them, and each photo of a test counts."""
+    made = Objects(tmp_path / 'set')
+    made.write()
+    file = made.root / 'train/a.jpg'
+    file.write_bytes(file.read_bytes()[:-30])
+    cut_coco(made.file(), tmp_path / 'a.json', lambda number: True, None, file.parent)
+    assert [
+        i['file_name'] for i in json.loads((tmp_path / 'a.json').read_text())['images']
+    ] == ['b.jpg']
+    names = tmp_path / 'names.txt'
+    list_names(file.parent, '.jpg', names, lambda number: True, None, is_test=True)
+    assert names.read_text() == 'b\n'
