@@ -118,6 +118,7 @@ def test_what_a_checkpoint_says_about_its_run(train, tmp_path, image_folder):
     assert re.fullmatch(r'\d+\.\d+\.\d+', version)
     assert kept.pop('contents').shape == (8,)
     assert (kept.pop('parameters'), kept.pop('states')) == (['weight'], 0)
+    assert kept.pop('frozen') == {}
     assert kept == dict(processes=1, batch=2, accumulated=1, images=8, length=4)
     image_folder.rename(tmp_path / 'elsewhere')  # as on another machine
     train('other', epochs=1, data=tmp_path / 'elsewhere')
