@@ -3,12 +3,13 @@
     tools/dist_train.sh mm_configs/pretrain/amt_simmim_vitb.py 8
 
 Recipe: AMT, SimMIM-AMT/configs/vit_base/simmim_amt_pretrain__vit_base.yaml and
-config.py. Expected: no figure is known. Departs: it runs beyond epoch 40; batch 2048; a
-cosine from the end of the warm-up, not from the first step; maps cut where the image
-is; whole photos resized by bicubic interpolation, not bilinear; a head that begins with
-Xavier's weights and no bias. Not run at full length. Effective batch 2048 = 8 GPUs x
-256 images; the maps take 256 MB a GPU and a checkpoint. Downstream configs need
-`model.backbone.layer_scale_init=0.1`.
+config.py. Expected: no figure is known. The published code stops in epoch 40, where its
+shapes no longer fit, so nobody has a result. Departs: it runs beyond epoch 40; batch
+2048; a cosine from the end of the warm-up, not from the first step; maps cut where the
+image is; whole photos resized by bicubic interpolation, not bilinear; a head that
+begins with Xavier's weights and no bias. Not run at full length. Effective batch 2048 =
+8 GPUs x 256 images; the maps take 256 MB a GPU and a checkpoint. Downstream configs
+need `model.backbone.layer_scale_init=0.1`.
 """
 
 _base_ = [
