@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason='chromium is not installed'),
 ]
 READABLE = 4.5  # contrast that WCAG 2.2 asks of text
-PATIENCE = 6.0  # seconds; under 2 on two cores that nothing else uses
+PATIENCE = 3.0  # CPU seconds of the page's process: 2.0 measured
 VISIBLE = 3.0  # and of lines in charts
 DRAWN = """[...document.querySelectorAll('.plot')].every(
     plot => plot.querySelector('.scatterlayer .trace'))"""
@@ -180,21 +179,26 @@ def test_ten_long_runs_open_at_once(browser, tmp_path):
         data = tmp_path / f'run{i}' / '20260102_030405' / 'vis_data'
         data.mkdir(parents=True)
         losses = np.exp(-np.arange(100_000) / 3e4) + 0.05 * rng.random(100_000)
-        lines = [f'{{"loss": {y:.5f}, "step": {x}}}\n' for x, y in enumerate(losses, 1)]
+        lines = [
+            f'{{"loss": {y:.5f}, "lr": 0.1, "iter": {x}, "step": {x}}}\n'
+            for x, y in enumerate(losses, 1)
+        ]
         (data / 'scalars.json').write_text(''.join(lines))
     folders = [tmp_path / f'run{i}' for i in range(10)]
     write_report(tmp_path / 'report.html', 'Ten runs', runs=folders)
     page = browser.new_page(viewport=dict(width=1280, height=900))
-    start = time.perf_counter()
     page.goto((tmp_path / 'report.html').as_uri())
     page.locator('.plot').first.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('.plot .scatterlayer .trace')")
-    took = time.perf_counter() - start
+    session = page.context.new_cdp_session(page)
+    session.send('Performance.enable')
+    metrics = session.send('Performance.getMetrics')['metrics']
+    (took,) = [m['value'] for m in metrics if m['name'] == 'ProcessTime']
     drawn = page.locator('.plot').first.evaluate(STATE)['y']
     page.close()
     assert len(drawn) == 10
     assert all(200 < len(curve) <= 5000 for curve in drawn)
-    assert took < PATIENCE, f'{took:.1f} s'
+    assert took < PATIENCE, f'{took:.1f} s of computing'
 
 
 def chart(page):
