@@ -109,6 +109,8 @@ def test_commands_exist_and_know_their_options(page):
     for block in _blocks(page, 'bash'):
         for line in block.replace('\\\n', ' ').splitlines():
             words = shlex.split(line, comments=True)
+            if '>' in words:
+                del words[words.index('>') :]
             while words and re.match(r'[A-Z_]+=', words[0]):
                 words.pop(0)
             assert not words or _run(words) or words[0] in SYSTEM, line

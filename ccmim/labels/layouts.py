@@ -13,6 +13,7 @@ from ccmim.labels.convert import images_of, read_objects
 from ccmim.labels.cvat import is_cvat
 from ccmim.labels.maps import IGNORED, read_map
 from ccmim.labels.photos import find_photo, images_below
+from ccmim.labels.report import number_of
 
 TRAIN = ('train', 'training', 'train2017')
 TEST = ('val', 'valid', 'validation', 'test', 'testing', 'val2017')
@@ -103,7 +104,8 @@ def describe(data: Labelled) -> str:
         kind, model = 'masks of instances', 'Mask R-CNN'
     else:
         kind, model = 'boxes', 'Faster R-CNN'
-    return f'{kind}, {len(data.classes)} classes: {model}{split}'
+    classes = number_of(len(data.classes), 'class', 'classes')
+    return f'{kind}, {classes}: {model}{split}'
 
 
 def _find_objects(root: Path) -> Instances | None:

@@ -113,13 +113,13 @@ class Report:
 
     def text(self) -> str:
         """Write all down in a few lines: what is wrong comes first."""
-        lines = [f'{self.title}: {self.images:,} images']
+        lines = [f'{self.title}: {number_of(self.images, "image", "images")}']
         found = [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]
         found += [f'{_INDENT}note: {note}' for note in self.notes]
         if self.counts:
             total = sum(self.counts.values())
             more = '' if self.unit == 'images' else f', {total:,} {self.unit}'
-            lines[0] += f'{more} of {len(self.counts)} classes'
+            lines[0] += f'{more} of {number_of(len(self.counts), "class", "classes")}'
             rows = list(self.counts.items())
             if len(rows) > _CLASSES:
                 rows = sorted(rows, key=lambda pair: pair[1])[:_RAREST]
@@ -129,6 +129,11 @@ class Report:
                 for name, count in rows
             ]
         return '\n'.join([lines[0], *found, *lines[1:]])
+
+
+def number_of(count: int, one: str, many: str) -> str:
+    """Write a count with its noun: '1 class', '2,000 classes'."""
+    return f'{count:,} {one if count == 1 else many}'
 
 
 def some(names: Sequence[object]) -> str:

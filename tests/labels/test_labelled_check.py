@@ -89,6 +89,6 @@ def test_of_many_classes_the_rarest_are_listed(tmp_path):
         Config(dict(default_scope='ccmim', train_dataloader=loader))
     )
     text = report.text()
-    assert '1 images of 131 classes' in text
+    assert '1 image of 131 classes' in text
     assert 'the 5 rarest:' in text
     assert 'listed more than once: 1' in text

@@ -17,6 +17,7 @@ from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
 from ccmim.dense.predictions import Predictor, config_of, objects_of
 from ccmim.engine.launch import read_config
+from ccmim.labels.report import number_of
 
 JSON, PICTURES, MAPS = 'predictions.json', 'pictures', 'maps'
 
@@ -55,10 +56,13 @@ def run(args: Namespace) -> int:
     if written.images:
         file = args.out / JSON
         write_file(file, json.dumps(written.content()))
-        print(f'{len(written.objects):,} objects of {len(classes)} classes: {file}')
+        found = number_of(len(written.objects), 'object', 'objects')
+        print(f'{found} of {number_of(len(classes), "class", "classes")}: {file}')
     elif (args.out / MAPS).is_dir():
         write_file(args.out / MAPS / 'classes.txt', '\n'.join(classes) + '\n')
-        print(f'maps of {len(classes)} classes: {args.out / MAPS}')
+        print(
+            f'maps of {number_of(len(classes), "class", "classes")}: {args.out / MAPS}'
+        )
     print(f'pictures: {args.out / PICTURES}')
     return int(bool(bad))
 

@@ -52,7 +52,9 @@ def test_it_says_what_transfer_does(
     if steps:
         assert 'patches of 14 px are resampled to 16 px' in said
         start = cfg.model.backbone.init_cfg
-        assert start == dict(checkpoint=str(weights), resize_patch=True)
+        assert start == dict(
+            type='Pretrained', checkpoint=str(weights), resize_patch=True
+        )
         wanted.model.backbone.init_cfg = start
     for key in KEYS:
         assert cfg.get(key) == wanted.get(key), key
@@ -97,7 +99,7 @@ def test_it_trains_and_its_checkpoint_predicts(
     objects = found.content['annotations']
     assert objects
     assert all({'score', 'segmentation'} <= one.keys() for one in objects)
-    assert f'{len(objects):,} objects of 1 classes' in said
+    assert f'{len(objects):,} objects of 1 class: ' in said
     code, _, error = ccmim('predict', 'run/iter_2.pth', photos)
     assert code == 2
     assert 'is there already' in error

@@ -9,9 +9,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
 from ccmim.api.catalogue import list_methods
-from ccmim.apps.cli import pretrain
-from ccmim.apps.cli.choose import Machine
+from ccmim.apps.cli import estimate, pretrain
+from ccmim.apps.cli.choose import Machine, Settings
 from ccmim.apps.cli.estimate import Estimate
+from ccmim.apps.cli.recipe import make_recipe
 from ccmim.vit import VisionTransformer
 
 FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
@@ -211,5 +212,30 @@ def test_weights_and_what_contradicts_them(begin, weights):
 def test_a_gpu_loads_while_it_computes_and_a_cpu_in_turn(device, workers, seconds):
     """Steps of 2 s; 8 images of half a second, on 4 cores."""
     machine = Machine(device, 'some', 8.0, cores=4)
-    estimate = Estimate(step=2.0, image=0.5, gigabytes=1, checkpoint=1, steps=3)
-    assert estimate.seconds(10, 8, machine, workers) == pytest.approx(seconds)
+    found = Estimate(step=2.0, image=0.5, gigabytes=1, checkpoint=1, steps=3)
+    assert found.seconds(10, 8, machine, workers) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(('patience', 'whole'), [(60.0, 3), (0.0, 0)])
+def test_no_whole_step_is_timed_that_would_take_too_long(
+    tiny_ccmim, image_folder, monkeypatch, patience, whole
+):
+    """On a CPU four images tell how long a batch takes."""
+    seen = []
+    model = tiny_ccmim()
+    step = type(model).train_step
+    monkeypatch.setattr(
+        type(model),
+        'train_step',
+        lambda self, data, wrapper: (
+            seen.append(len(data['inputs'])) or step(self, data, wrapper)
+        ),
+    )
+    monkeypatch.setattr(estimate, '_PATIENCE', patience)
+    settings = Settings('ccmim', 'tiny', 32, 16, 8, 1, 1)
+    machine = Machine('cpu', 'some', 8.0, cores=1)
+    cfg = make_recipe(settings, [str(image_folder)], None)
+    found = estimate.measure(cfg, machine)
+    assert seen == [4, 4] + [8] * whole
+    assert found.steps == whole
+    assert found.step > 0
