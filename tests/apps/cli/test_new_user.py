@@ -99,8 +99,8 @@ LAYOUTS = dict(
 # longer than two steps. No gradient has been computed before a fork, as PyTorch wants.
 FORKING = """
 import os, runpy, subprocess, sys, traceback, types
+from ccmim.apps.cli import main  # before mmdet, which looks for operators
 import mmdet.apis, mmseg.apis
-from ccmim.apps.cli import main
 from ccmim.apps.compare import running
 
 class Forked:
