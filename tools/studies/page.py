@@ -46,18 +46,23 @@ def tables(
     planned = (arm + EQUAL_COMPUTE for arm in arms if _is_shortened(root, budget, arm))
     others = (score.arm for score in scores if score.arm not in arms)
     shorter = list(dict.fromkeys([*planned, *others]))  # nothing recorded is left out
+    run = {score.arm for score in scores}
+    absent = [arm for arm in [*arms, *shorter] if arm not in run]
+    arms, shorter = ([a for a in group if a in run] for group in (arms, shorter))
     references = [arm for arm in _REFERENCES if arm in arms]
     head = ['', 'GF an image', 'epochs', 'compute', 'minutes', 'importance gap']
     facts = [_facts(root, budget, points, arm) for arm in [*arms, *shorter]]
     parts = [
-        f'**Equal epochs ({budget.epochs}).** {markdown(scores, arms, references)}',
+        f'**Equal epochs ({budget.epochs}).** {_marked(scores, arms, references)}',
         f'![A dot for each seed, a tick at the mean]({pictures}/scores.png)\n',
         '**What a run costs, and what its masks are**: the importance gap at the first '
         f'and the last epoch.\n\n{table(head, facts)}',
     ]
     if shorter:
-        text = markdown(scores, ['random', 'mae', *shorter], ['mae'])
+        text = _marked(scores, ['random', 'mae', *shorter], ['mae'])
         parts.insert(1, f'**Equal compute.** {text}')
+    if absent:
+        parts.append(f'Not run: {", ".join(f"`{arm}`" for arm in absent)}.\n')
     if points:
         parts.append(f'![Mean and range of the seeds]({pictures}/curves.png)\n')
     for arm, name in MASKS.items():
@@ -67,6 +72,13 @@ def tables(
                 f'![Masks]({pictures}/{name})\n'
             )
     return '\n'.join(parts)
+
+
+def _marked(
+    scores: Sequence[Score], arms: Sequence[str], references: Sequence[str]
+) -> str:
+    """Write the tables of some arms, a dash where a measure was not taken."""
+    return markdown(scores, arms, references).replace('| not run ', '| - ')
 
 
 def _is_shortened(root: Path, budget: Budget, arm: str) -> bool:
@@ -80,7 +92,7 @@ def _facts(root: Path, budget: Budget, points: Sequence[Point], arm: str) -> lis
         return [arm, *'-----']
     minutes = values_of(points, arm, MINUTES)
     if not minutes:
-        return [arm, f'{cost(config) / 1e9:.2f}', *['not run'] * 4]
+        return [arm, f'{cost(config) / 1e9:.2f}', *'----']
     epochs = max(minutes)
     ratio = cost(config) / cost(config_of(root, 'mae', budget.kind))
     gaps = [

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.checkpoints import read_weights
@@ -48,7 +47,7 @@ def test_it_says_what_transfer_does(
     architecture = read_weights(weights, num_heads=2).architecture
     steps = None if kind == 'class_folders' else 2
     tasks = Tasks(architecture, tmp_path / 'out', steps=steps)
-    wanted = Config.fromfile(tasks.write(find_labels(data), data.name))
+    wanted = read_config(str(tasks.write(find_labels(data), data.name)))
     if steps:
         assert 'patches of 14 px are resampled to 16 px' in said
         start = cfg.model.backbone.init_cfg
