@@ -68,9 +68,16 @@ class Predictor:
             init, self._infer = init_model, inference_model
             self._visualizer = SegLocalVisualizer(name='ccmim_predictions', alpha=0.6)
             self._options = dict(with_labels=False)
+        cfg = cfg.copy()
+        if scope == 'mmseg':  # which knows labels to leave out by their old name alone
+            cfg.test_pipeline = [
+                step
+                for step in cfg.test_dataloader.dataset.pipeline
+                if not step['type'].endswith(('LoadAnnotations', 'LoadLabelMap'))
+            ]
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of the classes, which come with the file
-            self._model = init(cfg.copy(), None, device=device)
+            self._model = init(cfg, None, device=device)
         # Strictly: the libraries load what fits and go on, and chance would be drawn.
         fill(self._model, content['state_dict'], file)
         self.meta = self._model.dataset_meta = content['meta']['dataset_meta']
