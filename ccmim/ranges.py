@@ -29,6 +29,7 @@ HeightWidth = Annotated[Sequence[Count], Len(2, 2)]
 Sides = Count | HeightWidth  # of a square, or of anything
 Channels = Annotated[Sequence[NonNegative], MinLen(1)]  # a mean of pixels
 Spreads = Annotated[Sequence[Positive], MinLen(1)]  # a standard deviation of pixels
+Moment = Index | RatioBelowOne  # in epochs, or as a fraction of the run
 Path = str | os.PathLike
 Part = dict[str, Any]
 Parts = Part | Sequence[Part]
@@ -105,6 +106,19 @@ def checked(kind: type) -> type:
 
     kind.__init__ = __init__
     return kind
+
+
+def in_epochs(moment: int | float, epochs: int) -> int:
+    """Count a moment of a run in epochs.
+
+    Args:
+        moment: Whole numbers are epochs already. Others are fractions of the run: after
+            its first epoch and before its last, unless it is 0.
+        epochs: Of the run.
+    """
+    if isinstance(moment, int):
+        return moment
+    return min(max(1, round(moment * epochs)), epochs - 1) if moment else 0
 
 
 def is_ours(kind: Any) -> bool:

@@ -41,17 +41,6 @@ def test_every_config_of_these_folders_is_listed_once_and_under_its_name(
             assert model['Name'] in ccmim.list_models()
 
 
-def test_collections_are_known_and_their_code_exists(root, metafiles):
-    for content in metafiles.values():
-        names = [collection['Name'] for collection in content['Collections']]
-        assert len(set(names)) == len(names)
-        assert {model['In Collection'] for model in content['Models']} == set(names)
-        for collection in content['Collections']:
-            assert (root / collection['Code']['URL']).is_file()
-            if 'Paper' in collection:
-                assert collection['Paper']['URL'].startswith('https://')
-
-
 def test_nothing_is_claimed_that_nobody_measured(metafiles):
     """A result needs weights that somebody can test; there are none."""
     for content in metafiles.values():

@@ -17,7 +17,7 @@ from ccmim.vit.archs import Arch
 
 # Imported by the configs that need them, as they import mmdet or mmseg.
 DENSE = ('cascade_head', 'federated_loss', 'instance_tta', 'linear_seg_head')
-DENSE += ('mask_head', 'multi_level_fpn', 'rpn_head')
+DENSE += ('detector_heads', 'multi_level_fpn')
 # Numbers without limits, and why.
 FREE = {
     'CentralityScorer.block': 'counts from the end too; the network knows how far',

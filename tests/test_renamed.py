@@ -1,5 +1,6 @@
 """Old names of classes and arguments work for one release, with a warning."""
 
+import copy
 import importlib
 
 import pytest
@@ -73,3 +74,21 @@ def test_a_config_of_old_names_is_built_checked_and_resumed(tiny_ccmim):
     with pytest.warns(FutureWarning):
         values = deciding_values(Config(dict(model=old)).pretty_text)
     assert values == deciding_values(Config(dict(model=new)).pretty_text)
+
+
+def test_sizes_and_epochs_that_are_said_in_another_way_are_the_same_run():
+    """Positions by a size of their own, stages by fractions of the run."""
+    sampler = dict(type='SwitchSampler', begin=10)
+    old = dict(
+        train_cfg=dict(max_epochs=40),
+        model=dict(backbone=dict(img_size=224), sampler=sampler),
+        custom_hooks=[dict(type='ccmim.ScoreRefreshHook', begin=10, interval=5)],
+    )
+    new = copy.deepcopy(old)
+    new['model']['backbone'].update(img_size=1024, pos_size=224)
+    new['model']['sampler']['begin'] = 0.25
+    new['custom_hooks'][0].update(begin=0.25, interval=0.125)
+    texts = [Config(cfg).pretty_text for cfg in (old, new)]
+    assert deciding_values(texts[0]) == deciding_values(texts[1])
+    new['custom_hooks'][0].update(begin=0.5)
+    assert deciding_values(texts[0]) != deciding_values(Config(new).pretty_text)

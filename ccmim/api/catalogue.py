@@ -31,7 +31,8 @@ def list_models(pattern: str | None = None) -> list[str]:
 
 def list_methods() -> list[str]:
     """List the pretraining methods, as the names of their configs begin."""
-    files = (home() / 'mm_configs' / 'pretrain').glob('*_vit?.py')
+    configs = home() / 'mm_configs'
+    files = [*configs.glob('pretrain/*_vit?.py'), *configs.glob('small/*_vitt.py')]
     return sorted({file.stem.rpartition('_')[0] for file in files})
 
 

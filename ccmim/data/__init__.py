@@ -17,8 +17,8 @@ __getattr__, __dir__, __all__ = attach(
             'Resize',
             'ResizeCenterCrop',
             'ToUint8Tensor',
+            'TwoViews',
         ),
-        'two_views': ('TwoViews',),
         'unlabeled': ('UnlabeledImages',),
     },
 )

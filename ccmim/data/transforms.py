@@ -17,7 +17,7 @@ from annotated_types import Len
 from PIL import Image
 from torch import Tensor
 
-from ccmim.ranges import Positive, PositiveRatio, Ratio, Sides
+from ccmim.ranges import Parts, Positive, PositiveRatio, Ratio, Sides
 from ccmim.registry import TRANSFORMS
 
 Interpolation = Literal['nearest', 'bilinear', 'bicubic', 'lanczos']
@@ -191,3 +191,28 @@ def height_width(size: Sides | None) -> tuple[int, int]:
         )
     height, width = (size, size) if isinstance(size, int) else size
     return height, width
+
+
+@TRANSFORMS.register_module()
+class TwoViews:
+    """Transform a picture twice, by draws of their own.
+
+    Colors are changed on the device (``ColorPerturbation``), for all at once.
+
+    Args:
+        transform: One config or a list of configs of transforms, applied in order; the
+            last must return a tensor (``ccmim.ToUint8Tensor``).
+    """
+
+    def __init__(self, transform: Parts) -> None:
+        transforms = [transform] if isinstance(transform, dict) else transform
+        self._transforms = [TRANSFORMS.build(config) for config in transforms]
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return the views one above the other, uint8 (3, 2H, W)."""
+        return torch.cat([self._view(image) for _ in range(2)], dim=1)
+
+    def _view(self, image: Image.Image) -> Tensor:
+        for transform in self._transforms:
+            image = transform(image)
+        return image

@@ -5,11 +5,10 @@ Imports mmdet, so the room does not import it: detection configs name it in
 """
 
 from ccmim.dense.cascade_head import OneMaskCascadeRoIHead
+from ccmim.dense.detector_heads import Float32RPNHead, SmallInitMaskHead
 from ccmim.dense.federated_loss import FederatedLoss
 from ccmim.dense.instance_tta import InstanceTTAModel
-from ccmim.dense.mask_head import SmallInitMaskHead
 from ccmim.dense.multi_level_fpn import MultiLevelFPN
-from ccmim.dense.rpn_head import Float32RPNHead
 
 __all__ = [
     'FederatedLoss',

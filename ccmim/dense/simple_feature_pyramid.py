@@ -8,9 +8,9 @@ from typing import Any
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
+from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
-from ccmim.dense.layer_norm import LN2d
 from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
@@ -99,3 +99,8 @@ def _project(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
         nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
         LN2d(out_channels),
     )
+
+
+# Heads of mmdet ask for it by ``norm_cfg=dict(type='ccmim.LN2d', eps=1e-6)``; without
+# ``eps``, mmcv would fill in 1e-5.
+LN2d = MODELS.register_module(name='LN2d', module=LayerNorm2d)

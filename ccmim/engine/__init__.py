@@ -1,12 +1,12 @@
 """Precision, parameter groups, seeding, and the start of a run."""
 
-from ccmim.engine.channels_last import ChannelsLastHook
+from ccmim.engine.compile import ChannelsLastHook
 from ccmim.engine.hooks.bad_files import BadFilesHook
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
 from ccmim.engine.hooks.deferred_log import DeferredRuntimeInfoHook
 from ccmim.engine.hooks.pictures import PictureHook
 from ccmim.engine.hooks.probe import ProbeHook
-from ccmim.engine.hooks.progress import ProgressHook
+from ccmim.engine.hooks.progress import ProgressHook, SpeedHook
 from ccmim.engine.hooks.score_refresh import ScoreRefreshHook
 from ccmim.engine.nonfinite.hook import FiniteHook
 from ccmim.engine.optim.autocast import AutocastOptimWrapper
@@ -14,9 +14,8 @@ from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
 from ccmim.engine.resume.epoch_loop import ResumableEpochLoop
 from ccmim.engine.resume.hook import ResumeHook
 from ccmim.engine.resume.step_seed import StepSeedHook
-from ccmim.engine.signals.loader_timeout import LoaderTimeoutHook
 from ccmim.engine.signals.stop_hook import StopHook
-from ccmim.engine.speed import SpeedHook
+from ccmim.engine.signals.worker_signals import LoaderTimeoutHook
 
 __all__ = [
     'AutocastOptimWrapper',

@@ -24,7 +24,7 @@ from ccmim.engine.settings import (
     check_batches,
     check_options,
     check_updates,
-    fit_images,
+    fit_sizes,
     paths_as_texts,
 )
 from ccmim.engine.settings.space import stop_at_full_disk
@@ -66,7 +66,7 @@ def read_config(
         check_options(cfg, options)
         cfg.merge_from_dict(options)
     adopt_readers(cfg)
-    fit_images(cfg)
+    fit_sizes(cfg)
     drop_absent_workers(cfg)
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
     return cfg
@@ -119,7 +119,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     write_atomically()
     add_guarantees(cfg)
     drop_switched_off(cfg)
-    fit_images(cfg)
+    fit_sizes(cfg)
     check_arguments(cfg)
     check_updates(cfg)
     drop_absent_workers(cfg)

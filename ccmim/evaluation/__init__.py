@@ -1,12 +1,15 @@
 """What a network, or a way of masking, is worth."""
 
-from ccmim.evaluation.feature_rank import feature_rank
-from ccmim.evaluation.features import extract_features
+from ccmim.evaluation.features import extract_features, feature_rank
 from ccmim.evaluation.knn import knn_accuracy, nearest, vote
-from ccmim.evaluation.labeled_maps import labeled_maps
 from ccmim.evaluation.linear import fit_linear, linear_accuracy
 from ccmim.evaluation.mask_overlap import mask_overlap
-from ccmim.evaluation.patch_knn import extract_patches, patch_classes, patch_knn_iou
+from ccmim.evaluation.patch_knn import (
+    extract_patches,
+    labeled_maps,
+    patch_classes,
+    patch_knn_iou,
+)
 
 __all__ = [
     'extract_features',

@@ -4,12 +4,15 @@ B batch, H W image, P patch side, N patches, D width, C classes; n patches that 
 known, m patches that are asked for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from ccmim.checkpoints import check_features
 from ccmim.evaluation.knn import nearest, vote
@@ -104,3 +107,29 @@ def patch_knn_iou(
     confusion = pairs.bincount(minlength=num_classes**2).view(num_classes, num_classes)
     right = confusion.diagonal().double()
     return 100 * right / (confusion.sum(0) + confusion.sum(1) - right)
+
+
+def labeled_maps(
+    data: Dataset, preprocess: Callable[..., dict[str, Any]], limit: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images one by one, normalized, with the class of each pixel.
+
+    Args:
+        data: Of mmsegmentation, with a pipeline for tests: what it draws at random is
+            not repeatable.
+        preprocess: The segmentor's preprocessor.
+        limit: At most so many images, evenly from the whole set; all when None.
+
+    Yields:
+        Image (1, 3, H, W) and classes (1, H, W), where the ignored are 255. Maps that
+        the pipeline did not resize with their image are resized here.
+    """
+    count = min(len(data), limit or len(data))
+    numbers = np.linspace(0, len(data) - 1, count).round().astype(int)
+    for number in tqdm(numbers, 'patches', unit=' images', disable=None):
+        sample = data[int(number)]
+        batch = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+        batch = preprocess(batch, False)
+        maps = batch['data_samples'][0].gt_sem_seg.data[None].float()
+        maps = F.interpolate(maps, batch['inputs'].shape[-2:], mode='nearest-exact')
+        yield batch['inputs'], maps[:, 0].long()

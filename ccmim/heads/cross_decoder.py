@@ -8,86 +8,10 @@ import torch.nn.functional as F
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from ccmim.heads.mae_decoder import decoder_positions
+from ccmim.heads.mae_decoder import MAEDecoder, decoder_positions
 from ccmim.masking import TokenSplit, take
-from ccmim.ranges import Count, Positive, Sides
 from ccmim.registry import MODELS
-from ccmim.vit import LayerNorm, draw_linear, sincos_pos_embed
-from ccmim.vit.archs import resolve_grid
-
-
-@MODELS.register_module()
-class CrossDecoder(nn.Module):
-    """Predict masked patches by cross-attention to the encoded visible ones.
-
-    As in CrossMAE (https://arxiv.org/abs/2401.14391): a masked patch is predicted
-    without regard to the other masked ones, so any fraction of them can be left out
-    (``decoded_ratio`` of the method) and the rest comes out the same. Unlike there,
-    every block looks at the encoder's last tokens, not at a learned mixture of all its
-    blocks.
-
-    Args:
-        in_dim: Width D of the encoder.
-        embed_dim: Width of the decoder; a multiple of 4 and of ``num_heads``.
-        depth: Number of blocks.
-        num_heads: Number of attention heads.
-        img_size: Side or (height, width) of the images in pixels.
-        patch_size: Side P of a patch in pixels.
-        in_chans: Channels of an image.
-        mlp_ratio: Width of the MLPs in units of ``embed_dim``.
-
-    Raises:
-        ValueError: If the width cannot be divided among the heads.
-    """
-
-    def __init__(
-        self,
-        in_dim: Count = 768,
-        embed_dim: Count = 512,
-        depth: Count = 8,
-        num_heads: Count = 16,
-        img_size: Sides = 224,
-        patch_size: Count = 16,
-        in_chans: Count = 3,
-        mlp_ratio: Positive = 4.0,
-    ) -> None:
-        super().__init__()
-        if embed_dim % num_heads:
-            raise ValueError(
-                f'embed_dim={embed_dim} must be a multiple of num_heads={num_heads}'
-            )
-        self.grid = resolve_grid(img_size, patch_size)
-        self.embed = nn.Linear(in_dim, embed_dim)
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
-        self.pos_embed = nn.Parameter(
-            sincos_pos_embed(embed_dim, self.grid), requires_grad=False
-        )
-        self.blocks = nn.ModuleList(
-            _CrossBlock(embed_dim, num_heads, mlp_ratio) for _ in range(depth)
-        )
-        self.norm = LayerNorm(embed_dim)
-        self.pred = nn.Linear(embed_dim, patch_size**2 * in_chans)
-        self.apply(draw_linear)
-        nn.init.normal_(self.mask_token, std=0.02)
-
-    def forward(self, visible: Tensor, split: TokenSplit) -> Tensor:
-        """Predict the pixels of the masked patches.
-
-        Args:
-            visible: Encoded class token and visible patches, of shape (B, 1 + V, D).
-            split: Who is visible and who is to be predicted.
-
-        Returns:
-            Patches of shape (B, M, 3 * P * P), in the order of ``ids_masked``.
-        """
-        table = decoder_positions(self.pos_embed, self.grid, split)
-        positions = table.expand(len(visible), -1, -1)
-        seen = take(positions[:, 1:], split.ids_visible)
-        memory = self.embed(visible) + torch.cat([positions[:, :1], seen], dim=1)
-        x = self.mask_token.to(memory.dtype) + take(positions[:, 1:], split.ids_masked)
-        for block in self.blocks:
-            x = block(x, memory)
-        return self.pred(self.norm(x))
+from ccmim.vit import LayerNorm
 
 
 class _CrossBlock(nn.Module):
@@ -95,6 +19,10 @@ class _CrossBlock(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, mlp_ratio: float) -> None:
         super().__init__()
+        if dim % num_heads:
+            raise ValueError(
+                f'embed_dim={dim} must be a multiple of num_heads={num_heads}'
+            )
         self.num_heads = num_heads
         self.norm1, self.norm_memory = LayerNorm(dim), LayerNorm(dim)
         self.q, self.kv = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
@@ -114,3 +42,38 @@ class _CrossBlock(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+
+
+@MODELS.register_module()
+class CrossDecoder(MAEDecoder):
+    """Predict masked patches by cross-attention to the encoded visible ones.
+
+    As in CrossMAE (https://arxiv.org/abs/2401.14391): a masked patch is predicted
+    without regard to the other masked ones, so any fraction of them can be left out
+    (``decoded_ratio`` of the method) and the rest comes out the same. Unlike there,
+    every block looks at the encoder's last tokens, not at a learned mixture of all its
+    blocks.
+
+    Its arguments are those of ``MAEDecoder``.
+    """
+
+    make_block = _CrossBlock
+
+    def forward(self, visible: Tensor, split: TokenSplit) -> Tensor:
+        """Predict the pixels of the masked patches.
+
+        Args:
+            visible: Encoded class token and visible patches, of shape (B, 1 + V, D).
+            split: Who is visible and who is to be predicted.
+
+        Returns:
+            Patches of shape (B, M, 3 * P * P), in the order of ``ids_masked``.
+        """
+        table = decoder_positions(self.pos_embed, self.grid, split)
+        positions = table.expand(len(visible), -1, -1)
+        seen = take(positions[:, 1:], split.ids_visible)
+        memory = self.embed(visible) + torch.cat([positions[:, :1], seen], dim=1)
+        x = self.mask_token.to(memory.dtype) + take(positions[:, 1:], split.ids_masked)
+        for block in self.blocks:
+            x = block(x, memory)
+        return self.pred(self.norm(x))

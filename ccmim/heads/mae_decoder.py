@@ -36,6 +36,8 @@ class MAEDecoder(nn.Module):
         mlp_ratio: Width of the MLPs in units of ``embed_dim``.
     """
 
+    make_block: type[nn.Module] = Block
+
     def __init__(
         self,
         in_dim: Count = 768,
@@ -55,7 +57,7 @@ class MAEDecoder(nn.Module):
             sincos_pos_embed(embed_dim, self.grid), requires_grad=False
         )
         self.blocks = nn.ModuleList(
-            Block(embed_dim, num_heads, mlp_ratio) for _ in range(depth)
+            self.make_block(embed_dim, num_heads, mlp_ratio) for _ in range(depth)
         )
         self.norm = LayerNorm(embed_dim)
         self.pred = nn.Linear(embed_dim, patch_size**2 * in_chans)

@@ -10,10 +10,9 @@ from ccmim.losses.contrast import SingleViewContrast, info_nce
 from ccmim.losses.cosine import products, unit
 from ccmim.losses.distillation import FeatureDistillation
 from ccmim.losses.gather import gather_constant, gather_with_grad
-from ccmim.losses.hardness import HardnessRanking
 from ccmim.losses.patch_contrast import PatchContrast
 from ccmim.losses.queue_contrast import QueueContrast
-from ccmim.losses.reconstruction import PixelReconstruction
+from ccmim.losses.reconstruction import HardnessRanking, PixelReconstruction
 from ccmim.losses.two_view_contrast import TwoViewContrast
 
 __all__ = [

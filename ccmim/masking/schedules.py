@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ccmim.masking.samplers import rank_scores
 from ccmim.masking.split import TokenSplit, count_visible, split_tokens, whole
-from ccmim.ranges import Count, Index, InnerRatio, Part, Ratio, Sides
+from ccmim.ranges import Count, InnerRatio, Moment, Part, Ratio, Sides, in_epochs
 from ccmim.registry import MODELS, build_part
 
 
@@ -23,7 +23,7 @@ class SwitchSampler(nn.Module):
     Args:
         first: Config of the sampler of the first epochs.
         then: Config of the sampler of the others.
-        begin: Number of first epochs.
+        begin: Number of first epochs, or their fraction of the run.
         first_ratio: Fraction of masked patches in the first epochs; afterwards it is
             the method's ``mask_ratio``.
         img_size: For the samplers: side or (height, width) of the images in pixels.
@@ -37,7 +37,7 @@ class SwitchSampler(nn.Module):
         self,
         first: Part,
         then: Part,
-        begin: Index,
+        begin: Moment,
         first_ratio: InnerRatio = 0.75,
         img_size: Sides | None = None,
         patch_size: Count | None = None,
@@ -52,12 +52,14 @@ class SwitchSampler(nn.Module):
     def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
         """Draw a partition from scores (B, N)."""
         hub = MessageHub.get_current_instance()
-        if self.begin >= hub.get_info('max_epochs', self.begin + 1):
+        epochs = hub.get_info('max_epochs')
+        begin = self.begin if epochs is None else in_epochs(self.begin, epochs)
+        if epochs is not None and begin >= epochs:
             raise ValueError(
                 f'begin={self.begin} of SwitchSampler goes beyond the run: lower it '
                 'below train_cfg.max_epochs, and train by epochs (EpochBasedTrainLoop)'
             )
-        if hub.get_info('epoch', 0) < self.begin:
+        if hub.get_info('epoch', 0) < begin:
             return self.first(scores, self.first_ratio)
         return self.then(scores, mask_ratio)
 

@@ -13,7 +13,7 @@ from mmengine.logging import MessageHub
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor
 
-from ccmim.ranges import Count, Index
+from ccmim.ranges import Count, Index, Ratio, in_epochs
 from ccmim.registry import MODELS
 
 
@@ -29,8 +29,9 @@ class ProgressiveResize(ImgDataPreprocessor):
     Compiled blocks are compiled anew at the first step of each size, once in a run.
 
     Args:
-        schedule: Pairs (epoch, side): from that epoch on, counted from 0, images are
-            squares of that many pixels a side. The last side is that of the crops.
+        schedule: Pairs (epoch, side): from that epoch on, counted from 0 or as a
+            fraction of the run, images are squares of that many pixels a side. The last
+            side is that of the crops.
         patch_size: Side of a patch, of which all sides are multiples.
         kwargs: Arguments of mmengine's ``ImgDataPreprocessor``.
 
@@ -42,7 +43,9 @@ class ProgressiveResize(ImgDataPreprocessor):
 
     def __init__(
         self,
-        schedule: Annotated[Sequence[Annotated[Sequence[Index], Len(2, 2)]], MinLen(1)],
+        schedule: Annotated[
+            Sequence[Annotated[Sequence[Index | Ratio], Len(2, 2)]], MinLen(1)
+        ],
         patch_size: Count = 16,
         **kwargs: Any,
     ) -> None:
@@ -60,15 +63,18 @@ class ProgressiveResize(ImgDataPreprocessor):
                 )
         self.schedule = schedule
 
-    def side(self, epoch: int) -> int:
-        """Return the side of the images in an epoch, counted from 0."""
-        return [side for begin, side in self.schedule if begin <= epoch][-1]
+    def side(self, epoch: int, epochs: int) -> int:
+        """Return the side of the images in an epoch, counted from 0, of a run's."""
+        begun = [s for begin, s in self.schedule if in_epochs(begin, epochs) <= epoch]
+        return begun[-1]
 
     def resize(self, images: Tensor) -> Tensor:
         """Bring images (B, 3, H, W) to the size of mmengine's current epoch."""
         hub = MessageHub.get_current_instance()
         last = self.schedule[-1][0]
-        if last >= hub.get_info('max_epochs', last + 1):
+        epochs = hub.get_info('max_epochs', int(last) + 1)
+        late = in_epochs(last, epochs) >= epochs
+        if late or (last and epochs == 1):  # as of a run by iterations
             raise ValueError(
                 f'schedule={self.schedule} goes beyond the run: end it before '
                 'train_cfg.max_epochs, and train by epochs (EpochBasedTrainLoop)'
@@ -79,7 +85,7 @@ class ProgressiveResize(ImgDataPreprocessor):
                 f'ProgressiveResize makes squares, and these images are {height} x '
                 f'{width}: crop squares, and do not stack views'
             )
-        side = self.side(hub.get_info('epoch', 0))
+        side = self.side(hub.get_info('epoch', 0), epochs)
         hub.update_scalar('train/image_size', side)
         return shrink(images, side)
 

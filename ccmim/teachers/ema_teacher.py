@@ -11,7 +11,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ccmim.ranges import Count, Ratio, checked
+from ccmim.ranges import Count, PositiveRatio, Ratio, checked, in_epochs
 
 
 @checked
@@ -30,8 +30,8 @@ class EMATeacher(nn.Module):
         momentum: m at the first step, in [0, 1].
         last_momentum: m at the last step, in [0, 1].
         interval: Iterations between two updates: as many as gradients are accumulated.
-        rise_epochs: Epochs in which m goes, in equal steps from one to the next (HPM);
-            a half cosine over the run when None.
+        rise_epochs: Epochs, or a fraction of the run, in which m goes, in equal steps
+            from one to the next (HPM); a half cosine over the run when None.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class EMATeacher(nn.Module):
         momentum: Ratio = 0.996,
         last_momentum: Ratio = 1.0,
         interval: Count = 1,
-        rise_epochs: Count | None = None,
+        rise_epochs: Count | PositiveRatio | None = None,
     ) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone).requires_grad_(False)
@@ -52,7 +52,7 @@ class EMATeacher(nn.Module):
         self.rise_epochs = rise_epochs
         # Whatever filled the student since, the first step begins from that.
         self.started = False
-        self.register_load_state_dict_pre_hook(_started_if_loaded)
+        self.register_load_state_dict_pre_hook(started_if_loaded)
 
     def start(self, backbone: nn.Module, projector: nn.Module) -> None:
         """Take over the weights of the student as they are."""
@@ -76,8 +76,10 @@ class EMATeacher(nn.Module):
         if self.rise_epochs is None:
             to_go = (math.cos(math.pi * done) + 1) / 2
         else:
-            epoch = math.floor(done * hub.get_info('max_epochs', 1) + 1e-6)
-            to_go = max(0.0, 1 - epoch / self.rise_epochs)
+            epochs = hub.get_info('max_epochs', 1)
+            epoch = math.floor(done * epochs + 1e-6)
+            rise = max(1, in_epochs(self.rise_epochs, epochs))
+            to_go = max(0.0, 1 - epoch / rise)
         way = self.last_momentum - self.momentum
         momentum = self.last_momentum - way * to_go
         teacher = [*self.backbone.parameters(), *self.projector.parameters()]
@@ -91,7 +93,8 @@ class EMATeacher(nn.Module):
         return self.projector(tokens)[:, 1:]
 
 
-def _started_if_loaded(
-    module: EMATeacher, state: dict[str, Tensor], prefix: str, *_: object
+def started_if_loaded(
+    module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object
 ) -> None:
+    """Let a copy keep the weights that a checkpoint held: a hook for loading."""
     module.started |= any(name.startswith(prefix) for name in state)

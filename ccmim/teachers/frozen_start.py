@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
+from ccmim.teachers.ema_teacher import started_if_loaded
+
 
 class FrozenStart(nn.Module):
     """A copy of the backbone that keeps the weights of the first step.
@@ -32,7 +34,7 @@ class FrozenStart(nn.Module):
         self.scale = scale
         self.renew_interval = renew_interval
         self.started = False
-        self.register_load_state_dict_pre_hook(_started_if_loaded)
+        self.register_load_state_dict_pre_hook(started_if_loaded)
 
     @torch.no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
@@ -74,9 +76,3 @@ class FrozenStart(nn.Module):
     def _tokens(self, images: Tensor) -> Tensor:
         tokens: Any = self.backbone.embed(images)
         return self.backbone.encode(tokens)[:, 1:]
-
-
-def _started_if_loaded(
-    module: FrozenStart, state: dict[str, Tensor], prefix: str, *_: object
-) -> None:
-    module.started |= any(name.startswith(prefix) for name in state)

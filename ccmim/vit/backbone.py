@@ -51,8 +51,8 @@ class VisionTransformer(BaseModule):
 
     Args:
         arch: Name in ``ARCHS`` or a dict with ``embed_dim``, ``depth``, ``num_heads``.
-        img_size: Side or (height, width) in pixels for which positions are held; other
-            sizes are resampled on the fly.
+        img_size: Side or (height, width) in pixels for which positions are held,
+            unless ``pos_size`` is; for other sizes they are resampled on the fly.
         patch_size: Side P of a patch in pixels.
         in_chans: Channels of an image.
         pos_embed: 'sincos' for fixed positions, 'learned' for trained ones, 'rotary'
@@ -79,6 +79,8 @@ class VisionTransformer(BaseModule):
             latter two hold tables likewise.
         rel_pos_size: Side or (height, width) in pixels for which blocks without windows
             hold relative positions; ``img_size`` when None.
+        pos_size: Likewise for absolute positions. In detection, where images are much
+            larger than in pretraining, that of pretraining.
         final_norm: Whether there is a norm after the last block.
         norm_eps: What the norms add to the variance.
         act: Activation of the MLPs, a name in ``ccmim.vit.block.ACTS``; 'swiglu' has a
@@ -125,6 +127,7 @@ class VisionTransformer(BaseModule):
         rel_pos_bias: bool = False,
         attention: Literal['softmax', 'rel_pos', 'lisa'] = 'softmax',
         rel_pos_size: Sides | None = None,
+        pos_size: Sides | None = None,
         final_norm: bool = True,
         norm_eps: Positive = 1e-6,
         act: Literal['gelu', 'gelu_tanh', 'quick_gelu', 'relu', 'swiglu'] = 'gelu',
@@ -142,7 +145,7 @@ class VisionTransformer(BaseModule):
         arch = resolve_arch(arch)
         self.embed_dim, self.depth = arch['embed_dim'], arch['depth']
         self.patch_size = patch_size
-        self.grid = resolve_grid(img_size, patch_size)
+        self.grid = resolve_grid(pos_size or img_size, patch_size)
         check_choices(self.depth, out_indices, global_blocks, frozen_stages)
         self.out_indices, self.out_norm = tuple(out_indices), out_norm
         self.window_size, self.global_blocks = window_size, frozenset(global_blocks)

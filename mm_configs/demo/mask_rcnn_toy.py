@@ -15,27 +15,22 @@ _base_ = [
 ]
 # The objects are small: boxes change their level at a quarter of the usual size. They
 # are few: boxes and masks are learned for all categories together.
-extractor = dict(out_channels=64, finest_scale=14)
+extractor = dict(finest_scale=14)
 model = dict(
-    data_preprocessor=dict(pad_size_divisor=128),
     backbone=dict(
         arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3),
         img_size=128,
-        out_indices=(5,),
     ),
     neck=dict(out_channels=64),
     rpn_head=dict(
-        in_channels=64,
         feat_channels=64,
         anchor_generator=dict(scales=[4]),
     ),
     roi_head=dict(
         bbox_roi_extractor=extractor,
-        bbox_head=dict(in_channels=64, num_classes=4, reg_class_agnostic=True),
+        bbox_head=dict(num_classes=4, reg_class_agnostic=True),
         mask_roi_extractor=extractor,
-        mask_head=dict(
-            in_channels=64, conv_out_channels=64, num_classes=4, class_agnostic=True
-        ),
+        mask_head=dict(conv_out_channels=64, num_classes=4, class_agnostic=True),
     ),
     train_cfg=dict(rpn_proposal=dict(max_per_img=100), rcnn=dict(sampler=dict(num=48))),
     test_cfg=dict(rpn=dict(max_per_img=100)),

@@ -14,7 +14,6 @@ _base_ = [
     '../_base_/segmentation.py',
 ]
 model = dict(
-    data_preprocessor=dict(size=(128, 128)),
     backbone=dict(
         arch=dict(_delete_=True, embed_dim=192, depth=6, num_heads=3),
         img_size=128,

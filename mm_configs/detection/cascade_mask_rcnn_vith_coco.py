@@ -16,12 +16,9 @@ _base_ = './cascade_mask_rcnn_vitb_coco.py'
 model = dict(
     backbone=dict(
         arch='huge',
-        out_indices=(31,),
-        global_blocks=(7, 15, 23, 31),
         drop_path_rate=0.5,
         init_cfg=dict(resize_patch=True),
     ),
-    neck=dict(in_channels=1280),
 )
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay=0.9, no_decay_names=()))
 train_cfg = dict(max_iters=138281)

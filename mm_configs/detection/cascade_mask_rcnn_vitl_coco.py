@@ -15,10 +15,7 @@ _base_ = './cascade_mask_rcnn_vitb_coco.py'
 model = dict(
     backbone=dict(
         arch='large',
-        out_indices=(23,),
-        global_blocks=(5, 11, 17, 23),
         drop_path_rate=0.4,
     ),
-    neck=dict(in_channels=1024),
 )
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay=0.8))

@@ -7,4 +7,4 @@ Expected: not known. Departs: the source has no ViT-S. Eight GPUs at batch 8 eac
 """
 
 _base_ = './mask_rcnn_vitb_coco.py'
-model = dict(backbone=dict(arch='small'), neck=dict(in_channels=384))
+model = dict(backbone=dict(arch='small'))

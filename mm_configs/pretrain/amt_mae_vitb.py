@@ -20,7 +20,7 @@ _base_ = [
 model = dict(
     backbone=dict(weight_init='mae'),
     reconstruction=dict(norm_pix=False),
-    sampler=dict(begin=41),
+    sampler=dict(begin=41 / 400),
 )
 train_dataloader = dict(
     batch_size=512,
@@ -29,7 +29,7 @@ train_dataloader = dict(
         transform=[dict(type='RandomCropWithBox', size=None, scale=(0.2, 1.0))],
     ),
 )
-custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=41, interval=40)]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=41 / 400, interval=40 / 400)]
 train_cfg = dict(max_epochs=400)
 optim_wrapper = dict(accumulative_counts=1)
 _base_.param_scheduler[0].end = 40 / 400

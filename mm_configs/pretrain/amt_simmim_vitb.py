@@ -20,7 +20,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(pos_embed='learned', layer_scale_init=0.1, weight_init='beit'),
-    sampler=dict(sampler=dict(begin=41, first_ratio=0.44)),
+    sampler=dict(sampler=dict(begin=41 / 200, first_ratio=0.44)),
 )
 train_dataloader = dict(
     batch_size=256,
@@ -36,7 +36,7 @@ train_dataloader = dict(
         ],
     ),
 )
-custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=41, interval=40)]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=41 / 200, interval=40 / 200)]
 train_cfg = dict(max_epochs=200)
 optim_wrapper = dict(
     accumulative_counts=1,

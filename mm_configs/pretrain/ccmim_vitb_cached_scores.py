@@ -18,4 +18,4 @@ train_dataloader = dict(
         transform=[dict(type='RandomCropWithBox', size=None, scale=(0.2, 1.0))],
     )
 )
-custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=0, interval=20)]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=0, interval=20 / 800)]

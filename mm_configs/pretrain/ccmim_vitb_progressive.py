@@ -9,6 +9,7 @@ run by us.
 _base_ = 'ccmim_vitb.py'
 model = dict(
     data_preprocessor=dict(
-        type='ccmim.ProgressiveResize', schedule=[(0, 160), (267, 192), (534, 224)]
+        type='ccmim.ProgressiveResize',
+        schedule=[(0, 160), (267 / 800, 192), (534 / 800, 224)],
     )
 )

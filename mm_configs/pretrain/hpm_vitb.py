@@ -19,7 +19,7 @@ model = dict(
     reconstruction=dict(norm_pix=False),
     predictor=dict(out_dim=768),
     sampler=dict(by_epoch=True),
-    teacher=dict(rise_epochs=100),
+    teacher=dict(rise_epochs=100 / 200),
 )
 train_dataloader = dict(batch_size=256)
 train_cfg = dict(max_epochs=200)

@@ -17,11 +17,9 @@ _base_ = [
     '../_base_/segmentation.py',
 ]
 model = dict(
-    data_preprocessor=dict(size=(512, 1024)),
     backbone=dict(img_size=(512, 1024)),
     decode_head=dict(num_classes=19),
     auxiliary_head=dict(num_classes=19),
-    test_cfg=dict(crop_size=(512, 1024), stride=(341, 683)),
 )
 train_cfg = dict(max_iters=80000, val_interval=8000)
 _base_.param_scheduler[0].end = 1500 / 80000

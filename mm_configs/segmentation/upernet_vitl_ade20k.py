@@ -12,10 +12,5 @@ scales, flipped and not.
 """
 
 _base_ = './upernet_vitb_ade20k.py'
-model = dict(
-    backbone=dict(arch='large', out_indices=(7, 11, 15, 23), drop_path_rate=0.15),
-    neck=dict(in_channels=1024),
-    decode_head=dict(in_channels=[1024, 1024, 1024, 1024], channels=1024),
-    auxiliary_head=dict(in_channels=1024),
-)
+model = dict(backbone=dict(arch='large', drop_path_rate=0.15))
 optim_wrapper = dict(optimizer=dict(lr=4e-5), paramwise_cfg=dict(layer_decay=0.95))

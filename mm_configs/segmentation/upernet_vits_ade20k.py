@@ -7,9 +7,4 @@ Expected: not known. Departs: the source has no ViT-S. Eight GPUs at batch 2 eac
 """
 
 _base_ = './upernet_vitb_ade20k.py'
-model = dict(
-    backbone=dict(arch='small'),
-    neck=dict(in_channels=384),
-    decode_head=dict(in_channels=[384, 384, 384, 384], channels=384),
-    auxiliary_head=dict(in_channels=384),
-)
+model = dict(backbone=dict(arch='small'))

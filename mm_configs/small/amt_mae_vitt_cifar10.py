@@ -13,7 +13,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4),
-    sampler=dict(begin=10),
+    sampler=dict(begin=10 / 40),
     decoder=dict(embed_dim=128, depth=2, num_heads=4),
 )
 train_dataloader = dict(
@@ -22,4 +22,4 @@ train_dataloader = dict(
         transform=[dict(type='RandomCropWithBox', size=None, scale=(0.2, 1.0))],
     )
 )
-custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10)]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10 / 40, interval=10 / 40)]

@@ -13,7 +13,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(arch='tiny', img_size=128, drop_path_rate=0.0),
-    sampler=dict(sampler=dict(begin=10), unit_size=16),
+    sampler=dict(sampler=dict(begin=10 / 40), unit_size=16),
 )
 train_dataloader = dict(
     dataset=dict(
@@ -21,4 +21,4 @@ train_dataloader = dict(
         transform=[dict(type='RandomCropWithBox', size=None, scale=(0.2, 1.0))],
     )
 )
-custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10, interval=10)]
+custom_hooks = [dict(type='ccmim.ScoreRefreshHook', begin=10 / 40, interval=10 / 40)]

@@ -6,6 +6,7 @@ CCMIM_DATA=data tools/dist_train.sh mm_configs/small/ccmim_vitt_progressive.py 1
 _base_ = 'ccmim_vitt.py'
 model = dict(
     data_preprocessor=dict(
-        type='ccmim.ProgressiveResize', schedule=[(0, 96), (14, 112), (27, 128)]
+        type='ccmim.ProgressiveResize',
+        schedule=[(0, 96), (14 / 40, 112), (27 / 40, 128)],
     )
 )

@@ -12,7 +12,6 @@ _base_ = [
     '../_base_/segmentation.py',
 ]
 model = dict(
-    data_preprocessor=dict(size=(288, 384)),
     backbone=dict(arch='tiny', img_size=(288, 384), pos_embed='sincos'),
-    decode_head=dict(in_channels=192, num_classes=11, norm_cfg=dict(type='BN')),
+    decode_head=dict(num_classes=11, norm_cfg=dict(type='BN')),
 )

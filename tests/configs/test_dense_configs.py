@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from ccmim.apps.demo.scenes import CATEGORIES, PALETTE, SEG_CLASSES
+from ccmim.engine.launch import read_config
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -51,7 +51,7 @@ CLASSES_OF = {
 
 
 def load(leaf):
-    return Config.fromfile(ROOT / leaf)
+    return read_config(str(ROOT / leaf))
 
 
 def _largest_side(pipeline):
@@ -78,43 +78,6 @@ def heads(model):
 def modules(part):
     """The modules of a list of stages, or the only one."""
     return list(part) if isinstance(part, torch.nn.ModuleList) else [part]
-
-
-def test_the_promised_leaves_exist():
-    assert {
-        'detection/mask_rcnn_vitb_coco.py',
-        'detection/mask_rcnn_vits_coco.py',
-        'detection/mask_rcnn_vitl_coco.py',
-        'detection/mask_rcnn_vith_coco.py',
-        'detection/mask_rcnn_vitb_coco_1x.py',
-        'detection/mask_rcnn_vitb_coco_relpos.py',
-        'detection/mask_rcnn_vitb_coco_25e.py',
-        'detection/mask_rcnn_vitb_lvis.py',
-        'detection/cascade_mask_rcnn_vitb_coco.py',
-        'detection/cascade_mask_rcnn_vitl_coco.py',
-        'detection/cascade_mask_rcnn_vith_coco.py',
-        'detection/cascade_mask_rcnn_vitb_coco_1x.py',
-        'segmentation/upernet_vitb_ade20k.py',
-        'segmentation/upernet_vits_ade20k.py',
-        'segmentation/upernet_vitl_ade20k.py',
-        'segmentation/upernet_vitb_cityscapes.py',
-        'segmentation/upernet_vitb_voc12aug.py',
-        'segmentation/linear_vitb_ade20k.py',
-        'small/mask_rcnn_vitt_coco_mini.py',
-        'small/mask_rcnn_vitt_penn_fudan.py',
-        'small/cascade_mask_rcnn_vitt_penn_fudan.py',
-        'small/upernet_vitt_camvid.py',
-        'small/linear_vitt_camvid.py',
-        'demo/mask_rcnn_toy.py',
-        'demo/upernet_toy.py',
-    } <= set(LEAVES)
-
-
-@pytest.mark.parametrize('leaf', LEAVES)
-def test_the_docstring_gives_the_command_of_this_file(leaf):
-    doc = ast.get_docstring(ast.parse((ROOT / leaf).read_text()))
-    assert f'tools/dist_train.sh mm_configs/{leaf}' in doc
-    assert '--cfg-options model.backbone.init_cfg.checkpoint=FILE' in doc
 
 
 @pytest.mark.parametrize('leaf', LEAVES)

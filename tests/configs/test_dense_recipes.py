@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
+from ccmim.engine.launch import read_config
 from ccmim.engine.optim.rates import learning_rates
 
 pytest.importorskip('mmdet')
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2] / 'mm_configs'
 
 
 def load(leaf):
-    return Config.fromfile(ROOT / f'{leaf}.py')
+    return read_config(str(ROOT / f'{leaf}.py'))
 
 
 def test_the_federated_loss_counts_the_classes_of_the_training_set():

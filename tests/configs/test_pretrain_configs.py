@@ -8,25 +8,15 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ccmim.engine.settings import fit_images
+from ccmim.engine.settings import fit_sizes
 from ccmim.engine.settings.sizes import is_momentum
 from ccmim.registry import MODELS
 from ccmim.teachers.pixels import MEAN, STD
 from ccmim.vit import ARCHS
+from tests.tiny_methods import registered
 
-METHODS = dict(
-    ccmim='CCMIM',
-    mae='MAE',
-    simmim='SimMIM',
-    maskdistill='MaskDistill',
-    conmim='ConMIM',
-    amt_mae='MAE',
-    amt_simmim='SimMIM',
-    hpm='HPM',
-    simclr='SimCLR',
-    densecl='DenseCL',
-)
-NAME = re.compile(rf'({"|".join(METHODS)})_(vit[tsblh]|toy)')
+METHODS = {kind.__name__.lower(): kind.__name__ for kind in registered()}
+NAME = re.compile(r'([a-z0-9_]+?)_(vit[tsblh]|toy)')
 ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
 
 
@@ -35,7 +25,13 @@ def _leaves(root):
     files = [
         f for name in folders for f in sorted((root / 'mm_configs' / name).iterdir())
     ]
-    return [f for f in files if NAME.match(f.name)]
+    return [f for f in files if _method_of(f.name)]
+
+
+def _method_of(name):
+    """The registered method that a file is called after, if it is."""
+    match = NAME.match(name)
+    return match and METHODS.get(match[1].removeprefix('amt_').replace('_', ''))
 
 
 def pytest_generate_tests(metafunc):
@@ -63,8 +59,7 @@ def _build(cfg):
 
 
 def test_name_is_content(leaf, cfg):
-    method, size = NAME.match(leaf.stem).groups()
-    names = [METHODS[method]]
+    size, names = NAME.match(leaf.stem)[2], [_method_of(leaf.stem)]
     if leaf.stem.endswith('no_contrast'):
         names = ['MAE']  # ccMIM without contrast is MAE with ccMIM's masks
     assert cfg.model.type in names
@@ -95,7 +90,7 @@ def test_sizes_and_statistics_stand_in_one_place(cfg):
     normalized = cfg.model.data_preprocessor  # what teachers and perturbations undo
     assert (tuple(normalized.mean), tuple(normalized.std)) == (MEAN, STD)
     assert _crop(cfg)[0].size is None
-    fit_images(cfg)
+    fit_sizes(cfg)
     assert (_crop(cfg)[0].size // patch,) * 2 == grid
     if is_momentum(cfg.model.get('teacher')):
         accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
@@ -143,8 +138,9 @@ def test_contrastive_methods_see_two_views(leaf, cfg):
 def test_every_size_is_there(request):
     names = {leaf.stem for leaf in _leaves(request.config.rootpath)}
     assert {'ccmim_vits', 'ccmim_vitb', 'ccmim_vitl', 'ccmim_vith', 'mae_vitb'} <= names
-    for method in METHODS.keys() - {'ccmim', 'mae'}:
-        assert {f'{method}_vit{size}' for size in 'tsb'} <= names
+    full = {name.removesuffix('_vitb') for name in names if name.endswith('_vitb')}
+    for method in full - {'ccmim', 'mae'}:
+        assert {f'{method}_vit{size}' for size in 'ts'} <= names
     assert set(ARCH_OF.values()) == set(ARCHS)
 
 

@@ -23,7 +23,7 @@ def head():
     model = Config.fromfile(path).model
     roi_head = model.roi_head
     for part in (roi_head.bbox_roi_extractor, roi_head.mask_roi_extractor):
-        part.out_channels = 8
+        part.update(out_channels=8, featmap_strides=[4, 8, 16, 32])
     for part in (*roi_head.bbox_head, roi_head.mask_head):
         part.update(in_channels=8, conv_out_channels=8, num_classes=3)
     for part in roi_head.bbox_head:

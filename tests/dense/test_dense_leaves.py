@@ -9,6 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData, PixelData
 
+from ccmim.engine.launch import read_config
+from ccmim.engine.settings import fit_sizes
+
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 pytestmark = pytest.mark.downstream
@@ -46,16 +49,15 @@ def build(leaf):
     model.backbone.update(
         arch=dict(embed_dim=16, depth=depth, num_heads=2), img_size=SIZE, init_cfg=None
     )
+    fit_sizes(cfg)
     for key in ('neck', 'rpn_head', 'roi_head', 'decode_head', 'auxiliary_head'):
         narrow(model.get(key))
     if cfg.default_scope == 'mmdet':
-        model.data_preprocessor.pad_size_divisor = SIZE
         for head in _listed(model.roi_head.bbox_head):
             if 'frequencies' in head.loss_cls:
                 head.loss_cls.frequencies = list(range(1, 1204))
     else:
-        model.data_preprocessor.size = (SIZE, SIZE)
-        model.test_cfg.update(crop_size=(SIZE, SIZE), stride=(40, 40))
+        model.test_cfg.update(stride=(40, 40))
     init_default_scope(cfg.default_scope)
     torch.manual_seed(0)
     built = MODELS.build(model)
@@ -140,6 +142,49 @@ def test_a_detector_takes_its_first_step(leaf):
     guess = 50 * np.log(2) if classes == 1203 else np.log(classes + 1)
     assert first == pytest.approx(guess, rel=0.1)
     assert_all_reached(model)
+
+
+@pytest.mark.parametrize('leaf', ['demo/mask_rcnn_toy', 'demo/upernet_toy'])
+@pytest.mark.parametrize(
+    ('key', 'value', 'width', 'patch', 'side'),
+    [
+        ('arch', 'tiny', 192, 16, 128),
+        ('img_size', 64, 192, 16, 64),
+        ('patch_size', 32, 192, 32, 128),
+    ],
+)
+def test_one_key_changes_a_size(leaf, key, value, width, patch, side):
+    """Model, patch or image: all that depends on it follows, and a step is taken."""
+    cfg = read_config(str(ROOT / f'{leaf}.py'), None, {f'model.backbone.{key}': value})
+    cfg.model.backbone.init_cfg = None
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).train()
+    batch = segmentation_batch() if 'upernet' in leaf else detection_batch()
+    for sample in batch['data_samples'] if 'rcnn' in leaf else ():
+        sample.gt_instances.labels.zero_()  # there are four classes
+    losses = step(model, batch)
+    assert all(np.isfinite(v) and v > 0 for v in losses.values()), losses
+    assert_all_reached(model)
+    assert model.backbone.grid == (side // patch, side // patch)
+    preprocessor = cfg.model.data_preprocessor
+    if 'upernet' in leaf:
+        assert cfg.model.decode_head.in_channels == [width] * 4
+        assert preprocessor.size == (side, side)
+        return
+    strides = [patch * level for level in (0.25, 0.5, 1, 2, 4)]
+    assert [s for s, _ in model.rpn_head.prior_generator.strides] == strides
+    assert model.roi_head.bbox_roi_extractor.featmap_strides == strides[:4]
+    assert (cfg.model.neck.in_channels, preprocessor.pad_size_divisor) == (width, side)
+    assert cfg.val_dataloader.dataset.pipeline[1].scale == (side, side)
+    scales = [view.scale for view in cfg.tta_pipeline[1].transforms[0]]
+    assert scales == [(side * 7 // 8,) * 2, (side, side)]
+
+
+def test_images_of_a_detector_are_square():
+    options = {'model.backbone.img_size': [128, 64]}
+    with pytest.raises(ValueError, match=r'img_size=\(128, 64\) must be square'):
+        read_config(str(ROOT / 'demo/mask_rcnn_toy.py'), None, options)
 
 
 @pytest.mark.parametrize('leaf', SEGMENTATION)

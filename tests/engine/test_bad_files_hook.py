@@ -4,21 +4,16 @@ import os
 import signal
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.runner import Runner
 from PIL import Image
-from torch import distributed
-from torch.utils.data import DataLoader
 
 from ccmim.checkpoints import guard_mmengine
-from ccmim.data import UnlabeledImages, VisitSampler
-from ccmim.data.bad_files import BadFiles, read_bad_files
-from ccmim.data.bad_images import TooManyBadImagesError
+from ccmim.data import UnlabeledImages
+from ccmim.data.bad_files import read_bad_files
 from ccmim.engine import BadFilesHook, SafeCheckpointHook, StopHook
 
 TRANSFORM = [
@@ -124,13 +119,6 @@ def test_bad_images_are_listed_and_counted(train, photos, tmp_path, num_workers)
     assert all(kind in said for kind in kinds)
 
 
-def test_a_run_of_good_images_lists_nothing(train, tmp_path):
-    (tmp_path / 'run').mkdir()
-    (tmp_path / 'run' / 'bad_files.txt').write_text('/of/another/run.jpg\tempty\n')
-    assert 'skipped' not in train()
-    assert not (tmp_path / 'run' / 'bad_files.txt').exists()
-
-
 def test_a_resumed_run_goes_on_with_its_list(train, photos, tmp_path):
     """Also what was repaired meanwhile stays listed; the count is that of the run."""
     _harm(photos)
@@ -158,74 +146,3 @@ def test_the_list_of_one_run_is_what_the_next_leaves_out(train, photos, tmp_path
     again = train('second', exclude=second)
     assert 'skipped' not in again.removeprefix(log)  # one file in the same second
     assert list(_listed(second)) == ['002', '005', '009']
-
-
-def test_a_run_that_stops_says_how_many_of_what(train, photos, tmp_path):
-    _harm(photos)
-    (photos / '007.png').write_bytes(b'')
-    with pytest.raises(TooManyBadImagesError) as error:
-        train()
-    path = tmp_path / 'run' / 'bad_files.txt'
-    line = str(error.value).splitlines()[-1]
-    assert '4 of 12 images are damaged, 3 are allowed (max_bad_ratio)' in line
-    assert '2 empty, ' in line
-    assert line.endswith(f'({path})')
-    assert len(read_bad_files(path)) == 4
-
-
-def _rank(rank, folder):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    images = UnlabeledImages(f'{folder}/photos', TRANSFORM, max_bad_ratio=1)
-    sampler = VisitSampler(images, seed=0)
-    fork = dict(num_workers=2, multiprocessing_context='fork')
-    loader = DataLoader(images, 2, sampler=sampler, **fork)
-    lines = []
-    runner = SimpleNamespace(
-        train_dataloader=loader,
-        work_dir=folder,
-        iter=0,
-        logger=SimpleNamespace(info=lines.append),
-    )
-    hook = BadFilesHook()
-    hook.before_train(runner)
-    for epoch in range(3):  # from the second on, each meets what the other has listed
-        sampler.set_epoch(epoch)
-        list(loader)
-    distributed.barrier()
-    hook.after_run(runner)
-    (images_listed,) = [BadFiles(f'{folder}/bad_files.txt').reasons]
-    assert len(images_listed) == 40
-    assert lines == [f'skipped 40 of 60 images: 40 empty ({folder}/bad_files.txt)'] * (
-        rank == 0
-    )
-    os._exit(0)
-
-
-@pytest.mark.dist
-@pytest.mark.slow
-def test_two_ranks_share_one_list(tmp_path):
-    """Four loader workers in two processes: forty lines, none twice."""
-    photos = tmp_path / 'photos'
-    photos.mkdir()
-    (tmp_path / 'bad_files.txt').write_text('/of/another/run.jpg\tempty\n')
-    for i in range(60):
-        if i % 3:
-            (photos / f'{i:03d}.png').write_bytes(b'')
-        else:
-            Image.new('RGB', (20, 20)).save(photos / f'{i:03d}.png')
-    mp.spawn(_rank, (str(tmp_path),), nprocs=2)
-    lines = (tmp_path / 'bad_files.txt').read_text().splitlines()
-    expected = [f'{photos}/{i:03d}.png\tempty' for i in range(60) if i % 3]
-    assert sorted(lines) == expected
-
-
-def test_another_data_set_is_left_alone(tmp_path):
-    runner = SimpleNamespace(
-        train_dataloader=DataLoader(torch.zeros(3)), work_dir=tmp_path, iter=0
-    )
-    hook = BadFilesHook()
-    hook.before_train(runner)
-    hook.after_run(runner)
-    assert not list(tmp_path.iterdir())

@@ -104,32 +104,6 @@ def test_refreshing_leaves_the_training_alone(config):
     assert seen == dict(same=True, rng=True, training=True, grad=False)
 
 
-@pytest.mark.parametrize('step', [4, 6, 8, 12])
-@pytest.mark.slow
-def test_resumed_run_equals_straight_run(config, tmp_path, step):
-    """Bit for bit, though the random states are others.
-
-    Refreshed after steps 4 and 12; resumed right before, after and between them, once
-    in the middle of the epoch that began with a refresh.
-    """
-    steps = {
-        'default_hooks.checkpoint.by_epoch': False,
-        'default_hooks.checkpoint.interval': 2,
-    }
-    build_runner(config('straight', **steps)).train()
-    cfg = config('resumed', **steps)
-    cfg.load_from = str(tmp_path / 'straight' / f'iter_{step}.pth')
-    cfg.resume = True
-    torch.manual_seed(99)
-    build_runner(cfg).train()
-    ours, theirs = (
-        torch.load(tmp_path / name / 'iter_16.pth', weights_only=False)['state_dict']
-        for name in ('resumed', 'straight')
-    )
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
-
-
 @pytest.mark.parametrize('more', [False, True])
 def test_maps_of_other_images_are_made_anew_on_resume(
     config, image_folder, tmp_path, more

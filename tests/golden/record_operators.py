@@ -97,15 +97,16 @@ def detector(config: str) -> dict:
     from mmengine.registry import MODELS, init_default_scope
     from mmengine.structures import InstanceData
 
+    from ccmim.engine.settings import fit_sizes
+
     assert mmdet.models
     cfg = Config.fromfile(Path(__file__).parents[2] / 'mm_configs' / config)
     cfg.model.backbone.pop('arch')
     changes = dict(arch=dict(embed_dim=32, depth=2, num_heads=2), img_size=64)
     changes.update(init_cfg=None, out_indices=(1,), window_size=0, global_blocks=())
-    changes.update(drop_path_rate=0.0)
+    changes.update(drop_path_rate=0.0, pos_size=None)
     cfg.merge_from_dict({f'model.backbone.{k}': v for k, v in changes.items()})
-    cfg.model.neck.in_channels = 32
-    cfg.model.data_preprocessor.pad_size_divisor = 64
+    fit_sizes(cfg)
     init_default_scope('mmdet')
     model = MODELS.build(cfg.model)
     with torch.no_grad():

@@ -59,20 +59,6 @@ def test_training_is_the_same_to_the_last_bit(train, knn):
     assert probed.model.training
 
 
-@pytest.mark.slow
-def test_a_resumed_run_probes_when_the_straight_one_would(train, tmp_path):
-    probe = dict(type='ccmim.ProbeHook', interval=2, images=2)
-    _, straight = train('straight', probe)
-    file = str(tmp_path / 'straight' / 'epoch_1.pth')
-    _, lines = train('parts', probe, resume=True, load_from=file)
-    ranks = [
-        [line['probe/feature_rank'] for line in run if 'probe/feature_rank' in line]
-        for run in (straight, lines)
-    ]
-    assert len(ranks[0]) == 1
-    assert ranks[0] == ranks[1]
-
-
 def _train_one_of_two(rank, cfg, port):
     os.environ['LOCAL_RANK'] = str(rank)
     torch.distributed.init_process_group(

@@ -3,7 +3,6 @@
 import os
 import re
 import runpy
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
 
-from ccmim.checkpoints import WriteError, choose_resume, verify_checkpoint
-from ccmim.engine import StepSeedHook
+from ccmim.checkpoints import choose_resume, verify_checkpoint
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
 
@@ -159,43 +157,6 @@ def test_accumulation_stops_at_the_end_of_a_cycle(start, tmp_path):
     resumed = start('stopped', resume=True, **changes)
     resumed.train()
     assert _same(resumed, straight)
-
-
-@pytest.mark.slow
-def test_the_loop_of_mmengine_does_not(start, monkeypatch):
-    """The control: it begins the epoch again, and so the check can fail."""
-    straight = start('straight')
-    straight.train()
-    hook = dict(type='SignalAtStepHook', step=6, number=signal.SIGTERM)
-    with pytest.raises(SystemExit):
-        start('stopped', hook).train()
-    monkeypatch.setattr('ccmim.engine.launch._replace', lambda *_: None)
-    resumed = start('stopped', resume=True)
-    resumed.train()
-    assert not _same(resumed, straight)
-    assert resumed.iter == 14
-
-
-@pytest.mark.slow
-def test_without_seeded_steps_the_masks_repeat(start):
-    """The control for the seeds: the losses after the resume are others."""
-
-    def begin(*args, **kwargs):
-        runner = start(*args, **kwargs)
-        runner._hooks = [h for h in runner.hooks if not isinstance(h, StepSeedHook)]
-        return runner
-
-    straight = begin('straight')
-    straight.train()
-    hook = dict(type='SignalAtStepHook', step=6, number=signal.SIGTERM)
-    with pytest.raises(SystemExit):
-        begin('stopped', hook).train()
-    torch.manual_seed(99)
-    resumed = begin('stopped', resume=True)
-    resumed.train()
-    ours, theirs = (_history(r)['train/loss'] for r in (resumed, straight))
-    assert len(ours) == len(theirs) == 12
-    assert all(a != b for a, b in zip(ours[6:], theirs[6:], strict=True))
 
 
 @pytest.mark.slow
@@ -365,50 +326,6 @@ def test_a_full_disk_is_one_line(run_here, image_folder, tmp_path, monkeypatch, 
     assert choose_resume(tmp_path) == f'{tmp_path}/epoch_1.pth'
 
 
-@HOOKS.register_module(force=True)
-class FillDiskHook(Hook):
-    """Leaves no room for a second checkpoint, as other programs do."""
-
-    priority = 100
-
-    def after_train_epoch(self, runner):
-        free = shutil.disk_usage(runner.work_dir).free
-        with open(f'{runner.work_dir}/filler', 'wb') as file:
-            file.write(bytes(free - 200_000))
-
-
-@pytest.mark.slow
-def test_a_really_full_disk(start, tmp_path):
-    """A file system of its own, and room for one checkpoint: it stays good."""
-    folder = tmp_path / 'small'
-    folder.mkdir()
-    mount = ['mount', '-t', 'tmpfs', '-o', 'size=20m', 'none', folder]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip('mounting is not permitted here')
-    try:
-        straight = start('straight')
-        straight.train()
-        options = dict(default_hooks__checkpoint__max_keep_ckpts=1)
-        with pytest.raises(WriteError) as caught:
-            start('small', dict(type='FillDiskHook'), **options).train()
-        text = str(caught.value)
-        assert re.fullmatch(
-            rf'cannot write {folder}/epoch_2.pth: No space left on device '
-            r'\([\d.]+ MB needed, 0\.\d MB free\); the files written before it are '
-            rf'intact; the last good checkpoint is {folder}/epoch_1.pth',
-            text,
-        )
-        assert [p.name for p in folder.glob('*.pth')] == ['epoch_1.pth']
-        (folder / 'filler').unlink()
-        resumed = start('small', resume=True, **options)
-        resumed.train()
-        assert _same(resumed, straight)
-    finally:
-        subprocess.run(['umount', '-l', folder], check=True)
-
-
 def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path, capsys):
     options = {'optim_wrapper.optimizer.lr': 1e35}
     assert run_here(_words(image_folder, tmp_path, **options)) == 1
@@ -424,18 +341,3 @@ def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path, cap
     assert saved['step'] == int(found[2])
     assert all(v.isfinite().all() for v in saved['state_dict'].values())
     assert not list(tmp_path.glob('*.pth'))
-
-
-@pytest.mark.slow
-def test_a_changed_data_set_is_one_line(run_here, image_folder, tmp_path, capsys):
-    folder = tmp_path / 'run'
-    assert run_here(_words(image_folder, folder, train_cfg__max_epochs=1)) == 0
-    (image_folder / 'part0' / '0.jpg').unlink()
-    assert run_here(_words(image_folder, folder, '--resume')) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    text = 'The data set has changed since step 4: 1 files gone (part0/0.jpg), 0 new'
-    assert error.startswith(f'error: {text}')
-    assert sorted(p.name for p in folder.glob('*.pth')) == ['epoch_1.pth']
-    options = dict(resume_changed='data', train_cfg__max_epochs=2)
-    assert run_here(_words(image_folder, folder, '--resume', **options)) == 0
-    assert (folder / 'epoch_2.pth').is_file()

@@ -21,13 +21,8 @@ COMMON = {
     'test_evaluator': None,
 }
 OWN = {
-    'demo/mask_rcnn_toy': {'train_cfg.max_iters': 5, 'model.neck.in_channels': 32},
-    'demo/upernet_toy': {
-        'train_cfg.max_iters': 5,
-        'model.neck.in_channels': 32,
-        'model.decode_head.in_channels': [32] * 4,
-        'model.auxiliary_head.in_channels': 32,
-    },
+    'demo/mask_rcnn_toy': {'train_cfg.max_iters': 5},
+    'demo/upernet_toy': {'train_cfg.max_iters': 5},
     'small/finetune_vitt_cifar10': {
         'train_cfg.max_epochs': 1,
         'model.head.in_dim': 32,
@@ -50,8 +45,8 @@ def start(request, image_folder, tmp_path, monkeypatch):
         loader.num_workers = workers
         if 'small' in leaf:
             loader.dataset.data = str(image_folder)
-        else:
-            cfg.model.backbone.out_indices = (0, 1, 2, 3) if 'upernet' in leaf else (3,)
+        elif 'upernet' in leaf:
+            cfg.model.backbone.out_indices = (0, 1, 2, 3)
         cfg.model.backbone.init_cfg = None
         cfg.default_hooks.checkpoint.update(by_epoch=False, interval=3)
         if resume:

@@ -99,6 +99,16 @@ def test_stages_change_with_the_epoch():
     assert counts == [(15, 5), (15, 5), (9, 3), (9, 3)]
 
 
+@pytest.mark.parametrize(('epochs', 'begin'), [(8, 2), (40, 10), (2, 1), (1, 0)])
+def test_a_stage_may_begin_at_a_fraction_of_the_run(epochs, begin):
+    """So that one key changes the length: never before one epoch, never too late."""
+    sampler, masked = SwitchSampler(RANDOM, THROW, begin=0.25, first_ratio=0.75), []
+    for epoch in range(epochs):
+        _go_to(epoch=epoch, max_epochs=epochs)
+        masked.append(sampler(torch.ones(1, 20), 0.45).ids_masked.shape[1])
+    assert masked == begin * [15] + (epochs - begin) * [9]
+
+
 def test_a_stage_that_never_comes_is_an_error():
     sampler = SwitchSampler(RANDOM, THROW, begin=2)
     _go_to(epoch=0, max_epochs=2)

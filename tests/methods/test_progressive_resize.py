@@ -28,12 +28,18 @@ def test_side_of_each_epoch():
     grow, inputs = _grow(), torch.randint(0, 256, (2, 3, 64, 64)).byte()
     for epoch, side in enumerate([32, 32, 48, 48, 48, 64]):
         hub = _at(epoch)
-        assert grow.side(epoch) == side
+        assert grow.side(epoch, 6) == side
         images = grow(dict(inputs=inputs), training=True)['inputs']
         assert images.shape == (2, 3, side, side)
         assert hub.get_scalar('train/image_size').current() == side
     torch.testing.assert_close(images, (inputs.float() - 127) / 50)
     assert grow(dict(inputs=inputs))['inputs'].shape == (2, 3, 64, 64)  # evaluation
+
+
+def test_fractions_are_of_the_run():
+    grow = _grow([(0, 32), (1 / 3, 48), (0.9, 64)])
+    assert [grow.side(epoch, 6) for epoch in range(6)] == [32, 32, 48, 48, 48, 64]
+    assert [grow.side(epoch, 3) for epoch in range(3)] == [32, 48, 64]
 
 
 def test_a_smaller_image_is_the_same_picture():
@@ -92,8 +98,7 @@ def test_schedules_of_the_configs_end_at_the_size_of_the_crops(request, name):
     epochs, sides = zip(*cfg.model.data_preprocessor.schedule, strict=True)
     assert list(sides) == sorted(sides)
     assert sides[-1] == cfg.model.backbone.img_size
-    third = cfg.train_cfg.max_epochs / 3
-    assert [round(epoch / third) for epoch in epochs] == [0, 1, 2]
+    assert [round(3 * epoch) for epoch in epochs] == [0, 1, 2]
 
 
 @pytest.mark.slow

@@ -20,8 +20,7 @@ from benchmarks.inputs import from_memory, noise_batches
 from benchmarks.precision import DTYPES, matmul_precision
 from benchmarks.rows import Contender, Label, training_state
 from ccmim.dense.made_up import made_up_areas, made_up_objects
-from ccmim.engine.channels_last import use_channels_last
-from ccmim.engine.compile import compile_blocks
+from ccmim.engine.compile import compile_blocks, use_channels_last
 from ccmim.engine.launch import read_config
 
 VARIANTS = ('plain', 'channels_last', 'compiled')
@@ -50,8 +49,9 @@ class DenseTask:
         side: int | None = None,
     ) -> None:
         self.name, self.variant, self.device = Path(config).stem, variant, device
-        self.cfg = read_config(config, None, options)
-        self.side = _canvas(self.cfg, side)
+        sides = {'model.backbone.img_size': side} if side else {}
+        self.cfg = read_config(config, None, {**sides, **(options or {})})
+        self.side = _canvas(self.cfg)
         self.cfg.model.backbone.init_cfg = None
         self._scope = self.cfg.default_scope
         torch.manual_seed(0)
@@ -119,14 +119,12 @@ class DenseTask:
                 self.model.train_step(batch, wrapper)
 
 
-def _canvas(cfg: Config, side: int | None) -> int:
-    """Return the side that images are padded to; change it if asked to."""
+def _canvas(cfg: Config) -> int:
+    """Return the side that images are padded to."""
     preprocessor = cfg.model.get('data_preprocessor') or {}
     if cfg.get('default_scope') == 'mmdet':
-        preprocessor.pad_size_divisor = side or preprocessor.pad_size_divisor
         return preprocessor.pad_size_divisor
     if cfg.get('default_scope') == 'mmseg':
-        preprocessor.size = (side, side) if side else preprocessor.size
         return preprocessor.size[0]
     raise ValueError(
         f'{cfg.filename} is of no dense task: choose configs of '

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from ccmim.apps.report.runs_page import write_runs_page
 from ccmim.checkpoints.config_text import read_values
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
-from ccmim.engine.settings import check_arguments, check_options, fit_images
+from ccmim.engine.settings import check_arguments, check_options, fit_sizes
 from ccmim.engine.settings.errors import mistake
 from fuzzing.changes import ODD, changed_bytes, harmed
 
@@ -29,7 +29,7 @@ def try_config(draw: random.Random, folder: Path) -> str | None:
             case 1:
                 cfg = Config(harmed(draw, _plain()))
                 add_guarantees(cfg)
-                fit_images(cfg)
+                fit_sizes(cfg)
                 drop_switched_off(cfg)
                 check_arguments(cfg)
             case 2:

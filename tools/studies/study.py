@@ -124,21 +124,14 @@ def cost(config: Path) -> float:
 def schedule(config: Path, epochs: int) -> tuple[str, ...]:
     """Give the changes for a length: a fifth of it warms up, the rest cools down.
 
-    Where scores are stored, they are computed anew after each quarter, as they are in
-    the configs. A config's own length leaves it as it is.
+    A config's own length leaves it as it is.
     """
     cfg = Config.fromfile(config)
     if epochs == cfg.train_cfg.max_epochs:
         return ()
-    warm_up, quarter = max(1, epochs // 5), max(1, epochs // 4)
-    changes = [
+    warm_up = max(1, epochs // 5)
+    return (
         f'train_cfg.max_epochs={epochs}',
         f'param_scheduler.0.end={warm_up}',
         f'param_scheduler.1.begin={warm_up}',
-    ]
-    for i, hook in enumerate(cfg.custom_hooks):
-        if 'ScoreRefresh' in hook.type:
-            keys = 'model.sampler.begin', f'custom_hooks.{i}.begin'
-            keys += (f'custom_hooks.{i}.interval',)
-            changes += [f'{key}={quarter}' for key in keys]
-    return tuple(changes)
+    )

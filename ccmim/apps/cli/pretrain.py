@@ -39,7 +39,7 @@ from ccmim.engine.settings import (
     check_arguments,
     check_options,
     check_updates,
-    fit_images,
+    fit_sizes,
     paths_as_texts,
 )
 from ccmim.engine.settings.option_action import OptionAction
@@ -244,7 +244,7 @@ def _change(cfg: Config, words: list[str]) -> None:
     options = paths_as_texts(parser.parse_args(words).options or {})
     check_options(cfg, options)
     cfg.merge_from_dict(options)
-    for check in (fit_images, check_arguments, check_updates):
+    for check in (fit_sizes, check_arguments, check_updates):
         check(cfg)
 
 

@@ -12,7 +12,6 @@ from ccmim.api.catalogue import home
 from ccmim.apps.cli.choose import Settings
 from ccmim.engine.launch import read_config
 
-_STAGED = ('SwitchSampler', 'ccmim.ScoreRefreshHook')  # change after some epochs
 _LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
 _LEAST_SCALE = 0.2  # area of the smallest crop
 _LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the time
@@ -35,6 +34,8 @@ def make_recipe(
     model = cfg.model
     old = model.backbone.img_size
     model.backbone.update(arch=settings.size, img_size=settings.image_size)
+    if settings.patch_size == 4:
+        model.backbone.patch_size = 4
     if 'cells' in model:  # of DenseCL, which divide the patches on a side
         side = settings.image_size // settings.patch_size
         model.cells = max(n for n in range(1, model.cells + 1) if side % n == 0)
@@ -58,13 +59,17 @@ def make_recipe(
 
 
 def _leaf(settings: Settings) -> Path:
-    folder = home() / 'mm_configs'
+    """Choose the config of the method that is nearest; one small config is enough."""
+    configs, method = home() / 'mm_configs', settings.method
+    small = configs / 'small' / f'{method}_vitt.py'
+    files = [
+        configs / 'pretrain' / f'{method}_vit{s}.py' for s in settings.size[0] + 'b'
+    ]
     if settings.patch_size == 4:
-        return folder / 'small' / f'{settings.method}_vitt_cifar10.py'
-    if settings.size == 'tiny':
-        return folder / 'small' / f'{settings.method}_vitt.py'
-    own = folder / 'pretrain' / f'{settings.method}_vit{settings.size[0]}.py'
-    return own if own.exists() else own.with_name(f'{settings.method}_vitb.py')
+        files = [small.with_name(f'{method}_vitt_cifar10.py')]
+    elif settings.size == 'tiny':
+        files = []
+    return next((file for file in files if file.exists()), small)
 
 
 def _resize_crop(transform: Any, old: int, new: int) -> None:
@@ -76,11 +81,9 @@ def _resize_crop(transform: Any, old: int, new: int) -> None:
 
 
 def _set_epochs(cfg: Config, epochs: int) -> None:
-    """Set the length, and stretch what begins after some epochs."""
+    """Set the length: schedule and stages are in fractions of it."""
     ratio = epochs / cfg.train_cfg.max_epochs
-    cfg.train_cfg.max_epochs = epochs  # the schedule is in fractions of it
-    for part in (cfg.model, cfg.custom_hooks):
-        _stretch_stages(part, ratio, epochs)
+    cfg.train_cfg.max_epochs = epochs
     if (own := cfg.model.get('dense_begin', 0)) > _LEAST_STEPS:
         cfg.model.dense_begin = min(own, max(_LEAST_STEPS, round(own * ratio)))
     hooks, often = cfg.default_hooks, max(1, epochs // 10)
@@ -88,18 +91,3 @@ def _set_epochs(cfg: Config, epochs: int) -> None:
     for name in ('probe', 'pictures'):
         hooks[name].interval = min(often, _LOOKS)
     hooks.probe.pop('knn', None)  # on the labels of another data set
-
-
-def _stretch_stages(part: Any, ratio: float, epochs: int) -> None:
-    """Stretch the epochs after which parts change what they do."""
-    if isinstance(part, dict):
-        if part.get('type') in _STAGED:
-            part.begin = min(epochs - 1, max(1, round(part.begin * ratio)))
-            if 'interval' in part:
-                part.interval = max(1, round(part.interval * ratio))
-        if part.get('rise_epochs'):
-            part.rise_epochs = max(1, round(part.rise_epochs * ratio))
-        part = list(part.values())
-    if isinstance(part, list):
-        for inside in part:
-            _stretch_stages(inside, ratio, epochs)

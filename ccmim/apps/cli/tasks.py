@@ -125,8 +125,6 @@ class Tasks:
         for head in ('bbox_head', 'mask_head'):
             if cfg.model.roi_head.get(head):
                 cfg.model.roi_head[head].num_classes = len(data.classes)
-        cfg.model.neck.in_channels = self._architecture.embed_dim
-        cfg.model.backbone.out_indices = (self._architecture.depth - 1,)
         for loader, part in (('train', data.train), ('val', data.test or data.train)):
             file = part[0]
             cut = self._fast and loader == 'val'
@@ -148,25 +146,18 @@ class Tasks:
     def _upernet(self, data: Maps, name: str) -> Config:
         """Make the config of an UperNet."""
         cfg = self._dense('segmentation/upernet_vit{}_ade20k', 'upernet_vitt_camvid')
-        width, depth = self._architecture.embed_dim, self._architecture.depth
-        model = cfg.model
+        depth, model = self._architecture.depth, cfg.model
         if not self._full:  # whole images there, of one size; here crops of any
             crops = read_config(str(home() / 'mm_configs/_base_/datasets/ade20k.py'))
             side = 256
             for transform in crops.train_pipeline:
                 if transform.type == 'RandomResize':
                     transform.scale = (4 * side, side)
-                if transform.type == 'RandomCrop':
-                    transform.crop_size = (side, side)
             crops.test_pipeline[1].scale = (4 * side, side)
             cfg.train_dataloader.dataset.pipeline = crops.train_pipeline
             cfg.val_dataloader.dataset.pipeline = crops.test_pipeline
-            model.data_preprocessor.size = (side, side)
             model.backbone.img_size = side
             model.backbone.out_indices = [depth * i // 4 - 1 for i in (1, 2, 3, 4)]
-        model.neck.in_channels = width
-        model.decode_head.update(in_channels=[width] * 4)
-        model.auxiliary_head.update(in_channels=width)
         for head in (model.decode_head, model.auxiliary_head):
             head.num_classes = len(data.classes)
         for loader, part in (('train', data.train), ('val', data.test or data.train)):
@@ -205,9 +196,9 @@ class Tasks:
                     f'it has for {", ".join(_LETTERS)}; leave out --full',
                 )
             name = full.format(letter)
-        cfg = self._read(name)
+        cfg = self._read(name, sizes=False)  # they follow from the backbone
         backbone, positions = cfg.model.backbone, options.pop('pos_embed', 'sincos')
-        backbone.update(options, img_size=backbone.get('img_size', 224))
+        backbone.update(options, img_size=backbone.img_size)
         if not self._full or positions == 'none':  # the papers train theirs
             backbone.pos_embed = positions
         if (patch := options['patch_size']) != _DENSE_PATCH:
@@ -228,10 +219,10 @@ class Tasks:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
-    def _read(self, name: str) -> Config:
+    def _read(self, name: str, sizes: bool = True) -> Config:
         self.base = str(home() / 'mm_configs' / f'{name}.py')
         with no_messages():  # of mmdet and mmseg, which it imports
-            return read_config(self.base)
+            return read_config(self.base) if sizes else Config.fromfile(self.base)
 
 
 def _leave_masks_out(cfg: Config) -> None:

@@ -16,7 +16,7 @@ from ccmim.engine.resume.data_record import fingerprint, image_list
 from ccmim.engine.resume.hook import KEY
 from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
 from ccmim.masking import stored_scorer
-from ccmim.ranges import Count, Index
+from ccmim.ranges import Count, Moment, PositiveRatio, in_epochs
 from ccmim.registry import HOOKS
 
 
@@ -31,11 +31,13 @@ class ScoreRefreshHook(Hook):
     other images ('data' in ``resume_changed``) are dropped, and made anew at once.
 
     Args:
-        begin: Epochs before the first time.
-        interval: Epochs from one time to the next.
+        begin: Epochs before the first time, or their fraction of the run.
+        interval: Epochs from one time to the next, or their fraction of the run.
     """
 
-    def __init__(self, begin: Index = 40, interval: Count = 40) -> None:
+    def __init__(
+        self, begin: Moment = 40, interval: Count | PositiveRatio = 40
+    ) -> None:
         self.begin = begin
         self.interval = interval
 
@@ -77,9 +79,10 @@ class ScoreRefreshHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Score all pictures if it is time."""
-        since = runner.epoch - self.begin
+        since = runner.epoch - in_epochs(self.begin, runner.max_epochs)
+        interval = max(1, in_epochs(self.interval, runner.max_epochs))
         first_step = runner.epoch * len(runner.train_dataloader)
-        due = since % self.interval == 0 or not stored_scorer(runner.model).filled
+        due = since % interval == 0 or not stored_scorer(runner.model).filled
         if since >= 0 and due and runner.iter == first_step:
             started = time.monotonic()
             self._refresh(runner)

@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ccmim.checkpoints.config_text import read_values
 from ccmim.engine.settings.names import default_of, find_types
+from ccmim.ranges import in_epochs
 from ccmim.renamed import renamed
 
 PARTS = (
@@ -65,6 +66,10 @@ def deciding_values(text: str) -> dict[str, Any]:
         ValueError: The text holds more than plain values.
     """
     values = renamed(read_values(text))
+    _settle_positions(values.get('model'))
+    if epochs := (values.get('train_cfg') or {}).get('max_epochs'):
+        for part in values.keys() & {'model', 'custom_hooks'}:
+            values[part] = _count_epochs(values[part], epochs)
     found = {part: values[part] for part in PARTS if part in values}
     hooks = [*values.get('custom_hooks', ()), *values.get('default_hooks', {}).values()]
     found['hooks'] = {
@@ -74,6 +79,29 @@ def deciding_values(text: str) -> dict[str, Any]:
         and _DECIDING_HOOKS.fullmatch(_last(hook.get('type')))
     }
     return found
+
+
+def _settle_positions(model: Any) -> None:
+    """Say by ``img_size`` alone for which images a backbone holds positions."""
+    backbone = model.get('backbone') if isinstance(model, Mapping) else None
+    if isinstance(backbone, dict) and (size := backbone.pop('pos_size', None)):
+        backbone['img_size'] = size
+
+
+def _count_epochs(node: Any, epochs: int) -> Any:
+    """Say in epochs what may be a fraction of the run."""
+    if isinstance(node, dict):
+        parts = {key: _count_epochs(value, epochs) for key, value in node.items()}
+        if _last(node.get('type')) in ('SwitchSampler', 'ScoreRefreshHook'):
+            for key in parts.keys() & {'begin', 'interval'}:
+                parts[key] = in_epochs(parts[key], epochs)
+        if _last(node.get('type')) == 'ProgressiveResize':
+            stages = parts.get('schedule') or ()
+            parts['schedule'] = [[in_epochs(e, epochs), side] for e, side in stages]
+        return parts
+    if isinstance(node, list | tuple):
+        return [_count_epochs(part, epochs) for part in node]
+    return node
 
 
 def differing_settings(text: str, cfg: Config) -> list[Difference]:

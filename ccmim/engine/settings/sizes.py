@@ -7,8 +7,22 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ccmim.data.image import require_rgb
+from ccmim.engine.settings.dense_sizes import fit_dense
 from ccmim.engine.settings.names import find_types
 from ccmim.methods import PretrainMethod
+
+
+def fit_sizes(cfg: Config) -> None:
+    """Fill in the sizes that a config leaves to its backbone.
+
+    Args:
+        cfg: A whole config; changed in place.
+
+    Raises:
+        ValueError: See ``fit_images`` and ``fit_dense``.
+    """
+    fit_images(cfg)
+    fit_dense(cfg)
 
 
 def fit_images(cfg: Config) -> None:

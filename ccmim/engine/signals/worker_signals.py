@@ -1,4 +1,4 @@
-"""Loader workers that leave it to the main process when to stop."""
+"""Loader workers: when they stop, and how long the run waits for them."""
 
 import os
 import signal
@@ -6,7 +6,12 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
+
+from ccmim.ranges import NonNegative
+from ccmim.registry import HOOKS
 
 _LOOK = 0.5  # seconds from one look for the parent to the next
 
@@ -45,3 +50,26 @@ def _end_when_the_parent_says() -> None:
             # A worker has copies of its parent's connections: while it lives, the other
             # processes of the run do not see that the parent is gone.
             os._exit(1)
+
+
+@HOOKS.register_module()
+class LoaderTimeoutHook(Hook):
+    """Give the loader workers a time in which a batch must come.
+
+    A network disk that is gone, or a decoder that never ends, would let the run wait
+    for ever. Other ranks wait meanwhile, for at most ten minutes by PyTorch's default:
+    a shorter time lets the rank speak first that knows the cause.
+
+    Args:
+        seconds: The time, which begins anew with every batch; 0 for none. A loader
+            that has a ``timeout`` keeps it, and one without workers needs none.
+    """
+
+    def __init__(self, seconds: NonNegative = 300) -> None:
+        self._seconds = seconds
+
+    def before_train(self, runner: Runner) -> None:
+        """Set the time, before the workers start."""
+        loader = runner.train_dataloader
+        if loader.num_workers and not loader.timeout:
+            loader.timeout = self._seconds

@@ -2,9 +2,7 @@
 
 _base_ = './semantic_crops.py'
 data_root = '{{$CCMIM_CITYSCAPES:data/cityscapes}}'
-crop_size = (512, 1024)
 _base_.train_pipeline[2].update(scale=(2048, 1024))
-_base_.train_pipeline[3].update(crop_size=crop_size)
 _base_.test_pipeline[1].update(scale=(2048, 1024))
 train_dataloader = dict(
     batch_size=1,

@@ -1,15 +1,12 @@
-"""Instances in COCO's layout with scale jitter (0.5 to 1.5) on a 384 x 384 canvas.
+"""Instances in COCO's layout with scale jitter (0.5 to 1.5) on a square canvas.
 
 A leaf names the folders, the annotation files and the classes.
 """
 
 _base_ = './instance_lsj.py'
-image_size = (384, 384)
-_base_.train_pipeline[3].update(scale=image_size, ratio_range=(0.5, 1.5))
-_base_.train_pipeline[4].update(crop_size=image_size)
-_base_.test_pipeline[1].update(scale=image_size)
+_base_.train_pipeline[3].update(ratio_range=(0.5, 1.5))
 _base_.tta_pipeline[1].transforms[0] = [
-    dict(type='Resize', scale=(side, side), keep_ratio=True) for side in (288, 384)
+    dict(type='Resize', scale=part, keep_ratio=True) for part in (0.75, 1.0)
 ]
 train_dataloader = dict(
     batch_size=2,

@@ -5,18 +5,15 @@ as in training.
 """
 
 _base_ = './instance_tta.py'
-image_size = (1024, 1024)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='RandomFlip', prob=0.5),
-    dict(
-        type='RandomResize', scale=image_size, ratio_range=(0.1, 2.0), keep_ratio=True
-    ),
+    dict(type='RandomResize', scale=None, ratio_range=(0.1, 2.0), keep_ratio=True),
     dict(
         type='RandomCrop',
         crop_type='absolute_range',
-        crop_size=image_size,
+        crop_size=None,
         recompute_bbox=True,
         allow_negative_crop=True,
     ),
@@ -25,7 +22,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=image_size, keep_ratio=True),
+    dict(type='Resize', scale=None, keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='PackDetInputs', meta_keys=_base_.meta_keys),
 ]

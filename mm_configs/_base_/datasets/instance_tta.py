@@ -1,7 +1,6 @@
 """Instances at three scales, flipped and not: for `tools/test.py --tta`.
 
-The model pads to 1024 x 1024, so no view is larger. Another canvas has other scales:
-it replaces the first list of `tta_pipeline[1].transforms`.
+No view is larger than the canvas to which the model pads.
 """
 
 meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
@@ -16,8 +15,8 @@ tta_pipeline = [
         type='TestTimeAug',
         transforms=[
             [
-                dict(type='Resize', scale=(side, side), keep_ratio=True)
-                for side in (768, 896, 1024)
+                dict(type='Resize', scale=part, keep_ratio=True)  # of the canvas
+                for part in (0.75, 0.875, 1.0)
             ],
             [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
             [dict(type='LoadAnnotations', with_bbox=True, with_mask=True)],

@@ -1,9 +1,8 @@
 """The built-in toy scenes, four categories, without any scaling."""
 
 _base_ = './coco_instance_small.py'
-_base_.test_pipeline[1].update(scale=(128, 128))
 _base_.tta_pipeline[1].transforms[0] = [
-    dict(type='Resize', scale=(side, side), keep_ratio=True) for side in (112, 128)
+    dict(type='Resize', scale=part, keep_ratio=True) for part in (0.875, 1.0)
 ]
 root = '{{$CCMIM_TOY:work_dirs/toy_scenes}}/'
 metainfo = dict(
@@ -39,7 +38,7 @@ val = dict(
     metainfo=metainfo,
     pipeline=[
         dict(type='LoadImageFromFile'),
-        dict(type='Resize', scale=(128, 128), keep_ratio=True),
+        dict(type='Resize', scale=None, keep_ratio=True),
         dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
         dict(
             type='PackDetInputs',

@@ -9,7 +9,7 @@ model = dict(
     scorer=dict(type='StoredScorer', scorer=dict(type='NormalizedAttentionScorer')),
     sampler=dict(
         type='SwitchSampler',
-        begin=40,
+        begin=0.1,
         first=dict(type='RandomSampler'),
         first_ratio=0.75,
         then=dict(type='AMTSampler', throw_ratio=0.4),

@@ -10,7 +10,7 @@ model = dict(
     sampler=dict(
         sampler=dict(
             type='SwitchSampler',
-            begin=40,
+            begin=0.1,
             first=dict(type='RandomSampler'),
             first_ratio=0.6,
             then=dict(type='AMTSampler', throw_ratio=0.26),

@@ -1,6 +1,7 @@
 """Mask R-CNN on a plain ViT-B/16 as ViTDet builds it, for a 1024 x 1024 canvas.
 
-Without the relative positions of its attention, which are an option
+Sizes that are left out or None follow from the backbone's `arch`, `img_size` and
+`patch_size`. Without the relative positions of the attention, which are an option
 (mask_rcnn_vitb_coco_relpos.py).
 """
 
@@ -14,30 +15,31 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_mask=True,
-        pad_size_divisor=1024,  # the canvas: images are at most as large
+        pad_size_divisor=None,  # the canvas: images are at most as large
     ),
     backbone=dict(
         type='ccmim.VisionTransformer',
         arch='base',
+        img_size=1024,
         pos_embed='learned',
         pos_resample='bicubic',
-        out_indices=(11,),
+        pos_size=224,  # as in pretraining; resampled at each step
+        out_indices=None,
         window_size=14,
-        global_blocks=(2, 5, 8, 11),
+        global_blocks=None,
         drop_path_rate=0.1,
         init_cfg=dict(type='Pretrained', checkpoint=None),
     ),
-    neck=dict(type='ccmim.SimpleFeaturePyramid', in_channels=768, out_channels=256),
+    neck=dict(type='ccmim.SimpleFeaturePyramid', out_channels=256),
     rpn_head=dict(
         type='ccmim.Float32RPNHead',
-        in_channels=256,
         feat_channels=256,
         num_convs=2,
         anchor_generator=dict(
             type='AnchorGenerator',
             scales=[8],
             ratios=[0.5, 1.0, 2.0],
-            strides=[4, 8, 16, 32, 64],
+            strides=None,
         ),
         bbox_coder=dict(
             type='DeltaXYWHBBoxCoder',
@@ -52,12 +54,10 @@ model = dict(
         bbox_roi_extractor=dict(
             type='SingleRoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
-            out_channels=256,
-            featmap_strides=[4, 8, 16, 32],
+            featmap_strides=None,
         ),
         bbox_head=dict(
             type='Shared4Conv1FCBBoxHead',
-            in_channels=256,
             conv_out_channels=256,
             fc_out_channels=1024,
             roi_feat_size=7,
@@ -75,13 +75,11 @@ model = dict(
         mask_roi_extractor=dict(
             type='SingleRoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
-            out_channels=256,
-            featmap_strides=[4, 8, 16, 32],
+            featmap_strides=None,
         ),
         mask_head=dict(
             type='ccmim.SmallInitMaskHead',
             num_convs=4,
-            in_channels=256,
             conv_out_channels=256,
             num_classes=80,
             norm_cfg=norm_cfg,

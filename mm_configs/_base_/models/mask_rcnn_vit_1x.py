@@ -13,7 +13,7 @@ model = dict(
     data_preprocessor=dict(pad_size_divisor=32),
     backbone=dict(
         img_size=(672, 1088),
-        out_indices=(3, 5, 7, 11),
+        pos_size=None,
         window_size=0,
         global_blocks=(),
         drop_path_rate=0.2,
@@ -22,7 +22,6 @@ model = dict(
     neck=dict(
         _delete_=True,
         type='ccmim.MultiLevelFPN',
-        in_channels=768,
         out_channels=256,
         norm_cfg=batch_norm,
     ),

@@ -7,34 +7,32 @@ share hides what tells them apart for longer than a short schedule lasts.
 """
 
 _base_ = './mask_rcnn_vit.py'
-extractor = dict(out_channels=128, roi_layer=dict(sampling_ratio=2))
+extractor = dict(roi_layer=dict(sampling_ratio=2))
 model = dict(
-    data_preprocessor=dict(pad_size_divisor=384),
     backbone=dict(
         arch='tiny',
         img_size=384,
         pos_embed='sincos',
         pos_resample='antialiased',
+        pos_size=None,
         window_size=0,
         global_blocks=(),
         drop_path_rate=0.0,
     ),
     neck=dict(
-        in_channels=192,
         out_channels=128,
         input_norm_cfg=dict(type='SyncBN', affine=False),
     ),
-    rpn_head=dict(in_channels=128, feat_channels=128, num_convs=1),
+    rpn_head=dict(feat_channels=128, num_convs=1),
     roi_head=dict(
         bbox_roi_extractor=extractor,
         bbox_head=dict(
             type='Shared2FCBBoxHead',
-            in_channels=128,
             fc_out_channels=256,
             norm_cfg=None,
         ),
         mask_roi_extractor=extractor,
-        mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128),
+        mask_head=dict(num_convs=2, conv_out_channels=128),
     ),
     train_cfg=dict(
         rpn_proposal=dict(nms_pre=500, max_per_img=250),

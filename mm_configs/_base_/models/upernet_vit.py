@@ -1,5 +1,6 @@
 """UperNet on a plain ViT-B/16 as mmseg's MAE recipe builds it, for 512 x 512 crops.
 
+Sizes that are left out or None follow from the backbone's `arch` and `img_size`.
 Departs from it in the backbone: no relative positions and no layer scale.
 """
 
@@ -13,7 +14,7 @@ model = dict(
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
-        size=(512, 512),
+        size=None,
     ),
     backbone=dict(
         type='ccmim.VisionTransformer',
@@ -21,17 +22,16 @@ model = dict(
         img_size=512,
         pos_embed='learned',
         pos_resample='bicubic',
-        out_indices=(3, 5, 7, 11),
+        out_indices=None,
         drop_path_rate=0.1,
         init_cfg=dict(type='Pretrained', checkpoint=None),
     ),
-    neck=dict(type='ccmim.MultiLevelPyramid', in_channels=768, norm_cfg=norm_cfg),
+    neck=dict(type='ccmim.MultiLevelPyramid', norm_cfg=norm_cfg),
     decode_head=dict(
         type='UPerHead',
-        in_channels=[768, 768, 768, 768],
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),
-        channels=768,
+        channels=None,  # as wide as the backbone
         dropout_ratio=0.1,
         num_classes=150,
         norm_cfg=norm_cfg,
@@ -40,7 +40,6 @@ model = dict(
     ),
     auxiliary_head=dict(
         type='FCNHead',
-        in_channels=768,
         in_index=2,
         channels=256,
         num_convs=1,
@@ -52,5 +51,5 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4),
     ),
     train_cfg=dict(),
-    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
+    test_cfg=dict(mode='slide', crop_size=None, stride=None),
 )

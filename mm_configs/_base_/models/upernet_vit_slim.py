@@ -9,8 +9,8 @@ model = dict(
         pos_resample='antialiased',
         drop_path_rate=0.0,
     ),
-    neck=dict(in_channels=192, norm_cfg=norm_cfg),
-    decode_head=dict(in_channels=[192, 192, 192, 192], channels=64, norm_cfg=norm_cfg),
-    auxiliary_head=dict(in_channels=192, channels=64, norm_cfg=norm_cfg),
+    neck=dict(norm_cfg=norm_cfg),
+    decode_head=dict(channels=64, norm_cfg=norm_cfg),
+    auxiliary_head=dict(channels=64, norm_cfg=norm_cfg),
     test_cfg=dict(_delete_=True, mode='whole'),
 )

@@ -8,7 +8,8 @@ from ccmim.api.catalogue import list_methods
 from ccmim.apps.cli.choose import Machine, choose
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.engine.optim.rates import learning_rates
-from ccmim.engine.settings import check_arguments, fit_images
+from ccmim.engine.settings import check_arguments, fit_sizes
+from ccmim.ranges import in_epochs
 from ccmim.registry import MODELS
 
 CPU = Machine('cpu', 'no GPU', 16, 4)
@@ -58,7 +59,7 @@ def _build(method, size):
     settings = choose(100, 500, CPU, method, size, 96, 10, 7)
     cfg = make_recipe(settings, ['photos'])
     check_arguments(cfg)
-    fit_images(cfg)
+    fit_sizes(cfg)
     with torch.device('meta'), DefaultScope.overwrite_default_scope('ccmim'):
         model = MODELS.build(cfg.model)
     assert model.backbone.grid == (6, 6)
@@ -93,8 +94,8 @@ def test_amt_begins_to_throw_at_its_share_of_the_run(size, epochs, begin):
         sampler = cfg.model.sampler
         staged = sampler if sampler.type == 'SwitchSampler' else sampler.sampler
         (hook,) = (h for h in cfg.custom_hooks if h.type == 'ccmim.ScoreRefreshHook')
-        assert staged.begin == hook.begin == begin
-        assert hook.interval == max(1, begin)
+        assert in_epochs(staged.begin, epochs) == in_epochs(hook.begin, epochs) == begin
+        assert max(1, in_epochs(hook.interval, epochs)) == max(1, begin)
 
 
 def test_densecl_compares_cells_within_a_short_run():

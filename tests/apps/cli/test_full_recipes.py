@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.tasks import Tasks
@@ -31,7 +30,7 @@ def test_the_backbone_is_that_of_the_recipe(tmp_path, letter):
         (tasks.write(MAPS, 'maps'), f'segmentation/upernet_vit{letter}_ade20k'),
         (tasks.write(INSTANCES, 'boxes'), f'detection/mask_rcnn_vit{letter}_coco'),
     ):
-        ours = Config.fromfile(file).model.backbone
+        ours = read_config(str(file)).model.backbone
         theirs = read_config(str(home() / f'mm_configs/{name}.py')).model.backbone
         assert ours.pos_embed == 'learned'
         for key in ('pos_embed', 'out_indices', 'global_blocks', 'drop_path_rate'):
@@ -41,11 +40,11 @@ def test_the_backbone_is_that_of_the_recipe(tmp_path, letter):
 def test_a_network_without_positions_stays_without(tmp_path):
     tasks = _tasks('b', tmp_path, full=True, pos_embed='none')
     file = tasks.write(INSTANCES, 'boxes')
-    assert Config.fromfile(file).model.backbone.pos_embed == 'none'
+    assert read_config(str(file)).model.backbone.pos_embed == 'none'
 
 
 def test_the_short_recipe_follows_the_checkpoint(tmp_path):
     file = _tasks('l', tmp_path, full=False).write(MAPS, 'maps')
-    backbone = Config.fromfile(file).model.backbone
+    backbone = read_config(str(file)).model.backbone
     assert backbone.pos_embed == 'sincos'
     assert tuple(backbone.out_indices) == (5, 11, 17, 23)

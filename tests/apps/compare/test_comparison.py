@@ -223,13 +223,6 @@ def compare(*options):
 
 
 @pytest.mark.slow
-def test_the_command_names_a_mistake_in_one_line(tmp_path):
-    done = compare('--arms', 'mae', '--tasks', 'a=b.py', '--out', tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == 'error: --arms mae: give NAME=CONFIG or NAME=CHECKPOINT\n'
-
-
-@pytest.mark.slow
 @pytest.mark.downstream
 def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatch):
     """The whole command on toy scenes: table, csv and picture, and nothing twice."""

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from ccmim.engine.launch import read_config
-from ccmim.engine.settings import check_arguments, fit_images
+from ccmim.engine.settings import check_arguments, fit_sizes
 from ccmim.engine.settings.known_ranges import BY_NAME, BY_PATH
 from ccmim.registry import HOOKS
 
@@ -86,8 +86,8 @@ def test_arguments_that_owners_take_out_are_left_alone(cfg):
 @pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
 def test_our_own_configs_are_right(path):
     cfg = Config.fromfile(path)
+    fit_sizes(cfg)
     check_arguments(cfg)
-    fit_images(cfg)
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_configs_of_others_are_right(package):
         except (ImportError, OSError):
             continue
         check_arguments(cfg)
-        fit_images(cfg)
+        fit_sizes(cfg)
         checked += 1
     assert checked >= 10
 

@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from ccmim.engine.settings import check_updates, fit_images
+from ccmim.engine.settings import check_updates, fit_sizes
 
 
 @pytest.mark.parametrize(
@@ -38,22 +38,22 @@ def _pretraining(**changes):
 
 def test_images_have_the_size_of_the_backbone():
     cfg = _pretraining()
-    fit_images(cfg)
-    fit_images(cfg)
+    fit_sizes(cfg)
+    fit_sizes(cfg)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         assert loader.dataset.transform[0].size == (64, 96)
     assert 'size' not in cfg.train_dataloader.dataset.transform[1]
     cfg = _pretraining(model__backbone__img_size=128, default_scope='mmseg')
-    fit_images(cfg)
+    fit_sizes(cfg)
     assert cfg.train_dataloader.dataset.transform[0].size is None
 
 
 def test_crops_of_another_size_are_refused():
     other = dict(train_dataloader__dataset__transform__0__size=48)
     with pytest.raises(ValueError, match=r'transform.0.size=48 does not fit'):
-        fit_images(_pretraining(**other))
-    fit_images(_pretraining(**other, model__type='SimCLR'))  # nothing has a place
-    fit_images(_pretraining(**other, model__type='Classifier'))
+        fit_sizes(_pretraining(**other))
+    fit_sizes(_pretraining(**other, model__type='SimCLR'))  # nothing has a place
+    fit_sizes(_pretraining(**other, model__type='Classifier'))
 
 
 @pytest.mark.parametrize('scope', ['ccmim', 'mmdet', 'mmseg'])
@@ -62,4 +62,4 @@ def test_networks_of_other_channels_are_refused(scope, channels):
     cfg = _pretraining(model__backbone__in_chans=channels, default_scope=scope)
     text = f'model.backbone.in_chans={channels} takes {channels} channels'
     with pytest.raises(ValueError, match=text):
-        fit_images(cfg)
+        fit_sizes(cfg)

@@ -136,32 +136,6 @@ def test_a_launcher_that_started_nothing_is_a_mistake(train, monkeypatch):
     assert '--launcher pytorch is for processes that were started together' in text
 
 
-@pytest.mark.slow
-def test_a_checkpoint_of_another_network_is_a_mistake(train, tmp_path):
-    """A ResNet: it is of no layout that is known, and the first keys say of which."""
-    torch.save({'layer1.0.conv1.weight': torch.zeros(1)}, tmp_path / 'resnet.pth')
-    init = 'model__backbone__init_cfg__'
-    changes = {
-        f'{init}type': 'Pretrained',
-        f'{init}checkpoint': tmp_path / 'resnet.pth',
-    }
-    code, text = train(**changes)
-    assert code == 2
-    known = 'resnet.pth is of no known layout: its keys are layer1.0.conv1.weight'
-    assert f'{tmp_path}/{known}' in text
-
-
-@pytest.mark.slow
-def test_a_checkpoint_of_another_patch_size_is_a_mistake(train, tiny_vit, tmp_path):
-    torch.save(tiny_vit(patch_size=8).state_dict(), tmp_path / 'p8.pth')
-    init = 'model__backbone__init_cfg__'
-    code, text = train(
-        **{f'{init}type': 'Pretrained', f'{init}checkpoint': tmp_path / 'p8.pth'}
-    )
-    assert code == 2
-    assert 'patch_embed.proj.weight has shape (32, 3, 8, 8), the backbone wants' in text
-
-
 def test_a_work_dir_goes_through_all_its_states(train, tmp_path):
     """Trained, refused, finished, refused for a mistake, overwritten, prolonged."""
     run = tmp_path / 'run'

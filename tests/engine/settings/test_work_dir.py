@@ -33,21 +33,6 @@ def _names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_it_is_made_with_its_parents_and_locked_while_the_run_lasts(tmp_path):
-    start = StartHook()
-    with _claim(tmp_path / 'a/b', start):
-        assert _names(tmp_path / 'a/b') == [LOCK]
-        start.started = True
-    assert _names(tmp_path / 'a/b') == []
-
-
-def test_it_is_removed_again_when_nothing_was_trained(tmp_path):
-    with suppress(KeyError), _claim(tmp_path / 'a/b'):
-        (tmp_path / 'a/b/log.txt').write_text('')
-        raise KeyError
-    assert _names(tmp_path) == []
-
-
 def test_runs_beside_it_are_left_alone(tmp_path):
     with suppress(KeyError), _claim(tmp_path / 'runs/all/a'):
         (tmp_path / 'runs/b').mkdir()
@@ -69,24 +54,10 @@ def test_one_that_was_there_is_left_alone(tmp_path):
     assert _names(tmp_path) == ['notes.txt']
 
 
-@pytest.mark.parametrize('name', [*RUN, 'last_checkpoint'])
-def test_a_folder_that_holds_a_run_is_refused_and_not_touched(tmp_path, name):
-    (tmp_path / name).write_text('x')
-    message = rf'{tmp_path} holds a run \({name}\): give --resume to continue'
-    with pytest.raises(ValueError, match=message), _claim(tmp_path):
-        pass
-    assert _names(tmp_path) == [name]
-
-
 def test_the_newest_checkpoint_is_named(held):
     assert [p.name for p in files_of_a_run(held)] == [*RUN[::-1], 'last_checkpoint']
     with pytest.raises(ValueError, match='best_mIoU_epoch_1.pth'), _claim(held):
         pass
-
-
-def test_a_resumed_run_finds_its_files(held):
-    with _claim(held, resume=True):
-        assert len(_names(held)) == len(RUN) + len(OTHERS) + 2
 
 
 def test_an_overwritten_run_is_deleted_after_the_first_step(held):

@@ -73,28 +73,6 @@ def test_table_and_files(command, tmp_path, capsys, image_folder):
     assert [len(row['seconds_of_rounds']) for row in content['rows']] == [2] * 9
 
 
-@pytest.mark.slow
-def test_each_option_is_a_row_beside_the_exact_one(command, tmp_path, capsys):
-    options = ['score3', 'cross', 'cached', 'masks2', 'progressive']
-    assert TINY[6:8] == ['--steps', '1']
-    shape = [text.replace('=32', '=64') for text in TINY[8:]]
-    tiny = [*TINY[:6], '--steps', '3', *shape]
-    levels = ('--levels', 'step', 'trainer', '--precisions', 'fp32')
-    out = ('--out', tmp_path, '--options')
-    assert command(*levels, *out, *options, *tiny) == 0
-    assert '"to exact": against ccmim' in capsys.readouterr().out
-    with (tmp_path / 'benchmark.csv').open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row['method'] for row in rows] == 2 * [
-        'ccmim',
-        *(f'ccmim {option}' for option in options),
-    ]
-    assert [bool(row['exact_ratio']) for row in rows] == 2 * [False, *5 * [True]]
-    saved = {row['method'][6:]: float(row['saved_mb_per_image']) for row in rows}
-    assert saved['masks2'] > 1.7 * saved['']  # two graphs
-    assert saved['progressive'] == saved['']  # that of the full size
-
-
 @pytest.mark.parametrize(
     ('arguments', 'line'),
     [

@@ -43,9 +43,6 @@ def test_the_schedule_follows_the_epochs():
         'param_scheduler.0.end': '40',
         'param_scheduler.1.begin': '40',
     }
-    amt = dict(c.split('=') for c in schedule(SMALL / 'amt_mae_vitt_cifar10.py', 8))
-    assert amt['model.sampler.begin'] == '2'
-    assert sorted(amt.values()) == ['1', '1', '2', '2', '2', '8']
     assert schedule(SMALL / 'mae_vitt.py', 40) == (), 'it is that long by itself'
 
 
