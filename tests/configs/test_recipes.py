@@ -9,6 +9,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ccmim.engine.resume.settings import count_epochs, settle_positions
+from ccmim.engine.settings.dense_sizes import fit_dense
 from list_recipes import PAGE, ROOT, figure, page, read_table
 from tests.configs import effective
 
@@ -23,7 +25,13 @@ RECIPES = TABLE['recipes']
 
 
 def load(name):
-    return Config.fromfile(CONFIGS / f'{name}.py')
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    fit_dense(cfg)
+    settle_positions(cfg.model)
+    if epochs := cfg.get('train_cfg', {}).get('max_epochs'):
+        cfg.model = count_epochs(cfg.model, epochs)
+        cfg.custom_hooks = count_epochs(cfg.get('custom_hooks', []), epochs)
+    return cfg
 
 
 def departures(name):

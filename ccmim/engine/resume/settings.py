@@ -66,10 +66,10 @@ def deciding_values(text: str) -> dict[str, Any]:
         ValueError: The text holds more than plain values.
     """
     values = renamed(read_values(text))
-    _settle_positions(values.get('model'))
+    settle_positions(values.get('model'))
     if epochs := (values.get('train_cfg') or {}).get('max_epochs'):
         for part in values.keys() & {'model', 'custom_hooks'}:
-            values[part] = _count_epochs(values[part], epochs)
+            values[part] = count_epochs(values[part], epochs)
     found = {part: values[part] for part in PARTS if part in values}
     hooks = [*values.get('custom_hooks', ()), *values.get('default_hooks', {}).values()]
     found['hooks'] = {
@@ -81,17 +81,19 @@ def deciding_values(text: str) -> dict[str, Any]:
     return found
 
 
-def _settle_positions(model: Any) -> None:
+def settle_positions(model: Any) -> None:
     """Say by ``img_size`` alone for which images a backbone holds positions."""
     backbone = model.get('backbone') if isinstance(model, Mapping) else None
     if isinstance(backbone, dict) and (size := backbone.pop('pos_size', None)):
         backbone['img_size'] = size
 
 
-def _count_epochs(node: Any, epochs: int) -> Any:
+def count_epochs(node: Any, epochs: int) -> Any:
     """Say in epochs what may be a fraction of the run."""
     if isinstance(node, dict):
-        parts = {key: _count_epochs(value, epochs) for key, value in node.items()}
+        parts = {key: count_epochs(value, epochs) for key, value in node.items()}
+        if parts.get('rise_epochs'):
+            parts['rise_epochs'] = in_epochs(parts['rise_epochs'], epochs)
         if _last(node.get('type')) in ('SwitchSampler', 'ScoreRefreshHook'):
             for key in parts.keys() & {'begin', 'interval'}:
                 parts[key] = in_epochs(parts[key], epochs)
@@ -100,7 +102,7 @@ def _count_epochs(node: Any, epochs: int) -> Any:
             parts['schedule'] = [[in_epochs(e, epochs), side] for e, side in stages]
         return parts
     if isinstance(node, list | tuple):
-        return [_count_epochs(part, epochs) for part in node]
+        return [count_epochs(part, epochs) for part in node]
     return node
 
 
