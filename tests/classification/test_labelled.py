@@ -169,12 +169,6 @@ def test_names_that_fit_no_image_or_several_are_refused(
         LabeledImages(class_folder, transform, names=tmp_path / 'names.txt')
 
 
-def test_a_share_outside_its_range_is_refused(class_folder, transform):
-    for share in (0, 1.5):
-        with pytest.raises(ValueError, match='label_ratio'):
-            LabeledImages(class_folder, transform, label_ratio=share)
-
-
 def test_it_pickles(class_folder, transform):
     dataset = pickle.loads(pickle.dumps(LabeledImages(class_folder, transform)))
     assert (len(dataset), dataset[25]['labels']) == (30, 2)

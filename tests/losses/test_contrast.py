@@ -146,19 +146,6 @@ def test_alone_a_process_gathers_itself():
     assert not gather_constant(x).requires_grad
 
 
-@pytest.mark.parametrize(
-    ('wrong', 'message'),
-    [
-        (dict(temperature=0), 'temperature=0'),
-        (dict(grad='masked'), "grad='masked'"),
-        (dict(batch_norm='sync'), "batch_norm='sync'"),
-    ],
-)
-def test_bad_settings_are_named(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        SingleViewContrast(8, **wrong)
-
-
 @pytest.mark.parametrize('half', [torch.bfloat16, torch.float16])
 def test_unit_vectors_of_half_precision_are_float32(half):
     """Projectors give them; 8 bits of a mantissa are 1 per cent of a cosine over T."""

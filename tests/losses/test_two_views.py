@@ -133,8 +133,3 @@ def test_errors_are_constants():
     HardnessRanking()(hardness, errors).backward()
     assert errors.grad is None
     assert hardness.grad.abs().sum() > 0
-
-
-def test_bad_settings_are_named():
-    with pytest.raises(ValueError, match='temperature=0'):
-        TwoViewContrast(0)

@@ -191,10 +191,3 @@ def test_counts_are_those_of_exact_numbers(patches, ratio, visible):
 def test_impossible_ratio_is_named(ratio):
     with pytest.raises(ValueError, match=f'mask_ratio={ratio} leaves'):
         RandomSampler()(_scores(), ratio)
-
-
-def test_bad_settings_are_named():
-    with pytest.raises(ValueError, match='temperature=0'):
-        GumbelSampler(0)
-    with pytest.raises(ValueError, match='hint_ratio=2'):
-        TopKSampler(hint_ratio=2)

@@ -29,19 +29,6 @@ def test_no_gradient_and_no_cost(tiny_vit, images):
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'message'),
-    [
-        (dict(direction='diagonal'), "direction='diagonal'"),
-        (dict(blocks='last'), "blocks='last'"),
-        (dict(blocks=0), 'blocks=0'),
-    ],
-)
-def test_bad_settings_are_named(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        ClassAttentionScorer(**wrong)
-
-
-@pytest.mark.parametrize(
     'scorer',
     [ClassAttentionScorer(), CentralityScorer(centrality='degree')],
     ids=['class attention', 'centrality'],

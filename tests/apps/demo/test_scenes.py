@@ -59,19 +59,6 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_others(root, tmp
         assert data != same[name], name
 
 
-def test_a_scene_depends_on_its_split_and_number_not_on_how_many_there_are(
-    root, tmp_path
-):
-    fewer = _files(write_toy_scenes(tmp_path / 'fewer', 3, 1, size=96, seed=3))
-    more = _files(root)
-    names = [name for name in fewer if name.endswith(('.jpg', '.png'))]
-    assert all(fewer[name] == more[name] for name in names)
-    splits = ('training', 'validation', 'unlabelled')
-    images = [toy_scene(3, split, 0, 96).image for split in splits]
-    assert not np.array_equal(images[0], images[1])
-    assert not np.array_equal(images[0], images[2])
-
-
 def test_the_photo_is_the_scene_up_to_compression(root):
     photo = np.asarray(Image.open(root / 'images/training/training_000002.jpg'))
     scene = toy_scene(3, 'training', 2, 96).image
@@ -129,44 +116,6 @@ def test_every_class_occurs_and_some_pixels_have_none(scenes):
     assert len(counts) == 1 + len(SEG_CLASSES) == 1 + len(PALETTE)
     assert counts.min() > 0.005 * counts.sum()
     assert counts[0] < 0.1 * counts.sum()
-
-
-def test_objects_cover_each_other(scenes):
-    def hidden(scene):
-        # Grown by two pixels, an object that touches another one overlaps it.
-        solid = [mask for _, mask in scene.objects]
-        grown = [
-            sum(np.roll(mask, step, axis) for step in (-2, 2) for axis in (0, 1)) > 0
-            for mask in solid
-        ]
-        return any(
-            (grown[i] & solid[j]).any() for i in range(len(solid)) for j in range(i)
-        )
-
-    assert np.mean([hidden(scene) for scene in scenes]) > 0.5
-
-
-def test_mean_color_helps_to_tell_a_category_and_does_not_settle_it(scenes):
-    colors, labels = [], []
-    for scene in scenes:
-        for category, mask in scene.objects:
-            colors.append(scene.image[mask].mean(0))
-            labels.append(category)
-    colors, labels = np.array(colors), np.array(labels)
-    colors = colors - colors.mean(1, keepdims=True)
-    means = [colors[::2][labels[::2] == c].mean(0) for c in range(len(CATEGORIES))]
-    distance = ((colors[1::2, None] - np.array(means)) ** 2).sum(-1)
-    assert 0.5 < np.mean(distance.argmin(1) == labels[1::2]) < 0.9
-
-
-@pytest.mark.parametrize('size', [32, 33, 200])
-def test_any_size_is_painted(size):
-    for index in range(8):
-        scene = toy_scene(1, 'validation', index, size)
-        assert scene.image.shape == (size, size, 3)
-        assert all(mask.any() for _, mask in scene.objects)
-    with pytest.raises(ValueError, match='size must be at least 32'):
-        toy_scene(1, 'validation', 0, 31)
 
 
 def test_running_again_does_nothing_and_other_settings_replace(tmp_path):
