@@ -33,7 +33,10 @@ from ccmim.operators import InstallError
 
 
 def read_config(
-    file: str, work_dir: str | None = None, options: Mapping[str, Any] | None = None
+    file: str,
+    work_dir: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    backbone: Mapping[str, Any] | None = None,
 ) -> Config:
     """Read a config and apply the settings of the command line.
 
@@ -42,6 +45,8 @@ def read_config(
         work_dir: Where the run writes; by default what the config says, else
             ``work_dirs/NAME_OF_CONFIG``.
         options: Values of ``--cfg-options``, by dotted key.
+        backbone: Values of ``model.backbone``, from which sizes that the config leaves
+            out are filled in.
 
     Returns:
         The config.
@@ -65,6 +70,8 @@ def read_config(
         options = paths_as_texts(options)
         check_options(cfg, options)
         cfg.merge_from_dict(options)
+    if backbone:
+        cfg.model.backbone.update(backbone)
     adopt_readers(cfg)
     fit_sizes(cfg)
     drop_absent_workers(cfg)

@@ -153,9 +153,12 @@ class Tasks:
             for transform in crops.train_pipeline:
                 if transform.type == 'RandomResize':
                     transform.scale = (4 * side, side)
+                if transform.type == 'RandomCrop':
+                    transform.crop_size = (side, side)
             crops.test_pipeline[1].scale = (4 * side, side)
             cfg.train_dataloader.dataset.pipeline = crops.train_pipeline
             cfg.val_dataloader.dataset.pipeline = crops.test_pipeline
+            model.data_preprocessor.size = (side, side)
             model.backbone.img_size = side
             model.backbone.out_indices = [depth * i // 4 - 1 for i in (1, 2, 3, 4)]
         for head in (model.decode_head, model.auxiliary_head):
@@ -196,18 +199,19 @@ class Tasks:
                     f'it has for {", ".join(_LETTERS)}; leave out --full',
                 )
             name = full.format(letter)
-        cfg = self._read(name, sizes=False)  # they follow from the backbone
-        backbone, positions = cfg.model.backbone, options.pop('pos_embed', 'sincos')
-        backbone.update(options, img_size=backbone.img_size)
-        if not self._full or positions == 'none':  # the papers train theirs
-            backbone.pos_embed = positions
+        options.pop('img_size', None)
+        if self._full and options.get('pos_embed') != 'none':
+            options.pop('pos_embed', None)  # the papers train theirs
+        else:
+            options.setdefault('pos_embed', 'sincos')
         if (patch := options['patch_size']) != _DENSE_PATCH:
-            backbone.patch_size = _DENSE_PATCH
-            backbone.init_cfg = dict(type='Pretrained', resize_patch=True)
+            options['patch_size'] = _DENSE_PATCH
+            options['init_cfg'] = dict(type='Pretrained', resize_patch=True)
             self.notes.append(
                 f'patches of {patch} px are resampled to {_DENSE_PATCH} px, which the '
                 'pyramids are made for (init_cfg.resize_patch)'
             )
+        cfg = self._read(name, options)
         if self._full:
             cfg.auto_scale_lr.enable = True
         if self._steps:
@@ -219,10 +223,10 @@ class Tasks:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
-    def _read(self, name: str, sizes: bool = True) -> Config:
+    def _read(self, name: str, backbone: dict[str, Any] | None = None) -> Config:
         self.base = str(home() / 'mm_configs' / f'{name}.py')
         with no_messages():  # of mmdet and mmseg, which it imports
-            return read_config(self.base) if sizes else Config.fromfile(self.base)
+            return read_config(self.base, backbone=backbone)
 
 
 def _leave_masks_out(cfg: Config) -> None:
