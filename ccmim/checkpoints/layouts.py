@@ -6,8 +6,7 @@ biases, tokens without a position) is settled in ``settle.py``.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,8 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from ccmim.checkpoints.architecture import Architecture
+from ccmim.checkpoints.renamings import (
+    CLIP,
+    DINO,
+    DINOV2_GATED,
+    DINOV2_HF,
+    DINOV2_MEMORY,
+    DINOV3,
+    DINOV3_HF,
+    GAMMAS,
+    HF,
+    HF_MEMORY,
+    MAE,
+    MMPRETRAIN,
+    MMSEG,
+    OPENAI,
+    Tensors,
+)
 
-Tensors = dict[str, Tensor]
 LAYER_SCALE, NO_NORM = 'layer scale', 'no final norm'
 NO_BIAS = 'no bias of queries, keys and values'
 EVERYTHING = frozenset(
@@ -26,30 +41,6 @@ EVERYTHING = frozenset(
     | {'a norm before the blocks', 'norms of queries and keys'}
     | {f'the activation {act}' for act in ('gelu_tanh', 'quick_gelu', 'relu', 'swiglu')}
 )
-
-
-@dataclass(frozen=True)
-class Renaming:
-    """How another project names what a ViT consists of.
-
-    Args:
-        blocks: Their name of the list of blocks, such as ``layers``.
-        top: Their names outside the blocks by ours; whole names or modules.
-        block: Their names inside a block by ours.
-    """
-
-    blocks: str
-    top: Mapping[str, str]
-    block: Mapping[str, str]
-
-    def to_ours(self, state: Mapping[str, Tensor]) -> Tensors:
-        """Rename what has a name of ours, leave the rest as it is."""
-        top, block = _turned(self.top), _turned(self.block)
-        return dict(_renamed(state, self.blocks, 'blocks', top, block))
-
-    def to_theirs(self, state: Mapping[str, Tensor]) -> Tensors:
-        """Rename what has a name of theirs, leave the rest as it is."""
-        return dict(_renamed(state, 'blocks', self.blocks, self.top, self.block))
 
 
 class Layout(NamedTuple):
@@ -82,12 +73,12 @@ def read_dinov2(state: Mapping[str, Tensor]) -> Tensors:
     """Number the blocks of DINOv2 in one row, where they are in chunks."""
     chunk = re.compile(r'^blocks\.\d+\.(?=\d+\.)')
     named = {chunk.sub('blocks.', name): value for name, value in state.items()}
-    return _DINO.to_ours(named)
+    return DINO.to_ours(named)
 
 
 def read_beit(state: Mapping[str, Tensor]) -> Tensors:
     """Rename BEiT's and ConMIM's, and give each block a table of its own."""
-    named = _GAMMAS.to_ours(state)
+    named = GAMMAS.to_ours(state)
     shared = named.pop('rel_pos_bias.relative_position_bias_table', None)
     if shared is None:
         return named
@@ -101,7 +92,7 @@ def read_beit(state: Mapping[str, Tensor]) -> Tensors:
 def read_hf(state: Mapping[str, Tensor]) -> Tensors:
     """Rename what transformers writes for ViT, ViTMAE, DeiT, DINOv2 and I-JEPA."""
     # Its version 5 has other names in memory, and still writes the old ones.
-    return _HF.to_ours(_HF_MEMORY.to_ours(state))
+    return HF.to_ours(HF_MEMORY.to_ours(state))
 
 
 def write_hf(state: Mapping[str, Tensor]) -> Tensors:
@@ -113,13 +104,13 @@ def write_hf(state: Mapping[str, Tensor]) -> Tensors:
             continue
         for part, third in zip('qkv', value.chunk(3), strict=True):
             split[name.replace('.qkv.', f'.{part}.')] = third.clone()
-    return _HF.to_theirs(split)
+    return HF.to_theirs(split)
 
 
 def read_dinov3_hf(state: Mapping[str, Tensor]) -> Tensors:
     """Rename transformers' DINOv3; an MLP's names depend on whether it is gated."""
     inner = {k.removeprefix('model.'): v for k, v in state.items()}
-    named = _DINOV3_HF.to_ours(inner)
+    named = DINOV3_HF.to_ours(inner)
     for name in [k for k in named if '.mlp.up_proj.' in k]:
         gated = name.replace('up_proj', 'gate_proj') in named
         named[name.replace('up_proj', 'fc1_x' if gated else 'fc1')] = named.pop(name)
@@ -146,8 +137,8 @@ def to_ccmim(state: Mapping[str, Tensor]) -> Tensors:
         return dict(state)
     renamed = {}
     for name, value in state.items():
-        start = next((theirs for theirs in _MAE if name.startswith(theirs)), None)
-        ours = _MAE[start] + name.removeprefix(start) if start else f'backbone.{name}'
+        start = next((theirs for theirs in MAE if name.startswith(theirs)), None)
+        ours = MAE[start] + name.removeprefix(start) if start else f'backbone.{name}'
         renamed[ours] = value
     return renamed
 
@@ -226,211 +217,13 @@ def mmseg_config(architecture: Architecture) -> dict[str, Any]:
     )
 
 
-def _renamed(
-    state: Mapping[str, Tensor],
-    blocks: str,
-    new_blocks: str,
-    top: Mapping[str, str],
-    block: Mapping[str, str],
-) -> Iterator[tuple[str, Tensor]]:
-    in_block = re.compile(rf'{re.escape(blocks)}\.(\d+)\.(.+)')
-    for name, value in state.items():
-        found = in_block.fullmatch(name)
-        if found is None:
-            yield _translate(name, top) or name, value
-        elif inner := _translate(found[2], block):
-            yield f'{new_blocks}.{found[1]}.{inner}', value
-        else:
-            yield name, value
-
-
-def _translate(name: str, table: Mapping[str, str]) -> str | None:
-    # A whole name, or a module and the name of its parameter.
-    module, _, parameter = name.rpartition('.')
-    if name in table:
-        return table[name]
-    return f'{table[module]}.{parameter}' if module in table else None
-
-
-def _turned(table: Mapping[str, str]) -> dict[str, str]:
-    return {theirs: ours for ours, theirs in table.items()}
-
-
 def _has_signs(layout: str, names: Collection[str]) -> bool:
     signs = LAYOUTS[layout].signs
     return bool(signs) and all(any(re.fullmatch(s, n) for n in names) for s in signs)
 
 
-_MAE = {
-    'decoder_embed.': 'decoder.embed.',
-    'decoder_pos_embed': 'decoder.pos_embed',
-    'decoder_blocks.': 'decoder.blocks.',
-    'decoder_norm.': 'decoder.norm.',
-    'decoder_pred.': 'decoder.pred.',
-    'mask_token': 'decoder.mask_token',
-    'projector.': 'contrast.projector.',
-}
-_GAMMAS = Renaming('blocks', {}, {'ls1.gamma': 'gamma_1', 'ls2.gamma': 'gamma_2'})
-_DINO = Renaming(
-    'blocks',
-    {'reg_token': 'register_tokens'},
-    {'mlp.fc1': 'mlp.w12', 'mlp.fc2': 'mlp.w3'},
-)
-_DINOV3 = Renaming(
-    'blocks',
-    {'reg_token': 'storage_tokens'},
-    {'mlp.fc1_g': 'mlp.w1', 'mlp.fc1_x': 'mlp.w2', 'mlp.fc2': 'mlp.w3'},
-)
-_HF_TOP = {
-    'cls_token': 'embeddings.cls_token',
-    'pos_embed': 'embeddings.position_embeddings',
-    'reg_token': 'embeddings.register_tokens',
-    'dist_token': 'embeddings.distillation_token',
-    'patch_embed.proj': 'embeddings.patch_embeddings.projection',
-    'norm': 'layernorm',
-}
-_HF = Renaming(
-    'encoder.layer',
-    _HF_TOP,
-    {
-        'norm1': 'layernorm_before',
-        'norm2': 'layernorm_after',
-        'attn.q': 'attention.attention.query',
-        'attn.k': 'attention.attention.key',
-        'attn.v': 'attention.attention.value',
-        'attn.proj': 'attention.output.dense',
-        'mlp.fc1': 'intermediate.dense',
-        'mlp.fc2': 'output.dense',
-    },
-)
-_QKV_PROJ = {f'attn.{part}': f'attention.{part}_proj' for part in 'qkv'}
-_HF_MEMORY = Renaming(
-    'layers',
-    {},
-    {
-        'norm1': 'layernorm_before',
-        'norm2': 'layernorm_after',
-        **_QKV_PROJ,
-        'attn.proj': 'attention.o_proj',
-        'mlp.fc1': 'mlp.fc1',
-        'mlp.fc2': 'mlp.fc2',
-    },
-)
-_DINOV2_BLOCK = {
-    'norm1': 'norm1',
-    'norm2': 'norm2',
-    'ls1.gamma': 'layer_scale1.lambda1',
-    'ls2.gamma': 'layer_scale2.lambda1',
-    'mlp.fc1': 'mlp.fc1',
-    'mlp.fc2': 'mlp.fc2',
-}
-_DINOV2_HF = Renaming(
-    'encoder.layer',
-    _HF_TOP,
-    {
-        **{k: v for k, v in _HF.block.items() if k.startswith('attn')},
-        **_DINOV2_BLOCK,
-    },
-)
-# In memory, and the names of an MLP with a gate.
-_DINOV2_MEMORY = Renaming(
-    'encoder.layer',
-    {},
-    {**_QKV_PROJ, 'attn.proj': 'attention.o_proj', 'mlp.fc1_g': 'mlp.gate_proj'}
-    | {'mlp.fc1_x': 'mlp.up_proj', 'mlp.fc2': 'mlp.down_proj'},
-)
-_DINOV2_GATED = Renaming(
-    'encoder.layer', {}, {'mlp.fc1': 'mlp.weights_in', 'mlp.fc2': 'mlp.weights_out'}
-)
-_DINOV3_HF = Renaming(
-    'layer',
-    {**_HF_TOP, 'norm': 'norm', 'patch_embed.proj': 'embeddings.patch_embeddings'},
-    {
-        **{k: v for k, v in _DINOV2_BLOCK.items() if not k.startswith('mlp')},
-        'mlp.up_proj': 'mlp.up_proj',
-        'mlp.gate_proj': 'mlp.gate_proj',
-        **_QKV_PROJ,
-        'attn.proj': 'attention.o_proj',
-        'mlp.fc2': 'mlp.down_proj',
-    },
-)
-_CLIP = Renaming(
-    'encoder.layers',
-    {
-        'cls_token': 'embeddings.class_embedding',
-        'pos_embed': 'embeddings.position_embedding.weight',
-        'patch_embed.proj': 'embeddings.patch_embedding',
-        'norm_pre': 'pre_layrnorm',
-        'norm': 'post_layernorm',
-    },
-    {
-        'norm1': 'layer_norm1',
-        'norm2': 'layer_norm2',
-        'attn.q': 'self_attn.q_proj',
-        'attn.k': 'self_attn.k_proj',
-        'attn.v': 'self_attn.v_proj',
-        'attn.proj': 'self_attn.out_proj',
-        'mlp.fc1': 'mlp.fc1',
-        'mlp.fc2': 'mlp.fc2',
-    },
-)
-_OPENAI = Renaming(
-    'transformer.resblocks',
-    {
-        'cls_token': 'class_embedding',
-        'pos_embed': 'positional_embedding',
-        'patch_embed.proj': 'conv1',
-        'norm_pre': 'ln_pre',
-        'norm': 'ln_post',
-    },
-    {
-        'norm1': 'ln_1',
-        'norm2': 'ln_2',
-        'attn.qkv.weight': 'attn.in_proj_weight',
-        'attn.qkv.bias': 'attn.in_proj_bias',
-        'attn.proj': 'attn.out_proj',
-        'mlp.fc1': 'mlp.c_fc',
-        'mlp.fc2': 'mlp.c_proj',
-    },
-)
-_MM_TOP = {
-    'cls_token': 'cls_token',
-    'pos_embed': 'pos_embed',
-    'patch_embed.proj': 'patch_embed.projection',
-    'norm': 'ln1',
-}
-_MM_BLOCK = {
-    'norm1': 'ln1',
-    'norm2': 'ln2',
-    'mlp.fc1': 'ffn.layers.0.0',
-    'mlp.fc2': 'ffn.layers.1',
-}
-_MMPRETRAIN = Renaming(
-    'layers',
-    _MM_TOP,
-    {
-        **_MM_BLOCK,
-        'attn.qkv': 'attn.qkv',
-        'attn.proj': 'attn.proj',
-        'ls1.gamma': 'attn.gamma1.weight',
-        'ls2.gamma': 'ffn.gamma2.weight',
-    },
-)
-# mmcv wraps torch's attention, hence the doubled name.
-_MMSEG = Renaming(
-    'layers',
-    _MM_TOP,
-    {
-        **_MM_BLOCK,
-        'attn.qkv.weight': 'attn.attn.in_proj_weight',
-        'attn.qkv.bias': 'attn.attn.in_proj_bias',
-        'attn.proj': 'attn.attn.out_proj',
-    },
-)
-
-
 def _read_dinov2_hf(state: Mapping[str, Tensor]) -> Tensors:
-    return _DINOV2_GATED.to_ours(_DINOV2_MEMORY.to_ours(_DINOV2_HF.to_ours(state)))
+    return DINOV2_GATED.to_ours(DINOV2_MEMORY.to_ours(DINOV2_HF.to_ours(state)))
 
 
 _QKV = r'blocks\.0\.attn\.qkv\.weight'
@@ -450,12 +243,12 @@ LAYOUTS = {
     ),
     'hf-clip': Layout(
         (r'embeddings\.patch_embedding\.weight', r'pre_layrnorm\.weight'),
-        _CLIP.to_ours,
+        CLIP.to_ours,
         usual=dict(norm_eps=1e-5, act='quick_gelu', pos_resample='bicubic'),
     ),
     'hf-siglip': Layout(
         (r'embeddings\.patch_embedding\.weight', r'post_layernorm\.weight'),
-        _CLIP.to_ours,
+        CLIP.to_ours,
         usual=dict(norm_eps=1e-6, act='gelu_tanh', pos_resample='bicubic'),
     ),
     'hf': Layout(
@@ -467,31 +260,31 @@ LAYOUTS = {
     ),
     'openai-clip': Layout(
         (r'class_embedding', r'transformer\.resblocks\.0\.attn\.in_proj_weight'),
-        _OPENAI.to_ours,
+        OPENAI.to_ours,
         usual=dict(norm_eps=1e-5, act='quick_gelu'),
     ),
     'mmseg': Layout(
         (r'layers\.0\.attn\.attn\.in_proj_weight',),
-        _MMSEG.to_ours,
-        _MMSEG.to_theirs,
+        MMSEG.to_ours,
+        MMSEG.to_theirs,
         {NO_NORM},
         mmseg_config,
     ),
     'mmpretrain': Layout(
         (r'layers\.0\.attn\.qkv\.weight',),
-        _MMPRETRAIN.to_ours,
-        _MMPRETRAIN.to_theirs,
+        MMPRETRAIN.to_ours,
+        MMPRETRAIN.to_theirs,
         {LAYER_SCALE, NO_NORM, NO_BIAS},
         mmpretrain_config,
     ),
     'dinov3': Layout(
         (r'storage_tokens|rope_embed\.periods', _QKV),
-        _DINOV3.to_ours,
+        DINOV3.to_ours,
         usual=_DINOV3_SAYS,
     ),
     'timm-dinov3': Layout(
         (r'reg_token', r'blocks\.0\.gamma_1', r'blocks\.0\.attn\.(qkv|proj)\.weight'),
-        _GAMMAS.to_ours,
+        GAMMAS.to_ours,
         usual=_DINOV3_SAYS,
     ),
     'beit': Layout(
