@@ -28,17 +28,18 @@ CLASSES = {
     'UnlabelledImages': 'UnlabeledImages',
 }
 # New name of a class: old names of its arguments, with the new ones.
+_IMAGES = {'max_bad_share': 'max_bad_ratio', 'share': 'fraction'}
 ARGUMENTS = {
     'CCMIM': {'decoded_share': 'decoded_ratio'},
     'ColorPerturbation': {'grey_prob': 'gray_prob'},
     'ConMIM': {'slow': 'teacher'},
     'DenseCL': {'slow': 'teacher'},
     'HPM': {'slow': 'teacher'},
-    'ImagesWithCropBox': {'max_bad_share': 'max_bad_ratio', 'share': 'fraction'},
-    'LabeledImages': {'label_share': 'label_ratio'},
+    'ImagesWithCropBox': _IMAGES,
+    'LabeledImages': {'label_share': 'label_ratio', **_IMAGES},
     'MAE': {'decoded_share': 'decoded_ratio'},
     'ResizeCenterCrop': {'crop_share': 'crop_ratio'},
-    'UnlabeledImages': {'max_bad_share': 'max_bad_ratio', 'share': 'fraction'},
+    'UnlabeledImages': _IMAGES,
 }
 # What momentum networks were called in checkpoints.
 _SLOW = re.compile(r'^((?:module\.)*)slow(?=\.(?:backbone|projector)\b)')
