@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ccmim.apps.report.runs_page import write_runs_page
+from ccmim.apps.report.page_comparison import write_runs_page
 
 
 def parse_args() -> argparse.Namespace:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ccmim.apps.report.runs_page import write_runs_page
+from ccmim.apps.report.page_comparison import write_runs_page
 from ccmim.checkpoints.config_text import read_values
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
 from ccmim.engine.settings import check_arguments, check_options, fit_sizes

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from ccmim.apps.report.runs_page import write_runs_page
+from ccmim.apps.report.page_comparison import write_runs_page
 
 
 def run(args: Namespace) -> int:

@@ -29,7 +29,7 @@ from ccmim.apps.compare import (
     run_stages,
     write_table,
 )
-from ccmim.apps.report.runs_page import write_runs_page
+from ccmim.apps.report.page_comparison import write_runs_page
 from ccmim.data.image import require_rgb
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, Instances, describe, find_labels

@@ -5,13 +5,11 @@ from ccmim.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        'comparison': ('Arm', 'Comparison'),
-        'contents': ('content_of',),
+        'comparison': ('Arm', 'Comparison', 'content_of'),
         'curves': ('Point', 'plot_points', 'read_points'),
-        'plots': ('plot_scores',),
+        'plots': ('plot_scores', 'write_table'),
         'running': ('StageError', 'run_stages'),
         'scores': ('Score', 'markdown', 'read_csv', 'write_csv'),
         'stages': ('Stage', 'shown'),
-        'table': ('write_table',),
     },
 )

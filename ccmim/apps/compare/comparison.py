@@ -1,5 +1,6 @@
 """Every arm on every task with every seed, as chains of stages."""
 
+import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ccmim.apps.compare.contents import content_of
+from ccmim.api.catalogue import home
 from ccmim.apps.compare.scores import METRICS, Score
 from ccmim.apps.compare.stages import Stage
 
@@ -248,3 +249,21 @@ def _last(config: str, options: Sequence[str]) -> str:
     if 'max_epochs' in length:
         return f'epoch_{length["max_epochs"]}.pth'
     return f'iter_{length["max_iters"]}.pth'
+
+
+def content_of(source: Config | Path) -> str:
+    """Name a content so that another has another name.
+
+    Args:
+        source: A config, told by its values, wherever the checkout lies; or another
+            file, told by its size and the time when it was written.
+
+    Returns:
+        Some characters.
+    """
+    if isinstance(source, Path):
+        status = source.stat()
+        return f'{status.st_size} {status.st_mtime_ns}'
+    text = json.dumps(source.to_dict(), sort_keys=True, default=repr)
+    text = text.replace(f'{home()}/', '')
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

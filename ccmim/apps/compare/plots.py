@@ -5,8 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ccmim.apps.compare.scores import Score, columns, estimate
-from ccmim.checkpoints.atomic import replacing
+from ccmim.apps.compare.scores import Score, columns, estimate, markdown, write_csv
+from ccmim.checkpoints.atomic import replacing, write_file
 
 _WIDTH, _HEIGHT = 3.2, 0.26  # inches of a panel, and of a row
 _LETTER = 0.075  # inches, of a name
@@ -47,3 +47,24 @@ def plot_scores(scores: Sequence[Score], arms: Sequence[str], file: Path) -> Non
     figure.tight_layout()
     with replacing(file) as part:
         figure.savefig(part, dpi=130)
+
+
+def write_table(scores: Sequence[Score], arms: Sequence[str], out: Path) -> str:
+    """Write what the finished runs have scored: a table, all scores, a picture.
+
+    Args:
+        scores: All scores.
+        arms: The rows; differences are to the first.
+        out: Folder for table.md, scores.csv and scores.png.
+
+    Returns:
+        The table, and where it stands; empty if there is no score.
+    """
+    if not scores:
+        return ''
+    text = markdown(scores, arms)
+    out.mkdir(parents=True, exist_ok=True)
+    write_file(out / 'table.md', text)
+    write_csv(scores, out / 'scores.csv')
+    plot_scores(scores, arms, out / 'scores.png')
+    return f'{text}\nwritten to {out}: table.md, scores.csv, scores.png'
