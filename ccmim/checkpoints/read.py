@@ -18,7 +18,7 @@ from ccmim.checkpoints.architecture import (
 )
 from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.layouts import LAYOUTS, Tensors, detect, fits
-from ccmim.checkpoints.settle import settle
+from ccmim.checkpoints.settle import foreign_part, settle
 from ccmim.checkpoints.sources import Source, open_source
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -160,7 +160,9 @@ def _layout_of(source: Source, layout: str, path: str | Path) -> str:
         return chosen
     first = ', '.join(list(names)[:4])
     kind = 'no known layout' if layout == 'auto' else f'another layout than {layout}'
-    raise ValueError(f'{path} is of {kind}: its keys are {first}, ...')
+    part = foreign_part(names)
+    what = f', with {part}, which are not read' if part else ''
+    raise ValueError(f'{path} is of {kind}{what}: its keys are {first}, ...')
 
 
 def _check_kinds(tensors: Mapping[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
 """What layouts have in common: from tensors with our names to those of our network."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -240,6 +240,13 @@ def _split(state: Mapping[str, Tensor]) -> tuple[Tensors, dict[str, str]]:
                 'its rotary positions are not of 100 as the longest period'
             )
     return backbone, left_out
+
+
+def foreign_part(names: Iterable[str]) -> str | None:
+    """Name a part of another ViT that tensors are of, by their names; None if none."""
+    blocks = (name for name in names if name.startswith('blocks.'))
+    found = (_first(_FOREIGN, name, re.search) for name in blocks)
+    return next(filter(None, found), None)
 
 
 def _first(

@@ -84,6 +84,18 @@ def test_a_foreign_network_is_refused(tiny_vit, tmp_path):
         load_backbone(tiny_vit(), tmp_path / 'linear.pth')
 
 
+def test_parallel_blocks_are_called_so(tiny_vit, tmp_path):
+    state = {
+        name.replace('.attn.', '.attns.0.').replace('.mlp.', '.ffns.0.'): value
+        for name, value in tiny_vit().state_dict().items()
+    }
+    torch.save(state, tmp_path / 'parallel.pth')
+    with pytest.raises(
+        ValueError, match='no known layout, with parallel blocks, which'
+    ):
+        read_weights(tmp_path / 'parallel.pth')
+
+
 def test_another_width_is_named(saved, tiny_vit):
     file, _ = saved
     wide = tiny_vit(arch=dict(embed_dim=64, depth=2, num_heads=2))

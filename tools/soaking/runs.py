@@ -74,10 +74,11 @@ def _method(name: str, folder: Path, processes: int) -> Config:
     for key, part in cfg.model.items():
         if key != 'backbone' and isinstance(part, dict):
             narrow(part)
-    if 'teacher' in cfg.model:
+    teacher = cfg.model.get('teacher') or {}
+    if 'checkpoint' in teacher:
         cfg.model.teacher.checkpoint = _teacher(cfg.model.backbone, folder)
-    if 'slow' in cfg.model:
-        cfg.model.slow.interval = ACCUMULATED
+    elif teacher:  # it follows the student, once an update
+        cfg.model.teacher.interval = ACCUMULATED
     if 'dense_begin' in cfg.model:
         cfg.model.dense_begin = 10
     if name in _EARLIER:
