@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import zlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -139,6 +140,33 @@ def _clean_slate():
     yield
     for manager in (MessageHub, MMLogger, Visualizer, DefaultScope):
         manager._instance_dict.clear()
+
+
+LEFT_OUT = Counter()  # tests that are not run, by folder
+
+
+def pytest_deselected(items):
+    """Count what the options leave out."""
+    LEFT_OUT.update('/'.join(item.nodeid.split('/')[1:2]) for item in items)
+
+
+def pytest_sessionfinish(session):
+    """Hand the counts of a worker of pytest-xdist on: all of them collect all tests."""
+    if hasattr(session.config, 'workeroutput'):
+        session.config.workeroutput['left_out'] = dict(LEFT_OUT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Take the counts of a worker."""
+    LEFT_OUT.update(Counter(node.workeroutput.get('left_out', {})) - LEFT_OUT)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was left out."""
+    if LEFT_OUT:
+        parts = ', '.join(f'{name} {n}' for name, n in LEFT_OUT.most_common())
+        terminalreporter.write_line(f'{LEFT_OUT.total()} tests left out: {parts}')
 
 
 def pytest_runtest_call():

@@ -166,7 +166,9 @@ def main() -> None:
                 failures.append(str(error))
     if not args.no_table:
         arms = [arm.name for arm in comparison.arms]
-        text = write_table(comparison.scores(), arms, comparison.out)
+        text = write_table(
+            comparison.scores(), arms, comparison.out, comparison.samples()
+        )
         print(f'\n{text}' if text else 'nothing has been tested yet')
     if failures:
         sys.exit('\n'.join(failures))

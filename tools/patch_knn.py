@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 import mmengine
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -22,7 +23,10 @@ from ccmim.checkpoints import load_backbone
 from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.evaluation import extract_patches, labeled_maps, patch_knn_iou
+from ccmim.evaluation import extract_patches, labeled_maps, patch_knn_overlaps
+from ccmim.evaluation.resampling import Overlaps, write_samples
+
+KEY = 'patch_mIoU'
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,6 +47,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', help='FILE.json to write the figures to')
     parser.add_argument(
+        '--per-image',
+        metavar='FILE.npz',
+        help='what each test image adds, by which tools/compare.py tells chance',
+    )
+    parser.add_argument(
         '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     args = parser.parse_args()
@@ -51,8 +60,8 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def measure(model: Any, cfg: Config, args: argparse.Namespace) -> dict[str, float]:
-    """Compute the mean IoU of patches, in percent, by what it is called."""
+def measure(model: Any, cfg: Config, args: argparse.Namespace) -> Overlaps:
+    """Compute the overlaps of patches with their classes in each test image."""
     found = []
     for split, limit in ('train', args.images), ('val', None):
         data = cfg[f'{split}_dataloader'].dataset.to_dict()
@@ -60,9 +69,12 @@ def measure(model: Any, cfg: Config, args: argparse.Namespace) -> dict[str, floa
         data = DATASETS.build(data)
         classes = len(data.metainfo['classes'])
         maps = labeled_maps(data, model.data_preprocessor, limit)
-        found += extract_patches(model.backbone, maps, classes)
-    iou = patch_knn_iou(*found, classes, args.k)
-    return {'patch_mIoU': iou.nanmean().item()}
+        of_images = [extract_patches(model.backbone, [m], classes) for m in maps]
+        found += [torch.cat(part) for part in zip(*of_images, strict=True)]
+    counts = torch.tensor([len(part) for part, _ in of_images])
+    images = torch.arange(len(counts)).repeat_interleave(counts)
+    overlaps = patch_knn_overlaps(*found, classes, args.k, images=images)
+    return Overlaps(*(part.numpy() for part in overlaps))
 
 
 def main() -> None:
@@ -84,12 +96,18 @@ def main() -> None:
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    figures = {
+        name: {KEY: float(found.figures(np.ones((1, len(found))))[0])}
+        for name, found in rows.items()
+    }
     print(f'mean IoU of patches in percent, {args.k} neighbors')
-    for name, found in rows.items():
-        print(f'{name:<10}  {found["patch_mIoU"]:5.2f}')
+    for name, found in figures.items():
+        print(f'{name:<10}  {found[KEY]:5.2f}')
     if args.out:
         write_atomically()
-        mmengine.dump(rows, args.out)
+        mmengine.dump(figures, args.out)
+    if args.per_image:
+        write_samples({KEY: list(rows.values())[-1]}, args.per_image)
 
 
 if __name__ == '__main__':

@@ -1,104 +1,118 @@
-"""The whole chain on toy scenes: pretrain, fine-tune twice, test, compare.
+"""The whole chain on toy scenes: pretrain, transfer from it and from scratch, compare.
 
-    bash tools/quickstart.sh [--fast] [--images PHOTOS] [--out DIR]
+    bash tools/quickstart.sh [--fast | --full] [--images PHOTOS] [--out DIR]
 
-Every stage is a command of this project, printed before
-it runs; a stage that is done is not done again, an interrupted one is resumed. The two
-starts of a task are trained side by side.
+Every stage is a command of this project, printed before it runs; a stage that is done
+is not done again, an interrupted one goes on. They run in copies of this process, two
+at a time, each on a core.
 """
 
 import argparse
-import json
 import os
 import sys
 import time
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+# A GPU must not be woken by a look before the stages are forked.
+os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
+
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from PIL import Image
+from mmengine.logging import MMLogger
 
-from ccmim.apps.compare import Stage, StageError, run_stages, shown
-from ccmim.apps.demo.scenes import write_toy_scenes
+from ccmim.apps.compare import (
+    Arm,
+    Comparison,
+    StageError,
+    find_gains,
+    run_stages,
+    shown,
+    verdict,
+    write_table,
+)
+from ccmim.apps.compare.forecast import clock, measure_paces, total_seconds
+from ccmim.apps.compare.scores import estimate
+from ccmim.apps.demo.pictures import draw_features, draw_found, draw_masks
+from ccmim.apps.demo.scenes import toy_scene, write_toy_scenes
 from ccmim.apps.report.html import Figure, write_report
-from ccmim.checkpoints import load_file
-from ccmim.checkpoints.atomic import replacing
-from ccmim.data.image import decode_image
-from ccmim.data.sources import open_source
-from ccmim.pictures import reconstruction_sheet
-from ccmim.registry import MODELS
+from ccmim.checkpoints import WriteError
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'
-TASKS = {'detection': 'mask_rcnn_toy', 'segmentation': 'upernet_toy'}
-METRICS = {
-    'box AP': ('detection', 'coco/bbox_mAP', 100),
-    'mask AP': ('detection', 'coco/segm_mAP', 100),
-    'mIoU': ('segmentation', 'mIoU', 1),
-}
-STARTS = {'ccmim': 'ccMIM-pretrained', 'scratch': 'from scratch'}
+SCRATCH, OURS = 'scratch', 'ccMIM'
+# What all stages import; paid once, before they are forked.
+IMPORTS = (
+    *('ccmim.engine.launch', 'ccmim.methods', 'ccmim.data', 'ccmim.dense.detection'),
+    *('ccmim.dense.linear_seg_head', 'mmdet.datasets', 'mmdet.engine', 'mmdet.models'),
+    *('mmdet.evaluation', 'mmdet.visualization', 'mmseg.datasets', 'mmseg.engine'),
+    *('mmseg.evaluation', 'mmseg.models', 'mmseg.visualization'),
+    'torch.utils.tensorboard',
+)
 
 
-class Budget(NamedTuple):
+class Plan(NamedTuple):
     """How much is spent on each stage.
 
     Attributes:
-        unlabelled: Scenes to pretrain on.
+        suffix: Of the configs of mm_configs/demo.
+        size: Side of the scenes in pixels.
+        unlabeled: Scenes to pretrain on.
         train: Annotated scenes to fine-tune on.
         val: Annotated scenes to test on.
-        epochs: Epochs of pretraining.
-        detection: Steps of each fine-tuning of the detector.
-        segmentation: Steps of each fine-tuning of the segmentor.
+        epochs: Epochs of pretraining; those of the config when 0.
+        steps: Steps of each fine-tuning; those of the config when 0.
     """
 
-    unlabelled: int
+    suffix: str
+    size: int
+    unlabeled: int
     train: int
     val: int
-    epochs: int
-    detection: int
-    segmentation: int
+    epochs: int = 0
+    steps: int = 0
 
 
-# The schedules of mm_configs/demo are made for the full budget.
-FULL = Budget(2000, train=300, val=100, epochs=30, detection=300, segmentation=200)
-FAST = Budget(128, train=32, val=16, epochs=1, detection=6, segmentation=6)
+FEW = Plan('_toy_64px', 64, unlabeled=2000, train=20, val=100)
+FULL = Plan('_toy', 128, unlabeled=2000, train=300, val=100)
+FAST = Plan('_toy_64px', 64, unlabeled=128, train=20, val=16, epochs=1, steps=6)
 
 
 def main() -> None:
     """Run all stages."""
     args = parse_args()
-    budget = FAST if args.fast else FULL
-    out = args.out or (OUT.with_name('quickstart_fast') if args.fast else OUT)
-    out = out.absolute()
-    started = time.time()
-    print('Painting the toy scenes', flush=True)
-    scenes = write_toy_scenes(
-        out / 'scenes',
-        budget.train,
-        budget.val,
-        num_unlabeled=budget.unlabelled,
-    )
+    plan = FAST if args.fast else FULL if args.full else FEW
+    kind = '_fast' * args.fast + '_full' * args.full
+    out = (args.out or OUT.with_name(OUT.name + kind)).absolute()
+    photos = args.images and args.images.absolute()  # the stages run in the checkout
+    begun = time.time()
+    # A thread that OpenMP has started here would not survive the forks.
+    torch.set_num_threads(1)
+    MMLogger.get_current_instance().setLevel('WARNING')
+    out.mkdir(parents=True, exist_ok=True)  # or fail before anything takes time
+    os.chdir(ROOT)
+    scenes, places = out / 'scenes', min(2, len(os.sched_getaffinity(0)))
     os.environ['CCMIM_TOY'] = str(scenes)
-    # The commands are started in the checkout, not where the user stands.
-    photos = (args.images or scenes / 'unlabelled').absolute()
+    comparison = compare(plan, out, photos or scenes / 'unlabelled', args.seeds)
 
-    weights, commands = pretrain(out, photos, budget)
-    draw_masks(out, weights, photos)
-    metrics = {}
-    for task in TASKS:
-        metrics[task], run = transfer(out, task, weights, photos, budget)
-        commands += run
-    results = {
-        start: {
-            name: factor * metrics[task][start][key]
-            for name, (task, key, factor) in METRICS.items()
-        }
-        for start in STARTS
-    }
-    finish(out, results, commands, budget, photos, time.time() - started)
+    print('Importing PyTorch, mmdetection and mmsegmentation', flush=True)
+    with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):  # what they lack
+        for name in IMPORTS:
+            import_module(name)
+    counts = plan.unlabeled * (not photos), plan.train, plan.val
+    painting = _seconds_of_a_scene(plan.size) * sum(counts)
+    print(f'Painting {sum(counts):,} scenes, about {clock(painting)}', flush=True)
+    write_toy_scenes(scenes, plan.train, plan.val, plan.size, num_unlabeled=counts[0])
+    chains = comparison.chains_apart()
+    if any(not stage.is_done for chain in chains for stage in chain):
+        announce(comparison, places)
+    on_gpu = torch.cuda.is_available()  # a GPU does not survive a fork
+    run_stages(chains, ROOT, [{}] * places, in_copies=not on_gpu)
+    finish(comparison, plan, out, photos or scenes / 'unlabelled', time.time() - begun)
 
 
 def parse_args() -> argparse.Namespace:
@@ -106,134 +120,188 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--fast', action='store_true', help='a two-minute version')
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        '--fast', action='store_true', help='a minute: does everything work?'
+    )
+    length.add_argument(
+        '--full', action='store_true', help='scenes of 128 px, 300 of them annotated'
+    )
     parser.add_argument('--images', type=Path, help='pretrain on these photos')
     parser.add_argument('--out', type=Path, help='where all goes')
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', default=[0], help='run all with each seed'
+    )
     args = parser.parse_args()
     if args.images and not args.images.exists():
         parser.error(f'--images {args.images} does not exist')
     return args
 
 
-def pretrain(out: Path, photos: Path, budget: Budget) -> tuple[Path, list[str]]:
-    """Pretrain with ccMIM; the checkpoint and the command."""
-    work = out / 'pretrain'
-    weights = work / f'epoch_{budget.epochs}.pth'
-    options = [
-        f'train_dataloader.dataset.data={photos}',
-        f'train_cfg.max_epochs={budget.epochs}',
-    ]
-    command = ['tools/train.py', 'mm_configs/demo/ccmim_toy.py', '--work-dir', work]
-    command += ['--resume', '--cfg-options', *options]
-    run_stages([[Stage('Pretraining', command, weights, str(photos))]], ROOT)
-    return weights, [shown(command)]
-
-
-def transfer(
-    out: Path, task: str, weights: Path, photos: Path, budget: Budget
-) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Fine-tune and test one task from each start; metrics by start, and commands."""
-    iters = getattr(budget, task)
-    chains = []
-    for start, title in STARTS.items():
-        work, config = out / f'{task}_{start}', f'mm_configs/demo/{TASKS[task]}.py'
-        options, depends = [f'train_cfg.max_iters={iters}'], str(budget)
-        if start == 'ccmim':
-            depends += f' {photos}'
-            options.append(f'model.backbone.init_cfg.checkpoint={weights}')
-        result, metrics = work / f'iter_{iters}.pth', work / 'metrics.json'
-        train = ['tools/train.py', config, '--work-dir', work, '--resume']
-        train += ['--cfg-options', *options]
-        test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
-        test += ['--show-dir', work / 'pictures']
-        name = f'{task.capitalize()}, {title}'
-        chains.append(
-            [
-                Stage(name, train, result, depends),
-                Stage(f'{name}: test', test, metrics, depends),
-            ]
-        )
-    run_stages(chains, ROOT)
-    results = {
-        start: json.loads(test.result.read_text())
-        for start, (_, test) in zip(STARTS, chains, strict=True)
+def compare(plan: Plan, out: Path, photos: Path, seeds: Sequence[int]) -> Comparison:
+    """Say what is compared."""
+    configs = {
+        name: f'mm_configs/demo/{name}{plan.suffix}.py'
+        for name in ('ccmim', 'knn', 'mask_rcnn', 'upernet')
     }
-    return results, [shown(stage.command) for chain in chains for stage in chain]
+    pretraining = [f'train_dataloader.dataset.data={photos}']
+    if plan.epochs:
+        pretraining.append(f'train_cfg.max_epochs={plan.epochs}')
+    return Comparison(
+        arms=[Arm(SCRATCH), Arm(OURS, configs['ccmim'])],
+        tasks=dict(
+            detection=configs['mask_rcnn'],
+            segmentation=configs['upernet'],
+            patches=configs['knn'],
+        ),
+        seeds=seeds,
+        out=out,
+        pretrain_options=pretraining,
+        options=[f'train_cfg.max_iters={plan.steps}'] if plan.steps else [],
+    )
 
 
-def draw_masks(out: Path, weights: Path, photos: Path) -> None:
-    """Save what the pretrained method masks and reconstructs of four images."""
-    cfg = Config.fromfile(ROOT / 'mm_configs/demo/ccmim_toy.py')
-    with DefaultScope.overwrite_default_scope('ccmim'):
-        method = MODELS.build(cfg.model)
-    method.load_state_dict(load_file(weights)['state_dict'])
-    source = open_source(str(photos))
-    side = cfg.model.backbone.img_size
-    picked = [
-        np.asarray(decode_image(source.read(i)).resize((side, side), Image.BICUBIC))
-        for i in range(min(4, len(source)))
+def announce(comparison: Comparison, places: int) -> None:
+    """Say what will be done, and how long it takes here: by steps of each run."""
+    options = [
+        dict(option.split('=', 1) for option in chosen)
+        for chosen in (comparison.pretrain_options, comparison.options)
     ]
-    torch.manual_seed(0)
-    images = torch.from_numpy(np.stack(picked)).permute(0, 3, 1, 2)
-    with replacing(out / 'masks.png') as part:
-        Image.fromarray(reconstruction_sheet(method, images)).save(part)
+    for chosen in options:
+        chosen |= {k: int(v) for k, v in chosen.items() if k.startswith('train_cfg')}
+    ours = comparison.arms[1]
+    print('Measuring a few steps of each stage', flush=True)
+    paces = measure_paces(
+        [
+            (ours.source, options[0]),
+            (comparison.tasks['detection'], options[1]),
+            (comparison.tasks['segmentation'], options[1]),
+        ],
+        places,
+    )
+    pretraining, *tasks = paces
+    transfer = sum(pace.seconds for pace in tasks)
+    count = len(comparison.seeds)
+    # The tasks from scratch run beside the pretraining.
+    total = total_seconds([[pretraining.seconds], [transfer]] * count, places)
+    total += total_seconds([[pace.seconds] for pace in tasks] * count, places)
+    rows = [
+        ('pretraining', pretraining, ''),
+        ('Mask R-CNN', tasks[0], ', twice'),
+        ('UperNet', tasks[1], ', twice'),
+    ]
+    for name, pace, note in rows:
+        steps = f'{pace.steps} steps of {pace.step:.2f} s'
+        print(f'  {name:<14}{steps}, about {clock(pace.seconds)}{note}')
+    print(
+        f'About {clock(total)} in all with {places} at a time, in {pretraining.dtype}. '
+        'Ctrl-C stops it; the same command goes on.\n',
+        flush=True,
+    )
 
 
 def finish(
-    out: Path,
-    results: dict[str, dict[str, float]],
-    commands: list[str],
-    budget: Budget,
-    photos: Path,
-    seconds: float,
+    comparison: Comparison, plan: Plan, out: Path, photos: Path, seconds: float
 ) -> None:
     """Print the table and write the report."""
-    table = [['', *METRICS]]
-    for start, title in STARTS.items():
-        table.append([title, *(f'{results[start][name]:.1f}' for name in METRICS)])
-    gains = [results['ccmim'][name] - results['scratch'][name] for name in METRICS]
-    table.append(['difference', *(f'{gain:+.1f}' for gain in gains)])
-    better = [name for name, gain in zip(METRICS, gains, strict=True) if gain > 0]
-    verdict = f'Pretraining helped on {", ".join(better) or "nothing"}. '
+    scores, samples = comparison.scores(), comparison.samples()
+    write_table(scores, [SCRATCH, OURS], out, samples)
+    gains = find_gains(scores, OURS, SCRATCH, samples)
+    measures = [gain.measure for gain in gains]
+    table = [['', *measures]]
+    for arm in (OURS, SCRATCH):
+        found = [
+            [s.value for s in scores if s[0] == arm and s[3] == m] for m in measures
+        ]
+        table.append([arm, *map(_mean, found)])
+    table.append(['difference', *(gain.text for gain in gains)])
+    count = len(comparison.seeds)
+    chance = f'{count} seeds' if count > 1 else 'the test images drawn anew'
+    sentence = verdict('ccMIM', gains)
+    if plan == FAST:
+        sentence = '--fast: this shows that all works, and nothing about pretraining.'
     notes = [
-        # The six steps of --fast tell nothing.
-        (verdict if budget == FULL else '')
-        + 'One seed, minutes of training: this shows that the chain works, not what '
-        'the method can do.',
-        f'Pretrained for {budget.epochs} epochs on {photos}. Fine-tuned on '
-        f'{budget.train} scenes for {budget.detection} steps (detection) and '
-        f'{budget.segmentation} (segmentation), tested on {budget.val}.',
+        sentence,
+        f'In brackets what chance leaves of a difference, 95 %: {chance}'
+        + ('.' if count > 1 else ', not another training.'),
+        f'Pretrained on {photos}, fine-tuned on {plan.train} annotated scenes of '
+        f'{plan.size} px, tested on {plan.val}. The patches are named by their '
+        'nearest neighbors, which trains nothing.',
     ]
-    figures = [
-        Figure(
-            out / 'masks.png',
-            'Pretraining: image, importance, masked, reconstruction.',
-        )
+    figures = draw(comparison, out, photos)
+    commands = [
+        shown(stage.command) for chain in comparison.chains_apart() for stage in chain
     ]
-    for task in TASKS:
-        for start, title in STARTS.items():
-            found = sorted((out / f'{task}_{start}').glob('**/pictures/**/*.[jp][pn]g'))
-            figures += [
-                Figure(picture, f'{task.capitalize()}, {title}: truth, prediction.')
-                for picture in found[:2]
-            ]
-    runs = [out / 'pretrain', *(out / f'{task}_{s}' for task in TASKS for s in STARTS)]
+    runs = [out / f'{arm.name}_seed{comparison.seeds[0]}' for arm in comparison.arms]
     write_report(
         out / 'report.html', 'ccMIM quickstart', table, notes, figures, commands, runs
     )
     print()
     for row in table:
-        print(f'{row[0]:<18}' + ''.join(f'{cell:>10}' for cell in row[1:]))
-    print(f'\n{notes[0]}\n\nTook {seconds / 60:.1f} minutes. Everything is in {out}:')
-    print('  report.html                 table, pictures and curves in one file')
-    print('  masks.png                   masks and reconstructions')
-    print('  pretrain/, detection_*/, segmentation_*/   logs, weights, pictures/')
+        print(f'{row[0]:<14}' + ''.join(f'{cell:>24}' for cell in row[1:]))
+    print('\n' + '\n'.join(notes[:2]))
+    here = f'{ROOT}/'
+    weights = str(_pretrained(comparison)).removeprefix(here)
+    folder, images = (str(path).removeprefix(here) for path in (out, photos))
+    print(
+        f'\nTook {seconds / 60:.1f} minutes. Table, pictures and curves: '
+        f'{folder}/report.html\nNext:\n'
+        f'  python tools/visualize.py {weights} {images} --out {folder}/pictures\n'
+        f'  python -m ccmim export {weights} --to timm\n'
+        f'  python -m ccmim pretrain {images}   # or your own photos'
+    )
+
+
+def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
+    """Draw the three pictures of the report."""
+    scenes, seed = out / 'scenes', comparison.seeds[0]
+    weights = _pretrained(comparison)
+    cfg = Config.fromfile(comparison.arms[1].source)
+    draw_masks(cfg, weights, photos, out / 'masks.png')
+    runs = {
+        task: {
+            arm.name: next(iter((out / f'{arm.name}_seed{seed}' / task).glob('*.pth')))
+            for arm in comparison.arms
+        }
+        for task in ('detection', 'segmentation')
+    }
+    configs = {task: Config.fromfile(comparison.tasks[task]) for task in runs}
+    draw_found(configs, runs, scenes, out / 'found.png')
+    networks = {'random weights': None, OURS: weights}
+    draw_features(cfg, networks, scenes / 'images/validation', out / 'features.png')
+    return [
+        Figure(out / 'masks.png', 'What was masked, and what was made of the rest.'),
+        Figure(out / 'found.png', 'Objects and maps of both beside the truth.'),
+        Figure(out / 'features.png', 'Patches in the colors of their features.'),
+    ]
+
+
+def _pretrained(comparison: Comparison) -> Path:
+    """The weights of the first seed."""
+    first, *_ = comparison.pretrainings()
+    return first[0].result
+
+
+def _seconds_of_a_scene(size: int, count: int = 8) -> float:
+    begun = time.perf_counter()
+    for index in range(count):
+        toy_scene(0, 'training', index, size)
+    return (time.perf_counter() - begun) / count
+
+
+def _mean(values: Sequence[float]) -> str:
+    found = estimate(values)
+    spread = f' \N{PLUS-MINUS SIGN} {found.spread:.1f}' if found.count > 1 else ''
+    return f'{found.mean:.1f}{spread}'
 
 
 if __name__ == '__main__':
+    warnings.simplefilter('ignore')
     try:
         main()
     except StageError as error:
         sys.exit(f'\n{error}')
+    except (WriteError, OSError) as error:
+        sys.exit(f'\nerror: {error}')
     except KeyboardInterrupt:
         sys.exit('\nInterrupted. Run it again to resume.')

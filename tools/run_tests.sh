@@ -3,7 +3,9 @@
 #
 #   bash tools/run_tests.sh [--all] [options of pytest]
 #
-# --all runs the slow tests as well. CCMIM_DATA is the folder of the real data sets;
+# Without --all the slow tests are left out, and counted at the end: whole chains, many
+# cases of what one shows, other programs. Each room's contract and each method's parity
+# is in what remains. CCMIM_DATA is the folder of the real data sets;
 # tests that need one of them are skipped without it.
 set -euo pipefail
 # shellcheck source=tools/common.sh
@@ -42,5 +44,8 @@ export MPLBACKEND=${MPLBACKEND:-Agg}
 
 code=0
 "$python" -m pytest "${selection[@]}" "${options[@]}" || code=$?
+if [[ ${selection[*]} ]]; then
+  echo 'run_tests: slow tests were left out; --all runs them as well'
+fi
 if ((code == 5)); then echo 'run_tests: no test fits these options' >&2; fi
 exit "$code"

@@ -20,6 +20,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ccmim.checkpoints import load_file
+from ccmim.dense.per_image import keep_samples
 from ccmim.engine.launch import build_runner, read_config, start_processes
 from ccmim.engine.settings import (
     StartHook,
@@ -29,6 +30,7 @@ from ccmim.engine.settings import (
     parse,
 )
 from ccmim.engine.signals.stop_hook import release
+from ccmim.evaluation.resampling import Sample, write_samples
 from ccmim.labels.report import some
 
 
@@ -37,6 +39,12 @@ def parse_args() -> argparse.Namespace:
     parser = config_parser(__doc__, ('checkpoint', 'file written by tools/train.py'))
     parser.add_argument(
         '--out', help='FILE.json for the metrics, FILE.pkl for all predictions'
+    )
+    parser.add_argument(
+        '--per-image',
+        metavar='FILE.npz',
+        help='what each image adds to AP or mIoU, by which `ccmim transfer` and '
+        'tools/compare.py tell a difference from chance',
     )
     parser.add_argument('--show-dir', help='where pictures of predictions go')
     parser.add_argument(
@@ -50,6 +58,8 @@ def parse_args() -> argparse.Namespace:
     args = parse(parser)
     if args.out and not args.out.endswith(('.json', '.pkl', '.pickle')):
         parser.error('--out must end in .json (metrics) or .pkl (predictions)')
+    if args.per_image and not args.per_image.endswith('.npz'):
+        parser.error('--per-image must end in .npz')
     return args
 
 
@@ -162,7 +172,13 @@ def main() -> None:
     with clear_errors(start, args.debug):
         runner = prepare(args)
         runner.register_hook(start)
+        samples: dict[str, Sample] = {}
+        if args.per_image:
+            for metric in runner.test_evaluator.metrics:
+                keep_samples(metric, samples)
         report(runner.test(), args.out)
+        if args.per_image and is_main_process():
+            write_samples(samples, args.per_image)
 
 
 if __name__ == '__main__':

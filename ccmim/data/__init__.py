@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         'image': ('BadImageError', 'decode_image'),
         'crop_box': ('ImagesWithCropBox', 'RandomCropWithBox'),
+        'kept_images': ('KeptImages',),
         'randomness': ('SampleKey', 'seeded'),
         'samplers': ('InfiniteVisitSampler', 'VisitSampler'),
         'seeded_samples': ('SeededSamples', 'seed_samples'),

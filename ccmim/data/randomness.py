@@ -57,6 +57,11 @@ def seeded(key: SampleKey) -> Iterator[None]:
             _set_states(*state)
 
 
+def generator_of(key: SampleKey) -> np.random.Generator:
+    """Give a generator for what is drawn for a sample but by no global one."""
+    return _generator(*key, _AUGMENT)
+
+
 def visit_order(seed: int, visit: int, size: int) -> np.ndarray:
     """Draw the order in which a visit passes the data set.
 

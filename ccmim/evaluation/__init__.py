@@ -9,6 +9,7 @@ from ccmim.evaluation.patch_knn import (
     labeled_maps,
     patch_classes,
     patch_knn_iou,
+    patch_knn_overlaps,
 )
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     'nearest',
     'patch_classes',
     'patch_knn_iou',
+    'patch_knn_overlaps',
     'vote',
 ]

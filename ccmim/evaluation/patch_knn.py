@@ -71,7 +71,7 @@ def extract_patches(
     return found, torch.cat(classes)
 
 
-def patch_knn_iou(
+def patch_knn_overlaps(
     train: Tensor,
     train_classes: Tensor,
     test: Tensor,
@@ -79,12 +79,12 @@ def patch_knn_iou(
     num_classes: int,
     k: int = 20,
     temperature: float = 0.07,
-) -> Tensor:
-    """Compute the IoU of each class when patches take that of their neighbors.
+    images: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Count right patches of each class when patches take that of their neighbors.
 
     Neighbors are found by the cosine of the features and vote as in ``knn_accuracy``.
-    The mean over classes, ``iou.nanmean()``, is coarser than mIoU over pixels, and
-    comparable among backbones with the same patches only.
+    The IoU of a class is the first count over the second, see ``patch_knn_iou``.
 
     Args:
         train: Features (n, D).
@@ -94,19 +94,43 @@ def patch_knn_iou(
         num_classes: Number C of classes.
         k: Number of neighbors.
         temperature: See ``vote``.
+        images: Number of the image of each test patch, (m,), from 0; one image for
+            all when None.
 
     Returns:
-        Percent in [0, 100], (C,); NaN for a class that is neither there nor predicted.
+        Patches of each class that are found, and those that are found or should be,
+        both (images, C).
 
     Raises:
         ValueError: If ``k`` or ``temperature`` is out of range.
     """
     similarities, ids = nearest(train, test, k)
     predicted = vote(similarities, train_classes[ids], temperature)
-    pairs = test_classes * num_classes + predicted
-    confusion = pairs.bincount(minlength=num_classes**2).view(num_classes, num_classes)
-    right = confusion.diagonal().double()
-    return 100 * right / (confusion.sum(0) + confusion.sum(1) - right)
+    if images is None:
+        images = torch.zeros_like(test_classes)
+    pairs = (images * num_classes + test_classes) * num_classes + predicted
+    count = int(images.max()) + 1
+    confusion = pairs.bincount(minlength=count * num_classes**2)
+    confusion = confusion.view(count, num_classes, num_classes)
+    right = confusion.diagonal(dim1=1, dim2=2)
+    return right, confusion.sum(1) + confusion.sum(2) - right
+
+
+def patch_knn_iou(*args: Any, **kwargs: Any) -> Tensor:
+    """Compute the IoU of each class when patches take that of their neighbors.
+
+    The mean over classes, ``iou.nanmean()``, is coarser than mIoU over pixels, and
+    comparable among backbones with the same patches only.
+
+    Args:
+        args: Those of ``patch_knn_overlaps``.
+        kwargs: Likewise.
+
+    Returns:
+        Percent in [0, 100], (C,); NaN for a class that is neither there nor predicted.
+    """
+    right, united = patch_knn_overlaps(*args, **kwargs)
+    return 100 * right.sum(0).double() / united.sum(0)
 
 
 def labeled_maps(

@@ -72,7 +72,7 @@ def _worker(rank, folder):
 @pytest.mark.slow
 def test_two_processes_count_the_padded_image_once(tmp_path):
     """23 images: each process gets 12, the first image comes twice."""
-    mp.spawn(_worker, (str(tmp_path),), nprocs=2)
+    mp.start_processes(_worker, (str(tmp_path),), nprocs=2, start_method='fork')
     samples = _samples()
     expected = {f'accuracy/top{k}': _oracle(samples, k) for k in (1, 5)}
     assert torch.load(tmp_path / 'found0') == pytest.approx(expected)

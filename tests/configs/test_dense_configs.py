@@ -48,6 +48,7 @@ CLASSES_OF = {
     'camvid': 11,
     'toy': {'mask_rcnn': len(CATEGORIES), 'upernet': len(SEG_CLASSES)},
 }
+CLASSES_OF['toy_64px'] = CLASSES_OF['toy']
 
 
 def load(leaf):

@@ -98,6 +98,11 @@ def test_a_cpu_computes_in_bf16_where_its_flags_say_so(
     monkeypatch.setattr(autocast, 'CPU_FLAGS', tmp_path / 'cpuinfo')
     if flags:
         (tmp_path / 'cpuinfo').write_text(flags)
+    monkeypatch.delenv('ONEDNN_MAX_CPU_ISA', raising=False)
+    assert autocast.computes_in_bf16('cpu') == chosen
+    monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', 'AVX2')  # oneDNN would not use them
+    assert not autocast.computes_in_bf16('cpu')
+    monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', 'AVX512_CORE_AMX')
     assert autocast.computes_in_bf16('cpu') == chosen
 
 

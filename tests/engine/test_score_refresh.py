@@ -193,7 +193,9 @@ def _worker(rank, cfg, folder):
 @pytest.mark.slow
 def test_two_processes_store_what_one_does(config, tmp_path):
     """Each scores every other picture, and both hold the maps of all."""
-    mp.spawn(_worker, (config('two', begin=0), str(tmp_path)), nprocs=2)
+    mp.start_processes(
+        _worker, (config('two', begin=0), str(tmp_path)), nprocs=2, start_method='fork'
+    )
     alone = _refresh(config('one', begin=0))
     for rank in range(2):
         state = torch.load(tmp_path / f'rank{rank}.pth')

@@ -77,7 +77,9 @@ def test_two_processes_share_the_work(tiny_run, knn, unused_port):
     cfg = tiny_run('ccmim_vitb', 'two', {'train_cfg.max_epochs': 1})
     probe = dict(type='ccmim.ProbeHook', interval=1, images=8, knn=knn)
     cfg.default_hooks.probe = probe
-    mp.spawn(_train_one_of_two, (cfg.to_dict(), unused_port), nprocs=2)
+    mp.start_processes(
+        _train_one_of_two, (cfg.to_dict(), unused_port), nprocs=2, start_method='fork'
+    )
     (file,) = Path(cfg.work_dir).glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     (probed,) = [line for line in lines if 'probe/feature_rank' in line]

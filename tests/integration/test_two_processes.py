@@ -118,7 +118,7 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
     cfg.custom_hooks = [dict(type='SeenByBothHook'), *cfg.custom_hooks]
     shutil.copytree(image_folder, tmp_path / 'nine')
     shutil.copy(tmp_path / 'nine/part0/0.jpg', tmp_path / 'nine/part0/9.jpg')
-    mp.spawn(_worker, (cfg, str(tmp_path)), nprocs=2)
+    mp.start_processes(_worker, (cfg, str(tmp_path)), nprocs=2, start_method='fork')
     zero, one = (
         torch.load(tmp_path / f'results{rank}', weights_only=False) for rank in (0, 1)
     )

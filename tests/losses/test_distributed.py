@@ -103,7 +103,7 @@ def _check_two_views(rank):
 def two_processes(tmp_path_factory):
     """Losses and gradients of two processes, for each choice of options."""
     folder = tmp_path_factory.mktemp('two_processes')
-    mp.spawn(_worker, (str(folder),), nprocs=2)
+    mp.start_processes(_worker, (str(folder),), nprocs=2, start_method='fork')
     return torch.load(folder / 'results')
 
 

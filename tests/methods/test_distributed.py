@@ -62,7 +62,9 @@ def test_one_step(tiny_ccmim, images, tmp_path, monkeypatch):
         ).double()
         for grad in ('visible', 'both')
     }
-    mp.spawn(_worker, (str(tmp_path), models, images.double()), nprocs=2)
+    mp.start_processes(
+        _worker, (str(tmp_path), models, images.double()), nprocs=2, start_method='fork'
+    )
     two_processes = torch.load(tmp_path / 'results')
     monkeypatch.setattr(torch, 'rand_like', lambda scores: _noise())
     for grad, model in models.items():

@@ -48,7 +48,9 @@ def test_two_processes_are_one(tiny_simclr, tiny_densecl, views, tmp_path):
     models = [
         build(perturbation=PLAIN).double() for build in (tiny_simclr, tiny_densecl)
     ]
-    mp.spawn(_worker, (str(tmp_path), models, views.double()), nprocs=2)
+    mp.start_processes(
+        _worker, (str(tmp_path), models, views.double()), nprocs=2, start_method='fork'
+    )
     joined = [_step(model, views.double()) for model in models]
     for rank in range(2):
         results = torch.load(tmp_path / f'rank{rank}')

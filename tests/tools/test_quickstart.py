@@ -10,11 +10,10 @@ def test_photos_are_looked_for_where_the_user_stands(request, tmp_path, monkeypa
     monkeypatch.syspath_prepend(request.config.rootpath / 'tools')
     import quickstart
 
-    def pretrain(out, photos, budget):
+    def compare(plan, out, photos, seeds):
         raise SystemExit(str(photos))
 
-    monkeypatch.setattr(quickstart, 'write_toy_scenes', lambda out, *_, **__: out)
-    monkeypatch.setattr(quickstart, 'pretrain', pretrain)
+    monkeypatch.setattr(quickstart, 'compare', compare)
     monkeypatch.setenv('CCMIM_TOY', '')
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'photos').mkdir()

@@ -17,7 +17,7 @@ def _demo(commands: Any) -> Parser:
         'demo',
         'Run the whole chain on built-in toy scenes, and write a report',
         'Pretrains a small ViT, fine-tunes Mask R-CNN and UperNet from it and from\n'
-        'scratch, and compares. Two minutes on two CPU cores, without a network.\n'
+        'scratch, and compares. A minute or two on two CPU cores, without a network.\n'
         '\nexample:\n  ccmim demo',
     )
     parser.add_argument(
@@ -25,7 +25,9 @@ def _demo(commands: Any) -> Parser:
     )
     parser.add_argument('--images', type=Path, help='pretrain on these photos instead')
     parser.add_argument(
-        '--full', action='store_true', help='the quickstart at full length: ten minutes'
+        '--full',
+        action='store_true',
+        help='as bash tools/quickstart.sh: some minutes, and figures that hold',
     )
     return parser
 

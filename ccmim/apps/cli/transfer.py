@@ -85,7 +85,8 @@ def run(args: Namespace) -> int:
     except StageError as error:
         failure = str(error)
     scores = _probe_scores(stages) + (comparison.scores() if comparison else [])
-    if text := write_table(scores, [RANDOM, OURS], out):
+    samples = comparison.samples() if comparison else {}
+    if text := write_table(scores, [RANDOM, OURS], out, samples):
         print(f'\n{text}')
     if dense and not failure:
         write_runs_page([out])

@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = attach(
         'running': ('StageError', 'run_stages'),
         'scores': ('Score', 'markdown', 'read_csv', 'write_csv'),
         'stages': ('Stage', 'shown'),
+        'gains': ('Gain', 'find_gains', 'verdict'),
     },
 )

@@ -3,16 +3,19 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
+from ccmim.apps.compare.gains import Samples
 from ccmim.apps.compare.scores import METRICS, Score
 from ccmim.apps.compare.stages import Stage
+from ccmim.evaluation.resampling import read_samples
 
+_IMAGES = 'images.npz'  # what each tested image adds, beside the metrics
 _FILES = ('.pth', '.pt', '.safetensors')
 
 
@@ -125,6 +128,24 @@ class Comparison:
                     chain += self._transfer(arm, task, seed)
         return [chain for chain in found if chain]
 
+    def chains_apart(self) -> list[list[Stage]]:
+        """List all stages so that the tasks of an arm can run side by side.
+
+        Returns:
+            The pretrainings, then a chain for each task of each arm, which waits for
+            its pretraining.
+        """
+        found = self.pretrainings()
+        for seed in self.seeds:
+            for arm in self.arms:
+                after = ()
+                if arm.is_pretrained_here:
+                    after = (self._pretraining(arm, seed),)
+                for task in self.tasks:
+                    first, *others = self._transfer(arm, task, seed)
+                    found.append([replace(first, after=after), *others])
+        return found
+
     def pretraining_folder(self, arm: Arm, seed: int) -> Path:
         """Return the work dir of an arm's pretraining."""
         return self.out / f'{arm.name}_seed{seed}' / 'pretraining'
@@ -169,6 +190,20 @@ class Comparison:
                     ]
         return found
 
+    def samples(self) -> Samples:
+        """Read what each tested image has added, of the runs that left it."""
+        found = {}
+        for arm in self.arms:
+            for task in self.tasks:
+                for seed in self.seeds:
+                    *_, test = self._transfer(arm, task, seed)
+                    file = test.result.with_name(_IMAGES)
+                    if test.result.is_file() and file.is_file():
+                        for key, sample in read_samples(file).items():
+                            name, _ = METRICS[key]
+                            found[arm.name, task, seed, name] = sample
+        return found
+
     def _weights(self, arm: Arm, seed: int) -> Path:
         if arm.is_pretrained_here:
             return self._pretraining(arm, seed).result
@@ -197,13 +232,17 @@ class Comparison:
         changes = [*self.pretrain_options, *arm.options]
         depends = ' '.join(changes) if arm.is_pretrained_here else ''
         content = f'{self._origin(arm)} {_content(config)}'
+        images = ['--per-image', work / _IMAGES]
         if 'train_cfg' not in _read(config):
             probe = _probe(config) + [*weights, '--config', config, '--out', metrics]
+            if 'decode_head' in _read(config).model:
+                probe += images
             command = [*probe, '--cfg-options', *options]
             return [Stage(name, command, metrics, depends, content)]
         options += [f'model.backbone.init_cfg.checkpoint={file}' for file in weights]
         result = work / _last(config, self.options)
         test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
+        test += images
         if self.options:
             test += ['--cfg-options', *self.options]
         return [

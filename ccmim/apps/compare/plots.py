@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ccmim.apps.compare.gains import Samples, find_gains, verdict
 from ccmim.apps.compare.scores import Score, columns, estimate, markdown, write_csv
 from ccmim.checkpoints.atomic import replacing, write_file
 
@@ -49,13 +50,19 @@ def plot_scores(scores: Sequence[Score], arms: Sequence[str], file: Path) -> Non
         figure.savefig(part, dpi=130)
 
 
-def write_table(scores: Sequence[Score], arms: Sequence[str], out: Path) -> str:
+def write_table(
+    scores: Sequence[Score],
+    arms: Sequence[str],
+    out: Path,
+    samples: Samples | None = None,
+) -> str:
     """Write what the finished runs have scored: a table, all scores, a picture.
 
     Args:
         scores: All scores.
         arms: The rows; differences are to the first.
         out: Folder for table.md, scores.csv and scores.png.
+        samples: What each tested image adds, by which one run is told from chance.
 
     Returns:
         The table, and where it stands; empty if there is no score.
@@ -63,6 +70,9 @@ def write_table(scores: Sequence[Score], arms: Sequence[str], out: Path) -> str:
     if not scores:
         return ''
     text = markdown(scores, arms)
+    for arm in arms[1:]:
+        sentence = verdict(arm, find_gains(scores, arm, arms[0], samples))
+        text += f'\nAgainst {arms[0]}: {sentence}\n' if sentence else ''
     out.mkdir(parents=True, exist_ok=True)
     write_file(out / 'table.md', text)
     write_csv(scores, out / 'scores.csv')

@@ -7,11 +7,15 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from ccmim.apps.compare.copies import Copy
 from ccmim.apps.compare.stages import Stage, shown
 
 _LOOK = 0.3  # seconds from one look at the processes to the next
@@ -47,6 +51,7 @@ def run_stages(
     folder: Path,
     slots: Sequence[Mapping[str, str]] | None = None,
     prefix: Sequence[str] = (),
+    in_copies: bool = False,
 ) -> None:
     """Run the stages that are not done: the chains side by side, each in order.
 
@@ -61,18 +66,22 @@ def run_stages(
             ``CUDA_VISIBLE_DEVICES``; as many places as chains by default. The
             places share the cores.
         prefix: What stands before each command, such as ``('srun', '-p', 'gpu')``.
+        in_copies: Whether to run the scripts in forks of this process, which need not
+            import again: see ``Copy`` for when that can be. Without a prefix.
 
     Raises:
         StageError: If one fails, after the others are done.
     """
     waiting: deque[deque[Stage]] = deque()
+    total = sum(len(stages) for stages in chains)
     for stages in chains:
         chain = deque(stages)
         # What comes after a stage that must be run is out of date as well.
-        while chain and chain[0].is_done:
+        while chain and chain[0].is_done and chain[0].is_ready:
             print(f'{chain.popleft().name}: done before', flush=True)
         if chain:
             waiting.append(chain)
+    numbers = count(total - sum(len(chain) for chain in waiting) + 1)
     free = deque(slots if slots is not None else [{}] * len(waiting))
     cores = len(os.sched_getaffinity(0))
     threads = max(1, cores // max(1, min(len(free), len(waiting))))
@@ -82,11 +91,19 @@ def run_stages(
     watch = _Watch()
     try:
         while waiting or running:
-            while waiting and free:
+            while free and (chain := _next_ready(waiting)):
+                waiting.remove(chain)
                 slot = free.popleft()
-                running.append(
-                    _Running(waiting.popleft(), slot, {**base, **slot}, folder, prefix)
+                env = {**base, **slot}
+                start = (
+                    partial(Copy, cwd=folder, env=env)
+                    if in_copies
+                    else partial(_process, cwd=folder, env=env, prefix=prefix)
                 )
+                print(f'Stage {next(numbers)} of {total}: ', end='')
+                running.append(_Running(chain, slot, start))
+            if not running:
+                break  # what the others wait for has failed
             time.sleep(_LOOK)
             for run in [run for run in running if run.process.poll() is not None]:
                 running.remove(run)
@@ -108,30 +125,39 @@ def run_stages(
         raise StageError('\n'.join(failures))
 
 
+def _next_ready(waiting: deque[deque[Stage]]) -> deque[Stage] | None:
+    return next((chain for chain in waiting if chain[0].is_ready), None)
+
+
+def _process(
+    command: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+    prefix: Sequence[str],
+) -> subprocess.Popen:
+    with log.open('w') as file:
+        return subprocess.Popen(
+            [*prefix, sys.executable, '-W', 'ignore', *command],
+            cwd=cwd,
+            env=dict(env),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
 class _Running:
     """A stage whose process runs, and those of its chain that come after it."""
 
     def __init__(
-        self,
-        chain: deque[Stage],
-        slot: Mapping[str, str],
-        env: Mapping[str, str],
-        folder: Path,
-        prefix: Sequence[str],
+        self, chain: deque[Stage], slot: Mapping[str, str], start: Callable[..., Any]
     ) -> None:
         self.stage, self.rest, self.slot = chain.popleft(), chain, slot
         self._started = time.time()
         print(f'{self.stage.name}\n  {shown(self.stage.command)}', flush=True)
         self.stage.begin()
-        words = map(str, self.stage.command)
-        with self.stage.log.open('w') as log:
-            self.process = subprocess.Popen(
-                [*prefix, sys.executable, '-W', 'ignore', *words],
-                cwd=folder,
-                env=dict(env),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        command = [str(word) for word in self.stage.command]
+        self.process = start(command, log=self.stage.log)
 
     def finish(self) -> str:
         self.stage.finish()

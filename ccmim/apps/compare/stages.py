@@ -24,6 +24,7 @@ class Stage:
         depends: What the result depends on beside the command: name the inputs.
         content: What the inputs hold, in short. What was done before this was noted
             counts as done with any.
+        after: Stages of other chains that must be done before.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Stage:
     result: Path
     depends: str = ''
     content: str = ''
+    after: Sequence['Stage'] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what it needs of other chains is done."""
+        return all(stage.is_done for stage in self.after)
 
     @property
     def log(self) -> Path:

@@ -1,6 +1,7 @@
 """One optimizer wrapper for fp32, bf16 and fp16, on the CPU and on GPUs."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from ccmim.registry import OPTIM_WRAPPERS
 CPU_FLAGS = Path('/proc/cpuinfo')
 Dtype = Literal['float32', 'bfloat16', 'float16', 'auto']
 BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}  # x86, x86, ARM
+
+# Values of oneDNN's ONEDNN_MAX_CPU_ISA that leave no instructions for bf16.
+WITHOUT_BF16 = ('sse41', 'avx', 'avx2', 'avx2_vnni', 'avx512_core', 'avx512_core_vnni')
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -128,10 +132,13 @@ class AutocastOptimWrapper(OptimWrapper):
 def computes_in_bf16(device_type: str) -> bool:
     """Return whether a kind of device ('cuda' or 'cpu') has instructions for bf16.
 
-    Of a CPU the flags that Linux lists decide; without that list the answer is no.
+    Of a CPU the flags that Linux lists decide; without that list the answer is no, and
+    also where ``ONEDNN_MAX_CPU_ISA`` keeps oneDNN, which computes, from them.
     """
     if device_type == 'cuda':
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    if os.environ.get('ONEDNN_MAX_CPU_ISA', '').lower() in WITHOUT_BF16:
+        return False
     try:
         flags = CPU_FLAGS.read_text().split()
     except OSError:

@@ -5,6 +5,8 @@ import re
 import signal
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -35,6 +37,12 @@ def stage(tmp_path, monkeypatch):
         return Stage(name, [script, result, seconds, code], result, depends, content)
 
     return build
+
+
+@pytest.fixture(params=[False, True], ids=['processes', 'copies'])
+def run(request):
+    """Run stages in processes of their own, or in copies of this one."""
+    return partial(run_stages, in_copies=request.param)
 
 
 def test_a_stage_that_is_done_is_not_run_again(stage, tmp_path, capsys):
@@ -100,11 +108,11 @@ def test_what_follows_a_stage_that_is_made_again_is_made_again(stage, tmp_path):
     assert stage('b').result.read_text() != before
 
 
-def test_stages_overlap_and_share_the_cores(stage, tmp_path, monkeypatch):
+def test_stages_overlap_and_share_the_cores(run, stage, tmp_path, monkeypatch):
     monkeypatch.setattr('os.sched_getaffinity', lambda pid: set(range(6)))
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     stages = [stage('a', seconds=1.5), stage('b', seconds=1.5)]
-    run_stages([[s] for s in stages], tmp_path)
+    run([[s] for s in stages], tmp_path)
     (begun_a, end_a, threads), (begun_b, end_b, _) = (
         [float(word) for word in s.result.read_text().split()] for s in stages
     )
@@ -131,28 +139,28 @@ def test_a_prefix_stands_before_every_command(stage, tmp_path):
     assert stage('a').result.read_text().endswith(' 9')
 
 
-def test_a_failure_shows_the_log_and_ends_only_its_own_chain(stage, tmp_path):
+def test_a_failure_shows_the_log_and_ends_only_its_own_chain(run, stage, tmp_path):
     slow, bad, after = stage('slow', 1.0), stage('bad', code=2), stage('after')
     with pytest.raises(StageError, match=r'(?s)bad failed; the end of .*it broke'):
-        run_stages([[slow], [bad, after]], tmp_path)
+        run([[slow], [bad, after]], tmp_path)
     assert slow.is_done
     assert not bad.is_done
     assert not after.is_done
 
 
-def test_the_newest_progress_is_shown_short(stage, tmp_path, capsys):
-    run_stages([[stage('a', seconds=1.5)]], tmp_path)
+def test_the_newest_progress_is_shown_short(run, stage, tmp_path, capsys):
+    run([[stage('a', seconds=1.5)]], tmp_path)
     assert stage('a').status() == 'train [ 3/10], 0:00:05 to go, loss 0.25'
     assert re.search(r'train \[ 3/10\], 0:00:05 to go', capsys.readouterr().out)
 
 
-def test_sigterm_ends_the_stages_too(stage, tmp_path):
+def test_sigterm_ends_the_stages_too(run, stage, tmp_path):
     """As Ctrl-C does; the handler of before is there again afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGTERM]).start()
     begun = time.time()
     with pytest.raises(KeyboardInterrupt):
-        run_stages([[stage('a', seconds=60)]], tmp_path)
+        run([[stage('a', seconds=60)]], tmp_path)
     assert time.time() - begun < 30
     assert not stage('a', seconds=60).result.exists()
     assert signal.getsignal(signal.SIGTERM) is before
@@ -164,3 +172,17 @@ def test_stages_run_in_a_thread_too(stage, tmp_path):
     thread.start()
     thread.join()
     assert stage('a').is_done
+
+
+def test_a_chain_waits_for_what_it_needs_of_another(stage, tmp_path):
+    a, b = stage('a', seconds=0.3), stage('b')
+    c = replace(stage('c'), after=(a,))
+    run_stages([[c], [a], [b]], tmp_path)
+    begun = {s.name: s.result.read_text().split() for s in (a, b, c)}
+    assert float(begun['c'][0]) >= float(begun['a'][1]) > float(begun['b'][0])
+    # What has failed is waited for no longer, and nothing is made of it.
+    d = stage('d', code=3)
+    e = replace(stage('e'), after=(d,))
+    with pytest.raises(StageError, match='^d failed'):
+        run_stages([[e], [d]], tmp_path)
+    assert not e.result.exists()

@@ -1,0 +1,118 @@
+"""What a table may be said to show: never more than its figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from ccmim.apps.compare.scores import Score, columns, difference
+from ccmim.evaluation.resampling import Sample, difference_range
+
+Samples: TypeAlias = Mapping[tuple[str, str, int, str], Sample]
+"""What each tested image adds, by arm, task, seed and metric."""
+
+
+class Gain(NamedTuple):
+    """How far one start is ahead of another in one measure.
+
+    Attributes:
+        measure: What was measured.
+        value: The difference, in per cent.
+        low: Least value that chance leaves, with 95 % confidence; NaN if unknown.
+        high: Greatest such value.
+    """
+
+    measure: str
+    value: float
+    low: float = float('nan')
+    high: float = float('nan')
+
+    @property
+    def text(self) -> str:
+        """The difference and its range."""
+        if self.is_judged:
+            return f'{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]'
+        return f'{self.value:+.1f}'
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the range is known."""
+        return self.low <= self.high  # not so if one of them is NaN
+
+
+def verdict(who: str, gains: Sequence[Gain]) -> str:
+    """Say where a start is ahead, where it is behind and where nothing is known.
+
+    A difference whose range holds 0 is called none, whatever its size.
+
+    Args:
+        who: The start, or what made it: the beginning of the sentence.
+        gains: Its leads.
+
+    Returns:
+        One sentence or several; empty without gains.
+    """
+    judged = [gain for gain in gains if gain.is_judged]
+    ahead = [gain for gain in judged if gain.low > 0]
+    behind = [gain for gain in judged if gain.high < 0]
+    level = [gain for gain in judged if gain.low <= 0 <= gain.high]
+    unknown = [gain for gain in gains if not gain.is_judged]
+    parts = []
+    if ahead:
+        parts.append(f'{who} is ahead in {_listed(ahead)}.')
+    if behind:
+        parts.append(f'{who} is behind in {_listed(behind)}.')
+    if level:
+        parts.append(f'No difference beyond chance in {_listed(level)}.')
+    if unknown:
+        parts.append(f'One run says nothing about chance in {_listed(unknown)}.')
+    return ' '.join(parts)
+
+
+def find_gains(
+    scores: Sequence[Score], arm: str, reference: str, samples: Samples | None = None
+) -> list[Gain]:
+    """Tell how far an arm is ahead of another one, and what of it may be chance.
+
+    Of several seeds the range is Student's, of the differences seed by seed. Of one
+    it is the bootstrap's over the tested images, where what they add is known.
+
+    Args:
+        scores: All scores.
+        arm: Whose lead.
+        reference: Over whom.
+        samples: What each tested image adds.
+
+    Returns:
+        A gain for each measure that both have; with several tasks its name holds that
+        of the task.
+    """
+    found, heads = [], columns(scores)
+    several = len({task for task, _ in heads}) > len({metric for _, metric in heads})
+    for task, metric in heads:
+        lead = difference(scores, arm, reference, task, metric)
+        if lead is None:
+            continue
+        name = f'{task}: {metric}' if several else metric
+        low, high = lead.mean - lead.half_width, lead.mean + lead.half_width
+        if lead.count == 1:
+            low, high = _range(samples or {}, arm, reference, task, metric)
+        found.append(Gain(name, lead.mean, low, high))
+    return found
+
+
+def _range(
+    samples: Samples, arm: str, reference: str, task: str, metric: str
+) -> tuple[float, float]:
+    """The bootstrap's range for the one seed that both have."""
+    ours, theirs = (
+        {seed: s for (a, t, seed, m), s in samples.items() if (a, t, m) == key}
+        for key in ((arm, task, metric), (reference, task, metric))
+    )
+    for seed in ours.keys() & theirs.keys():
+        if len(ours[seed]) == len(theirs[seed]):
+            return difference_range(ours[seed], theirs[seed])
+    return float('nan'), float('nan')
+
+
+def _listed(gains: Sequence[Gain]) -> str:
+    *others, last = [f'{gain.measure} ({gain.text})' for gain in gains]
+    return f'{", ".join(others)} and {last}' if others else last

@@ -1,0 +1,90 @@
+"""What each tested image adds to the figures of mmdet's and mmseg's metrics."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from ccmim.evaluation.resampling import Matches, Overlaps, Sample
+
+
+def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
+    """Let a metric leave what each image adds to its figures.
+
+    Args:
+        metric: mmdet's CocoMetric or mmseg's IoUMetric, before the test; others leave
+            nothing.
+        samples: Filled when the metric is computed: by the metric's key.
+    """
+    compute = metric.compute_metrics
+
+    def compute_and_keep(results: Sequence[Any]) -> dict[str, float]:
+        found = compute(results)
+        if type(metric).__name__ == 'IoUMetric':
+            shared, united = (np.stack([r[i].numpy() for r in results]) for i in (0, 1))
+            samples['mIoU'] = Overlaps(shared, united)
+        elif type(metric).__name__ == 'CocoMetric':
+            samples.update(_matches(metric, [pred for _, pred in results]))
+        return found
+
+    metric.compute_metrics = compute_and_keep
+
+
+def _matches(metric: Any, predictions: Sequence[dict[str, Any]]) -> dict[str, Matches]:
+    """Match detections and objects once more: mmdet throws its matches away."""
+    from mmdet.datasets.api_wrappers import COCOeval
+    from mmengine import load
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = metric.results2json(predictions, str(Path(folder, 'results')))
+        for kind in metric.metrics:
+            detections = load(files[kind]) if kind in ('bbox', 'segm') else []
+            if not detections:
+                continue
+            if kind == 'segm':  # else the areas would be those of the boxes
+                for detection in detections:
+                    detection.pop('bbox')
+            judge = COCOeval(
+                metric._coco_api, metric._coco_api.loadRes(detections), kind
+            )
+            judge.params.catIds, judge.params.imgIds = metric.cat_ids, metric.img_ids
+            judge.params.iouThrs = metric.iou_thrs
+            judge.params.maxDets = [100]
+            judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ['all']
+            judge.evaluate()
+            found[f'coco/{kind}_mAP'] = matches_of(judge)
+    return found
+
+
+def matches_of(judge: Any) -> Matches:
+    """Read the matches of a COCOeval that was evaluated over all sizes."""
+    images, categories, thresholds = (
+        len(x) for x in (judge.params.imgIds, judge.params.catIds, judge.params.iouThrs)
+    )
+    objects = np.zeros((images, categories), int)
+    columns = []
+    for number, entry in enumerate(judge.evalImgs):  # category by category
+        if entry is None:
+            continue
+        category, image = divmod(number, images)
+        objects[image, category] = (np.asarray(entry['gtIgnore']) == 0).sum()
+        columns += [
+            (score, image, category, right, ignored)
+            for score, right, ignored in zip(
+                entry['dtScores'],
+                (entry['dtMatches'] != 0).T,
+                (entry['dtIgnore'] != 0).T,
+                strict=True,
+            )
+        ]
+    columns.sort(key=lambda column: -column[0])
+    marks = [
+        np.array([c[i] for c in columns], bool).reshape(-1, thresholds).T
+        for i in (3, 4)
+    ]
+    image, category = (np.array([c[i] for c in columns], int) for i in (1, 2))
+    return Matches(image, category, *marks, objects)

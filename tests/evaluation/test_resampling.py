@@ -1,0 +1,100 @@
+"""Figures from what each image adds, and how far they move with other images."""
+
+import numpy as np
+import pytest
+
+from ccmim.evaluation.resampling import (
+    Matches,
+    Overlaps,
+    difference_range,
+    read_samples,
+    write_samples,
+)
+
+
+def overlaps(images=40, classes=3, shift=0):
+    rng = np.random.default_rng(1)
+    united = rng.integers(20, 60, (images, classes))
+    return Overlaps(united // 2 + shift, united)
+
+
+def test_iou_counts_an_image_as_often_as_it_is_drawn():
+    sample = Overlaps(np.array([[4, 0], [1, 0]]), np.array([[8, 0], [2, 5]]))
+    counts = np.array([[1, 0], [0, 2], [3, 1]])
+    # The second class does not come at all in the first draw.
+    expected = [50, (50 + 0) / 2, 100 * (13 / 26 + 0) / 2]
+    assert sample.figures(counts).tolist() == pytest.approx(expected)
+
+
+def coco(rng, images):
+    """A judge of COCO after some wrong, some right and some doubled detections."""
+    pytest.importorskip('pycocotools')
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth, found = [], []
+    for image in range(images):
+        for _ in range(3):
+            x, y, w, h = rng.integers(5, 40, 4).tolist()
+            kind = int(rng.integers(1, 3))
+            box = dict(image_id=image, category_id=kind)
+            truth.append(
+                dict(box, id=len(truth) + 1, bbox=[x, y, w, h], area=w * h, iscrowd=0)
+            )
+            for _ in range(int(rng.integers(0, 3))):
+                moved = [x + int(rng.integers(-4, 5)), y, w, h]
+                found.append(dict(box, bbox=moved, score=float(rng.random())))
+    api = COCO()
+    api.dataset = dict(
+        images=[dict(id=i, width=90, height=90) for i in range(images)],
+        annotations=truth,
+        categories=[dict(id=1, name='a'), dict(id=2, name='b')],
+    )
+    api.createIndex()
+    judge = COCOeval(api, api.loadRes(found), 'bbox')
+    judge.params.maxDets = [100]
+    judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ['all']
+    return judge
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_ap_is_cocos_for_any_draw_of_the_images():
+    from ccmim.dense.per_image import matches_of
+
+    judge = coco(np.random.default_rng(0), images=12)
+    judge.evaluate()
+    sample = matches_of(judge)
+    counts = np.array([[1] * 12, [1, 0] * 6, [0] * 11 + [1]])
+    for row, ours in zip(counts, sample.figures(counts), strict=True):
+        judge.params.imgIds = np.flatnonzero(row).tolist()
+        judge.evaluate()
+        judge.accumulate()
+        precision = judge.eval['precision']
+        assert ours == pytest.approx(100 * precision[precision > -1].mean())
+    twice = sample.figures(np.array([[2] * 12]))
+    assert twice == pytest.approx(sample.figures(counts[:1]), abs=0.5)
+
+
+def test_a_clear_lead_is_told_from_none():
+    low, high = difference_range(overlaps(shift=6), overlaps())
+    assert 0 < low < 100 * (6 * 120 / overlaps().united.sum()) < high
+    assert difference_range(overlaps(), overlaps()) == (0.0, 0.0)
+    noisy = np.random.default_rng(2).permutation(overlaps().shared)
+    low, high = difference_range(Overlaps(noisy, overlaps().united), overlaps())
+    assert low < 0 < high
+    with pytest.raises(ValueError, match='tested on 40 and 30 images'):
+        difference_range(overlaps(), overlaps(30))
+
+
+def test_samples_come_back_from_their_file(tmp_path):
+    marks = np.array([[True, False]])
+    matches = Matches(
+        np.array([0, 1]), np.array([0, 0]), marks, ~marks, np.array([[2], [1]])
+    )
+    samples = {'mIoU': overlaps(), 'coco/bbox_mAP': matches}
+    write_samples(samples, tmp_path / 'images.npz')
+    found = read_samples(tmp_path / 'images.npz')
+    counts = np.array([[1, 2]])
+    assert list(found) == list(samples)
+    assert found['coco/bbox_mAP'].figures(counts) == matches.figures(counts)
+    assert np.array_equal(found['mIoU'].united, overlaps().united)
