@@ -53,7 +53,8 @@ def test_lists_are_sorted_and_filtered():
     assert names == sorted(names)
     assert {'ccmim_vitb', 'mask_rcnn_vitb_coco', 'upernet_vitb_ade20k'} <= {*names}
     assert ccmim.list_models('mae_vitt_cifar') == ['mae_vitt_cifar10']
-    assert ccmim.list_models('*toy') == ['ccmim_toy', 'mask_rcnn_toy', 'upernet_toy']
+    names = [f'{name}_toy_64px' for name in ('ccmim', 'knn', 'mask_rcnn', 'upernet')]
+    assert ccmim.list_models('*toy_64') == names
     assert 'ccmim' in ccmim.list_methods()
     assert 'mae' in ccmim.list_methods()
 

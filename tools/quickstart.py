@@ -8,11 +8,13 @@ at a time, each on a core.
 """
 
 import argparse
+import multiprocessing
 import os
 import sys
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
@@ -99,14 +101,20 @@ def main() -> None:
     os.environ['CCMIM_TOY'] = str(scenes)
     comparison = compare(plan, out, photos or scenes / 'unlabelled', args.seeds)
 
-    print('Importing PyTorch, mmdetection and mmsegmentation', flush=True)
-    with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):  # what they lack
-        for name in IMPORTS:
-            import_module(name)
     counts = plan.unlabeled * (not photos), plan.train, plan.val
     painting = _seconds_of_a_scene(plan.size) * sum(counts)
-    print(f'Painting {sum(counts):,} scenes, about {clock(painting)}', flush=True)
-    write_toy_scenes(scenes, plan.train, plan.val, plan.size, num_unlabeled=counts[0])
+    print(
+        f'Painting {sum(counts):,} scenes, about {clock(painting)}; importing PyTorch, '
+        'mmdetection and mmsegmentation meanwhile',
+        flush=True,
+    )
+    with ProcessPoolExecutor(1, multiprocessing.get_context('fork')) as pool:
+        sizes = plan.train, plan.val, plan.size
+        job = pool.submit(write_toy_scenes, scenes, *sizes, num_unlabeled=counts[0])
+        with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):
+            for name in IMPORTS:  # what they lack, they print
+                import_module(name)
+        job.result()
     chains = comparison.chains_apart()
     if any(not stage.is_done for chain in chains for stage in chain):
         announce(comparison, places)

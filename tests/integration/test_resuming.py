@@ -112,7 +112,9 @@ def _same(ours, theirs):
         pytest.param(
             signal.SIGINT, 130, 1, 'epoch_0_iter_1.pth', marks=pytest.mark.slow
         ),
-        (signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth'),  # the end of an epoch
+        pytest.param(  # the end of an epoch
+            signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth', marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_signal_saves_and_the_run_goes_on_exactly(

@@ -21,8 +21,16 @@ COMMON = {
     'test_evaluator': None,
 }
 OWN = {
-    'demo/mask_rcnn_toy': {'train_cfg.max_iters': 5},
-    'demo/upernet_toy': {'train_cfg.max_iters': 5},
+    'demo/mask_rcnn_toy_64px': {
+        'train_cfg.max_iters': 5,
+        'model.neck.in_channels': 32,
+    },
+    'demo/upernet_toy_64px': {
+        'train_cfg.max_iters': 5,
+        'model.neck.in_channels': 32,
+        'model.decode_head.in_channels': [32] * 4,
+        'model.auxiliary_head.in_channels': 32,
+    },
     'small/finetune_vitt_cifar10': {
         'train_cfg.max_epochs': 1,
         'model.head.in_dim': 32,
@@ -62,7 +70,7 @@ def test_a_resumed_task_repeats_the_losses(start, tmp_path, leaf):
     if 'small' not in leaf:
         pytest.importorskip('mmdet')
         pytest.importorskip('mmseg')
-        write_toy_scenes(tmp_path / 'toy', 6, 2, 128)
+        write_toy_scenes(tmp_path / 'toy', 6, 2, 64)
 
     def losses(runner):
         runner.train()

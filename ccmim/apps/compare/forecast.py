@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.dataset import default_collate, pseudo_collate
+from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, init_default_scope
@@ -70,7 +71,7 @@ def _measure(config: str, options: Mapping[str, Any]) -> Pace:
     begun = time.perf_counter()
     cfg = read_config(config, options=options)
     init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model).train()
+    model = MODELS.build(cfg.model).to(get_device()).train()
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper.to_dict())
     data = DATASETS.build(cfg.train_dataloader.dataset)
     size = cfg.train_dataloader.batch_size
@@ -79,6 +80,8 @@ def _measure(config: str, options: Mapping[str, Any]) -> Pace:
     def step(number: int) -> None:
         places = range(number * size, (number + 1) * size)
         model.train_step(collate([data[i % len(data)] for i in places]), wrapper)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
     step(0)
     start, begun = time.perf_counter() - begun, time.perf_counter()

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.tools import load_tool
 from ccmim.apps.compare import Arm, Comparison, comparison, content_of, read_csv
+from ccmim.evaluation.resampling import read_samples
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / 'mm_configs' / 'demo'
@@ -228,11 +229,11 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     """The whole command on toy scenes: table, csv and picture, and nothing twice."""
     from ccmim.apps.demo.scenes import write_toy_scenes
 
-    scenes = write_toy_scenes(tmp_path / 'scenes', 16, 8, num_unlabeled=64)
+    scenes = write_toy_scenes(tmp_path / 'scenes', 16, 8, 64, num_unlabeled=64)
     monkeypatch.setenv('CCMIM_TOY', str(scenes))
     options = [
-        *('--arms', 'random', f'ccmim={DEMO / "ccmim_toy.py"}'),
-        *('--tasks', f'seg={DEMO / "upernet_toy.py"}'),
+        *('--arms', 'random', f'ccmim={DEMO / "ccmim_toy_64px.py"}'),
+        *('--tasks', f'seg={DEMO / "upernet_toy_64px.py"}'),
         *('--seeds', 0, 1, '--out', tmp_path / 'out', '--jobs', 2),
         *('--pretrain-options', 'train_cfg.max_epochs=1'),
         *('--cfg-options', 'train_cfg.max_iters=3'),
@@ -248,5 +249,8 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     assert (tmp_path / 'out' / 'scores.png').stat().st_size > 1000
     log = tmp_path / 'out' / 'ccmim_seed1' / 'seg' / 'train.log'
     assert '0 missing, 0 unexpected' in log.read_text()
+    assert 'Against random: ' in first.stdout
+    images = tmp_path / 'out' / 'ccmim_seed1' / 'seg' / 'images.npz'
+    assert len(read_samples(images)['mIoU']) == 8
     again = compare(*options)
     assert again.stdout.count('done before') == 2 + 4 * 2
