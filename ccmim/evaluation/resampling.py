@@ -103,7 +103,7 @@ Sample = Overlaps | Matches
 
 
 def difference_range(
-    ours: Sample, theirs: Sample, rounds: int = 1000, seed: int = 0
+    ours: Sample, theirs: Sample, rounds: int = 500, seed: int = 0
 ) -> tuple[float, float]:
     """Bound a difference between two models, tested on the same images.
 
