@@ -22,7 +22,5 @@ train_dataloader = dict(
     ),
 )
 optim_wrapper = dict(optimizer=dict(lr=1.5e-3))
-default_hooks = dict(
-    probe=None, checkpoint=dict(interval=5), logger=dict(interval=31)
-)
+default_hooks = dict(probe=None, checkpoint=dict(interval=5), logger=dict(interval=31))
 train_cfg = dict(max_epochs=12)

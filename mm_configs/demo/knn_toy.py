@@ -1,7 +1,8 @@
 r"""Segmentation of the toy scenes by the nearest patches of a frozen ViT.
 
     python tools/make_toy_scenes.py work_dirs/toy_scenes
-    python tools/patch_knn.py CHECKPOINT --config mm_configs/demo/knn_toy.py --random
+    python tools/patch_knn.py CHECKPOINT --random \
+        --config mm_configs/demo/knn_toy.py
 
 Nothing is trained.
 """
