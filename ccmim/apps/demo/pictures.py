@@ -75,7 +75,7 @@ def draw_found(
     checkpoints: Mapping[str, Mapping[str, Path]],
     scenes: Path,
     file: Path,
-    count: int = 4,
+    count: int = 3,
 ) -> None:
     """Draw detections and maps of several starts beside the truth.
 
@@ -88,28 +88,27 @@ def draw_found(
     """
     names = sorted((scenes / 'images/validation').glob('*.jpg'))[:count]
     photos = [np.asarray(Image.open(name)) for name in names]
-    columns = {'image': [_large(photo) for photo in photos]}
+    image = {'image': [_large(photo) for photo in photos]}
     truth = _true_objects(scenes, names)
-    columns['true objects'] = [
-        _with_objects(p, t) for p, t in zip(photos, truth, strict=True)
-    ]
+    true = [_with_objects(p, t) for p, t in zip(photos, truth, strict=True)]
+    objects = {**image, 'true objects': true}
     for start, checkpoint in checkpoints['detection'].items():
         model = _load(configs['detection'], checkpoint)
-        columns[f'objects, {start}'] = [
+        objects[start] = [
             _with_objects(photo, _find_objects(model, name))
             for photo, name in zip(photos, names, strict=True)
         ]
     maps = [np.asarray(Image.open(_map_of(name)).convert('L')) for name in names]
-    columns['true map'] = [
-        _with_map(p, m.astype(int) - 1) for p, m in zip(photos, maps, strict=True)
-    ]
+    true = [_with_map(p, m.astype(int) - 1) for p, m in zip(photos, maps, strict=True)]
+    classes = {**image, 'true map': true}
     for start, checkpoint in checkpoints['segmentation'].items():
         model = _load(configs['segmentation'], checkpoint)
-        columns[f'map, {start}'] = [
+        classes[start] = [
             _with_map(photo, _find_map(model, name))
             for photo, name in zip(photos, names, strict=True)
         ]
-    Image.fromarray(sheet(columns)).save(file)
+    both = np.concatenate([sheet(objects), sheet(classes)])
+    Image.fromarray(both).save(file)
 
 
 def _read(photos: Path, side: int, count: int) -> torch.Tensor:
