@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ccmim.checkpoints.atomic import replacing
+
 _RECALLS = np.linspace(0, 1, 101)  # where COCO reads precision
 _AT_ONCE = 2**24  # numbers held for a part of the draws
 
@@ -139,7 +141,8 @@ def write_samples(samples: Mapping[str, Sample], file: str | Path) -> None:
         for name, sample in samples.items()
         for field in fields(sample)
     }
-    np.savez_compressed(file, **arrays)
+    with replacing(file) as part:
+        np.savez_compressed(part, **arrays)
 
 
 def read_samples(file: str | Path) -> dict[str, Sample]:

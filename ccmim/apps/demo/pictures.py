@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from ccmim.apps.demo.scenes import PALETTE
 from ccmim.checkpoints import load_file
+from ccmim.checkpoints.atomic import replacing
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
 from ccmim.pictures import method_sheet
 from ccmim.pictures.patch_colors import principal_colors
@@ -38,7 +39,7 @@ def draw_masks(cfg: Config, weights: Path, photos: Path, file: Path) -> None:
     """
     torch.manual_seed(0)
     images = _read(photos, cfg.model.backbone.img_size, 4)
-    Image.fromarray(method_sheet(load_method(cfg, weights), images, _SIDE)).save(file)
+    _save(method_sheet(load_method(cfg, weights), images, _SIDE), file)
 
 
 @torch.no_grad()
@@ -67,7 +68,7 @@ def draw_features(
         (colors,) = principal_colors(tokens[:, 1:])
         columns[label] = (255 * spread(colors, grid, size)).round().astype(np.uint8)
     caption = 'Patches in the colors of their features: alike in color, alike in them.'
-    Image.fromarray(sheet(columns, caption=caption)).save(file)
+    _save(sheet(columns, caption=caption), file)
 
 
 def draw_found(
@@ -107,8 +108,12 @@ def draw_found(
             _with_map(photo, _find_map(model, name))
             for photo, name in zip(photos, names, strict=True)
         ]
-    both = np.concatenate([sheet(objects), sheet(classes)])
-    Image.fromarray(both).save(file)
+    _save(np.concatenate([sheet(objects), sheet(classes)]), file)
+
+
+def _save(picture: np.ndarray, file: Path) -> None:
+    with replacing(file) as part:
+        Image.fromarray(picture).save(part)
 
 
 def _read(photos: Path, side: int, count: int) -> torch.Tensor:
