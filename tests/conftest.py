@@ -147,7 +147,8 @@ LEFT_OUT = Counter()  # tests that are not run, by folder
 
 def pytest_deselected(items):
     """Count what the options leave out."""
-    LEFT_OUT.update('/'.join(item.nodeid.split('/')[1:2]) for item in items)
+    files = (item.nodeid.partition('::')[0].split('/') for item in items)
+    LEFT_OUT.update(parts[1] if parts[2:] else 'others' for parts in files)
 
 
 def pytest_sessionfinish(session):
