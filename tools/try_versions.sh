@@ -12,12 +12,12 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 page=$root/docs/versions.md
 sets=(
-  3.10/2.6.0/1.26.4 3.10/2.6.0/1.26.4/original 3.11/2.6.0/1.26.4 3.11/2.11.0/2.2.6
-  3.11/2.14.1/2.4.6 3.12/2.6.0/1.26.4 3.12/2.14.1/2.4.6 3.13/2.6.0/2.2.6
+  3.10/2.6.0/2.2.6 3.10/2.6.0/1.26.4/original 3.11/2.6.0/2.2.6 3.11/2.11.0/2.2.6
+  3.11/2.14.1/2.2.6 3.12/2.6.0/2.2.6 3.12/2.14.1/2.4.6 3.13/2.6.0/2.2.6
   3.13/2.14.1/2.4.6
 )
 few=(tests/operators tests/dense tests/vit tests/checkpoints)
-originals=(mmengine==0.10.7 mmcv==2.1.0 mmdet==3.3.0 mmsegmentation==1.2.2)
+originals=(mmengine==0.10.7 mmcv-lite==2.1.0 mmdet==3.3.0 mmsegmentation==1.2.2)
 
 # find_python 3.12: that Python, on the path or of pyenv.
 find_python() {
@@ -37,8 +37,9 @@ install() {
     "${pip[@]}" torch torchvision numpy && "${pip[@]}" -e "$root[dense,tests]"
     return
   fi
-  # Their builds want pkg_resources, and their names are not those of our requirements.
-  "${pip[@]}" torch torchvision numpy 'setuptools>=77' &&
+  # mmcv without its operators has a name of its own; theirs are not those of our
+  # requirements, and their builds want pkg_resources.
+  "${pip[@]}" torch torchvision numpy 'setuptools>=77' wheel &&
     PIP_CONSTRAINT=$work/pins.txt "${pip[@]}" "${originals[@]}" &&
     "${pip[@]}" --no-build-isolation --no-deps -e "$root" &&
     "$python" -c 'if True:
