@@ -179,23 +179,6 @@ def test_transfer_to_class_folders_fills_a_table(ccmim, checkpoint, class_folder
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
-def test_transfer_to_masks_and_maps_fills_a_table(
-    ccmim, checkpoint, coco_folder, map_folder
-):
-    """Mask R-CNN and UperNet, each from the checkpoint and from random weights."""
-    pytest.importorskip('mmseg')
-    words = ['transfer', checkpoint, '--data', coco_folder, map_folder, '--fast']
-    code, said, error = ccmim(*words, '--steps', 2)
-    assert code == 0, error
-    table = checkpoint.with_name('epoch_1_transfer_fast') / 'table.md'
-    head = '|  | coco: box AP | coco: mask AP | ade: mIoU |'
-    assert head in table.read_text()
-    assert 'not run' not in table.read_text()
-    assert '--fast: this shows that all works' in said
-
-
-@pytest.mark.slow
 def test_a_wheel_holds_all_that_the_command_needs(request, image_folder, tmp_path):
     """Built from a copy, installed into a folder, and run far from the checkout."""
     root = request.config.rootpath
