@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.runs.folder import find_runs
 from ccmim.apps.runs.scalars import History, merge, read_lines
-from ccmim.checkpoints.atomic import replacing
+from ccmim.files import replacing
 
 
 def parse_args() -> argparse.Namespace:

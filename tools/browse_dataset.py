@@ -15,11 +15,11 @@ from mmengine.registry import DATASETS, VISUALIZERS, DefaultScope
 from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
-from ccmim.checkpoints.atomic import replacing
 from ccmim.data import SampleKey
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import replacing
 
 EXAMPLE = """example:
   python tools/browse_dataset.py mm_configs/detection/mask_rcnn_vitb_coco.py \\

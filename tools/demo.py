@@ -9,11 +9,11 @@ from pathlib import Path
 from mmengine.device import get_device
 from PIL import Image
 
-from ccmim.checkpoints.atomic import replacing
 from ccmim.dense.predictions import draw_predictions
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import replacing
 
 EXAMPLE = """example:
   python tools/demo.py photo.jpg mm_configs/detection/mask_rcnn_vitb_coco.py \\

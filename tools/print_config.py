@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from ccmim.checkpoints.atomic import write_file
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import write_file
 
 EXAMPLE = """example:
   python tools/print_config.py mm_configs/pretrain/ccmim_vitb.py \\

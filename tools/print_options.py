@@ -17,7 +17,7 @@ from typing import Any
 from mmengine.registry import Registry
 
 from ccmim import registry
-from ccmim.checkpoints import write_file
+from ccmim.files import write_file
 from ccmim.ranges import arguments_of, describe, is_ours
 
 # Imported by the configs that need them, as they import mmdet or mmseg.

@@ -42,7 +42,7 @@ from ccmim.apps.compare.scores import estimate
 from ccmim.apps.demo.pictures import draw_features, draw_found, draw_masks
 from ccmim.apps.demo.scenes import toy_scene, write_toy_scenes
 from ccmim.apps.report.html import Figure, write_report
-from ccmim.checkpoints import WriteError
+from ccmim.files import WriteError
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'

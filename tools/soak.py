@@ -32,8 +32,8 @@ import torch
 from mmengine.logging import HistoryBuffer, MMLogger
 
 from ccmim.checkpoints import load_file, verify_checkpoint
-from ccmim.checkpoints.atomic import PART
 from ccmim.checkpoints.resume import choose_resume
+from ccmim.files import PART
 from soaking.runs import INTERVAL, names, write_config
 
 TRAIN = Path(__file__).resolve().with_name('train.py')

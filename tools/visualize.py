@@ -34,10 +34,10 @@ from torch import nn
 from torchvision.transforms import Compose
 
 from ccmim.checkpoints import load_backbone
-from ccmim.checkpoints.atomic import replacing
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import replacing
 from ccmim.pictures.attention import attention_sheet
 from ccmim.pictures.image_map import PROJECTIONS, map_figure
 from ccmim.pictures.method_pictures import method_sheet

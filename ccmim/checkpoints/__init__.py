@@ -1,12 +1,7 @@
 """One reader of weights of any layout; safe reading and writing of checkpoints."""
 
 from ccmim.checkpoints.architecture import Architecture, architecture_of
-from ccmim.checkpoints.atomic import (
-    WriteError,
-    replacing,
-    write_atomically,
-    write_file,
-)
+from ccmim.checkpoints.atomic import write_atomically
 from ccmim.checkpoints.finite import check_features, refuse_nonfinite
 from ccmim.checkpoints.layouts import LAYOUTS, READABLE, WRITABLE, to_ccmim
 from ccmim.checkpoints.load import build_backbone, load_backbone
@@ -16,6 +11,7 @@ from ccmim.checkpoints.safe_load import guard_mmengine, load_file
 from ccmim.checkpoints.sources import is_weights
 from ccmim.checkpoints.verify import verify_archive, verify_checkpoint
 from ccmim.checkpoints.write import write_weights
+from ccmim.files import WriteError, replacing, write_file
 
 __all__ = [
     'LAYOUTS',

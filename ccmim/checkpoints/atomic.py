@@ -1,72 +1,22 @@
-"""Files that are either complete or not there at all."""
+"""All that mmengine writes is either complete or not there at all."""
 
-import errno
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.dist import get_rank
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.fileio.io import backend_instances
 
-PART = '.part'  # the ending of a file that is being written
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+from ccmim.files import PART, WriteError, is_no_room, replacing, write_bytes, write_file
 
-
-class WriteError(OSError):
-    """A file could not be written; what was there before is intact."""
-
-
-def is_no_room(error: BaseException) -> bool:
-    """Tell whether an error is that a disk is full or read-only."""
-    return isinstance(error, OSError) and error.errno in _NO_ROOM
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Let a file be written that takes the place of another one when it is complete.
-
-    Args:
-        path: Where it goes; folders are made as needed.
-
-    Yields:
-        A path beside it, of the same ending, to write to.
-
-    Raises:
-        WriteError: If that is impossible: the disk is full, or read-only.
-    """
-    path = Path(path)
-    part = path.with_name(f'{PART}.{path.name}')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        with open(part, 'rb') as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        size = part.stat().st_size if part.exists() else 0
-        raise WriteError(_explain(path, size, error)) from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def write_file(path: str | Path, content: bytes | str) -> None:
-    """Write a file that is either complete or not there at all.
-
-    Args:
-        path: Where; folders are made as needed.
-        content: What to write; texts become UTF-8.
-
-    Raises:
-        WriteError: If that is impossible: the disk is full, or read-only.
-    """
-    if isinstance(content, str):
-        content = content.encode('utf-8', 'replace')
-    AtomicLocalBackend().put(content, path)
+__all__ = [
+    'PART',
+    'AtomicLocalBackend',
+    'WriteError',
+    'is_no_room',
+    'replacing',
+    'write_atomically',
+    'write_file',
+]
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -86,20 +36,8 @@ class AtomicLocalBackend(LocalBackend):
         Raises:
             WriteError: If that is impossible: the disk is full, or read-only.
         """
-        path = Path(filepath)
-        part = part_name(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(part, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-            _sync_folder(path.parent)
-        except OSError as error:
-            with suppress(OSError):  # a read-only disk refuses that as well
-                part.unlink()
-            raise WriteError(_explain(path, len(obj), error)) from None
+        # mmengine writes the metrics of a test on every process, all to one file.
+        write_bytes(filepath, obj, get_rank())
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Write text.
@@ -119,29 +57,3 @@ def write_atomically() -> None:
     """Make mmengine write all local files, checkpoints too, in this way."""
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')
     backend_instances.clear()  # those that were in use already
-
-
-def part_name(path: Path) -> Path:
-    """Name the file that is written before it takes the place of ``path``.
-
-    mmengine writes the metrics of a test on every process, all to one file.
-    """
-    rank = f'.{get_rank()}' if get_rank() else ''
-    return path.with_name(f'.{path.name}{rank}{PART}')
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it a power failure could undo the renaming.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _explain(path: Path, size: int, error: OSError) -> str:
-    text = f'cannot write {path}: {error.strerror or error}'
-    if path.parent.is_dir():
-        free = shutil.disk_usage(path.parent).free
-        text += f' ({size / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free)'
-    return f'{text}; the files written before it are intact'

@@ -10,8 +10,8 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
-from ccmim.checkpoints.atomic import WriteError, write_file
 from ccmim.checkpoints.verify import verify_checkpoint
+from ccmim.files import WriteError, write_file
 
 POINTER = 'last_checkpoint'
 DAMAGED = '.corrupt'  # appended to the names of damaged files

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ccmim.checkpoints.atomic import write_file
 from ccmim.data.image import BadImageError
 from ccmim.data.paths import printable
+from ccmim.files import write_file
 
 BAD_FILES = 'bad_files.txt'
+_ALWAYS_ALLOWED = 3
 
 
 class BadFiles:
@@ -148,3 +149,14 @@ def _parse(data: bytes) -> Iterable[tuple[str, str]]:
     lines = data.decode('utf-8', 'replace').split('\n')
     pairs = (line.partition('\t') for line in lines)
     return ((name, reason) for name, tab, reason in pairs if tab)
+
+
+def most_bad(total: int, max_share: float) -> int:
+    """Count how many of some images may be damaged, as long as a good one is left.
+
+    Raises:
+        ValueError: The share is out of range.
+    """
+    if not 0 <= max_share <= 1:
+        raise ValueError(f'max_bad_ratio must lie in [0, 1], got {max_share}')
+    return min(max(_ALWAYS_ALLOWED, int(max_share * total)), max(0, total - 1))

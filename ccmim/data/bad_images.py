@@ -6,12 +6,10 @@ import os
 import torch
 from mmengine.logging import print_log
 
-from ccmim.data.bad_files import BadFiles, by_kind, reason_of
+from ccmim.data.bad_files import BadFiles, by_kind, most_bad, reason_of
 from ccmim.data.image import BadImageError
 from ccmim.data.paths import printable
 from ccmim.data.sources import ImageSource
-
-_ALWAYS_ALLOWED = 3
 
 
 class TooManyBadImagesError(RuntimeError):
@@ -142,17 +140,6 @@ class BadImages(BadPhotos):
 
     def _first(self) -> list[str]:
         return [self._source.name(index) for index in self.indices[:5]]
-
-
-def most_bad(total: int, max_share: float) -> int:
-    """Count how many of some images may be damaged, as long as a good one is left.
-
-    Raises:
-        ValueError: The share is out of range.
-    """
-    if not 0 <= max_share <= 1:
-        raise ValueError(f'max_bad_ratio must lie in [0, 1], got {max_share}')
-    return min(max(_ALWAYS_ALLOWED, int(max_share * total)), max(0, total - 1))
 
 
 def _warn(text: str) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from ccmim.checkpoints.atomic import WriteError, replacing
 from ccmim.data.bad_files import reason_of
 from ccmim.data.folders import walk_images
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import read_file
+from ccmim.files import WriteError, replacing
 
 
 def shrink_images(

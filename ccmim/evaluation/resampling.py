@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ccmim.checkpoints.atomic import replacing
+from ccmim.files import replacing
 
 _RECALLS = np.linspace(0, 1, 101)  # where COCO reads precision
 _AT_ONCE = 2**24  # numbers held for a part of the draws

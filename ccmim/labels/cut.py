@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ccmim.checkpoints.atomic import write_file
 from ccmim.classification.labels import FolderLabels
 from ccmim.data.paths import printable
+from ccmim.files import write_file
 from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
 from ccmim.labels.photos import find_photo, images_below, is_sound

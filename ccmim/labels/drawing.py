@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ccmim.checkpoints.atomic import replacing
+from ccmim.files import replacing
 from ccmim.labels.report import Color, Picture
 
 _CELL, _CAPTION, _COLUMNS = 320, 16, 4  # px, px, pictures in a row

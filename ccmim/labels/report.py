@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ccmim.data.bad_images import most_bad
+from ccmim.data.bad_files import most_bad
 
 Color = tuple[int, int, int]  # red, green, blue, 0 to 255
 

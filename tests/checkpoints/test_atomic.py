@@ -10,12 +10,8 @@ import pytest
 from mmengine import fileio
 from mmengine.fileio import LocalBackend
 
-from ccmim.checkpoints.atomic import (
-    AtomicLocalBackend,
-    WriteError,
-    replacing,
-    write_atomically,
-)
+from ccmim.checkpoints.atomic import AtomicLocalBackend, write_atomically
+from ccmim.files import WriteError, replacing
 
 OLD, NEW = b'old ' * 1000, b'new ' * 1000
 

@@ -9,10 +9,11 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from ccmim.checkpoints.atomic import AtomicLocalBackend, WriteError, write_atomically
+from ccmim.checkpoints.atomic import AtomicLocalBackend, write_atomically
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
 from ccmim.engine.optim.autocast import AutocastOptimWrapper
 from ccmim.engine.resume.epoch_loop import ResumableEpochLoop
+from ccmim.files import WriteError
 
 
 class Line(torch.nn.Module):

@@ -10,10 +10,10 @@ from typing import Any
 from mmengine.config import Config
 
 from ccmim.apps.cli.mistakes import Mistake
-from ccmim.checkpoints.atomic import write_file
 from ccmim.checkpoints.config_text import read_values
 from ccmim.data.paths import printable
 from ccmim.engine.settings.work_dir import files_of_a_run
+from ccmim.files import write_file
 
 CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
 WEIGHTS = ('init', 'teacher')

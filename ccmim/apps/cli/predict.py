@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.checkpoints import write_file
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
 from ccmim.dense.predictions import Predictor, config_of, objects_of
 from ccmim.engine.launch import read_config
+from ccmim.files import write_file
 from ccmim.labels.report import number_of
 
 JSON, PICTURES, MAPS = 'predictions.json', 'pictures', 'maps'

@@ -32,7 +32,6 @@ from ccmim.apps.cli.survey import Survey, look
 from ccmim.apps.cli.tools import run_tool
 from ccmim.apps.report.html import write_report
 from ccmim.checkpoints import Weights, read_weights, write_weights
-from ccmim.checkpoints.atomic import write_file
 from ccmim.data.bad_files import write_bad_files
 from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (
@@ -45,6 +44,7 @@ from ccmim.engine.settings import (
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.engine.signals.run_lock import RunLock
+from ccmim.files import write_file
 
 _LEFT_OUT = 'left_out.txt'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}

@@ -8,9 +8,10 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.checkpoints import Architecture, write_file
+from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import FolderLabels
 from ccmim.engine.launch import read_config
+from ccmim.files import write_file
 from ccmim.labels.cut import cut_coco, is_test, list_classes, list_names
 from ccmim.labels.layouts import Classes, Instances, Labelled, Maps
 from ccmim.labels.settings import wheel

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ccmim.apps.runs.folder import read_run
-from ccmim.checkpoints.atomic import replacing, write_file
+from ccmim.files import replacing, write_file
 
 # What a run logs -> what a curve is called.
 _LOGGED = {

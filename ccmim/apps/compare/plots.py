@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.compare.gains import Samples, find_gains, verdict
 from ccmim.apps.compare.scores import Score, columns, estimate, markdown, write_csv
-from ccmim.checkpoints.atomic import replacing, write_file
+from ccmim.files import replacing, write_file
 
 _WIDTH, _HEIGHT = 3.2, 0.26  # inches of a panel, and of a row
 _LETTER = 0.075  # inches, of a name

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from ccmim.checkpoints.atomic import write_file
+from ccmim.files import write_file
 
 # What tools/test.py and the k-NN tools call a metric -> its name in a table and its
 # factor to per cent.

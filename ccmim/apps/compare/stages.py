@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from ccmim.checkpoints.atomic import write_file
+from ccmim.files import write_file
 
 _PROGRESS = re.compile(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)')
 _LOSS = re.compile(r' loss: (\S+)')

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 
 from ccmim.apps.demo.scenes import PALETTE
 from ccmim.checkpoints import load_file
-from ccmim.checkpoints.atomic import replacing
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
+from ccmim.files import replacing
 from ccmim.pictures import method_sheet
 from ccmim.pictures.patch_colors import principal_colors
 from ccmim.pictures.photos import normalized, open_photos

@@ -28,7 +28,7 @@ from ccmim.apps.report.page_tables import (
     values,
 )
 from ccmim.apps.runs.folder import Run
-from ccmim.checkpoints.atomic import write_file
+from ccmim.files import write_file
 
 # What the parts of the largest page may take; together less than 15 MB.
 _PICTURE_BYTES, _POINTS, _CONFIG_LETTERS = 6_500_000, 120_000, 1_000_000

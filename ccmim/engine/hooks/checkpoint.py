@@ -10,9 +10,9 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ccmim.checkpoints.atomic import PART, WriteError
 from ccmim.checkpoints.resume import POINTER
 from ccmim.checkpoints.verify import verify_archive
+from ccmim.files import PART, WriteError
 from ccmim.registry import HOOKS
 
 

@@ -10,11 +10,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ccmim.checkpoints import WriteError
 from ccmim.engine.hooks.checkpoint import in_cycle
 from ccmim.engine.hooks.deferred_log import line_is_due
 from ccmim.engine.nonfinite.bad_step import image_names, images_of, save_step
 from ccmim.engine.nonfinite.update_guard import StatisticsGuard
+from ccmim.files import WriteError
 from ccmim.ranges import Index
 from ccmim.registry import HOOKS
 

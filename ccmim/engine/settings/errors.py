@@ -15,8 +15,6 @@ from mmengine.config import Config
 from mmengine.dist import get_rank, is_distributed
 from torch.distributed import DistError
 
-from ccmim.checkpoints import WriteError
-from ccmim.checkpoints.atomic import is_no_room
 from ccmim.data.loader_errors import end_workers, explain
 from ccmim.engine.connect import explain_loss, leave_word
 from ccmim.engine.hooks.start import StartHook
@@ -25,6 +23,7 @@ from ccmim.engine.peers import PeerError
 from ccmim.engine.settings.batches import norms_of_one_value
 from ccmim.engine.settings.memory import less_memory
 from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
+from ccmim.files import WriteError, is_no_room
 from ccmim.operators import InstallError
 
 # Exit codes; 143 and 0 are those of a run that was asked to stop.

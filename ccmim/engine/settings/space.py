@@ -11,9 +11,9 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from ccmim.checkpoints.atomic import WriteError, is_no_room
 from ccmim.engine.settings.processes import on_main
 from ccmim.engine.settings.work_dir import files_of_a_run
+from ccmim.files import WriteError, is_no_room
 
 _MOMENTS = 2  # what AdamW keeps of each trained value, in float32
 

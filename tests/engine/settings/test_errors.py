@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 from torch.distributed import DistBackendError
 
-from ccmim.checkpoints import WriteError
 from ccmim.engine.settings import StartHook, clear_errors, errors
+from ccmim.files import WriteError
 from ccmim.registry import HOOKS, MODELS
 
 

@@ -10,9 +10,9 @@ import torch
 from mmengine.hooks import CheckpointHook
 from torch import nn
 
-from ccmim.checkpoints import WriteError
 from ccmim.engine.settings import check_space
 from ccmim.engine.settings.space import checkpoint_bytes, stop_at_full_disk
+from ccmim.files import WriteError
 
 Usage = namedtuple('Usage', 'total used free')
 

@@ -1,0 +1,113 @@
+"""Files that are either complete or not there at all.
+
+Light to import: whatever writes a file may import it.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PART = '.part'  # the ending of a file that is being written
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+class WriteError(OSError):
+    """A file could not be written; what was there before is intact."""
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Tell whether an error is that a disk is full or read-only."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Let a file be written that takes the place of another one when it is complete.
+
+    Args:
+        path: Where it goes; folders are made as needed.
+
+    Yields:
+        A path beside it, of the same ending, to write to.
+
+    Raises:
+        WriteError: If that is impossible: the disk is full, or read-only.
+    """
+    path = Path(path)
+    part = path.with_name(f'{PART}.{path.name}')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with open(part, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        size = part.stat().st_size if part.exists() else 0
+        raise WriteError(_explain(path, size, error)) from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_file(path: str | Path, content: bytes | str) -> None:
+    """Write a file that is either complete or not there at all.
+
+    Args:
+        path: Where; folders are made as needed.
+        content: What to write; texts become UTF-8.
+
+    Raises:
+        WriteError: If that is impossible: the disk is full, or read-only.
+    """
+    if isinstance(content, str):
+        content = content.encode('utf-8', 'replace')
+    rank = os.environ.get('RANK', '')
+    write_bytes(path, content, int(rank) if rank.isdecimal() else 0)
+
+
+def write_bytes(path: str | Path, content: bytes, rank: int = 0) -> None:
+    """Write bytes to a neighboring file first, then take the place of the old one.
+
+    Args:
+        path: Where; folders are made as needed.
+        content: What to write.
+        rank: Which process of a launch writes, as several may write one file.
+
+    Raises:
+        WriteError: If that is impossible: the disk is full, or read-only.
+    """
+    path = Path(path)
+    part = path.with_name(f'.{path.name}{f".{rank}" if rank else ""}{PART}')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):  # a read-only disk refuses that as well
+            part.unlink()
+        raise WriteError(_explain(path, len(content), error)) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without it a power failure could undo the renaming.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explain(path: Path, size: int, error: OSError) -> str:
+    text = f'cannot write {path}: {error.strerror or error}'
+    if path.parent.is_dir():
+        free = shutil.disk_usage(path.parent).free
+        text += f' ({size / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free)'
+    return f'{text}; the files written before it are intact'
