@@ -26,6 +26,8 @@ def read_values(text: str) -> dict[str, Any]:
     if len(text) > _LONGEST:
         raise ValueError(f'a config of {len(text):,} characters')
     try:
+        if '\0' in text:  # a ValueError before Python 3.12, a SyntaxError since
+            raise SyntaxError
         lines = ast.parse(text).body
         return {_name(line): _value(line.value) for line in lines}
     except (SyntaxError, RecursionError, MemoryError) as error:

@@ -92,7 +92,8 @@ def export_onnx(features: Features, path: str | Path) -> int:
             (example,),
             input_names=['images'],
             output_names=list(OUTPUTS),
-            dynamic_shapes={'images': {0: torch.export.Dim('batch')}},
+            # torch 2.6 asks for an end, for it compares with the largest number.
+            dynamic_shapes={'images': {0: torch.export.Dim('batch', max=2**31)}},
             dynamo=True,
             verbose=False,
         )

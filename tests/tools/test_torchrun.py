@@ -12,6 +12,7 @@ class Processes(PContext):
 
     def __init__(self):
         self._tail_logs, self.filtered_stdout, self.filtered_stderr = [], None, None
+        self._stdout_tail = self._stderr_tail = None  # before torch 2.11
         self.waits = []
 
     def _start(self):
@@ -39,7 +40,7 @@ def processes(request, monkeypatch):
 def test_a_signal_leaves_ten_minutes(processes):
     """Through the agent, which passes the signal on."""
     agent = LocalElasticAgent.__new__(LocalElasticAgent)
-    agent._worker_watchdog = agent._health_check_server = None
+    agent._worker_watchdog = agent._health_check_server = agent._rdzv_handler = None
     agent._pcontext = processes
     agent._shutdown(signal.SIGTERM)
     agent._shutdown(signal.SIGINT)
