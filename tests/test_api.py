@@ -191,3 +191,10 @@ def test_an_unknown_name_gets_the_nearest():
         ccmim.get_model('nowhere.py')
     with pytest.raises(AttributeError):
         ccmim.nothing  # noqa: B018
+
+
+@pytest.mark.downstream
+def test_a_detector_takes_its_sizes_from_its_backbone():
+    """As a run does, of what a config leaves out."""
+    model = ccmim.get_model('mask_rcnn_toy_64px')
+    assert model.backbone.out_indices == (model.backbone.depth - 1,)

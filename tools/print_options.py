@@ -22,8 +22,8 @@ from ccmim.ranges import arguments_of, describe, is_ours
 
 # Imported by the configs that need them, as they import mmdet or mmseg.
 DENSE = (
-    *('cascade_head', 'federated_loss', 'instance_tta', 'label_maps', 'mask_head'),
-    *('linear_seg_head', 'multi_level_fpn', 'objects', 'photos', 'rpn_head'),
+    *('cascade_head', 'detector_heads', 'federated_loss', 'instance_tta', 'label_maps'),
+    *('linear_seg_head', 'multi_level_fpn', 'objects', 'photos'),
 )
 HEAD = """# Options
 

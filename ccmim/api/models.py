@@ -17,7 +17,7 @@ from ccmim.checkpoints import (
     load_file,
     refuse_nonfinite,
 )
-from ccmim.engine.settings import check_arguments
+from ccmim.engine.settings import check_arguments, fit_sizes
 
 
 def get_model(
@@ -63,6 +63,7 @@ def _from_config(model: str | Path | Config, changes: dict[str, Any]) -> nn.Modu
     else:
         cfg = Config.fromfile(config_file(str(model)))
     cfg.merge_from_dict(dict(model=deepcopy(changes)))  # which mmengine empties
+    fit_sizes(cfg)
     check_arguments(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'ccmim'):
         return MODELS.build(cfg.model)

@@ -202,7 +202,7 @@ def test_full_size_runs_use_bf16_and_eight_gpus_make_the_base_batch(leaf):
 def test_full_size_runs_can_be_tested_with_augmentation(leaf):
     cfg = load(leaf)
     loading, views = cfg.tta_pipeline
-    assert (loading.type, views.type) == ('LoadImageFromFile', 'TestTimeAug')
+    assert (loading.type, views.type) == ('ccmim.LoadImageFromFile', 'TestTimeAug')
     sizes, flips, *_, (packing,) = views.transforms
     assert len(sizes) >= 3
     assert [flip.prob for flip in flips] == [0.0, 1.0]

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from ccmim.engine.optim.rates import learning_rates
+from ccmim.engine.settings import fit_sizes
 
 WARM_UP = dict(
     type='LinearLR',
@@ -116,6 +117,7 @@ def test_one_key_changes_the_length_of_the_whole_schedule(
 ):
     pytest.importorskip('mmseg')
     cfg = Config.fromfile(request.config.rootpath / 'mm_configs' / leaf)
+    fit_sizes(cfg)
     cfg.train_cfg.update(length)
     (total,) = length.values()
     per_epoch = 500 if 'max_epochs' in length else 1

@@ -3,8 +3,8 @@
 import sys
 
 import pytest
-from mmengine.config import Config
 
+from ccmim.engine.launch import read_config
 from ccmim.evaluation.flops import (
     build_shapes,
     forward_flops,
@@ -13,7 +13,7 @@ from ccmim.evaluation.flops import (
 
 
 def _config(root, name):
-    return Config.fromfile(root / 'mm_configs' / f'{name}.py')
+    return read_config(str(root / 'mm_configs' / f'{name}.py'))
 
 
 def test_forward_pass_of_a_tiny_vit(request):

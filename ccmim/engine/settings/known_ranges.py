@@ -69,7 +69,7 @@ BY_PATH: dict[str, Any] = {
     'randomness.diff_rank_seed': bool,
     'model.data_preprocessor.std': Spreads,
     'model.data_preprocessor.size_divisor': Count,
-    'model.test_cfg.mode': Literal['slide', 'whole'],
+    'model.test_cfg.mode': Literal['slide', 'whole', 'slide_flip'],
 }
 # Keys that must not be None: it would be another choice, made without a word.
 NEVER_NONE = {'param_scheduler': '[] for a constant rate'}
