@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from mmengine.dist import get_world_size
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from torch import nn
 
 from ccmim.heads.projections import ProjectionHead
+from ccmim.losses.contrast import SingleViewContrast
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)  # synchronized ones see other processes
 _POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
@@ -15,7 +17,8 @@ def norms_of_one_value(model: nn.Module) -> list[str]:
     """Name the batch norms that see a single value a channel and image.
 
     Those on class tokens and pooled features, and those behind a pooling to 1 x 1, as
-    in UperNet and PSPNet. The norms of ``ProjectionHead`` see all tokens of an image.
+    in UperNet and PSPNet. The norms of ``ProjectionHead`` see all tokens of an image,
+    and those of a contrast with ``batch_norm='global'`` the images of all processes.
 
     Args:
         model: In training mode.
@@ -25,7 +28,7 @@ def norms_of_one_value(model: nn.Module) -> list[str]:
         children = list(part.named_children())
         pooled = False
         for key, child in children:
-            alone = isinstance(child, nn.BatchNorm1d) and not _sees_tokens(model, name)
+            alone = isinstance(child, nn.BatchNorm1d) and not _sees_more(model, name)
             if pooled or alone:
                 found |= dict.fromkeys(_norms(child, f'{name}.{key}'.lstrip('.')))
             is_pool = isinstance(child, _POOLS) and isinstance(part, nn.Sequential)
@@ -69,6 +72,8 @@ def _norms(part: nn.Module, name: str) -> Iterator[str]:
             yield key
 
 
-def _sees_tokens(model: nn.Module, name: str) -> bool:
+def _sees_more(model: nn.Module, name: str) -> bool:
     owner = model.get_submodule(name.rpartition('.')[0]) if name else model
+    if isinstance(owner, SingleViewContrast):
+        return owner.batch_norm == 'global' and get_world_size() > 1
     return isinstance(owner, ProjectionHead)

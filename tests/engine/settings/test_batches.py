@@ -8,8 +8,10 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ccmim.engine.settings import batches
 from ccmim.engine.settings.batches import check_batches, norms_of_one_value
 from ccmim.heads.projections import ProjectionHead
+from ccmim.losses.contrast import SingleViewContrast
 
 
 class Pooled(nn.Module):
@@ -81,6 +83,16 @@ def test_short_batches_are_refused_before_the_run(images, options, text):
         check_batches(loop, Pooled())
     assert 'scales.0.1.1' in str(caught.value)
     check_batches(loop, Projected())
+
+
+@pytest.mark.parametrize(
+    ('batch_norm', 'processes', 'alone'),
+    [('local', 2, True), ('global', 2, False), ('global', 1, True)],
+)
+def test_a_norm_over_all_processes_sees_more(monkeypatch, batch_norm, processes, alone):
+    monkeypatch.setattr(batches, 'get_world_size', lambda: processes)
+    model = nn.Sequential(SingleViewContrast(4, batch_norm=batch_norm))
+    assert bool(norms_of_one_value(model)) == alone
 
 
 def test_steps_without_epochs_have_no_short_batch():
