@@ -24,6 +24,7 @@ _HARMLESS = {
     *('data', 'data_root', 'root', 'ann_file', 'data_prefix', 'exclude', 'cache'),
     *('backend_args', 'file_client_args', 'checkpoint', 'init_cfg', 'pretrained'),
     *('with_cp', 'fused', 'foreach', 'capturable', 'test_cfg', 'deterministic'),
+    'weight_init',  # the weights are the checkpoint's
 }
 # Hooks that change the numbers of a run. All others look on, save or end it; what a
 # user's own does is the user's to know.
