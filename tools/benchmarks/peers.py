@@ -95,7 +95,7 @@ class _HardPatches(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.slow = copy.deepcopy(network).requires_grad_(False)
+        self.teacher = copy.deepcopy(network).requires_grad_(False)
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute the loss; with a mask (B, N), that of the reconstruction alone."""
@@ -113,13 +113,13 @@ class _HardPatches(nn.Module):
 
     @torch.no_grad()
     def _choose(self, images: Tensor) -> Tensor:
-        pairs = zip(self.slow.parameters(), self.network.parameters(), strict=True)
-        for slow, fast in pairs:
-            slow.copy_(slow * 0.9999 + fast * 0.0001)
+        pairs = zip(self.teacher.parameters(), self.network.parameters(), strict=True)
+        for mean, weight in pairs:
+            mean.copy_(mean * 0.9999 + weight * 0.0001)
         count = self.network.patch_embed.num_patches
         nothing = torch.zeros(len(images), count, dtype=torch.bool).to(images.device)
-        predicted = self.slow(images, mask=nothing)['loss_pred']
-        mask = self.slow.generate_mask(
+        predicted = self.teacher(images, mask=nothing)['loss_pred']
+        mask = self.teacher.generate_mask(
             predicted, mask_ratio=0.75, guide=True, epoch=100, total_epoch=200
         )
         return mask.to(images.device).bool()

@@ -44,7 +44,7 @@ def test_names_of_hpm():
         'network.blocks.0.attn.qkv.weight',
         'network.decoder_embed.weight',
         'network.decoder_blocks_losspred.0.norm1.weight',
-        'slow.cls_token',
+        'teacher.cls_token',
     ])  # fmt: skip
     assert list(found.values()) == [
         'backbone.cls_token',
