@@ -31,7 +31,8 @@ class ProgressiveResize(ImgDataPreprocessor):
     Args:
         schedule: Pairs (epoch, side): from that epoch on, counted from 0 or as a
             fraction of the run, images are squares of that many pixels a side. The last
-            side is that of the crops.
+            side is that of the crops. Fractions fit a run of any length: one of a
+            single epoch, as all runs by iterations are, has the last side throughout.
         patch_size: Side of a patch, of which all sides are multiples.
         kwargs: Arguments of mmengine's ``ImgDataPreprocessor``.
 
@@ -73,8 +74,7 @@ class ProgressiveResize(ImgDataPreprocessor):
         hub = MessageHub.get_current_instance()
         last = self.schedule[-1][0]
         epochs = hub.get_info('max_epochs', int(last) + 1)
-        late = in_epochs(last, epochs) >= epochs
-        if late or (last and epochs == 1):  # as of a run by iterations
+        if in_epochs(last, epochs) >= epochs:
             raise ValueError(
                 f'schedule={self.schedule} goes beyond the run: end it before '
                 'train_cfg.max_epochs, and train by epochs (EpochBasedTrainLoop)'
