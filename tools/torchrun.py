@@ -18,6 +18,7 @@ from typing import Any
 
 from torch.distributed import DistError
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+from torch.distributed.elastic.multiprocessing import api
 from torch.distributed.elastic.multiprocessing.api import PContext, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.multiprocessing.subprocess_handler import (
@@ -70,6 +71,19 @@ def watch(agent: LocalElasticAgent, group: Any) -> Any:
     return result
 
 
+def start_all(agent: LocalElasticAgent, group: Any) -> Any:
+    """Start the processes as torchrun does; a signal waits until all can be told."""
+    global _held
+    _held = []
+    try:
+        ids = _start_workers(agent, group)
+    finally:
+        numbers, _held = _held, None
+    if numbers:
+        _stop(numbers[0], None)
+    return ids
+
+
 def own_address() -> str:
     """Tell the address of this machine on the way to machine 0; empty if unknown."""
     target = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
@@ -93,17 +107,24 @@ def not_met(error: Exception) -> str:
 
 
 def _stop(number: int, frame: Any) -> None:
+    if _held is not None:
+        _held.append(number)
+        return
     raise SignalException(f'got signal {number}', signal.Signals(number))
 
 
 _close = PContext.close
 _watch = LocalElasticAgent._monitor_workers
+_start_workers = LocalElasticAgent._start_workers
+_held: list[int] | None = None  # signals that came while processes were started
 
 if __name__ == '__main__':
     PContext.close = patient_close
     LocalElasticAgent._monitor_workers = watch
+    LocalElasticAgent._start_workers = start_all
     subprocess_handler.Popen = start_bound
-    signal.signal(signal.SIGUSR1, _stop)  # the others are torch's own
+    api._terminate_process_handler = _stop  # of the signals that torch catches
+    signal.signal(signal.SIGUSR1, _stop)
     try:
         sys.argv.insert(1, f'--local_addr={own_address()}')
     except OSError as error:
