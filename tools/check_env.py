@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 INSTALL = 'run: bash tools/install.sh'
 # Wheels of the original projects serve the same imports under these names.
 ORIGINALS = {
-    'onedl-mmengine': 'mmengine',
-    'onedl-mmcv': 'mmcv',
-    'onedl-mmdetection': 'mmdet',
-    'onedl-mmsegmentation': 'mmsegmentation',
+    'onedl-mmengine': ('mmengine',),
+    'onedl-mmcv': ('mmcv', 'mmcv-lite'),
+    'onedl-mmdetection': ('mmdet',),
+    'onedl-mmsegmentation': ('mmsegmentation',),
 }
 # Always in the report; the other pins only when they are not as tested.
 SHOWN = {
@@ -123,11 +123,11 @@ def check_version(
 
     version = version_of(name)
     if version is None:
-        original = ORIGINALS.get(name, '')
-        other = version_of(original) if original else None
-        if other is None:
-            return Finding('wrong', name, f'missing (tested: {tested})', INSTALL)
-        return Finding('note', name, f'{original} {other} instead of {name} {tested}')
+        for original in ORIGINALS.get(name, ()):
+            if other := version_of(original):
+                text = f'{original} {other} instead of {name} {tested}'
+                return Finding('note', name, text)
+        return Finding('wrong', name, f'missing (tested: {tested})', INSTALL)
     # A local part such as +cu130 says how it was built, not which version it is.
     if version.partition('+')[0] == tested:
         return Finding('ok', name, version)

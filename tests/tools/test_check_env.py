@@ -62,6 +62,7 @@ def test_only_python_3_10_to_3_13_is_supported(version, level):
         ({'onedl-mmcv': '2.3.9'}, 'note', 'tested: 2.3.6'),
         ({'onedl-mmcv': '2.4.0'}, 'wrong', '2.4.0 is not >=2.3.6,<2.4'),
         ({'mmcv': '2.1.0'}, 'note', 'mmcv 2.1.0 instead of onedl-mmcv 2.3.6'),
+        ({'mmcv-lite': '2.1.0'}, 'note', 'mmcv-lite 2.1.0 instead of onedl-mmcv 2.3.6'),
         ({}, 'wrong', 'missing'),
     ],
 )
