@@ -40,6 +40,8 @@ def test_fractions_are_of_the_run():
     grow = _grow([(0, 32), (1 / 3, 48), (0.9, 64)])
     assert [grow.side(epoch, 6) for epoch in range(6)] == [32, 32, 48, 48, 48, 64]
     assert [grow.side(epoch, 3) for epoch in range(3)] == [32, 48, 64]
+    _at(0, max_epochs=1)
+    assert grow.resize(torch.zeros(1, 3, 64, 64)).shape[-1] == 64
 
 
 def test_a_smaller_image_is_the_same_picture():
@@ -86,9 +88,10 @@ def test_images_that_are_no_squares_are_refused():
 
 def test_a_schedule_beyond_the_run_stops_its_first_step():
     """Also of a run by iterations, which has one epoch for mmengine."""
-    _at(0, max_epochs=5)
-    with pytest.raises(ValueError, match='goes beyond the run: end it before'):
-        _grow()(dict(inputs=torch.zeros(1, 3, 64, 64)), training=True)
+    for max_epochs in (5, 1):
+        _at(0, max_epochs=max_epochs)
+        with pytest.raises(ValueError, match='goes beyond the run: end it before'):
+            _grow()(dict(inputs=torch.zeros(1, 3, 64, 64)), training=True)
 
 
 @pytest.mark.parametrize('name', ['pretrain/ccmim_vitb', 'small/ccmim_vitt'])
