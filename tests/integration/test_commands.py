@@ -93,10 +93,10 @@ def test_mistakes_are_one_line(request, tmp_path, command, message):
 
 @pytest.mark.slow
 @pytest.mark.downstream
-def test_quickstart_fast(request):
+def test_quickstart_fast(request, tmp_path):
     """Scenes, pretraining, patches, four fine-tunings, tests, table and report."""
-    text = _python(request, 'tools/quickstart.py', '--fast')
-    out = request.config.rootpath / 'work_dirs' / 'quickstart_fast'
+    out = tmp_path / 'quickstart'
+    text = _python(request, 'tools/quickstart.py', '--fast', '--out', str(out))
     assert re.search(r'pretraining +2 steps of \d+\.\d\d s, about \d+:\d\d', text), text
     assert re.search(r'^About \d+:\d\d in all with [12] at a time, in \w+', text, re.M)
     for row in ('ccMIM', 'scratch'):
@@ -114,7 +114,7 @@ def test_quickstart_fast(request):
         assert part in report
     log = (out / 'ccMIM_seed0' / 'detection' / 'train.log').read_text()
     assert re.search(r'(\d+) of \1 backbone keys matched, 0 missing, 0 unexp', log)
-    again = _python(request, 'tools/quickstart.py', '--fast')
+    again = _python(request, 'tools/quickstart.py', '--fast', '--out', str(out))
     assert again.count('done before') == 11  # pretraining, 2 x (patches, 2 x 2)
-    weights = 'work_dirs/quickstart_fast/ccMIM_seed0/pretraining/epoch_1.pth'
+    weights = out / 'ccMIM_seed0' / 'pretraining' / 'epoch_1.pth'
     assert f'tools/visualize.py {weights} ' in again
