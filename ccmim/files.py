@@ -37,20 +37,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         WriteError: If that is impossible: the disk is full, or read-only.
     """
     path = Path(path)
-    part = path.with_name(f'{PART}.{path.name}')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _completed(path, path.with_name(f'{PART}.{path.name}')) as part:
         yield part
-        with open(part, 'rb') as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        size = part.stat().st_size if part.exists() else 0
-        raise WriteError(_explain(path, size, error)) from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def write_file(path: str | Path, content: bytes | str) -> None:
@@ -82,18 +70,27 @@ def write_bytes(path: str | Path, content: bytes, rank: int = 0) -> None:
     """
     path = Path(path)
     part = path.with_name(f'.{path.name}{f".{rank}" if rank else ""}{PART}')
+    with _completed(path, part, len(content)):
+        part.write_bytes(content)
+
+
+@contextmanager
+def _completed(path: Path, part: Path, size: int | None = None) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, 'wb') as file:
-            file.write(content)
-            file.flush()
+        yield part
+        with open(part, 'rb') as file:
             os.fsync(file.fileno())
         os.replace(part, path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
+        if size is None:
+            size = part.stat().st_size if part.exists() else 0
         with suppress(OSError):  # a read-only disk refuses that as well
             part.unlink()
-        raise WriteError(_explain(path, len(content), error)) from None
+        if isinstance(error, OSError):
+            raise WriteError(_explain(path, size, error)) from None
+        raise
 
 
 def _sync_folder(folder: Path) -> None:
