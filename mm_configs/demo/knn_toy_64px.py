@@ -7,20 +7,15 @@ r"""Segmentation of the toy scenes by the nearest patches of a frozen ViT.
 Nothing is trained.
 """
 
-_base_ = [
-    '../_base_/models/linear_seg_vit.py',
-    '../_base_/datasets/toy_classes.py',
-    '../_base_/segmentation.py',
-]
+_base_ = './knn_toy.py'
 model = dict(
     data_preprocessor=dict(size=(64, 64)),
     backbone=dict(
-        arch=dict(_delete_=True, embed_dim=128, depth=4, num_heads=2),
+        arch=dict(embed_dim=128, depth=4, num_heads=2),
         img_size=64,
         patch_size=8,
-        pos_embed='sincos',
         out_indices=(3,),
         frozen_stages=4,
     ),
-    decode_head=dict(in_channels=128, num_classes=8, norm_cfg=dict(type='BN')),
+    decode_head=dict(in_channels=128),
 )
