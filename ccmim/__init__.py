@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         'api.catalogue': ('list_models', 'list_methods'),
         'api.models': ('get_model',),
         'api.features': ('extract_features',),
+        'api.embedding': ('embed',),
     },
 )
 __all__ += ['__version__']

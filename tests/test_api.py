@@ -5,14 +5,16 @@ import sys
 
 import numpy as np
 import pytest
+import timm
 import torch
 from mmengine.config import Config
 from PIL import Image
 
 import ccmim
 from ccmim.api.catalogue import config_file
+from ccmim.checkpoints import Weights, architecture_of, write_weights
+from ccmim.checkpoints.normalization import MEAN, STD, Pixels
 from ccmim.data.transforms import ResizeCenterCrop
-from ccmim.teachers.pixels import MEAN, STD
 from ccmim.vit import VisionTransformer
 
 FIVE_LINES = """
@@ -127,11 +129,12 @@ def test_every_form_of_an_image_gives_the_same_features(tiny, tmp_path):
     cut = np.asarray(ResizeCenterCrop(64)(picture), np.float32)
     ready = torch.from_numpy((cut - MEAN) / STD).permute(2, 0, 1).float()
     forms = [str(tmp_path / 'a.png'), tmp_path, picture, array, pixels, ready]
+    forms += [array.astype(np.uint16) * 257, array / 255, ready.double()]
     features, maps = ccmim.extract_features(tiny, forms, maps=True, batch_size=4)
-    assert features.shape == (6, 32)
-    assert maps.shape == (6, 32, 4, 4)
+    assert features.shape == (9, 32)
+    assert maps.shape == (9, 32, 4, 4)
     assert features.isfinite().all()
-    torch.testing.assert_close(features, features[:1].expand(6, -1))
+    torch.testing.assert_close(features, features[:1].expand(9, -1))
     with torch.no_grad():
         tokens = tiny.eval().backbone.encode(tiny.backbone.embed(ready[None]))
     torch.testing.assert_close(features[-1], tokens[0, 0])
@@ -159,6 +162,77 @@ def test_a_file_and_the_picture_in_it_have_the_same_features(tiny, tmp_path):
         torch.testing.assert_close(by_picture, by_path, rtol=0, atol=0)
 
 
+def test_embed_gives_names_in_order_whatever_the_type_of_the_network(
+    tiny, image_folder
+):
+    (image_folder / 'cut.jpg').write_bytes(b'no photo')
+    found = ccmim.embed(tiny, image_folder, batch_size=3)
+    parts = [f'part{i}/{2 * j + i}.jpg' for i in range(2) for j in range(4)]
+    assert found.names == [str(image_folder / name) for name in parts]
+    assert list(found.left_out) == [str(image_folder / 'cut.jpg')]
+    same = ccmim.extract_features(tiny, found.names)
+    torch.testing.assert_close(found.features, same)
+    half = ccmim.embed(tiny.bfloat16(), image_folder)
+    assert half.features.dtype == torch.float32
+    torch.testing.assert_close(half.features, same, atol=0.1, rtol=0.1)
+
+
+def test_photos_are_normalized_as_the_weights_ask(tmp_path):
+    vit = VisionTransformer('tiny', img_size=32, pos_embed='learned')
+    weights = Weights(
+        vit.state_dict(), architecture_of(vit), [], Pixels((128,) * 3, (64,) * 3)
+    )
+    write_weights(weights, tmp_path / 'vit.safetensors', 'safetensors')
+    again = ccmim.get_model(tmp_path / 'vit.safetensors')
+    assert again.default_cfg['std'] == [0.25098] * 3
+    white = np.full((32, 32, 3), 192, np.uint8)
+    with torch.no_grad():
+        tokens = vit.eval().encode(vit.embed(torch.ones(1, 3, 32, 32)))
+    found = ccmim.embed(tmp_path / 'vit.safetensors', _saved(white, tmp_path))
+    torch.testing.assert_close(found.features, tokens[:, 0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('registers', [0, 2])
+def test_names_of_timm_give_what_timm_gives(registers):
+    sizes = dict(embed_dim=32, depth=3, num_heads=2)
+    theirs = timm.models.VisionTransformer(
+        32, 8, num_classes=0, global_pool='', reg_tokens=registers, **sizes
+    ).eval()
+    ours = VisionTransformer(sizes, 32, 8, pos_embed='learned', reg_tokens=registers)
+    state = theirs.state_dict()
+    if registers:  # timm adds positions to registers too
+        rows = state['pos_embed']
+        state['reg_token'] = state['reg_token'] + rows[:, 1 : 1 + registers]
+        state['pos_embed'] = torch.cat([rows[:, :1], rows[:, 1 + registers :]], 1)
+    ours.load_state_dict(state)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        wanted = theirs.forward_features(images)
+        torch.testing.assert_close(ours.eval().forward_features(images), wanted)
+        for options in (
+            dict(indices=2),
+            dict(indices=[0, -1], return_prefix_tokens=True, norm=True),
+            dict(indices=[1], output_fmt='NLC', stop_early=True),
+        ):
+            found, parts = (
+                vit.forward_intermediates(images, **options) for vit in (ours, theirs)
+            )
+            torch.testing.assert_close(found, parts)
+    assert ours.num_features == theirs.num_features == 32
+    assert ours.num_prefix_tokens == theirs.num_prefix_tokens
+    assert ours.feature_info == theirs.feature_info
+    config = timm.data.resolve_model_data_config(ours)
+    assert config['input_size'] == (3, 32, 32)
+    assert config['mean'] == timm.data.IMAGENET_DEFAULT_MEAN
+    ours.set_grad_checkpointing()
+    assert ours.with_cp
+
+
+def _saved(array, folder):
+    Image.fromarray(array).save(folder / 'photo.png')
+    return folder / 'photo.png'
+
+
 def test_the_mode_of_the_model_is_kept(tiny):
     assert tiny.backbone.training
     ccmim.extract_features(tiny, np.zeros((64, 64, 3), np.uint8))
@@ -170,7 +244,8 @@ def test_the_mode_of_the_model_is_kept(tiny):
     [
         ([], 'no images'),
         ('nowhere', 'No such folder'),
-        (np.zeros((4, 4, 3)), 'float64'),
+        (np.full((4, 4, 3), 7.0), 'float64'),
+        (np.zeros((4, 4, 3), np.int64), 'int64'),
         (torch.zeros(4, 4, 3), 'give \\(3, H, W\\)'),
         (3, 'int is no image'),
     ],

@@ -92,11 +92,12 @@ def build_backbone(
     given = raw.architecture.options() | options
     network = VisionTransformer(**given)
     network.load_state_dict(raw.state)
-    if img_size in (None, raw.architecture.img_size):
-        return network
-    resized = VisionTransformer(**{**given, 'img_size': img_size})
-    resized.load_state_dict(network.state_dict())  # which resamples the positions
-    return resized
+    if img_size not in (None, raw.architecture.img_size):
+        resized = VisionTransformer(**{**given, 'img_size': img_size})
+        resized.load_state_dict(network.state_dict())  # which resamples the positions
+        network = resized
+    network.default_cfg |= raw.pixels.in_units()
+    return network
 
 
 def load_backbone(

@@ -18,6 +18,7 @@ from ccmim.checkpoints.architecture import (
 )
 from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.layouts import LAYOUTS, Tensors, detect, fits
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.settle import foreign_part, settle
 from ccmim.checkpoints.sources import Source, open_source
 
@@ -33,11 +34,13 @@ class Weights:
             has and no others.
         architecture: What they are the weights of.
         report: Lines that say what was read and what was left out.
+        pixels: How it wants images to be normalized.
     """
 
     state: Tensors
     architecture: Architecture
     report: list[str]
+    pixels: Pixels = Pixels()
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,10 @@ def read_weights(
         check_tensors(raw.state, architecture)
     except ValueError as error:
         raise ValueError(one_line(f'{path}: {error}')) from None
-    return Weights(raw.state, architecture, raw.report + _assumed(raw, architecture))
+    pixels = Pixels.of(said)
+    lines = [] if pixels == Pixels() else [f'  images are normalized by {pixels}']
+    lines = raw.report + _assumed(raw, architecture) + lines
+    return Weights(raw.state, architecture, lines, pixels)
 
 
 def find_state(

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ccmim.checkpoints.hugging_face import read_config
 from ccmim.checkpoints.layouts import Tensors
+from ccmim.checkpoints.normalization import pixels_of_run, said_of_pixels
 from ccmim.checkpoints.safe_load import is_safetensors, is_zip, load_file
 from ccmim.checkpoints.verify import verify_archive
 from ccmim.renamed import new_part
@@ -101,6 +102,7 @@ def open_source(weights: str | Path, part: str = '') -> Source:
     else:
         source.said = found | own
     source.said |= said
+    source.said |= pixels_of_run(content) or metadata.get('pixels') or {}
     return source
 
 
@@ -119,6 +121,7 @@ def find_weights(weights: str | Path) -> tuple[Path, dict[str, Any]]:
         if config is None or not config.hf_hub_id:
             raise ValueError(f'{text}: timm has no weights of this name')
         said = read_config(dict(architecture=name.partition('.')[0]))
+        said |= said_of_pixels(dict(mean=config.mean, std=config.std))
         return _snapshot(config.hf_hub_id, text), said
     if text.startswith('hf:'):
         return _snapshot(text.removeprefix('hf:'), text), {}
@@ -202,7 +205,8 @@ def _files_of(folder: Path) -> tuple[list[Path], Path]:
 
 def _said_by(config: Path) -> dict[str, Any]:
     try:
-        return read_config(json.loads(config.read_text(encoding='utf-8')))
+        content = json.loads(config.read_text(encoding='utf-8'))
+        return read_config(content) | said_of_pixels(content, config.parent)
     except (ValueError, AttributeError, TypeError) as error:  # json's are ValueErrors
         raise ValueError(f'{config.parent}: {error}') from None
 

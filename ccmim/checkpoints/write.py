@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ccmim.checkpoints.architecture import Architecture
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.checkpoints.hugging_face import write_config
 from ccmim.checkpoints.layouts import LAYOUTS
@@ -56,7 +55,7 @@ def write_weights(
     )
     if not same:
         raise ValueError(f'the layout {layout} does not read back as it was')
-    checksum = _write_target(tensors, weights.architecture, path, layout)
+    checksum = _write_target(tensors, weights, path, layout)
     there = (
         build(weights.architecture) if build else f"ViTModel.from_pretrained('{path}')"
     )
@@ -85,13 +84,13 @@ def _check_target(path: Path, layout: str, overwrite: bool) -> None:
 
 
 def _write_target(
-    tensors: Mapping[str, Tensor], architecture: Architecture, path: Path, layout: str
+    tensors: Mapping[str, Tensor], weights: Weights, path: Path, layout: str
 ) -> str:
     """Write tensors with their layout, architecture and checksum.
 
     Args:
         tensors: By the names of the layout.
-        architecture: Of the network that they belong to.
+        weights: What they were made of.
         path: File, or folder of Hugging Face, made as needed.
         layout: Name of the layout.
 
@@ -101,10 +100,11 @@ def _write_target(
     Raises:
         WriteError: If it cannot be written; what was there is intact.
     """
-    disk, fields = AtomicLocalBackend(), asdict(architecture)
+    disk, fields = AtomicLocalBackend(), asdict(weights.architecture)
     own = {k: v.contiguous() for k, v in tensors.items()}
     checksum = digest(own)
-    said = dict(layout=layout, architecture=fields, sha256=checksum)
+    pixels = weights.pixels._asdict()
+    said = dict(layout=layout, architecture=fields, sha256=checksum, pixels=pixels)
     if path.suffix in ('.pth', '.pt'):
         buffer = io.BytesIO()
         torch.save(dict(state_dict=own, meta={METADATA: said}), buffer)

@@ -3,10 +3,10 @@
 from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 
+from ccmim.checkpoints.normalization import MEAN
 from ccmim.data.transforms import height_width
 from ccmim.ranges import Sides
 from ccmim.registry import TRANSFORMS
-from ccmim.teachers.pixels import MEAN
 
 
 @TRANSFORMS.register_module()

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.data import BadImageError, SampleKey, decode_image, open_source, seeded
-from ccmim.teachers.pixels import MEAN, STD
 
 
 class Photos(NamedTuple):

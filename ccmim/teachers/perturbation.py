@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.ranges import Channels, Ratio, Spreads
 from ccmim.registry import MODELS
-from ccmim.teachers.pixels import MEAN, STD
 
 _YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 _REACH = 6  # pixels of the blur to each side: three times the largest sigma

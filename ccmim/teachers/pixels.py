@@ -46,7 +46,3 @@ def normalize_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
     mean = patches.mean(dim=-1, keepdim=True)
     variance = patches.var(dim=-1, keepdim=True)
     return (patches - mean) / (variance + eps) ** 0.5
-
-
-# By channel, in 0..255: what the data preprocessor subtracts and divides by.
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

@@ -6,10 +6,10 @@ B batch, N patches of the student, C channels of the teacher.
 import torch
 from torch import Tensor, nn
 
+from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.ranges import Channels, HeightWidth, Spreads
 from ccmim.registry import MODELS
 from ccmim.teachers.frozen import Frozen, require_weights, resize_images
-from ccmim.teachers.pixels import MEAN, STD
 
 
 @MODELS.register_module()

@@ -37,10 +37,11 @@ from ccmim.vit.pos_embed import (
     sincos_pos_embed,
 )
 from ccmim.vit.rel_pos import require_all, resample_loaded_tables
+from ccmim.vit.timm_names import TimmNames
 
 
 @MODELS.register_module()
-class VisionTransformer(BaseModule):
+class VisionTransformer(TimmNames, BaseModule):
     """Vision Transformer whose parameters carry timm's and MAE's names.
 
     Pretraining calls ``embed``, ``class_attention`` and ``encode``; a dense task calls
@@ -200,6 +201,7 @@ class VisionTransformer(BaseModule):
             LayerNorm(self.embed_dim, eps=norm_eps) if there else nn.Identity()
             for there in (pre_norm, final_norm)
         )
+        self.default_cfg = self.make_default_cfg()
         draw_weights(self, learned, weight_init)
         self.patch_embed.requires_grad_(not freeze_patch_embed)
         freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)

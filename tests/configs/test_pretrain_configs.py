@@ -8,10 +8,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.engine.settings import fit_sizes
 from ccmim.engine.settings.sizes import is_momentum
 from ccmim.registry import MODELS
-from ccmim.teachers.pixels import MEAN, STD
 from ccmim.vit import ARCHS
 from tests.tiny_methods import registered
 

@@ -52,6 +52,15 @@ def add_told(parser: Parser) -> None:
     )
 
 
+def add_image_size(parser: Parser) -> None:
+    """Add the side at which features are computed."""
+    parser.add_argument(
+        '--image-size', type=positive, metavar='PX',
+        help='side at which features are computed (default: that of the weights, 224 '
+        'at most)',
+    )  # fmt: skip
+
+
 class Size(argparse.Action):
     """Read a side, or height and width."""
 

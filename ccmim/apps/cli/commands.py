@@ -4,7 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from ccmim.api.catalogue import list_methods
-from ccmim.apps.cli.arguments import add_checkpoint, command, positive
+from ccmim.apps.cli.arguments import (
+    add_checkpoint,
+    add_image_size,
+    command,
+    positive,
+)
 from ccmim.apps.cli.commands_files import FILE_COMMANDS
 from ccmim.apps.cli.parsers import Parser
 
@@ -128,7 +133,7 @@ def _transfer(commands: Any) -> Parser:
     parser.add_argument(
         '--full', action='store_true', help='the recipes of the papers, for GPUs'
     )
-    _add_image_size(parser)
+    add_image_size(parser)
     parser.add_argument('--steps', type=positive, metavar='N', help='of fine-tuning')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='S')
     parser.add_argument(
@@ -165,7 +170,7 @@ def _leaf(commands: Any) -> Parser:
         help='where the lists of a split go that DATA does not have (default: '
         'work_dirs/NAME_split)',
     )
-    _add_image_size(parser)
+    add_image_size(parser)
     _add_ignore_zero(parser)
     return parser
 
@@ -193,19 +198,11 @@ def _knn(commands: Any) -> Parser:
     parser.add_argument(
         '--random', action='store_true', help='measure random weights as well'
     )
-    _add_image_size(parser)
+    add_image_size(parser)
     parser.add_argument(
         '--out', type=Path, metavar='DIR', help='where config and table are kept'
     )
     return parser
-
-
-def _add_image_size(parser: Parser) -> None:
-    parser.add_argument(
-        '--image-size', type=positive, metavar='PX',
-        help='side at which features are computed (default: that of the weights, 224 '
-        'at most)',
-    )  # fmt: skip
 
 
 def _add_ignore_zero(parser: Parser) -> None:

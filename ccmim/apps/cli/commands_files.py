@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ccmim.apps.cli.arguments import add_told, command, positive
+from ccmim.apps.cli.arguments import add_image_size, add_told, command, positive
 from ccmim.apps.cli.parsers import Parser
 
 LAYOUTS = ('timm', 'hf', 'mmseg', 'mmpretrain', 'safetensors', 'ccmim', 'onnx')
@@ -38,6 +38,60 @@ def _predict(commands: Any) -> Parser:
         help='another one than the checkpoint has',
     )
     parser.add_argument('--device', help='such as cpu or cuda:0')
+    return parser
+
+
+def _embed(commands: Any) -> Parser:
+    parser = command(
+        commands,
+        'embed',
+        'Write a feature of each photo into a file',
+        'PHOTOS are what pretrain takes. A .csv or .parquet file has a row for each\n'
+        'photo with its name; beside a .npy file stands the list of names. Photos\n'
+        'that cannot be read are left out and listed.\n\nexamples:\n'
+        '  ccmim embed photos --weights epoch_60.pth --out x.csv\n'
+        '  ccmim embed photos --weights timm:vit_small_patch14_dinov2.lvd142m \\\n'
+        '      --out x.npy --duplicates --nearest photos/1.jpg',
+    )
+    parser.add_argument('data', nargs='+', metavar='PHOTOS', help='see above')
+    parser.add_argument(
+        '--weights',
+        required=True,
+        metavar='WEIGHTS',
+        help='file, folder, timm:NAME or hf:OWNER/NAME',
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='FILE', help='.csv, .npy, .parquet'
+    )
+    parser.add_argument(
+        '--pool',
+        choices=('class', 'average', 'both', 'patches'),
+        default='class',
+        help='which feature: class token, average of the patches, both, or one of '
+        'each patch (float16, .npy)',
+    )
+    parser.add_argument(
+        '--nearest',
+        nargs='+',
+        default=[],
+        metavar='PHOTO',
+        help='show the photos that are most alike',
+    )
+    parser.add_argument(
+        '--duplicates', action='store_true', help='list photos that are almost the same'
+    )
+    parser.add_argument(
+        '--least',
+        type=float,
+        default=0.95,
+        metavar='S',
+        help='similarity of near-duplicates, at most 1 (default: 0.95)',
+    )
+    add_image_size(parser)
+    parser.add_argument('--batch-size', type=positive, default=32, metavar='N')
+    parser.add_argument('--device', help='such as cpu or cuda:0')
+    add_told(parser)
+    parser.add_argument('--overwrite', action='store_true', help='replace FILE')
     return parser
 
 
@@ -107,4 +161,4 @@ def _report(commands: Any) -> Parser:
     return parser
 
 
-FILE_COMMANDS = (_predict, _export, _check, _doctor, _report)
+FILE_COMMANDS = (_embed, _predict, _export, _check, _doctor, _report)

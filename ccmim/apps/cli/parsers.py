@@ -16,6 +16,7 @@ _ABOUT = """Unlabelled images in, a pretrained Vision Transformer out.
   ccmim transfer WEIGHTS --data LABELLED      what it is worth: one table
   ccmim leaf LABELLED --backbone WEIGHTS      a config to train by hand
   ccmim predict CHECKPOINT PHOTOS             what a trained one sees: pictures, JSON
+  ccmim embed PHOTOS --weights WEIGHTS        features in a file, near-duplicates
   ccmim report work_dirs/RUN                  one page with curves and pictures
 """
 _MORE = """Every command has --help with an example. All of it stands on tools/*.py and
