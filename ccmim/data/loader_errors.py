@@ -35,6 +35,12 @@ def explain(error: BaseException, loader: DataLoader | None = None) -> str | Non
             f'No batch came for {float(seconds):g} s, the limit of '
             f'LoaderTimeoutHook{_at(loader)}. Is the disk gone? Resume with --resume'
         )
+    if 'unable to allocate shared memory' in text:
+        return (
+            'The shared memory is full, through which loader workers pass batches: '
+            'give the container more, or try train_dataloader.num_workers=0 or a '
+            f'smaller batch_size, and --resume{_shared_memory()}'
+        )
     if 'DataLoader worker' not in text or 'Traceback' in text:
         return None
     pids = [int(pid) for pid in re.findall(r'\d+', text.partition('pid')[2])]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,39 @@ def test_a_stuck_worker_is_named_when_the_time_is_over(error_of, folder, kind):
         f'{folder}/005.png. Is the disk gone? Resume with --resume'
     )
     assert seconds < 5
+
+
+_CRAMPED = """
+import sys
+from torch.utils.data import DataLoader
+from ccmim.data import UnlabeledImages
+from ccmim.data.loader_errors import explain
+
+transform = [dict(type='ccmim.RandomResizedCrop', size=160),
+             dict(type='ccmim.ToUint8Tensor')]
+loader = DataLoader(UnlabeledImages(sys.argv[1], transform), 3, num_workers=1)
+try:
+    list(loader)
+except RuntimeError as error:
+    print(explain(error, loader))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which('unshare'), reason='root')
+def test_a_small_shared_memory_is_named(folder):
+    """As containers have it, here 128 kB for batches of 230 kB."""
+    mounted = 'mount -t tmpfs -o size=128k tmpfs /dev/shm && exec "$@"'
+    command = ['unshare', '-m', 'bash', '-c', mounted, '-', sys.executable, '-c']
+    done = subprocess.run(
+        [*command, _CRAMPED, folder], capture_output=True, text=True, timeout=100
+    )
+    if 'Operation not permitted' in done.stderr:
+        pytest.skip('no mounts here')
+    assert done.stdout == (
+        'The shared memory is full, through which loader workers pass batches: give '
+        'the container more, or try train_dataloader.num_workers=0 or a smaller '
+        'batch_size, and --resume; /dev/shm free: 0.0 GB\n'
+    ), done.stderr
 
 
 _SCRIPT = """

@@ -125,6 +125,8 @@ def compare_lists(work_dir: str | Path, names: bytes) -> str:
     try:
         before = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error):  # damaged: only a help for this message
+        before = b''
+    if not before:
         return 'other files'
     old, new = (Counter(text.split(b'\n')) for text in (before, names))
     gone, added = sorted((old - new).elements()), sorted((new - old).elements())
