@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ccmim.masking import TokenSplit
-from ccmim.ranges import Part
+from ccmim.ranges import Part, Parts
 from ccmim.registry import MODELS, build_part
 
 
@@ -79,8 +79,8 @@ class PretrainMethod(BaseModel):
         if anchor is not None:
             self.anchor = self.build(anchor, backbone=self.backbone)
 
-    def build(self, part: Part, **sizes: Any) -> nn.Module:
-        """Build a part for this backbone.
+    def build(self, part: Parts, **sizes: Any) -> nn.Module:
+        """Build a part for this backbone; of a list, one that runs each in turn.
 
         Its ``in_dim``, ``img_size`` and ``patch_size`` are the backbone's where its
         config leaves them out, and its ``network`` is the backbone itself.
@@ -92,6 +92,8 @@ class PretrainMethod(BaseModel):
         Raises:
             ValueError: If its config says another width or patch side.
         """
+        if not isinstance(part, Mapping):
+            return nn.Sequential(*(self.build(one, **sizes) for one in part))
         vit = self.backbone
         for key, ours in dict(in_dim=vit.embed_dim, patch_size=vit.patch_size).items():
             if part.get(key) not in (None, ours):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import InnerRatio, Part, PassedTo
+from ccmim.ranges import InnerRatio, Part, Parts, PassedTo
 from ccmim.registry import MODELS
 from ccmim.teachers import EMATeacher
 
@@ -28,7 +28,8 @@ class ConMIM(PretrainMethod):
         scorer: Config of what scores each patch's importance.
         sampler: Config of what draws a mask from the scores.
         mask_token: Config of what stands for masked patches.
-        perturbation: Config of what changes the images of the keys.
+        perturbation: Config of what changes the images of the keys, or a list of
+            what is done in turn; an empty one leaves them as they are.
         contrast: Config of the loss.
         teacher: Arguments of ``EMATeacher``: ``momentum`` and ``interval``.
         mask_ratio: Fraction of masked patches, in (0, 1).
@@ -49,7 +50,7 @@ class ConMIM(PretrainMethod):
         scorer: Part,
         sampler: Part,
         mask_token: Part,
-        perturbation: Part,
+        perturbation: Parts,
         contrast: Part,
         teacher: Annotated[Part, PassedTo(EMATeacher)],
         mask_ratio: InnerRatio = 0.75,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ccmim.losses import products, unit
 from ccmim.masking import take
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import Count, Index, Part, PassedTo, Ratio
+from ccmim.ranges import Count, Index, Part, Parts, PassedTo, Ratio
 from ccmim.registry import MODELS
 from ccmim.teachers import EMATeacher
 
@@ -26,7 +26,8 @@ class DenseCL(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        perturbation: Config of what changes the colors of the views.
+        perturbation: Config of what changes the colors of the views, or a list of
+            what is done in turn.
         projector: Config of what maps the class token and cells to where they are
             compared.
         contrast: Config of the loss of the views, with a queue.
@@ -50,7 +51,7 @@ class DenseCL(PretrainMethod):
     def __init__(
         self,
         backbone: Part,
-        perturbation: Part,
+        perturbation: Parts,
         projector: Part,
         contrast: Part,
         dense_contrast: Part,

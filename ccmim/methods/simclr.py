@@ -6,7 +6,7 @@ from torch import Tensor
 from ccmim.losses import gather_with_grad
 from ccmim.losses.gather import rank
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import Part
+from ccmim.ranges import Part, Parts
 from ccmim.registry import MODELS
 
 
@@ -20,7 +20,8 @@ class SimCLR(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        perturbation: Config of what changes the colors of the views.
+        perturbation: Config of what changes the colors of the views, or a list of
+            what is done in turn; an empty one leaves them as they are.
         projector: Config of what maps class tokens to where they are compared.
         contrast: Config of the loss.
         data_preprocessor: Config of what normalizes the images on the device.
@@ -34,7 +35,7 @@ class SimCLR(PretrainMethod):
     def __init__(
         self,
         backbone: Part,
-        perturbation: Part,
+        perturbation: Parts,
         projector: Part,
         contrast: Part,
         data_preprocessor: Part | None = None,

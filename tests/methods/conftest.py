@@ -53,6 +53,15 @@ TINY_CONMIM = dict(
     mask_ratio=0.5,
 )
 
+TINY_CONMIM_STYLE = dict(
+    TINY_CONMIM,
+    perturbation=[
+        dict(type='ccmim.ColorPerturbation'),
+        dict(type='ccmim.StylePerturbation'),
+        dict(type='ccmim.StylePerturbation', attributes='frequencies'),
+    ],
+)
+
 DECODER = dict(in_dim=32, embed_dim=16, depth=2, num_heads=2, img_size=64)
 STORED = dict(
     type='ccmim.StoredScorer',
@@ -122,6 +131,12 @@ def tiny_maskdistill(builder):
 def tiny_conmim(builder):
     """Build a tiny ConMIM, with changed arguments if any are given."""
     return builder(TINY_CONMIM)
+
+
+@pytest.fixture
+def tiny_conmim_style(builder):
+    """Build a tiny ConMIM whose keys have other images' styles."""
+    return builder(TINY_CONMIM_STYLE)
 
 
 @pytest.fixture
