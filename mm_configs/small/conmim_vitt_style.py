@@ -2,8 +2,8 @@
 
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/conmim_vitt_style.py 1
 
-After DRIT (https://arxiv.org/abs/1808.00948): each photo of a key is changed in color as
-in conmim_vitt.py, then takes mean and spread of its channels from another photo.
+After DRIT (https://arxiv.org/abs/1808.00948): each photo of a key is changed in color
+as in conmim_vitt.py, then takes mean and spread of its channels from another photo.
 """
 
 _base_ = 'conmim_vitt.py'
