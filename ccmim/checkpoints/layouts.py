@@ -23,6 +23,8 @@ from ccmim.checkpoints.renamings import (
     DINOV2_MEMORY,
     DINOV3,
     DINOV3_HF,
+    EOMT_DINOV3_HF,
+    EOMT_HF,
     GAMMAS,
     HF,
     HF_MEMORY,
@@ -30,6 +32,7 @@ from ccmim.checkpoints.renamings import (
     MMPRETRAIN,
     MMSEG,
     OPENAI,
+    Renaming,
     Tensors,
 )
 
@@ -107,10 +110,10 @@ def write_hf(state: Mapping[str, Tensor]) -> Tensors:
     return HF.to_theirs(split)
 
 
-def read_dinov3_hf(state: Mapping[str, Tensor]) -> Tensors:
+def read_dinov3_hf(state: Mapping[str, Tensor], names: Renaming = DINOV3_HF) -> Tensors:
     """Rename transformers' DINOv3; an MLP's names depend on whether it is gated."""
     inner = {k.removeprefix('model.'): v for k, v in state.items()}
-    named = DINOV3_HF.to_ours(inner)
+    named = names.to_ours(inner)
     for name in [k for k in named if '.mlp.up_proj.' in k]:
         gated = name.replace('up_proj', 'gate_proj') in named
         named[name.replace('up_proj', 'fc1_x' if gated else 'fc1')] = named.pop(name)
@@ -231,6 +234,16 @@ _HF_PATCHES = r'embeddings\.patch_embeddings\.projection\.weight'
 _DINOV3_SAYS = dict(pos_embed='rotary', norm_eps=1e-5)
 # In the order in which they are tried.
 LAYOUTS = {
+    'hf-eomt': Layout(
+        (_HF_PATCHES, r'query\.weight'),
+        EOMT_HF.to_ours,
+        usual=dict(norm_eps=1e-6),
+    ),
+    'hf-eomt-dinov3': Layout(
+        (r'embeddings\.patch_embeddings\.weight', r'query\.weight'),
+        partial(read_dinov3_hf, names=EOMT_DINOV3_HF),
+        usual=dict(pos_embed='rotary', norm_eps=1e-6),
+    ),
     'hf-dinov2': Layout(
         (_HF_PATCHES, r'encoder\.layer\.0\.layer_scale1\.lambda1'),
         _read_dinov2_hf,

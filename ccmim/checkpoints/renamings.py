@@ -156,6 +156,15 @@ DINOV3_HF = Renaming(
         'mlp.fc2': 'mlp.down_proj',
     },
 )
+# EoMT's ViT in transformers, from DINOv2 and from DINOv3.
+EOMT_HF = Renaming(
+    'layers',
+    {**HF_TOP, 'pos_embed': 'embeddings.position_embeddings.weight'},
+    {**DINOV2_BLOCK, **QKV_PROJ, 'attn.proj': 'attention.out_proj'},
+)
+EOMT_DINOV3_HF = Renaming(
+    'layers', {**DINOV3_HF.top, 'norm': 'layernorm'}, DINOV3_HF.block
+)
 CLIP = Renaming(
     'encoder.layers',
     {

@@ -28,6 +28,9 @@ _LEFT_OUT = {
         'of the classifier'
     ),
     r'proj$|(visual|text)_projection|logit_bias': 'of the projection to texts',
+    r'query\.|class_(head|predictor)|mask_head|upscale|attn_mask_probs|criterion': (
+        "of EoMT's head"
+    ),
     r'n_averaged$': 'a counter of averages',
     r'local_cls_norm': 'of local crops only',
     r'(.*\.)?(relative_position_index|position_ids|periods)$': 'computed anew',
@@ -69,7 +72,7 @@ def settle(
         ValueError: If a tensor is of a part that our network does not have, or the grid
             is left open.
     """
-    state = dict(named)
+    state = {k: v for k, v in named.items() if v.numel()}  # of no registers
     for token in ('cls_token', 'reg_token', 'dist_token'):
         if token in state and state[token].numel() % state[token].shape[-1] == 0:
             value = state[token]

@@ -6,11 +6,15 @@ Imports mmdet, so the room does not import it: detection configs name it in
 
 from ccmim.dense.cascade_head import OneMaskCascadeRoIHead
 from ccmim.dense.detector_heads import Float32RPNHead, SmallInitMaskHead
+from ccmim.dense.eomt import EoMT
+from ccmim.dense.eomt_head import EoMTHead
 from ccmim.dense.federated_loss import FederatedLoss
 from ccmim.dense.instance_tta import InstanceTTAModel
 from ccmim.dense.multi_level_fpn import MultiLevelFPN
 
 __all__ = [
+    'EoMT',
+    'EoMTHead',
     'FederatedLoss',
     'MultiLevelFPN',
     'Float32RPNHead',

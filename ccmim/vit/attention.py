@@ -67,12 +67,16 @@ class Attention(nn.Module):
         rows: slice = ALL,
         grid: tuple[int, int] | None = None,
         span: tuple[int, int] | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """Mix tokens: (B, N, D) to the wanted rows (B, n, D), each from all tokens.
 
         ``grid`` is that of the patches, for relative and rotary positions; ``span``
-        that of the whole image where they are a window of it.
+        that of the whole image where they are a window of it. ``seen``, True or False
+        of shape (B, m, N), says from which tokens the first m are mixed.
         """
+        if seen is not None:
+            return self._attend_seen(*self.heads(x, grid, span), seen)
         if rows == ALL:
             q, k, v = self.heads(x, grid, span)
         else:
@@ -126,6 +130,15 @@ class Attention(nn.Module):
         if bias is not None:
             bias = bias.to(q.dtype).unsqueeze(0)  # what fused kernels take
         return self.proj(mix(q, k, v, bias).transpose(1, 2).flatten(2))
+
+    def _attend_seen(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:
+        # Two passes, so that the many tokens without a mask have the kernel without.
+        first = seen.shape[1]
+        bias = torch.zeros(seen.shape, dtype=q.dtype, device=q.device)
+        bias = bias.masked_fill_(~seen, -torch.inf).unsqueeze(1)
+        few = mix(q[:, :, :first], k, v, bias)
+        mixed = torch.cat([few, mix(q[:, :, first:], k, v)], dim=2)
+        return self.proj(mixed.transpose(1, 2).flatten(2))
 
     def _project(self, x: Tensor, first: int, stop: int) -> tuple[Tensor, ...]:
         # Some of queries (0), keys (1) and values (2) without the rest.

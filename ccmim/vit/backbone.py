@@ -354,6 +354,26 @@ class VisionTransformer(TimmNames, BaseModule):
                 )
         return tuple(maps[i] for i in wanted)
 
+    def run(
+        self,
+        block: int,
+        x: Tensor,
+        grid: tuple[int, int],
+        seen: Tensor | None = None,
+    ) -> Tensor:
+        """Run one block on tokens (B, T, D), the patches of a grid the last of them.
+
+        Args:
+            block: Its number, counted from 0.
+            x: What ``start`` gives, or the block before; other tokens may be in front.
+            grid: Rows and columns of the patches.
+            seen: See ``Block.forward``.
+
+        Returns:
+            Tokens of shape (B, T, D).
+        """
+        return self._run(self.blocks[block], x, ALL, grid, seen)
+
     def unseen(self) -> dict[str, Any]:
         """Say what its weights do not: arguments, and ``num_heads``."""
         size = [side * self.patch_size for side in self.grid]

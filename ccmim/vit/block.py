@@ -63,7 +63,11 @@ class Block(nn.Module):
         self.ls2 = _layer_scale(dim, layer_scale_init)
 
     def forward(
-        self, x: Tensor, rows: slice = ALL, grid: tuple[int, int] | None = None
+        self,
+        x: Tensor,
+        rows: slice = ALL,
+        grid: tuple[int, int] | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """Transform tokens with attention among all of them.
 
@@ -71,13 +75,16 @@ class Block(nn.Module):
             x: Tokens of shape (B, N, D).
             rows: The tokens wanted; of the others only keys and values are formed.
             grid: Rows and columns of the patches, for relative positions.
+            seen: Which tokens each of the first m attends to, (B, m, N); all when None.
 
         Returns:
             The wanted tokens, of shape (B, n, D).
         """
 
         def attend(i: Samples) -> Tensor:
-            return self.attn(self.norm1(x[i]), rows, grid)
+            if seen is None:
+                return self.attn(self.norm1(x[i]), rows, grid)
+            return self.attn(self.norm1(x[i]), rows, grid, seen=seen[i])
 
         return self._add_branches(x[:, rows], attend)
 

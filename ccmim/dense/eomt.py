@@ -1,0 +1,55 @@
+"""EoMT in mmdet: instances and panoptic segmentation by the ViT itself."""
+
+from typing import Any
+
+from mmdet.models.detectors import MaskFormer
+from mmengine.config import ConfigDict
+from torch import Tensor
+
+from ccmim.dense.eomt_head import Predictions, fit_head
+from ccmim.ranges import Part
+from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class EoMT(MaskFormer):
+    """Plain ViT with queries among its last tokens, and nothing after it.
+
+    mmdet's ``MaskFormer`` with its fusion of masks into objects and regions; see
+    ``EoMTHead``.
+
+    Args:
+        backbone: Config of a ``VisionTransformer``.
+        panoptic_head: Config of an ``EoMTHead``; its sizes are those of the backbone.
+        train_cfg: Of the head.
+        test_cfg: Of mmdet's ``MaskFormerFusionHead``.
+        **kwargs: Of mmdet's ``MaskFormer``.
+    """
+
+    def __init__(
+        self,
+        backbone: Part,
+        panoptic_head: Part,
+        train_cfg: Part | None = None,
+        test_cfg: Part | None = None,
+        **kwargs: Any,
+    ) -> None:
+        head = ConfigDict(fit_head(backbone, panoptic_head))
+        test = ConfigDict(test_cfg or {})
+        names = dict(num_things_classes=80, num_stuff_classes=0)
+        numbers = {k: head.get(k, usual) for k, usual in names.items()}
+        # topk takes no more than there are.
+        most = head.get('num_queries', 200) * sum(numbers.values())
+        test.max_per_image = min(test.get('max_per_image', 100), most)
+        super().__init__(
+            backbone=backbone,
+            panoptic_head=head,
+            panoptic_fusion_head=ConfigDict(type='MaskFormerFusionHead', **numbers),
+            train_cfg=train_cfg and ConfigDict(train_cfg),
+            test_cfg=test,
+            **kwargs,
+        )
+
+    def extract_feat(self, batch_inputs: Tensor) -> Predictions:
+        """Predict classes and masks of images (B, 3, H, W); see ``EoMTHead.encode``."""
+        return self.panoptic_head.encode(self.backbone, batch_inputs)
