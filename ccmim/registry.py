@@ -32,6 +32,7 @@ _ROOMS = {
     'OPTIMIZERS': ('classification',),
     'OPTIM_WRAPPERS': ('engine',),
     'OPTIM_WRAPPER_CONSTRUCTORS': ('engine',),
+    'PARAM_SCHEDULERS': ('engine',),
     'WEIGHT_INITIALIZERS': ('checkpoints',),
 }
 

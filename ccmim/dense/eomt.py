@@ -6,7 +6,8 @@ from mmdet.models.detectors import MaskFormer
 from mmengine.config import ConfigDict
 from torch import Tensor
 
-from ccmim.dense.eomt_head import Predictions, fit_head
+from ccmim.dense.eomt_head import Predictions
+from ccmim.dense.eomt_parts import fit_head
 from ccmim.ranges import Part
 from ccmim.registry import MODELS
 

@@ -4,7 +4,6 @@ B batch, Q queries, N patches, T tokens (queries, class token, registers, patche
 width, P patch side, C classes, H W image.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -16,14 +15,13 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.registry import TASK_UTILS
 from mmengine.logging import MessageHub, print_log
-from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
+from ccmim.dense.eomt_parts import LOSSES, POINTS, check_images, make_upscale
 from ccmim.dense.mask_annealing import check_moments, kept_masks
 from ccmim.ranges import Count, Index, NonNegative, Part, Ratio
 from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
-from ccmim.vit.archs import resolve_arch
 
 Predictions = tuple[list[Tensor], list[Tensor]]  # of classes and masks, by block
 
@@ -106,9 +104,7 @@ class EoMTHead(Mask2FormerHead):
             nn.GELU(),
             nn.Linear(embed_dim, embed_dim),
         )
-        # To a quarter of the pixels a side, or nearest to it.
-        steps = max(1, int(math.log2(patch_size)) - 2)
-        self.upscale = nn.Sequential(*[Upscale(embed_dim) for _ in range(steps)])
+        self.upscale = make_upscale(embed_dim, patch_size)
 
         self.train_cfg, self.test_cfg = train_cfg, test_cfg
         if train_cfg:
@@ -116,12 +112,12 @@ class EoMTHead(Mask2FormerHead):
             self.sampler = TASK_UTILS.build(
                 train_cfg['sampler'], default_args=dict(context=self)
             )
-            for name, usual in _POINTS.items():
+            for name, usual in POINTS.items():
                 setattr(self, name, train_cfg.get(name, usual))
         self.class_weight = [1.0] * self.num_classes + [no_object_weight]
         losses = dict(loss_cls=loss_cls, loss_mask=loss_mask, loss_dice=loss_dice)
         for name, loss in losses.items():
-            loss = {**_LOSSES[name], **(loss or {})}
+            loss = {**LOSSES[name], **(loss or {})}
             if name == 'loss_cls':
                 loss['class_weight'] = self.class_weight
             setattr(self, name, MMDET_MODELS.build(loss))
@@ -144,7 +140,7 @@ class EoMTHead(Mask2FormerHead):
         Raises:
             ValueError: If the images are no whole patches.
         """
-        _check_images(images, backbone.patch_size)
+        check_images(images, backbone.patch_size)
         grid = backbone.grid_of(images)
         x = backbone.start(backbone.embed(images))
         first = backbone.depth - self.num_blocks
@@ -237,74 +233,3 @@ class EoMTHead(Mask2FormerHead):
         hub = MessageHub.get_current_instance()
         done, steps = hub.get_info('iter', 0), hub.get_info('max_iters', 1)
         return kept_masks(done, steps, self.num_blocks, *self.annealing)
-
-
-class Upscale(nn.Sequential):
-    """Double the sides of a map (B, D, h, w)."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.conv1 = nn.ConvTranspose2d(dim, dim, 2, stride=2)
-        self.act = nn.GELU()
-        self.conv2 = nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False)
-        self.norm = LayerNorm2d(dim)
-
-
-def fit_head(backbone: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
-    """Give a head the sizes of its backbone.
-
-    Args:
-        backbone: Config of a ``VisionTransformer``.
-        head: Config of a head.
-
-    Returns:
-        The head's config with ``embed_dim``, ``patch_size`` and ``depth``.
-
-    Raises:
-        ValueError: If queries cannot go through the backbone.
-    """
-    if backbone.get('attention', 'softmax') != 'softmax' or backbone.get(
-        'rel_pos_bias'
-    ):
-        raise ValueError(
-            'EoMT has queries among the tokens, which have no relative positions: set '
-            "backbone.attention='softmax' and backbone.rel_pos_bias=False"
-        )
-    for name in ('window_size', 'out_indices'):
-        if backbone.get(name):
-            raise ValueError(
-                f'EoMT runs all blocks, each on the whole image: leave '
-                f'backbone.{name} out'
-            )
-    arch = resolve_arch(backbone.get('arch', 'base'))
-    sizes = dict(
-        embed_dim=arch['embed_dim'],
-        depth=arch['depth'],
-        patch_size=backbone.get('patch_size', 16),
-    )
-    return {**sizes, **head}
-
-
-def _check_images(images: Tensor, patch: int) -> None:
-    height, width = (int(side) for side in images.shape[-2:])
-    if height % patch or width % patch:
-        raise ValueError(
-            f'images of {height} x {width} px are no whole patches of {patch} px: '
-            'resize or pad them to a multiple (model.data_preprocessor), or set '
-            "model.test_cfg.mode='slide'"
-        )
-
-
-_POINTS = dict(num_points=12544, oversample_ratio=3.0, importance_sample_ratio=0.75)
-_LOSSES = dict(
-    loss_cls=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=False, loss_weight=2.0),
-    loss_mask=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=5.0),
-    loss_dice=dict(
-        type='mmdet.DiceLoss',
-        use_sigmoid=True,
-        activate=True,
-        naive_dice=True,
-        eps=1.0,
-        loss_weight=5.0,
-    ),
-)

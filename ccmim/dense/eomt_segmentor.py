@@ -11,7 +11,8 @@ from mmseg.models.decode_heads import Mask2FormerHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
 
-from ccmim.dense.eomt_head import EoMTHead, Predictions, fit_head
+from ccmim.dense.eomt_head import EoMTHead, Predictions
+from ccmim.dense.eomt_parts import fit_head
 from ccmim.ranges import Count, Index, Part
 from ccmim.registry import MODELS
 

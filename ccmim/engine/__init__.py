@@ -11,6 +11,11 @@ from ccmim.engine.hooks.score_refresh import ScoreRefreshHook
 from ccmim.engine.nonfinite.hook import FiniteHook
 from ccmim.engine.optim.autocast import AutocastOptimWrapper
 from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
+from ccmim.engine.optim.part_schedulers import (
+    PartConstantLR,
+    PartLinearLR,
+    PartPolyLR,
+)
 from ccmim.engine.resume.epoch_loop import ResumableEpochLoop
 from ccmim.engine.resume.hook import ResumeHook
 from ccmim.engine.resume.step_seed import StepSeedHook
@@ -25,6 +30,9 @@ __all__ = [
     'FiniteHook',
     'LayerDecayOptimWrapperConstructor',
     'LoaderTimeoutHook',
+    'PartConstantLR',
+    'PartLinearLR',
+    'PartPolyLR',
     'PictureHook',
     'ProbeHook',
     'ProgressHook',

@@ -352,7 +352,7 @@ def test_images_are_whole_patches():
     ],
 )
 def test_other_attention_is_refused(key, value, message):
-    from ccmim.dense.eomt_head import fit_head
+    from ccmim.dense.eomt_parts import fit_head
 
     with pytest.raises(ValueError, match=message):
         fit_head({key: value}, {})

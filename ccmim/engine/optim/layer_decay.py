@@ -18,6 +18,7 @@ DEFAULTS = dict(
         *('cls_token', 'reg_token', 'pos_embed', 'relative_position_bias_table'),
     ),
     lr_mult={},
+    parts=(),
 )
 
 
@@ -28,6 +29,7 @@ class Groups(TypedDict, total=False):
     no_decay_by_shape: bool
     no_decay_names: Sequence[str]
     lr_mult: dict[str, NonNegative]
+    parts: Sequence[str]
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -50,6 +52,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
       tuple does.
     - ``lr_mult``: Further factors by module or parameter name, such as
       ``{'backbone.patch_embed': 0.1}``; the longest name that fits applies.
+    - ``parts``: Names of modules, such as 'backbone', whose groups stay apart from all
+      others and are marked by the name: see ``ccmim.PartLinearLR``.
 
     Args:
         optim_wrapper_cfg: Config of the wrapper and its ``optimizer``, which must set
@@ -97,19 +101,16 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f'{type(module).__name__} has none: set layer_decay=1'
             )
 
-        groups = defaultdict(list)
+        groups, parts = defaultdict(list), self.paramwise_cfg['parts']
         for name, param in named:
             mult = self._depth_factor(name, backbones) * self._extra_factor(name)
-            groups[mult, self._weight_decay(name, param)].append(param)
-        for (mult, weight_decay), members in sorted(groups.items(), key=lambda g: g[0]):
-            params.append(
-                dict(
-                    name=f'lr x {mult:.4g}, wd {weight_decay:g}',
-                    params=members,
-                    lr=self.base_lr * mult,
-                    weight_decay=weight_decay,
-                )
-            )
+            part = next((p for p in parts if _is_within(name, p)), '')
+            groups[mult, self._weight_decay(name, param), part].append(param)
+        for (mult, decay, part), members in sorted(groups.items(), key=lambda g: g[0]):
+            title = f'{part} lr x {mult:.4g}, wd {decay:g}'.lstrip()
+            rates = dict(lr=self.base_lr * mult, weight_decay=decay)
+            marked = dict(part=part or 'rest') if parts else {}
+            params.append(dict(name=title, params=members, **rates, **marked))
 
     def _depth_factor(self, name: str, backbones: dict[str, Any]) -> float:
         for prefix, backbone in backbones.items():
@@ -132,9 +133,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def _check_names(self, module: nn.Module) -> None:
         names = [name for name, _ in module.named_parameters()]
-        for prefix in self.paramwise_cfg['lr_mult']:
-            if not any(_is_within(name, prefix) for name in names):
-                raise ValueError(f'lr_mult names {prefix!r}, which fits no parameter')
+        for key in ('lr_mult', 'parts'):
+            for prefix in self.paramwise_cfg[key]:
+                if not any(_is_within(name, prefix) for name in names):
+                    raise ValueError(f'{key} names {prefix!r}, which fits no parameter')
 
 
 def _is_within(name: str, prefix: str) -> bool:

@@ -75,7 +75,8 @@ def fit_schedule(
 def _build_once(scheduler: dict[str, Any]) -> None:
     # What is left out is checked all the same, for misspelt arguments.
     longer = dict(scheduler, end=scheduler.get('begin', 0) + 2)
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    group = dict(params=[torch.zeros(1)], part=scheduler.get('part', 'rest'))
+    optimizer = torch.optim.SGD([group], lr=1.0)
     PARAM_SCHEDULERS.build(longer, default_args=dict(optimizer=optimizer))
 
 

@@ -20,8 +20,8 @@ def fit_dense(cfg: Config) -> None:
     Of ``arch``: ``out_indices`` and ``global_blocks``, and the channels of neck and
     heads. Of ``patch_size``: the strides. Of ``img_size``: what images are padded to,
     crops and scales of the pipelines (None, or a fraction of it), and the window that
-    slides in tests, by two thirds of itself. The channels of a detector's heads are
-    those of its neck.
+    slides in tests, by two thirds of itself or the fraction that ``stride`` says. The
+    channels of a detector's heads are those of its neck.
 
     Args:
         cfg: A whole config; changed in place. One without a backbone of ours is left
@@ -67,7 +67,7 @@ def _fit_channels(model: Mapping[str, Any], width: int) -> None:
         _fill(neck, 'in_channels', width)
     for head in map(model.get, ('decode_head', 'auxiliary_head')):
         for one in _dicts(head) if head else ():
-            if 'num_classes' not in one:
+            if 'num_classes' not in one or 'num_queries' in one:  # knows them
                 continue
             index = one.get('in_index', -1)
             several = isinstance(index, list | tuple)
@@ -110,8 +110,10 @@ def _fit_padding(model: Mapping[str, Any], height: int, width: int) -> None:
     tested = model.get('test_cfg') or {}
     if tested.get('crop_size', 0) is None:
         tested['crop_size'] = (height, width)
-    if tested.get('stride', 0) is None:
-        tested['stride'] = tuple(round(side * 2 / 3) for side in tested['crop_size'])
+    part = tested.get('stride', 0)
+    if part is None or isinstance(part, float):
+        part = 2 / 3 if part is None else part
+        tested['stride'] = tuple(round(side * part) for side in tested['crop_size'])
 
 
 def _fit_transform(node: dict[str, Any], height: int, width: int) -> None:
