@@ -16,6 +16,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / 'mm_configs/recipes.yml'
 PAGE = ROOT / 'docs/recipes.md'
+FOLDERS = ('pretrain', 'classification', 'detection', 'segmentation', 'panoptic')
 VALUES = ('train', 'data', 'hooks', 'model')
 HEAD = """# Recipes
 
@@ -66,7 +67,7 @@ def page(table: Mapping[str, Any]) -> str:
     ]
     lines += ['', '## What all share', '']
     lines += [f'- {part["what"]}: {part["why"]}.' for part in table['everywhere']]
-    for folder in ('pretrain', 'classification', 'detection', 'segmentation'):
+    for folder in FOLDERS:
         lines += ['', f'## {folder.capitalize()}', '']
         for name, entry in table['recipes'].items():
             if name.startswith(folder):

@@ -2,8 +2,9 @@
 
 mmdet and mmseg import ``mmcv.ops``, which needs the extension module ``mmcv._ext``. A
 plain ``pip install`` leaves it out, as it takes a C++ compiler and up to an hour.
-`install` lets the import system find torchvision's operators in its place. It is called
-by ``import ccmim``, so it imports neither torch nor torchvision itself.
+`install` lets the import system find torchvision's operators in its place, and a
+``panopticapi`` where there is none. It is called by ``import ccmim``, so it imports
+neither torch nor torchvision itself.
 """
 
 import os
@@ -20,6 +21,8 @@ VARIABLE = 'CCMIM_OPS'
 BUILD = 'bash tools/install.sh --compiled-ops'
 _EXTENSION = 'mmcv._ext'
 _SERVED = Path(__file__).with_name('from_torchvision.py')
+_PANOPTIC = Path(__file__).with_name('panopticapi.py')
+_PANOPTIC_NAMES = tuple(f'panopticapi{part}' for part in ('', '.utils', '.evaluation'))
 
 
 class InstallError(RuntimeError):
@@ -62,6 +65,8 @@ class _Finder(MetaPathFinder):
     """Finds ``mmcv._ext``, and torchvision so as to explain why it does not load."""
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        if fullname in _PANOPTIC_NAMES:
+            return _find_panoptic(fullname, path)
         if fullname not in (_EXTENSION, 'torchvision'):
             return None
         spec = PathFinder.find_spec(fullname, path)
@@ -72,6 +77,16 @@ class _Finder(MetaPathFinder):
         if spec is not None:
             spec.loader = _Explained(spec.loader)
         return spec
+
+
+def _find_panoptic(fullname: str, path) -> ModuleSpec | None:
+    if spec := PathFinder.find_spec(fullname, path):
+        return spec
+    # A package, so that its modules are asked for; all three are one file.
+    inside = [] if fullname == 'panopticapi' else None
+    return spec_from_file_location(
+        fullname, _PANOPTIC, submodule_search_locations=inside
+    )
 
 
 def _choose(compiled: ModuleSpec | None) -> ModuleSpec | None:

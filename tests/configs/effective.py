@@ -36,6 +36,7 @@ KINDS = {
     'CosineAnnealingLR': 'cosine',
     'MultiStepLR': 'steps',
     'PolyLR': 'polynomial',
+    'ccmim.PartPolyLR': 'polynomial',
 }
 
 
@@ -56,10 +57,12 @@ def training(cfg):
     optimizer, options = cfg.optim_wrapper.optimizer, cfg.optim_wrapper
     by_epoch = 'max_epochs' in cfg.train_cfg
     length = cfg.train_cfg.max_epochs if by_epoch else cfg.train_cfg.max_iters
-    warm_up, decay, *others = fit_schedule(
+    listed = fit_schedule(
         cfg.param_scheduler,
         *((length, length * 100, 100) if by_epoch else (None, length)),
     )
+    vit = [s for s in listed if s.get('part') == 'backbone']
+    warm_up, decay, *others = [s for s in listed if s not in vit]
     unit = 100 if by_epoch else 1  # steps
     rate = max(group['lr'] for group in groups)
     decays = sorted({group['weight_decay'] for group in groups})
@@ -67,7 +70,7 @@ def training(cfg):
         optimizer=optimizer.type,
         rate=rate,
         weight_decay=decays[-1],
-        layer_decay=_layer_decay(model, groups),
+        **_layer_decay(model, groups),
         clip=options.get('clip_grad') and options.clip_grad.max_norm,
         batch=GPUS
         * cfg.train_dataloader.batch_size
@@ -77,6 +80,8 @@ def training(cfg):
         schedule=KINDS[decay['type']],
     )
     found['epochs' if by_epoch else 'iterations'] = length
+    if vit:  # as its curve shows, too
+        found['vit_warm_up'] = [vit[1]['begin'], vit[1]['end']]
     if 'contrast' in cfg.model:
         found['step'] = GPUS * cfg.train_dataloader.batch_size
     if 'betas' in optimizer:
@@ -91,7 +96,7 @@ def training(cfg):
         found['drop_to'] = decay['gamma']
     else:
         found['end'] = decay.get('eta_min') or decay.get('eta_min_ratio', 0) * rate
-    if decay['type'] == 'PolyLR':
+    if decay['type'].endswith('PolyLR'):
         found['power'] = decay['power']
     if others:
         (other,) = others
@@ -134,30 +139,38 @@ def not_decayed(model, groups):
 
 
 def _layer_decay(model, groups):
+    """Rates by depth: from block to block; and of the ends, where they stand out."""
     names = {id(p): n for n, p in model.named_parameters()}
     rates = {names[id(p)]: g['lr'] for g in groups for p in g['params']}
     top = max(rates.values())
-    steps = {}
+    depths = {}
     for name, rate in rates.items():
         if name.startswith('backbone.'):
             depth = model.backbone.layer_id(name.removeprefix('backbone.'))
-            steps.setdefault(model.backbone.num_layers - 1 - depth, set()).add(
-                rate / top
-            )
+            depths.setdefault(depth, set()).add(rate / top)
         else:
             assert rate == top, name
-    if not steps or all(ratios == {1.0} for ratios in steps.values()):
-        return 1.0
-    assert all(len(ratios) == 1 for ratios in steps.values())
-    decays = {round(r ** (1 / n), 6) for n, (r,) in steps.items() if n}
+    if not depths or all(ratios == {1.0} for ratios in depths.values()):
+        return dict(layer_decay=1.0)
+    assert all(len(ratios) == 1 for ratios in depths.values())
+    rate_of = {depth: ratio for depth, (ratio,) in depths.items()}
+    blocks = [rate_of[i] for i in sorted(rate_of) if 0 < i <= model.backbone.depth]
+    decays = {round(a / b, 6) for a, b in zip(blocks, blocks[1:], strict=False)}
     assert len(decays) == 1, decays
-    return decays.pop()
+    assert rate_of.get(model.backbone.depth + 1, 1.0) == 1.0
+    found = dict(layer_decay=decays.pop())
+    embedding = rate_of.get(0, blocks[0] * found['layer_decay']) / blocks[0]
+    if same(blocks[-1], found['layer_decay']):  # as in MAE: one depth after another
+        assert same(embedding, found['layer_decay'])
+        return found
+    return dict(found, last_block=blocks[-1], embedding=embedding)
 
 
-def curves(cfg):
+def curves(cfg, part='rest'):
     """Rate and weight decay at ``POINTS`` steps of a run, as shares of their most."""
-    params = [torch.zeros(1, requires_grad=True)]
-    optimizer = torch.optim.SGD(params, lr=1.0, weight_decay=1.0)
+    named = [dict(params=[torch.zeros(1)], part=p) for p in ('rest', 'backbone')]
+    optimizer = torch.optim.SGD(named, lr=1.0, weight_decay=1.0)
+    group = next(g for g in optimizer.param_groups if g['part'] == part)
     schedulers = []
     for scheduler in fit_schedule(cfg.param_scheduler, POINTS, POINTS, 1):
         scheduler = {**scheduler, 'by_epoch': False}
@@ -168,18 +181,20 @@ def curves(cfg):
         )
     found = []
     for _ in range(POINTS):
-        found.append([optimizer.param_groups[0][k] for k in ('lr', 'weight_decay')])
+        found.append([group[k] for k in ('lr', 'weight_decay')])
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
     return np.array(found).T
 
 
-def expected_curves(train):
+def expected_curves(train, part='rest'):
     """The same, from a table's values."""
     total = train.get('epochs') or train['iterations']
     step = np.arange(POINTS)
-    begin = round(train['warm_up'] / total * POINTS)
+    begin, still = round(train['warm_up'] / total * POINTS), 0
+    if part == 'backbone' and 'vit_warm_up' in train:
+        still, begin = (round(s / total * POINTS) for s in train['vit_warm_up'])
     start = max(train['warm_up_from'] / train['rate'], 1e-4)
     gone = (step - begin) / (POINTS - begin)
     end = train.get('end', 0) / train['rate']
@@ -191,7 +206,8 @@ def expected_curves(train):
     else:
         drops = [round(drop / total * POINTS) for drop in train['drops']]
         rate = train['drop_to'] ** sum((step >= drop).astype(float) for drop in drops)
-    warm = start + (1 - start) * np.minimum(step / max(begin - 1, 1), 1)
+    warm = np.clip((step - still) / max(begin - still - 1, 1), 0, 1)
+    warm = start + (1 - start) * warm
     rate = np.where(step < begin, warm, rate)
     left = train.get('weight_decay_end', train['weight_decay'])
     left = left / train['weight_decay'] if train['weight_decay'] else 1.0

@@ -16,14 +16,14 @@ pytest.importorskip('mmseg')
 pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
-DENSE = '(cascade_)?mask_rcnn|upernet|linear_vit._camvid'
+DENSE = '(cascade_)?mask_rcnn|upernet|eomt|linear_vit._camvid'
 LEAVES = sorted(
     str(path.relative_to(ROOT))
-    for folder in ('detection', 'segmentation', 'small', 'demo')
+    for folder in ('detection', 'segmentation', 'panoptic', 'small', 'demo')
     for path in (ROOT / folder).glob('*.py')
     if folder == 'segmentation' or re.match(DENSE, path.name)
 )
-FULL = [leaf for leaf in LEAVES if leaf.startswith(('detection', 'segmentation'))]
+FULL = [leaf for leaf in LEAVES if not leaf.startswith(('small', 'demo'))]
 ARCH_OF = {
     'vitt': 'tiny',
     'vits': 'small',
@@ -36,6 +36,7 @@ MODEL_OF = {
     'cascade_mask_rcnn': 'CascadeRCNN',
     'upernet': 'EncoderDecoder',
     'linear': 'EncoderDecoder',
+    'eomt': {'mmdet': 'ccmim.EoMT', 'mmseg': 'ccmim.EoMTSegmentor'},
 }
 CLASSES_OF = {
     'coco': 80,
@@ -46,6 +47,8 @@ CLASSES_OF = {
     'penn_fudan': 1,
     'ade20k': 150,
     'camvid': 11,
+    'street': 11,
+    'panoptic': 133,
     'toy': {'mask_rcnn': len(CATEGORIES), 'upernet': len(SEG_CLASSES)},
 }
 CLASSES_OF['toy_64px'] = CLASSES_OF['toy']
@@ -71,6 +74,9 @@ def _datasets(dataset):
 
 
 def heads(model):
+    if 'panoptic_head' in model:
+        head = model.panoptic_head
+        return [dict(num_classes=head.num_things_classes + head.num_stuff_classes)]
     if 'decode_head' in model:
         return [model[k] for k in ('decode_head', 'auxiliary_head') if k in model]
     return [*_listed(model.roi_head.bbox_head), model.roi_head.mask_head]
@@ -85,13 +91,16 @@ def modules(part):
 def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
     family, arch, data, length = re.fullmatch(
-        r'((?:cascade_)?mask_rcnn|upernet|linear)_(?:(vit.)_)?(\w+?)'
+        r'((?:cascade_)?mask_rcnn|upernet|linear|eomt)_(?:(vit.)_)?(\w+?)'
         r'(?:_(1x|25e|relpos))?',
         Path(leaf).stem,
     ).groups()
-    detection = 'rcnn' in family
-    assert cfg.model.type == MODEL_OF[family]
-    assert cfg.default_scope == ('mmdet' if detection else 'mmseg')
+    wanted = MODEL_OF[family]
+    if family == 'eomt':
+        assert cfg.model.type == wanted[cfg.default_scope]
+    else:
+        assert cfg.model.type == wanted
+        assert cfg.default_scope == ('mmdet' if 'rcnn' in family else 'mmseg')
     assert (cfg.model.backbone.get('frozen_stages', -1) >= 0) == (family == 'linear')
     if arch:
         assert cfg.model.backbone.arch == ARCH_OF[arch]
@@ -100,9 +109,9 @@ def test_the_name_says_what_is_inside(leaf):
     if length and not relative:
         epochs = cfg.train_cfg.max_iters * cfg.auto_scale_lr.base_batch_size / 118e3
         assert epochs == pytest.approx({'1x': 12, '25e': 25}[length], rel=0.01)
-    classes = CLASSES_OF[data]
+    classes = CLASSES_OF['panoptic' if leaf.startswith('panoptic') else data]
     classes = classes if isinstance(classes, int) else classes[family]
-    assert {head.num_classes for head in heads(cfg.model)} == {classes}
+    assert {head['num_classes'] for head in heads(cfg.model)} == {classes}
     metainfo = cfg.val_dataloader.dataset.get('metainfo')
     if metainfo:
         assert len(metainfo.classes) == len(metainfo.palette) == classes
@@ -111,12 +120,13 @@ def test_the_name_says_what_is_inside(leaf):
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_the_schedule_ends_with_the_training(leaf):
     cfg = load(leaf)
-    warmup, decay = cfg.param_scheduler
-    assert warmup.type == 'LinearLR'
-    assert 'end' not in decay, 'it ends with the run'
-    assert warmup.end < decay.get('milestones', [1.0])[0] <= 1
-    assert not warmup.by_epoch
-    assert not decay.by_epoch
+    for part in {s.get('part') for s in cfg.param_scheduler}:
+        *_, warmup, decay = [s for s in cfg.param_scheduler if s.get('part') == part]
+        assert warmup.type.endswith('LinearLR')
+        assert 'end' not in decay, 'it ends with the run'
+        assert warmup.end < decay.get('milestones', [1.0])[0] <= 1
+        assert not warmup.by_epoch
+        assert not decay.by_epoch
     assert not cfg.default_hooks.checkpoint.by_epoch
     assert not cfg.log_processor.by_epoch
 
@@ -134,7 +144,8 @@ def test_training_and_evaluation_read_different_files_of_one_data_set(leaf):
     assert cfg.test_evaluator == cfg.val_evaluator
     if cfg.default_scope == 'mmdet':
         assert cfg.val_evaluator.ann_file == val.data_root + val.ann_file
-        assert cfg.val_evaluator.metric == ['bbox', 'segm']
+        if 'Panoptic' not in cfg.val_evaluator.type:
+            assert cfg.val_evaluator.metric == ['bbox', 'segm']
     else:
         assert cfg.val_evaluator.iou_metrics == ['mIoU']
 
@@ -157,6 +168,16 @@ def test_the_model_builds_with_matching_widths_and_strides(leaf):
     with torch.device('meta'):  # no memory, no time for weights
         model = MODELS.build(cfg.model)
     backbone, neck = model.backbone, cfg.model.get('neck')
+    if 'eomt' in leaf:
+        assert backbone.out_indices == ()
+        head = getattr(model, 'panoptic_head', None) or model.decode_head
+        assert head.query.weight.shape[1] == backbone.embed_dim
+        assert head.num_blocks == {12: 3, 24: 4}[backbone.depth]
+        assert all(p.requires_grad for p in backbone.norm.parameters())
+        if cfg.default_scope == 'mmdet':
+            canvas = cfg.model.data_preprocessor.pad_size_divisor
+            assert (canvas, canvas) == tuple(16 * side for side in backbone.grid)
+        return
     assert backbone.out_indices[-1] == backbone.depth - 1
     if neck:
         assert neck.in_channels == backbone.embed_dim
@@ -198,7 +219,7 @@ def test_full_size_runs_use_bf16_and_eight_gpus_make_the_base_batch(leaf):
     assert f'Eight GPUs at batch {batch} each' in doc
 
 
-@pytest.mark.parametrize('leaf', FULL)
+@pytest.mark.parametrize('leaf', [x for x in FULL if not x.startswith('panoptic')])
 def test_full_size_runs_can_be_tested_with_augmentation(leaf):
     cfg = load(leaf)
     loading, views = cfg.tta_pipeline
@@ -208,9 +229,11 @@ def test_full_size_runs_can_be_tested_with_augmentation(leaf):
     assert [flip.prob for flip in flips] == [0.0, 1.0]
     if cfg.default_scope == 'mmdet':
         assert cfg.tta_model.type == 'ccmim.InstanceTTAModel'
-        assert cfg.tta_model.max_per_img == cfg.model.test_cfg.rcnn.max_per_img
+        tested = cfg.model.test_cfg.get('rcnn') or cfg.model.test_cfg
+        most = tested.get('max_per_img') or tested.max_per_image
+        assert cfg.tta_model.max_per_img == most
         assert {'flip', 'flip_direction'} < set(packing.meta_keys)
-        if cfg.model.neck.type == 'ccmim.SimpleFeaturePyramid':
+        if (cfg.model.get('neck') or {}).get('type') != 'ccmim.MultiLevelFPN':
             canvas = cfg.model.data_preprocessor.pad_size_divisor
             assert max(max(size.scale) for size in sizes) == canvas
     else:
@@ -241,6 +264,8 @@ def test_toy_classes_are_those_of_the_generator():
         ('CCMIM_CITYSCAPES', 'segmentation/upernet_vitb_cityscapes.py', '/there'),
         ('CCMIM_VOC', 'segmentation/upernet_vitb_voc12aug.py', '/there'),
         ('CCMIM_ADE20K', 'segmentation/upernet_vitb_ade20k.py', '/there'),
+        ('CCMIM_COCO', 'panoptic/eomt_vits_coco.py', '/there/'),
+        ('CCMIM_STREET', 'small/eomt_vitt_street.py', '/there/'),
         ('CCMIM_TOY', 'demo/mask_rcnn_toy.py', '/there/'),
         ('CCMIM_TOY', 'demo/upernet_toy.py', '/there'),
     ],

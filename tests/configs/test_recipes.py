@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 
 from ccmim.engine.resume.settings import count_epochs, settle_positions
 from ccmim.engine.settings.dense_sizes import fit_dense
-from list_recipes import PAGE, ROOT, figure, page, read_table
+from list_recipes import FOLDERS, PAGE, ROOT, figure, page, read_table
 from tests.configs import effective
 
 pytest.importorskip('mmdet')
@@ -19,7 +19,6 @@ pytest.importorskip('mmseg')
 pytestmark = pytest.mark.downstream
 
 CONFIGS = ROOT / 'mm_configs'
-FOLDERS = ('pretrain', 'classification', 'detection', 'segmentation')
 TABLE = read_table()
 RECIPES = TABLE['recipes']
 
@@ -94,10 +93,13 @@ def problems(name, cfg):
     ]
     steps = np.arange(effective.POINTS) / effective.POINTS
     looked_at = np.all([abs(steps - drop) > 0.002 for drop in drops], axis=0)
-    apart = abs(effective.curves(cfg) - effective.expected_curves(train))
-    for name, line in zip(('rate', 'weight decay'), apart * looked_at, strict=True):
-        if line.max() > 1e-4:
-            yield f'the {name} departs from its curve at {steps[line.argmax()]}'
+    for part in ('rest', 'backbone'):
+        wanted = effective.expected_curves(train, part)
+        apart = abs(effective.curves(cfg, part) - wanted) * looked_at
+        for name, line in zip(('rate', 'weight decay'), apart, strict=True):
+            if line.max() > 1e-4:
+                where = f'of the {part} departs from its curve'
+                yield f'the {name} {where} at {steps[line.argmax()]}'
 
 
 def test_the_table_holds_every_full_size_config():

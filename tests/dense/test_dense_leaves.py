@@ -17,8 +17,10 @@ pytest.importorskip('mmseg')
 pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
-DETECTION = sorted(p.stem for p in (ROOT / 'detection').glob('*.py'))
-SEGMENTATION = sorted(p.stem for p in (ROOT / 'segmentation').glob('*.py'))
+DETECTION = sorted(p.stem for p in (ROOT / 'detection').glob('*rcnn*.py'))
+SEGMENTATION = sorted(p.stem for p in (ROOT / 'segmentation').glob('[!e]*.py'))
+EOMT = sorted(f'{p.parent.name}/{p.stem}' for p in ROOT.glob('[!s]*/eomt*.py'))
+EOMT += sorted(f'segmentation/{p.stem}' for p in ROOT.glob('segmentation/eomt*.py'))
 DEPTHS = dict(tiny=12, small=12, base=12, large=24, huge=32)
 WIDTHS = ('in_channels', 'out_channels', 'feat_channels', 'conv_out_channels')
 SIZE = 64
@@ -52,11 +54,11 @@ def build(leaf):
     fit_sizes(cfg)
     for key in ('neck', 'rpn_head', 'roi_head', 'decode_head', 'auxiliary_head'):
         narrow(model.get(key))
-    if cfg.default_scope == 'mmdet':
+    if model.get('roi_head'):
         for head in _listed(model.roi_head.bbox_head):
             if 'frequencies' in head.loss_cls:
                 head.loss_cls.frequencies = list(range(1, 1204))
-    else:
+    elif cfg.default_scope == 'mmseg':
         model.test_cfg.update(stride=(40, 40))
     init_default_scope(cfg.default_scope)
     torch.manual_seed(0)
@@ -141,6 +143,21 @@ def test_a_detector_takes_its_first_step(leaf):
     # A guess: softmax over all classes, or a bit for each judged class.
     guess = 50 * np.log(2) if classes == 1203 else np.log(classes + 1)
     assert first == pytest.approx(guess, rel=0.1)
+    assert_all_reached(model)
+
+
+@pytest.mark.parametrize('leaf', EOMT)
+@pytest.mark.slow
+def test_eomt_takes_its_first_step(leaf):
+    """Three losses of each of its predictions, and classes as good as a guess."""
+    model = build(leaf).train()
+    is_semantic = leaf.startswith('segmentation')
+    losses = step(model, segmentation_batch() if is_semantic else detection_batch())
+    head = model.decode_head if is_semantic else model.panoptic_head
+    assert len(losses) == 3 * (1 + head.num_blocks)
+    assert all(np.isfinite(v) and v > 0 for v in losses.values()), losses
+    first = next(v for k, v in losses.items() if k.endswith('d0.loss_cls'))
+    assert first == pytest.approx(2 * np.log(head.num_classes + 1), rel=0.2)
     assert_all_reached(model)
 
 

@@ -1,4 +1,4 @@
-"""One real step of Mask R-CNN and of UperNet reaches every parameter of the ViT."""
+"""One real step of each model reaches every parameter of the ViT."""
 
 import os
 from pathlib import Path
@@ -88,7 +88,20 @@ def segmentation_batch():
     return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
 
 
+def panoptic_batch():
+    """The same objects, cars, on a road (3 + 3) and pixels without a class."""
+    batch = detection_batch()
+    classes = torch.full((1, SIZE, SIZE), 255)
+    classes[:, SIZE // 2 :] = 6
+    for sample in batch['data_samples']:
+        sample.gt_sem_seg = PixelData(sem_seg=classes.clone())
+    return batch
+
+
 CASES = {
+    'eomt': (lambda: build('small/eomt_vitt_penn_fudan.py'), detection_batch),
+    'eomt_semantic': (lambda: build('small/eomt_vitt_camvid.py'), segmentation_batch),
+    'eomt_panoptic': (lambda: build('small/eomt_vitt_street.py'), panoptic_batch),
     'mask_rcnn': (detector, detection_batch),
     'mask_rcnn_windows': (lambda: detector(window_size=3), detection_batch),
     'upernet': (segmentor, segmentation_batch),
@@ -109,7 +122,9 @@ def test_a_step_has_finite_losses_and_reaches_every_parameter(case, bf16):
     with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
         total, parts = total_loss(model, make_batch())
     total.backward()
-    assert len(parts) == (5 if case.startswith('mask_rcnn') else 2)
+    # EoMT has three losses before each of three blocks and at the end.
+    numbers = dict(mask_rcnn=5, mask_rcnn_windows=5, upernet=2)
+    assert len(parts) == numbers.get(case, 3 * 4)
     assert all(torch.isfinite(v) and v > 0 for v in parts.values()), parts
     for name, param in model.named_parameters():
         if param.requires_grad:
@@ -129,7 +144,7 @@ def test_boxes_are_found_in_float32_under_autocast():
     assert {out.dtype for level in outputs for out in level} == {torch.float32}
 
 
-@pytest.mark.parametrize('case', ['mask_rcnn', 'upernet'])
+@pytest.mark.parametrize('case', ['mask_rcnn', 'upernet', 'eomt'])
 def test_bf16_gives_nearly_the_loss_of_float32(case):
     build_model, make_batch = CASES[case]
     model, losses = build_model().train(), []
@@ -187,6 +202,25 @@ def test_the_detector_predicts_boxes_with_masks_of_the_image_size():
     assert result.bboxes.max() <= SIZE
 
 
+def test_eomt_predicts_objects_regions_and_classes():
+    """In one pass without masks: random weights predict something of each kind."""
+    with torch.no_grad():
+        model, batch = CASES['eomt']
+        found = model().eval().test_step(batch())[0].pred_instances
+        assert found.masks.shape == (50, SIZE, SIZE)  # queries, of one class
+        assert found.scores.min() >= 0
+        model, batch = CASES['eomt_panoptic']
+        model = model().eval()
+        model.panoptic_fusion_head.test_cfg.update(object_mask_thr=0.0, iou_thr=0.0)
+        segments = model.test_step(batch())[0].pred_panoptic_seg.sem_seg
+        assert segments.shape == (1, SIZE, SIZE)
+        assert (segments % 1000).max() <= 11  # the last of none
+        model, batch = CASES['eomt_semantic']
+        classes = model().eval().test_step(batch())[0].pred_sem_seg.data
+    assert classes.shape == (1, SIZE, SIZE)
+    assert classes.max() < 11
+
+
 def test_the_segmentor_predicts_a_class_for_each_pixel():
     model = segmentor().eval()
     with torch.no_grad():
@@ -207,6 +241,8 @@ def test_the_segmentor_predicts_a_class_for_each_pixel():
             {'coco/bbox_mAP', 'coco/segm_mAP'},
         ),
         ('small/upernet_vitt_camvid.py', {'mIoU', 'aAcc'}),
+        ('small/eomt_vitt_camvid.py', {'mIoU', 'aAcc'}),
+        ('small/eomt_vitt_coco_mini.py', {'coco/bbox_mAP', 'coco/segm_mAP'}),
     ],
 )
 def test_a_runner_trains_and_evaluates_on_real_photos(tmp_path, leaf, metrics):
@@ -224,7 +260,7 @@ def test_a_runner_trains_and_evaluates_on_real_photos(tmp_path, leaf, metrics):
             'default_hooks.logger.interval': 1,
         }
     )
-    if cfg.default_scope == 'mmdet':
+    if 'rcnn' in leaf:
         cfg.model.test_cfg.rcnn.score_thr = 0.0  # so that there is something to score
     cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
     runner = Runner.from_cfg(cfg)

@@ -5,9 +5,7 @@ The model pads to the square, in testing too.
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(
-        type='LoadPanopticAnnotations', with_bbox=True, with_mask=True, with_seg=True
-    ),
+    dict(type='LoadPanopticAnnotations', with_bbox=True, with_mask=True, with_seg=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomResize', scale=None, ratio_range=(0.1, 2.0), keep_ratio=True),
     dict(
@@ -22,9 +20,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=None, keep_ratio=True),
-    dict(
-        type='LoadPanopticAnnotations', with_bbox=True, with_mask=True, with_seg=True
-    ),
+    dict(type='LoadPanopticAnnotations', with_bbox=True, with_mask=True, with_seg=True),
     dict(
         type='PackDetInputs',
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
