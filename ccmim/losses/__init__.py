@@ -1,6 +1,7 @@
 """Losses, one a file, and the gathering over processes."""
 
 from ccmim.losses.anchors import (
+    Anchor,
     GramAnchor,
     KernelAnchor,
     gram_distance,
@@ -16,6 +17,7 @@ from ccmim.losses.reconstruction import HardnessRanking, PixelReconstruction
 from ccmim.losses.two_view_contrast import TwoViewContrast
 
 __all__ = [
+    'Anchor',
     'FeatureDistillation',
     'GramAnchor',
     'HardnessRanking',

@@ -60,9 +60,13 @@ class PretrainMethod(BaseModel):
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the weights at the
             start, such as ``GramAnchor``; its loss is added to those of the method.
+
+    Raises:
+        ValueError: If the anchor is for visible patches, and the method masks none.
     """
 
     num_views = 1  # of an image, one above the other, in what ``loss`` takes
+    with_visible = False  # whether ``loss`` gives its visible patches to the anchor
 
     def __init__(
         self,
@@ -78,6 +82,11 @@ class PretrainMethod(BaseModel):
         self.anchor = None
         if anchor is not None:
             self.anchor = self.build(anchor, backbone=self.backbone)
+            if self.anchor.visible_only and not self.with_visible:
+                raise ValueError(
+                    f'anchor.visible_only=True needs masks, and {type(self).__name__} '
+                    'looks at whole images: leave it out'
+                )
 
     def build(self, part: Parts, **sizes: Any) -> nn.Module:
         """Build a part for this backbone; of a list, one that runs each in turn.
@@ -124,10 +133,33 @@ class PretrainMethod(BaseModel):
     def with_anchor(
         self, losses: dict[str, Tensor], images: Tensor
     ) -> dict[str, Tensor]:
-        """Add the anchor's loss to those of the method, if there is an anchor."""
-        if self.anchor is None:
+        """Add the loss of an anchor of whole images to those of the method, if any."""
+        if self.anchor is None or self.anchor.visible_only:
             return losses
+        images = torch.cat(images.chunk(self.num_views, dim=2))
         return losses | {'loss_anchor': self.anchor(self.backbone, images)}
+
+    def visible_anchor(
+        self, images: Tensor, encoded: Tensor, split: TokenSplit
+    ) -> dict[str, Tensor]:
+        """Compute the loss of an anchor of visible patches, if there is one.
+
+        Args:
+            images: Normalized images of shape (B, 3, H, W).
+            encoded: The class token, the V visible patches and whatever comes after
+                them, of shape (B, 1 + V + ..., D).
+            split: Which patches are visible.
+
+        Returns:
+            ``loss_anchor``, or nothing.
+        """
+        if self.anchor is None or not self.anchor.visible_only:
+            return {}
+        ids = split.ids_visible
+        tokens = encoded[:, 1 : 1 + ids.shape[1]]
+        return {
+            'loss_anchor': self.anchor.of_visible(self.backbone, images, tokens, ids)
+        }
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'

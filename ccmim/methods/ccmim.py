@@ -47,6 +47,8 @@ class CCMIM(PretrainMethod):
         ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
     """
 
+    with_visible = True
+
     def __init__(
         self,
         backbone: Part,
@@ -95,6 +97,7 @@ class CCMIM(PretrainMethod):
             loss_contrast=self.contrast_weight * contrast,
             contrast_accuracy=accuracy,
             mask_importance_gap=importance_gap(scores, split),
+            **self.visible_anchor(images, visible, split),
         )
 
     def predict(self, images: Tensor) -> Prediction:

@@ -43,6 +43,8 @@ class ConMIM(PretrainMethod):
             another size.
     """
 
+    with_visible = True
+
     def __init__(
         self,
         backbone: Part,
@@ -88,6 +90,7 @@ class ConMIM(PretrainMethod):
             loss_contrast=contrast,
             contrast_accuracy=accuracy,
             mask_importance_gap=importance_gap(scores, split),
+            **self.visible_anchor(images, encoded, split),
         )
 
     def predict(self, images: Tensor) -> Prediction:

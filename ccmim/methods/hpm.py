@@ -39,6 +39,8 @@ class HPM(PretrainMethod):
         ValueError: If ``mask_ratio`` is out of range.
     """
 
+    with_visible = True
+
     def __init__(
         self,
         backbone: Part,
@@ -80,6 +82,7 @@ class HPM(PretrainMethod):
             loss_reconstruction=errors.mean(),
             loss_hardness=self.ranking(hardness, errors),
             mask_importance_gap=importance_gap(scores, split),
+            **self.visible_anchor(images, visible, split),
         )
 
     def predict(self, images: Tensor) -> Prediction:

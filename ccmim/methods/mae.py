@@ -39,6 +39,8 @@ class MAE(PretrainMethod):
         ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
     """
 
+    with_visible = True
+
     def __init__(
         self,
         backbone: Part,
@@ -75,6 +77,7 @@ class MAE(PretrainMethod):
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, wanted),
             mask_importance_gap=importance_gap(scores, split),
+            **self.visible_anchor(images, visible, split),
         )
 
     def predict(self, images: Tensor) -> Prediction:

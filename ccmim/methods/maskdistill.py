@@ -41,6 +41,8 @@ class MaskDistill(PretrainMethod):
             another size, or the teacher cannot be built.
     """
 
+    with_visible = True
+
     def __init__(
         self,
         backbone: Part,
@@ -80,6 +82,7 @@ class MaskDistill(PretrainMethod):
         return dict(
             loss_distillation=self.distillation(pred, features, split),
             mask_importance_gap=importance_gap(scores, split),
+            **self.visible_anchor(images, encoded, split),
         )
 
     def predict(self, images: Tensor) -> Prediction:

@@ -37,6 +37,8 @@ class SimMIM(PretrainMethod):
             another size.
     """
 
+    with_visible = True
+
     def __init__(
         self,
         backbone: Part,
@@ -75,6 +77,7 @@ class SimMIM(PretrainMethod):
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, split),
             mask_importance_gap=importance_gap(scores, split),
+            **self.visible_anchor(images, encoded, split),
         )
 
     def predict(self, images: Tensor) -> Prediction:

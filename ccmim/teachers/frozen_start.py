@@ -24,12 +24,20 @@ class FrozenStart(nn.Module):
         backbone: The Vision Transformer in training.
         scale: Enlargement of the images that the copy sees, at least 1.
         renew_interval: Steps after which it takes over the weights again; 0 for never.
+
+    Raises:
+        ValueError: If images cannot be enlarged, as positions are those of one grid.
     """
 
     def __init__(
-        self, backbone: nn.Module, scale: float = 1.0, renew_interval: int = 0
+        self, backbone: Any, scale: float = 1.0, renew_interval: int = 0
     ) -> None:
         super().__init__()
+        if scale != 1 and backbone.needs_all:
+            raise ValueError(
+                f'anchor.scale={scale} must be 1: {backbone.needs_all} is for the '
+                'grid of img_size alone'
+            )
         self.backbone = copy.deepcopy(backbone).requires_grad_(False).eval()
         self.scale = scale
         self.renew_interval = renew_interval

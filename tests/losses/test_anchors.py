@@ -8,6 +8,8 @@ import torch
 from mmengine.logging import MessageHub
 
 from ccmim.losses import GramAnchor, KernelAnchor, gram_distance, kernel_alignment
+from ccmim.masking import TokenSplit
+from tests import tiny_methods
 
 
 def _features():
@@ -154,3 +156,45 @@ def test_it_is_float32_under_autocast(tiny_vit, images, make):
         rough = anchor(backbone, images)
     assert rough.dtype == torch.float32
     assert rough.item() == pytest.approx(exact.item(), rel=0.1)
+
+
+@pytest.mark.parametrize('name', ['mae', 'simmim'])
+def test_visible_patches_are_compared_with_themselves_in_the_whole_image(name):
+    """Of a method that drops masked patches, and of one that has tokens for them."""
+    part = dict(type='GramAnchor', weight=3.0, visible_only=True)
+    model = tiny_methods.build(name, anchor=part)
+    batch, seen = tiny_methods.batch(model), []
+    model.loss(batch)  # the anchor takes the weights
+    _shake(model.backbone)
+    encode = model.backbone.encode
+    model.backbone.encode = lambda *args: seen.append(encode(*args)) or seen[-1]
+    model.sampler.register_forward_hook(lambda *a: seen.append(a[-1]))
+    losses = model(batch, mode='loss')
+    split, encoded = (next(x for x in seen if isinstance(x, k)) for k in KINDS)
+    theirs = model.anchor.start(model.backbone, batch)
+    total = []
+    for image, ids in enumerate(split.ids_visible.tolist()):
+        ours = encoded[image, 1 : 1 + len(ids)]
+        total.append(gram_distance(ours[None], theirs[image, ids][None]).item())
+    assert losses['loss_anchor'].item() == pytest.approx(3 * sum(total) / len(total))
+    assert losses['loss_anchor'].item() > 1e-3
+
+
+KINDS = TokenSplit, torch.Tensor
+
+
+def test_both_views_of_an_image_are_images():
+    model = tiny_methods.build('simclr', anchor=dict(type='GramAnchor'))
+    batch = tiny_methods.batch(model)
+    model.anchor(model.backbone, batch[:, :, :128])
+    _shake(model.backbone)
+    views = [model.anchor(model.backbone, view) for view in batch.chunk(2, dim=2)]
+    found = model.with_anchor({}, batch)['loss_anchor']
+    assert found.item() == pytest.approx(sum(views).item() / 2, rel=1e-5)
+
+
+def test_an_anchor_that_has_nothing_to_hold_is_refused(tiny_vit):
+    with pytest.raises(ValueError, match='visible_only=True needs masks, and SimCLR'):
+        tiny_methods.build('simclr', anchor=dict(type='GramAnchor', visible_only=True))
+    with pytest.raises(ValueError, match='anchor.scale=2.0 must be 1'):
+        GramAnchor(tiny_vit(pos_embed='rotary'), scale=2.0)
