@@ -1,0 +1,110 @@
+"""Dense retrieval is the published protocol, to the digit."""
+
+import math
+
+import pytest
+import torch
+
+from ccmim.evaluation.retrieval import (
+    choose_patches,
+    class_shares,
+    count_overlaps,
+    look_up,
+    to_pixels,
+)
+
+# Two training images of 2 x 2 patches of 2 px, one to be segmented; 3 classes, 255 none.
+TRAIN = [
+    [[0, 0, 1, 1], [0, 0, 1, 0], [2, 2, 255, 255], [2, 1, 255, 255]],
+    [[1, 1, 1, 1], [1, 1, 0, 1], [0, 0, 2, 2], [255, 0, 2, 255]],
+]
+TEST = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 0, 255], [2, 2, 0, 0]]
+FEATURES = [[3, 0], [0, 2], [-1, 1], [5, 5], [1, 4], [1, 3], [2, 1], [-2, 1]]
+QUERIES = [[1, 0.2], [0.1, 1], [-1, 0.6], [1, 0.9]]
+
+
+def _by_hand(k, temperature):
+    """The protocol in plain Python: lists, loops and the formulae of the paper."""
+    memory = []
+    for image, features in zip(TRAIN, (FEATURES[:4], FEATURES[4:]), strict=True):
+        for patch, feature in enumerate(features):
+            top, left = 2 * (patch // 2), 2 * (patch % 2)
+            pixels = [image[top + i][left + j] for i in (0, 1) for j in (0, 1)]
+            pixels = [p for p in pixels if p != 255]
+            if pixels:
+                share = [pixels.count(c) / len(pixels) for c in range(3)]
+                memory.append((feature, share))
+    predicted = []
+    for query in QUERIES:
+        found = []
+        for feature, share in memory:
+            dot = sum(a * b for a, b in zip(query, feature, strict=True))
+            cosine = dot / math.hypot(*query) / math.hypot(*feature)
+            found.append((cosine, share))
+        found = sorted(found, key=lambda pair: -pair[0])[:k]
+        weights = [math.exp(cosine / temperature) for cosine, _ in found]
+        predicted.append(
+            [
+                sum(w * s[c] for w, (_, s) in zip(weights, found, strict=True))
+                / sum(weights)
+                for c in range(3)
+            ]
+        )
+    return predicted
+
+
+def _pixels_by_hand(predicted):
+    """Bilinear: pixel centers lie at a quarter and three quarters of a patch."""
+    classes = []
+    for y in range(4):
+        for x in range(4):
+            row, column = ((min(max((v + 0.5) / 2 - 0.5, 0), 1)) for v in (y, x))
+            scores = [
+                (1 - row) * (1 - column) * predicted[0][c]
+                + (1 - row) * column * predicted[1][c]
+                + row * (1 - column) * predicted[2][c]
+                + row * column * predicted[3][c]
+                for c in range(3)
+            ]
+            classes.append(scores.index(max(scores)))
+    return classes
+
+
+@pytest.mark.parametrize(('k', 'temperature'), [(3, 0.02), (7, 0.5), (1, 0.02)])
+def test_a_hand_made_example_to_the_digit(k, temperature):
+    shares = class_shares(torch.tensor(TRAIN), 2, 3).flatten(0, 1)
+    kept = shares.any(1)
+    assert kept.tolist() == [True] * 3 + [False] + [True] * 4
+    memory = torch.tensor(FEATURES).float()[kept]
+    found = look_up(memory, shares[kept], torch.tensor(QUERIES), k, temperature)
+    expected = _by_hand(k, temperature)
+    assert found.tolist() == [pytest.approx(row, abs=2e-6) for row in expected]
+    pixels = to_pixels(found[None], (2, 2), (4, 4), 2)
+    by_hand = _pixels_by_hand(expected)
+    assert pixels.flatten().tolist() == by_hand
+
+    truth = [value for row in TEST for value in row]
+    pairs = [(t, p) for t, p in zip(truth, by_hand, strict=True) if t != 255]
+    right, united = count_overlaps(pixels, torch.tensor([TEST]), 3)
+    assert right.tolist() == [[sum(t == p == c for t, p in pairs) for c in range(3)]]
+    assert united.tolist() == [[sum(c in pair for pair in pairs) for c in range(3)]]
+
+
+def test_rare_classes_come_first_into_a_bounded_memory():
+    """Four patches hold class 0, two class 1, one class 2; the last has no label."""
+    shares = torch.tensor(
+        [[[1, 0, 0], [1, 0, 0], [1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1], [0] * 3]]
+    )
+    even = torch.full((1, 7), 0.5)  # scores 4 4 4 6 2 1
+    kept = [choose_patches(shares, n, even)[0].nonzero().flatten() for n in (1, 2)]
+    assert [ids.tolist() for ids in kept] == [[5], [4, 5]]
+    noise = torch.tensor([[0.01, 0.9, 0.9, 0.9, 0.9, 0.9, 0.0]])
+    assert choose_patches(shares, 2, noise)[0].nonzero().flatten().tolist() == [0, 5]
+    assert choose_patches(shares, 9, noise)[0].tolist() == [True] * 6 + [False]
+
+
+def test_sides_that_are_no_multiple_of_the_patch():
+    shares = class_shares(torch.ones(1, 5, 3).long(), 2, 2)
+    assert shares.shape == (1, 3 * 2, 2)
+    assert (shares[..., 1] == 1).all()
+    assert to_pixels(shares, (3, 2), (5, 3), 2).shape == (1, 5, 3)
