@@ -4,7 +4,7 @@ from ccmim.checkpoints.architecture import Architecture, architecture_of
 from ccmim.checkpoints.atomic import write_atomically
 from ccmim.checkpoints.finite import check_features, refuse_nonfinite
 from ccmim.checkpoints.layouts import LAYOUTS, READABLE, WRITABLE, to_ccmim
-from ccmim.checkpoints.load import build_backbone, load_backbone
+from ccmim.checkpoints.load import build_backbone, load_backbone, network_of
 from ccmim.checkpoints.read import Weights, read_weights
 from ccmim.checkpoints.resume import ResumeError, choose_resume
 from ccmim.checkpoints.safe_load import guard_mmengine, load_file
@@ -29,6 +29,7 @@ __all__ = [
     'is_weights',
     'load_backbone',
     'load_file',
+    'network_of',
     'read_weights',
     'refuse_nonfinite',
     'to_ccmim',

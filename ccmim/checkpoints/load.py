@@ -15,7 +15,13 @@ from ccmim.checkpoints.architecture import (
     architecture_of,
     read_architecture,
 )
-from ccmim.checkpoints.read import RawWeights, find_state, one_line, read_weights
+from ccmim.checkpoints.read import (
+    RawWeights,
+    Weights,
+    find_state,
+    one_line,
+    read_weights,
+)
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit import VisionTransformer
 from ccmim.vit.pos_embed import resample_pos_embed
@@ -89,14 +95,27 @@ def build_backbone(
         raw = read_weights(weights, img_size=img_size, **told)
     for line in raw.report:
         print_log(line, logger='current')
-    given = raw.architecture.options() | options
+    return network_of(raw, img_size, **options)
+
+
+def network_of(
+    weights: Weights, img_size: int | list[int] | None = None, **options: Any
+) -> VisionTransformer:
+    """Build the Vision Transformer of weights that were read.
+
+    Args:
+        weights: What ``read_weights`` gave.
+        img_size: See ``build_backbone``.
+        options: Likewise.
+    """
+    given = weights.architecture.options() | options
     network = VisionTransformer(**given)
-    network.load_state_dict(raw.state)
-    if img_size not in (None, raw.architecture.img_size):
+    network.load_state_dict(weights.state)
+    if img_size not in (None, weights.architecture.img_size):
         resized = VisionTransformer(**{**given, 'img_size': img_size})
         resized.load_state_dict(network.state_dict())  # which resamples the positions
         network = resized
-    network.default_cfg |= raw.pixels.in_units()
+    network.default_cfg |= weights.pixels.in_units()
     return network
 
 

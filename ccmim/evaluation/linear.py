@@ -1,6 +1,6 @@
 """A linear classifier on features that stay as they are, fitted to its optimum.
 
-n training images, m test images, D width, C classes.
+n training images or patches, m test images, D width, C classes.
 """
 
 import torch
@@ -18,7 +18,7 @@ def fit_linear(
 
     Args:
         features: Of shape (n, D), of comparable scale.
-        labels: Classes (n,).
+        labels: Classes (n,), or how much of each they are, (n, C).
         l2: Strength of the regularisation, positive.
         max_steps: Steps after which to stop wherever it is.
 
@@ -31,7 +31,8 @@ def fit_linear(
     if l2 <= 0:
         raise ValueError(f'l2={l2} must be positive: without it there is no optimum')
     inputs = F.pad(features, (0, 1), value=1.0)
-    weights = inputs.new_zeros(inputs.shape[1], int(labels.max()) + 1)
+    count = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+    weights = inputs.new_zeros(inputs.shape[1], count)
     weights.requires_grad_()
     solver = torch.optim.LBFGS(
         [weights],

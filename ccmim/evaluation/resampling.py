@@ -101,7 +101,79 @@ class Matches:
         return found.mean(axis=1)
 
 
-Sample = Overlaps | Matches
+@dataclass(frozen=True)
+class Hits:
+    """What each image adds to a share of images.
+
+    Attributes:
+        right: 1 or 0 for each image, NaN if it does not count, (n,).
+    """
+
+    right: np.ndarray
+
+    def figures(self, counts: np.ndarray) -> np.ndarray:
+        """Compute the share in per cent; see ``Overlaps.figures``."""
+        counted = np.isfinite(self.right)
+        total = np.maximum(counts @ counted, np.finfo(float).tiny)
+        return 100 * (counts @ np.where(counted, self.right, 0)) / total
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.right)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What each image adds to the mean cosine between features of different images.
+
+    Attributes:
+        features: Of the images, (n, D).
+    """
+
+    features: np.ndarray
+
+    def figures(self, counts: np.ndarray) -> np.ndarray:
+        """Compute the mean cosine, from -1 to 1; see ``Overlaps.figures``.
+
+        An image that comes twice is no pair with itself.
+        """
+        features = self.features.astype(float)
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
+        units = features / np.maximum(lengths, np.finfo(float).tiny)
+        own = counts.astype(float) ** 2
+        pairs = np.square(counts @ units).sum(1) - own @ np.square(units).sum(1)
+        return pairs / np.maximum(counts.sum(1) ** 2.0 - own.sum(1), 1)
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of a figure over several samples of the same images.
+
+    Attributes:
+        parts: The samples, such as one for each seed.
+    """
+
+    parts: tuple[Overlaps, ...]
+
+    def figures(self, counts: np.ndarray) -> np.ndarray:
+        """Compute the mean; see ``Overlaps.figures``."""
+        return np.mean([part.figures(counts) for part in self.parts], axis=0)
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.parts[0])
+
+
+Sample = Overlaps | Matches | Hits | Likeness | Mean
+
+
+def figure(sample: Sample) -> float:
+    """Compute the figure of a sample where each image comes once."""
+    return float(sample.figures(np.ones((1, len(sample))))[0])
 
 
 def difference_range(
@@ -119,7 +191,7 @@ def difference_range(
         seed: Of the draws.
 
     Returns:
-        The middle 95 % of the difference, in per cent.
+        The middle 95 % of the difference, in units of the figure.
 
     Raises:
         ValueError: If the two were tested on different numbers of images.

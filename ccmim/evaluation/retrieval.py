@@ -15,18 +15,17 @@ from ccmim.evaluation.knn import nearest
 NEIGHBORS, TEMPERATURE = 30, 0.02  # as published
 
 
-def class_shares(maps: Tensor, patch_size: int, num_classes: int) -> Tensor:
-    """Compute which part of each patch's labeled pixels is of each class.
+def class_counts(maps: Tensor, patch_size: int, num_classes: int) -> Tensor:
+    """Count the pixels of each class in each patch.
 
     Args:
-        maps: Class of each pixel, (B, H, W); other values than 0 to C - 1 are unlabeled.
-            Sides that are no multiple of P are filled up with unlabeled pixels.
+        maps: Class of each pixel, (B, H, W); of other values than 0 to C - 1 it is
+            unlabeled. Sides that are no multiple of P are filled up with such pixels.
         patch_size: Side P of a patch.
         num_classes: Number C of classes.
 
     Returns:
-        Soft labels (B, N, C) in float32, row by row: each sums to 1, or is 0 where no
-        pixel is labeled.
+        Counts (B, N, C) in float32, row by row.
     """
     side, count = patch_size, num_classes
     height, width = maps.shape[1:]
@@ -36,8 +35,12 @@ def class_shares(maps: Tensor, patch_size: int, num_classes: int) -> Tensor:
     patches = maps.unfold(1, side, side).unfold(2, side, side).flatten(3).flatten(1, 2)
     counts = torch.zeros(*patches.shape[:2], count + 1)
     counts.scatter_add_(2, patches, torch.ones_like(patches, dtype=torch.float32))
-    counts = counts[..., :count]
-    return counts / counts.sum(2, keepdim=True).clamp(min=1)
+    return counts[..., :count]
+
+
+def shares_of(counts: Tensor) -> Tensor:
+    """Turn pixels (..., C) into soft labels: sums of 1, or 0 where none is labeled."""
+    return counts / counts.sum(-1, keepdim=True).clamp(min=1)
 
 
 def choose_patches(shares: Tensor, count: int, noise: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ def draw_shapes(file: Path | str, shapes: Sequence[Shape]) -> Image.Image:
     image = open_upright(file)
     for shape in shapes:
         overlay = Image.new('RGB', image.size, shape.color)
-        image.paste(overlay, mask=_mask(shape.mask, image.size).point(lambda v: v // 2))
+        half = draw_mask(shape.mask, image.size).point(lambda v: v // 2)
+        image.paste(overlay, mask=half)
     draw, font = ImageDraw.Draw(image), _font(image.width / 25)
     for shape in shapes:
         left, top, width, height = shape.box
@@ -125,7 +126,8 @@ def _legend(colors: Mapping[str, Color]) -> list[Image.Image]:
     return lines
 
 
-def _mask(mask: Any, size: tuple[int, int]) -> Image.Image:
+def draw_mask(mask: Any, size: tuple[int, int]) -> Image.Image:
+    """Paint a mask, polygons or run lengths, 255 on 0; ``size`` is width and height."""
     if isinstance(mask, dict):
         from pycocotools import mask as coco_mask
 

@@ -7,13 +7,14 @@ import torch
 
 from ccmim.evaluation.retrieval import (
     choose_patches,
-    class_shares,
+    class_counts,
     count_overlaps,
     look_up,
+    shares_of,
     to_pixels,
 )
 
-# Two training images of 2 x 2 patches of 2 px, one to be segmented; 3 classes, 255 none.
+# Two training images of 2 x 2 patches of 2 px, one to be segmented; 3 classes.
 TRAIN = [
     [[0, 0, 1, 1], [0, 0, 1, 0], [2, 2, 255, 255], [2, 1, 255, 255]],
     [[1, 1, 1, 1], [1, 1, 0, 1], [0, 0, 2, 2], [255, 0, 2, 255]],
@@ -72,7 +73,7 @@ def _pixels_by_hand(predicted):
 
 @pytest.mark.parametrize(('k', 'temperature'), [(3, 0.02), (7, 0.5), (1, 0.02)])
 def test_a_hand_made_example_to_the_digit(k, temperature):
-    shares = class_shares(torch.tensor(TRAIN), 2, 3).flatten(0, 1)
+    shares = shares_of(class_counts(torch.tensor(TRAIN), 2, 3)).flatten(0, 1)
     kept = shares.any(1)
     assert kept.tolist() == [True] * 3 + [False] + [True] * 4
     memory = torch.tensor(FEATURES).float()[kept]
@@ -93,7 +94,17 @@ def test_a_hand_made_example_to_the_digit(k, temperature):
 def test_rare_classes_come_first_into_a_bounded_memory():
     """Four patches hold class 0, two class 1, one class 2; the last has no label."""
     shares = torch.tensor(
-        [[[1, 0, 0], [1, 0, 0], [1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1], [0] * 3]]
+        [
+            [
+                [1, 0, 0],
+                [1, 0, 0],
+                [1, 0, 0],
+                [0.5, 0.5, 0],
+                [0, 1, 0],
+                [0, 0, 1],
+                [0] * 3,
+            ]
+        ]
     )
     even = torch.full((1, 7), 0.5)  # scores 4 4 4 6 2 1
     kept = [choose_patches(shares, n, even)[0].nonzero().flatten() for n in (1, 2)]
@@ -104,7 +115,7 @@ def test_rare_classes_come_first_into_a_bounded_memory():
 
 
 def test_sides_that_are_no_multiple_of_the_patch():
-    shares = class_shares(torch.ones(1, 5, 3).long(), 2, 2)
+    shares = shares_of(class_counts(torch.ones(1, 5, 3).long(), 2, 2))
     assert shares.shape == (1, 3 * 2, 2)
     assert (shares[..., 1] == 1).all()
     assert to_pixels(shares, (3, 2), (5, 3), 2).shape == (1, 5, 3)

@@ -7,6 +7,7 @@ from ccmim.api.catalogue import list_methods
 from ccmim.apps.cli.arguments import (
     add_checkpoint,
     add_image_size,
+    add_told,
     command,
     positive,
 )
@@ -205,6 +206,56 @@ def _knn(commands: Any) -> Parser:
     return parser
 
 
+def _judge(commands: Any) -> Parser:
+    parser = command(
+        commands,
+        'judge',
+        'Compare dense features of several weights in minutes: nothing is trained',
+        'LABELLED is what transfer takes. Maps and masks: dense NN retrieval\n'
+        "(Hummingbird's protocol), k-means, a linear probe, all as mIoU over pixels;\n"
+        'boxes: object discovery (CorLoc); class folders: k-NN; all: how alike class\n'
+        'tokens are, and their rank. Differences to the first weights stand beside,\n'
+        'with the 95 % that other photos would give. Features are kept in --out.\n\n'
+        'examples:\n'
+        '  ccmim judge timm:vit_small_patch14_dinov2.lvd142m --data camvid\n'
+        '  ccmim judge START work_dirs/photos_mae/epoch_10.pth --data camvid',
+    )
+    parser.add_argument(
+        'weights', nargs='+', metavar='WEIGHTS',
+        help='file, folder, timm:NAME or hf:OWNER/NAME; the first is the reference',
+    )  # fmt: skip
+    parser.add_argument(
+        '--data', type=Path, required=True, metavar='LABELLED', help='see above'
+    )
+    parser.add_argument(
+        '--image-size', type=positive, nargs='+', metavar='PX',
+        help='side, or height and width, to which photos are squeezed (default: that '
+        'of the weights, 224 at most)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--images', type=positive, default=1000, metavar='N',
+        help='photos of each split, at most (default: 1000)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--k', type=positive, default=30, help='neighbors of a patch (default: 30)'
+    )
+    parser.add_argument(
+        '--memory', type=positive, default=100_000, metavar='N',
+        help='patches that are remembered, those of rare classes first (default: '
+        '100000)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--random', action='store_true', help='judge random weights as well'
+    )
+    parser.add_argument(
+        '--out', type=Path, metavar='DIR',
+        help='where table, pictures and features go (default: work_dirs/judge_NAME)',
+    )  # fmt: skip
+    add_told(parser)
+    _add_ignore_zero(parser)
+    return parser
+
+
 def _add_ignore_zero(parser: Parser) -> None:
     parser.add_argument(
         '--ignore-zero',
@@ -213,4 +264,4 @@ def _add_ignore_zero(parser: Parser) -> None:
     )
 
 
-COMMANDS = (_demo, _pretrain, _transfer, _leaf, _knn, *FILE_COMMANDS)
+COMMANDS = (_demo, _pretrain, _transfer, _leaf, _knn, _judge, *FILE_COMMANDS)
