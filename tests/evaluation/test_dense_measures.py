@@ -1,0 +1,138 @@
+"""Clusters, found objects and intervals are what slow loops say."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from ccmim.evaluation.clusters import (
+    assign,
+    cluster_overlaps,
+    fit_clusters,
+    match_classes,
+)
+from ccmim.evaluation.discovery import LastKeys, are_found, find_boxes, find_object
+from ccmim.evaluation.linear import fit_linear
+from ccmim.evaluation.resampling import (
+    Hits,
+    Likeness,
+    Mean,
+    Overlaps,
+    difference_range,
+    figure,
+)
+
+
+def test_clusters_far_apart_are_found_and_are_their_means():
+    torch.manual_seed(0)
+    centers = 10 * torch.eye(4)[:, :3] - 5
+    names = torch.arange(4).repeat(25)
+    features = centers[names] + 0.1 * torch.randn(100, 3)
+    found = fit_clusters(features, 4, seed=1)
+    ids = assign(features, found)
+    for k in range(4):
+        own = features[names == k]
+        assert len(set(ids[names == k].tolist())) == 1
+        torch.testing.assert_close(found[ids[names == k][0]], own.mean(0))
+    distances = torch.cdist(features, found)
+    assert torch.equal(ids, distances.argmin(1))
+    with pytest.raises(ValueError, match='3 patches cannot fill 4 clusters'):
+        fit_clusters(features[:3], 4)
+
+
+def test_classes_of_clusters_are_the_best_ones():
+    overlaps = torch.tensor([[9.0, 8, 0], [9, 1, 1], [0, 9, 0]])
+    best = max(
+        itertools.permutations(range(3)),
+        key=lambda p: sum(overlaps[i, c].item() for i, c in enumerate(p)),
+    )
+    assert match_classes(overlaps).tolist() == list(best)
+    assert match_classes(overlaps[:2]).tolist() == [0, 0]
+
+
+def test_clusters_are_judged_by_the_pixels_of_their_patches():
+    features = torch.eye(2).repeat(2, 3, 1)  # two images of six patches, two kinds
+    counts = torch.tensor([[4.0, 0], [0, 4]]).repeat(2, 3, 1)
+    counts[0, 0], counts[1, 1] = torch.tensor([1, 3]), torch.tensor([0, 0])
+    right, united, ids = cluster_overlaps(features, counts, 2)
+    assert right.tolist() == [[9, 12], [12, 8]]
+    assert united.tolist() == [[12, 15], [12, 8]]
+    assert len(ids.unique()) == 2
+
+
+def _lost(keys, grid):
+    """As published: https://arxiv.org/abs/2109.14279, section 3, in plain Python."""
+    count = len(keys)
+    dot = [[float(a @ b) for b in keys] for a in keys]
+    degree = [sum(dot[i][j] > 0 for j in range(count) if j != i) for i in range(count)]
+    order = sorted(range(count), key=lambda i: degree[i])
+    seed = order[0]
+    grown = [i for i in order[:100] if dot[seed][i] > 0]
+    inside = {i for i in range(count) if sum(dot[s][i] for s in grown) > 0}
+    part, todo = set(), [seed]
+    while todo:
+        i = todo.pop()
+        if i in part or i not in inside:
+            continue
+        part.add(i)
+        row, column = divmod(i, grid[1])
+        todo += [i - grid[1]] * (row > 0) + [i + grid[1]] * (row < grid[0] - 1)
+        todo += [i - 1] * (column > 0) + [i + 1] * (column < grid[1] - 1)
+    rows, columns = zip(*(divmod(i, grid[1]) for i in part), strict=True)
+    return min(rows), min(columns), max(rows) + 1, max(columns) + 1
+
+
+def test_an_object_is_found_as_published():
+    torch.manual_seed(3)
+    for _ in range(5):
+        keys = torch.randn(30, 4)
+        assert find_object(keys, (5, 6)) == _lost(keys, (5, 6))
+    # Three patches unlike the ground, in the middle.
+    keys = torch.tensor([1.0, 0, 0.1]).repeat(30, 1)
+    keys[[8, 9, 15]] = torch.tensor([-0.1, 1, 0])
+    assert find_object(keys, (5, 6)) == (1, 2, 3, 4)
+    box = find_boxes(keys[None], (5, 6), (9, 12), 2)[0]
+    assert box.tolist() == pytest.approx([4 / 12, 2 / 9, 8 / 12, 6 / 9])
+    objects = [torch.tensor([[0.3, 0.2, 0.7, 0.7]]), torch.tensor([[0.0, 0, 0.3, 1]])]
+    found = are_found(box.repeat(3, 1), [*objects, torch.zeros(0, 4)])
+    assert found[:2].tolist() == [1, 0]
+    assert found[2].isnan()
+
+
+@pytest.mark.parametrize('registers', [0, 2])
+def test_keys_are_those_of_the_last_block(tiny_vit, images, registers):
+    vit = tiny_vit(reg_tokens=registers).eval()
+    with LastKeys(vit) as keys:
+        vit.encode(vit.embed(images))
+        found = keys.take()
+    x = vit.start(vit.embed(images))
+    x = vit.blocks[0](x)
+    _, k, _ = vit.blocks[1].attn.heads(vit.blocks[1].norm1(x))
+    torch.testing.assert_close(
+        found, k[:, :, 1 + registers :].transpose(1, 2).flatten(2)
+    )
+    assert not vit.blocks[-1]._forward_pre_hooks
+
+
+def test_soft_labels_are_fitted_as_so_many_hard_ones():
+    torch.manual_seed(0)
+    features = torch.randn(20, 3).double()
+    hard = torch.tensor([0, 1] * 20)
+    both = fit_linear(features.repeat_interleave(2, 0), hard)
+    soft = fit_linear(features, torch.full((20, 2), 0.5).double())
+    torch.testing.assert_close(soft, both, atol=1e-6, rtol=0)
+
+
+def test_samples_are_means_over_the_images_that_are_drawn():
+    counts = np.array([[1, 1, 1], [2, 0, 1]])
+    hits = Hits(np.array([1.0, np.nan, 0.0]))
+    assert hits.figures(counts).tolist() == pytest.approx([50, 200 / 3])
+    features = np.array([[1.0, 0], [0, 3], [1, 1]])
+    root = 0.5**0.5
+    found = Likeness(features).figures(counts)
+    assert found.tolist() == pytest.approx([2 * root / 3, root])
+    parts = Overlaps(np.eye(3), np.ones((3, 3))), Overlaps(np.eye(3), np.eye(3))
+    assert figure(Mean(parts)) == pytest.approx((100 / 3 + 100) / 2)
+    low, high = difference_range(Hits(np.ones(50)), Hits(np.zeros(50)))
+    assert (low, high) == (100, 100)
