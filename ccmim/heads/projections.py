@@ -26,6 +26,7 @@ class LinearHead(nn.Module):
 
     def __init__(self, in_dim: Count = 768, out_dim: Count = 768) -> None:
         super().__init__()
+        self.out_dim = out_dim
         self.pred = nn.Linear(in_dim, out_dim)
         self.apply(draw_linear)
 
@@ -56,6 +57,7 @@ class ProjectionHead(nn.Module):
         num_layers: Count = 3,
     ) -> None:
         super().__init__()
+        self.out_dim = out_dim
         dims = [in_dim, *[hidden_dim] * (num_layers - 1), out_dim]
         layers: list[nn.Module] = []
         for i in range(num_layers):

@@ -15,6 +15,7 @@ from ccmim.losses.patch_contrast import PatchContrast
 from ccmim.losses.queue_contrast import QueueContrast
 from ccmim.losses.reconstruction import HardnessRanking, PixelReconstruction
 from ccmim.losses.two_view_contrast import TwoViewContrast
+from ccmim.losses.visual_dictionary import VisualDictionary
 
 __all__ = [
     'Anchor',
@@ -27,6 +28,7 @@ __all__ = [
     'QueueContrast',
     'SingleViewContrast',
     'TwoViewContrast',
+    'VisualDictionary',
     'gather_constant',
     'gather_with_grad',
     'gram_distance',

@@ -1,6 +1,6 @@
 """Gathering of tensors over the processes of a distributed run, in one place.
 
-Without a distributed run both functions give their input back. Every process must
+Without a distributed run these functions give their input back. Every process must
 bring the same shape. n samples of a process, D width, R processes.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor, distributed
 
 def gather_constant(x: Tensor) -> Tensor:
     """Join the tensors of all processes as constants: (n, D) to (R * n, D)."""
-    if _num_processes() == 1:
+    if num_processes() == 1:
         return x.detach()
     return _all_gather(x.detach())
 
@@ -29,14 +29,22 @@ def gather_with_grad(x: Tensor) -> Tensor:
     Returns:
         All parts in the order of the ranks, of shape (R * n, D).
     """
-    if _num_processes() == 1:
+    if num_processes() == 1:
         return x
     return _Gather.apply(x)
 
 
+def sum_constant(x: Tensor) -> Tensor:
+    """Sum the tensors of all processes as constants, of one shape."""
+    x = x.detach().clone()
+    if num_processes() > 1:
+        distributed.all_reduce(x)
+    return x
+
+
 def rank() -> int:
     """Tell this process's rank, 0 without a distributed run."""
-    return distributed.get_rank() if _num_processes() > 1 else 0
+    return distributed.get_rank() if num_processes() > 1 else 0
 
 
 class _Gather(torch.autograd.Function):
@@ -54,11 +62,12 @@ class _Gather(torch.autograd.Function):
 
 
 def _all_gather(x: Tensor) -> Tensor:
-    parts = [torch.empty_like(x) for _ in range(_num_processes())]
+    parts = [torch.empty_like(x) for _ in range(num_processes())]
     distributed.all_gather(parts, x.contiguous())
     return torch.cat(parts)
 
 
-def _num_processes() -> int:
+def num_processes() -> int:
+    """Count the processes of the run."""
     ready = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if ready else 1

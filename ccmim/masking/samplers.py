@@ -200,3 +200,21 @@ class AMTSampler(nn.Module):
         masked = order[:, num_rest:]
         mask = torch.zeros_like(order, dtype=torch.bool).scatter_(1, masked, True)
         return TokenSplit(order[:, :num_visible], masked, mask)
+
+
+@MODELS.register_module()
+class SameScoreSampler(nn.Module):
+    """Mask patches whose scores are equal together.
+
+    SOHO's rule (https://arxiv.org/abs/2104.03135), where the scores are numbers of
+    codes: a patch is drawn, and with it go all patches of its image that have its code,
+    so that none can be copied from a neighbor that looks the same. There are as many
+    masked patches in every image, so the last code that is drawn may be masked in part.
+    """
+
+    def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
+        """Draw a partition from scores (B, N)."""
+        lots = torch.rand(scores.shape, device=scores.device)
+        same = scores[:, :, None] == scores[:, None, :]
+        highest = torch.where(same, lots[:, None, :], -1.0).amax(dim=2)
+        return split_tokens(rank_scores(highest, lots).argsort(dim=1), mask_ratio)

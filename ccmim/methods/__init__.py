@@ -13,12 +13,14 @@ from ccmim.methods.maskdistill import MaskDistill
 from ccmim.methods.progressive_resize import ProgressiveResize
 from ccmim.methods.simclr import SimCLR
 from ccmim.methods.simmim import SimMIM
+from ccmim.methods.soho import SOHO
 from ccmim.renamed import old_names
 
 __all__ = [
     'CCMIM',
     'HPM',
     'MAE',
+    'SOHO',
     'ConMIM',
     'DenseCL',
     'ProgressiveResize',

@@ -62,6 +62,13 @@ TINY_CONMIM_STYLE = dict(
     ],
 )
 
+TINY_SOHO = dict(
+    TINY_CONMIM,
+    type='ccmim.SOHO',
+    dictionary=dict(type='ccmim.VisualDictionary', num_codes=12, temperature=0.5),
+)
+del TINY_SOHO['perturbation'], TINY_SOHO['contrast']
+
 DECODER = dict(in_dim=32, embed_dim=16, depth=2, num_heads=2, img_size=64)
 STORED = dict(
     type='ccmim.StoredScorer',
@@ -137,6 +144,12 @@ def tiny_conmim(builder):
 def tiny_conmim_style(builder):
     """Build a tiny ConMIM whose keys have other images' styles."""
     return builder(TINY_CONMIM_STYLE)
+
+
+@pytest.fixture
+def tiny_soho(builder):
+    """Build a tiny SOHO, with changed arguments if any are given."""
+    return builder(TINY_SOHO)
 
 
 @pytest.fixture

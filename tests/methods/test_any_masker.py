@@ -35,6 +35,7 @@ SAMPLERS = dict(
     units=dict(type='ccmim.MaskUnitSampler', sampler=RANDOM, img_size=64),
     staged=dict(type='ccmim.SwitchSampler', first=RANDOM, then=RANDOM, begin=0),
     thrown=dict(type='ccmim.AMTSampler', throw_ratio=0.25),
+    same_score=dict(type='ccmim.SameScoreSampler'),
 )
 # Each method that has both parts, by one of its small configs.
 METHODS = {

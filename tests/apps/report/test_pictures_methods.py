@@ -23,6 +23,7 @@ COLUMNS = {
     'amt_simmim_vitt': THROWN,
     'conmim_vitt': [*RANDOM, 'seen by teacher'],
     'maskdistill_vitt': RANDOM,
+    'soho_vitt': RANDOM,
     'simclr_vitt': ['first part', 'first view', 'second part', 'second view'],
     'densecl_vitt': ['first part', 'first view', 'second part', 'second view'],
 }

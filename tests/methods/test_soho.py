@@ -1,0 +1,226 @@
+"""SOHO's words: dictionary and loss against slow oracles, and what must hold."""
+
+import math
+import os
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import distributed
+
+from ccmim.losses import VisualDictionary
+from ccmim.masking import SameScoreSampler
+
+SPREAD = 0.05
+
+
+def _slow_step(state, features, decay):
+    """Published, with codes of length 1: assign, then move averages, code by code."""
+    codes, counts, sums = state
+    ids = []
+    for x in features:
+        likeness = [sum(a * b for a, b in zip(x, code, strict=True)) for code in codes]
+        ids.append(likeness.index(max(likeness)))
+    for k in range(len(codes)):
+        own = [x for x, i in zip(features, ids, strict=True) if i == k]
+        counts[k] = decay * counts[k] + (1 - decay) * len(own)
+        for c in range(len(sums[k])):
+            new = sum(x[c] for x in own)
+            sums[k][c] = decay * sums[k][c] + (1 - decay) * new
+        if own:
+            length = math.hypot(*sums[k])
+            codes[k] = [value / length for value in sums[k]]
+    return ids
+
+
+def _batches(steps=3):
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(steps, 2, 6, 3, generator=generator, dtype=torch.float64)
+
+
+def _dictionary(**changes):
+    torch.manual_seed(0)
+    options = dict(dim=3, num_codes=4, decay=0.9, redraw_below=0.0)
+    return VisualDictionary(**{**options, **changes}).double()
+
+
+def test_three_steps_against_a_slow_oracle():
+    """Codes, averages and numbers of the patches, float64, within 1e-12."""
+    ours = _dictionary()
+    ours.counts += 1.0  # none is dead
+    state = [ours.codes.tolist(), ours.counts.tolist(), ours.sums.tolist()]
+    for features in _batches():
+        found, seen = ours.look_up(3.0 * features)
+        flat = features.flatten(0, 1)
+        slow = _slow_step(state, (flat / flat.norm(dim=1, keepdim=True)).tolist(), 0.9)
+        assert found.flatten().tolist() == slow
+        uses = [slow.count(k) / 12 for k in range(4)]
+        entropy = -sum(share * math.log(share) for share in uses if share)
+        assert seen['code_perplexity'].item() == pytest.approx(math.exp(entropy))
+        assert seen['codes_used'].item() == sum(map(bool, uses)) / 4
+    for value, expected in zip(
+        (ours.codes, ours.counts, ours.sums), state, strict=True
+    ):
+        torch.testing.assert_close(value, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_prediction_is_the_cross_entropy_of_cosines():
+    ours, pred = _dictionary(temperature=0.3), _batches()[0].requires_grad_()
+    ids = torch.tensor([[0, 1, 2, 3, 0, 1], [3, 2, 1, 0, 3, 2]])
+    loss, accuracy = ours(pred, ids)
+    total, right = 0.0, 0
+    for x, k in zip(pred.flatten(0, 1), ids.flatten().tolist(), strict=True):
+        logits = torch.stack([x @ code / x.norm() / 0.3 for code in ours.codes])
+        total = total - (logits[k].exp() / logits.exp().sum()).log() / 12
+        right += int(logits.argmax() == k)
+    assert loss.item() == pytest.approx(total.item(), abs=1e-12)
+    assert accuracy.item() == pytest.approx(right / 12)
+    (a,), (b,) = (torch.autograd.grad(x, pred) for x in (loss, total))
+    torch.testing.assert_close(a, b, atol=1e-12, rtol=0)
+
+
+def _clusters():
+    """Patches of five kinds, none like the random codes at the start."""
+    centers = torch.eye(8)[:5]
+    kinds = torch.arange(40).repeat(4, 1) % 5
+    torch.manual_seed(1)
+    return centers[kinds] + SPREAD * torch.rand(4, 40, 8), kinds
+
+
+@pytest.mark.parametrize('redraw_below', [0.0, 0.5])
+def test_dead_codes_return_where_they_are_redrawn(redraw_below):
+    """Codes that win nothing stay so for good, unless they are drawn anew."""
+    features, kinds = _clusters()
+    ours = VisualDictionary(8, 10, decay=0.5, redraw_below=redraw_below)
+    ours.counts += 1e-3  # as if it had been used before: nothing is drawn at first
+    ours.codes[:] = -torch.eye(8)[[7] * 10]
+    ours.codes[0] = torch.eye(8)[0]
+    for _ in range(12):
+        ids, seen = ours.look_up(features)
+    words = set(zip(kinds.flatten().tolist(), ids.flatten().tolist(), strict=True))
+    owners = [kind for kind, _ in words]
+    if redraw_below:  # each word is of one kind: purity 1
+        assert len(words) == len({i for _, i in words}) >= 5
+        assert set(owners) == set(range(5))
+        assert seen['code_perplexity'] > 4.5
+    else:
+        assert len({i for _, i in words}) < 3
+
+
+def test_more_codes_than_patches_and_bad_numbers():
+    ours, features = VisualDictionary(3, 64), _batches()[0].float()
+    ids, _ = ours.look_up(features)
+    found = (ours.codes[ids] * torch.nn.functional.normalize(features, dim=2)).sum(2)
+    torch.testing.assert_close(found, torch.ones(2, 6))  # every patch has its code
+    before = {name: value.clone() for name, value in ours.state_dict().items()}
+    ours.look_up(-features, learn=False)
+    ours.eval().look_up(-features)
+    assert all(torch.equal(v, before[k]) for k, v in ours.state_dict().items())
+    ours.train().look_up(torch.full_like(features, float('nan')))
+    assert all(value.isfinite().all() for value in ours.buffers())
+    torch.testing.assert_close(ours.codes, before['codes'])
+
+
+def _worker(rank, folder):
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    ours = _dictionary()
+    ours.counts += 1.0
+    seen = [ours.look_up(batch[rank : rank + 1])[1] for batch in _batches()]
+    drawn = VisualDictionary(3, 9).double()  # all at the first step
+    torch.manual_seed(rank)
+    drawn.look_up(_batches()[0][rank : rank + 1])
+    torch.save((ours.state_dict(), seen[-1], drawn.codes), f'{folder}/rank{rank}')
+    distributed.barrier()
+    os._exit(0)
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_two_processes_are_one(tmp_path):
+    """Averages are those of the joined batch; both draw the same codes."""
+    mp.start_processes(_worker, (str(tmp_path),), nprocs=2, start_method='fork')
+    ours = _dictionary()
+    ours.counts += 1.0
+    seen = [ours.look_up(batch)[1] for batch in _batches()][-1]
+    first, second = (torch.load(tmp_path / f'rank{rank}') for rank in range(2))
+    for state, logged, _ in (first, second):
+        for name, value in ours.state_dict().items():
+            torch.testing.assert_close(state[name], value, atol=1e-12, rtol=0)
+        assert logged == seen
+    assert torch.equal(first[2], second[2])
+
+
+@pytest.mark.parametrize('frozen', [False, True])
+def test_method_against_a_slow_oracle(tiny_soho, slow_encode, images, frozen):
+    """float64: the words of the full image, predicted where it is masked."""
+    vit = dict(arch=dict(embed_dim=8, depth=1, num_heads=2))
+    vit['type'] = 'ccmim.VisionTransformer'
+    teacher = dict(_delete_=True, type='ccmim.ViTTeacher', backbone=vit)
+    model = tiny_soho(**(dict(teacher=teacher) if frozen else {})).double()
+    images, seen = images[:2].double(), {}
+    if not frozen:
+        model.teacher.started, model.teacher.momentum = True, 1.0
+        for parameter in model.teacher.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    torch.manual_seed(2)
+    loss = model.loss(images)['loss_words']
+    mask, codes = seen['split'].mask, model.dictionary.codes
+    if frozen:
+        features = slow_encode(model.teacher.frozen.network, images)[:, 1:]
+        features = features - features.mean(2, keepdim=True)
+    else:
+        tokens = slow_encode(model.teacher.backbone, images)
+        features = model.teacher.projector(tokens)[:, 1:]
+    encoded = slow_encode(model.backbone, images, mask, model.mask_token.token)
+    pred = model.projector(encoded)[:, 1:]
+    # The words are those before the codes moved: nearest to codes drawn from features.
+    ids = model.dictionary.look_up(features, learn=False)[0]
+    total, count = 0.0, 0
+    for b, patch in mask.nonzero().tolist():
+        logits = codes @ pred[b, patch] / pred[b, patch].norm() / 0.5
+        total = total - logits.log_softmax(0)[ids[b, patch]]
+        count += 1
+    assert loss.item() == pytest.approx((total / count).item(), abs=1e-9)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    ours = torch.autograd.grad(loss, parameters)
+    theirs = torch.autograd.grad(total / count, parameters)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-9, rtol=0)
+
+
+def test_whole_words_are_masked(tiny_soho, images):
+    model = tiny_soho(
+        scorer=None, **{'sampler': dict(_delete_=True, type='ccmim.SameScoreSampler')}
+    ).eval()
+    made = model.predict(images)
+    assert 'mask_importance_gap' not in model.loss(images)
+    for words, mask in zip(made.scores.tolist(), made.split.mask.tolist(), strict=True):
+        hidden = {w for w, m in zip(words, mask, strict=True) if m}
+        shown = {w for w, m in zip(words, mask, strict=True) if not m}
+        assert len(hidden & shown) <= 1
+
+
+def test_a_word_is_masked_first_as_often_as_it_has_patches():
+    """SOHO draws a patch, and what is like it goes with it."""
+    torch.manual_seed(0)
+    scores = torch.tensor([0.0] * 4 + [1.0] * 12).expand(4000, 16)
+    split = SameScoreSampler()(scores, 0.25)  # the four, or four of the twelve
+    first = split.mask[:, :4].all(dim=1)
+    assert torch.equal(first, split.mask[:, :4].any(dim=1))
+    assert first.float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        ({'dictionary.dim': 9}, 'dictionary.dim=9 must be 8: leave it out'),
+        ({'dictionary.decay': 1.0}, 'decay=1.0 must be a number above 0 and below 1'),
+        ({'mask_ratio': 0.9}, 'mask_ratio=0.9 leaves 0 of 4'),
+    ],
+)
+def test_impossible_settings_are_named(tiny_soho, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_soho(**wrong)
