@@ -55,7 +55,7 @@ def test_lists_are_sorted_and_filtered():
     assert names == sorted(names)
     assert {'ccmim_vitb', 'mask_rcnn_vitb_coco', 'upernet_vitb_ade20k'} <= {*names}
     assert ccmim.list_models('mae_vitt_cifar') == ['mae_vitt_cifar10']
-    names = [f'{name}_toy_64px' for name in ('ccmim', 'knn', 'mask_rcnn', 'upernet')]
+    names = [f'{name}_toy_64px' for name in ('ccmim', 'fcos', 'knn', 'linear', 'mae')]
     assert ccmim.list_models('*toy_64') == names
     assert 'ccmim' in ccmim.list_methods()
     assert 'mae' in ccmim.list_methods()
@@ -271,5 +271,5 @@ def test_an_unknown_name_gets_the_nearest():
 @pytest.mark.downstream
 def test_a_detector_takes_its_sizes_from_its_backbone():
     """As a run does, of what a config leaves out."""
-    model = ccmim.get_model('mask_rcnn_toy_64px')
+    model = ccmim.get_model('mask_rcnn_toy')
     assert model.backbone.out_indices == (model.backbone.depth - 1,)

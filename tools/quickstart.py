@@ -46,7 +46,7 @@ from ccmim.files import WriteError
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'
-SCRATCH, OURS = 'scratch', 'ccMIM'
+SCRATCH = 'scratch'
 # What all stages import; paid once, before they are forked.
 IMPORTS = (
     *('ccmim.engine.launch', 'ccmim.methods', 'ccmim.data', 'ccmim.dense.detection'),
@@ -62,6 +62,8 @@ class Plan(NamedTuple):
 
     Attributes:
         suffix: Of the configs of mm_configs/demo.
+        methods: Config and name of each pretraining.
+        tasks: Config, task and name of each fine-tuning.
         size: Side of the scenes in pixels.
         unlabeled: Scenes to pretrain on.
         train: Annotated scenes to fine-tune on.
@@ -71,6 +73,8 @@ class Plan(NamedTuple):
     """
 
     suffix: str
+    methods: dict[str, str]
+    tasks: dict[str, tuple[str, str]]
     size: int
     unlabeled: int
     train: int
@@ -79,9 +83,27 @@ class Plan(NamedTuple):
     steps: int = 0
 
 
-FEW = Plan('_toy_64px', 64, unlabeled=2000, train=20, val=100)
-FULL = Plan('_toy', 128, unlabeled=2000, train=300, val=100)
-FAST = Plan('_toy_64px', 64, unlabeled=128, train=20, val=16, epochs=1, steps=6)
+FEW = Plan(
+    '_toy_64px',
+    methods=dict(mae='MAE', ccmim='ccMIM'),
+    tasks=dict(fcos=('detection', 'FCOS'), linear=('segmentation', 'linear head')),
+    size=64,
+    unlabeled=2000,
+    train=20,
+    val=200,
+)
+FULL = Plan(
+    '_toy',
+    methods=dict(ccmim='ccMIM'),
+    tasks=dict(
+        mask_rcnn=('detection', 'Mask R-CNN'), upernet=('segmentation', 'UperNet')
+    ),
+    size=128,
+    unlabeled=2000,
+    train=300,
+    val=100,
+)
+FAST = FEW._replace(unlabeled=128, val=16, epochs=1, steps=6)
 
 
 def main() -> None:
@@ -117,7 +139,7 @@ def main() -> None:
         job.result()
     chains = comparison.chains_apart()
     if any(not stage.is_done for chain in chains for stage in chain):
-        announce(comparison, places)
+        announce(comparison, plan, places)
     on_gpu = torch.cuda.is_available()  # a GPU does not survive a fork
     run_stages(chains, ROOT, [{}] * places, in_copies=not on_gpu)
     finish(comparison, plan, out, photos or scenes / 'unlabelled', time.time() - begun)
@@ -148,20 +170,18 @@ def parse_args() -> argparse.Namespace:
 
 def compare(plan: Plan, out: Path, photos: Path, seeds: Sequence[int]) -> Comparison:
     """Say what is compared."""
-    configs = {
-        name: f'mm_configs/demo/{name}{plan.suffix}.py'
-        for name in ('ccmim', 'knn', 'mask_rcnn', 'upernet')
-    }
+
+    def config(name: str) -> str:
+        return f'mm_configs/demo/{name}{plan.suffix}.py'
+
     pretraining = [f'train_dataloader.dataset.data={photos}']
     if plan.epochs:
         pretraining.append(f'train_cfg.max_epochs={plan.epochs}')
+    methods = [Arm(label, config(name)) for name, label in plan.methods.items()]
     return Comparison(
-        arms=[Arm(SCRATCH), Arm(OURS, configs['ccmim'])],
-        tasks=dict(
-            detection=configs['mask_rcnn'],
-            segmentation=configs['upernet'],
-            patches=configs['knn'],
-        ),
+        arms=[Arm(SCRATCH), *methods],
+        tasks={task: config(name) for name, (task, _) in plan.tasks.items()}
+        | dict(patches=config('knn')),
         seeds=seeds,
         out=out,
         pretrain_options=pretraining,
@@ -169,7 +189,7 @@ def compare(plan: Plan, out: Path, photos: Path, seeds: Sequence[int]) -> Compar
     )
 
 
-def announce(comparison: Comparison, places: int) -> None:
+def announce(comparison: Comparison, plan: Plan, places: int) -> None:
     """Say what will be done, and how long it takes here: by steps of each run."""
     options = [
         dict(option.split('=', 1) for option in chosen)
@@ -177,32 +197,25 @@ def announce(comparison: Comparison, places: int) -> None:
     ]
     for chosen in options:
         chosen |= {k: int(v) for k, v in chosen.items() if k.startswith('train_cfg')}
-    ours = comparison.arms[1]
     print('Measuring a few steps of each stage', flush=True)
-    paces = measure_paces(
-        [
-            (ours.source, options[0]),
-            (comparison.tasks['detection'], options[1]),
-            (comparison.tasks['segmentation'], options[1]),
-        ],
-        places,
-    )
-    pretraining, *tasks = paces
-    transfer = sum(pace.seconds for pace in tasks)
+    methods = comparison.arms[1:]
+    runs = [(arm.source, options[0]) for arm in methods]
+    runs += [(comparison.tasks[task], options[1]) for task, _ in plan.tasks.values()]
+    paces = measure_paces(runs, places)
+    starts, tasks = paces[: len(methods)], paces[len(methods) :]
     count = len(comparison.seeds)
-    # The tasks from scratch run beside the pretraining.
-    total = total_seconds([[pretraining.seconds], [transfer]] * count, places)
-    total += total_seconds([[pace.seconds] for pace in tasks] * count, places)
-    rows = [
-        ('pretraining', pretraining, ''),
-        ('Mask R-CNN', tasks[0], ', twice'),
-        ('UperNet', tasks[1], ', twice'),
+    chains = [[pace.seconds] for pace in starts] * count
+    chains += [[pace.seconds] for pace in tasks] * count * len(comparison.arms)
+    names = [f'pretraining by {arm.name}' for arm in methods]
+    names += [
+        f'{name}, {len(comparison.arms)} times' for _, name in plan.tasks.values()
     ]
-    for name, pace, note in rows:
+    for name, pace in zip(names, paces, strict=True):
         steps = f'{pace.steps} steps of {pace.step:.2f} s'
-        print(f'  {name:<14}{steps}, about {clock(pace.seconds)}{note}')
+        print(f'  {name:<22}{steps}, about {clock(pace.seconds)}')
+    total = total_seconds(chains, places)
     print(
-        f'About {clock(total)} in all with {places} at a time, in {pretraining.dtype}. '
+        f'About {clock(total)} in all with {places} at a time, in {starts[0].dtype}. '
         'Ctrl-C stops it; the same command goes on.\n',
         flush=True,
     )
@@ -213,20 +226,24 @@ def finish(
 ) -> None:
     """Print the table and write the report."""
     scores, samples = comparison.scores(), comparison.samples()
-    write_table(scores, [SCRATCH, OURS], out, samples)
-    gains = find_gains(scores, OURS, SCRATCH, samples)
-    measures = [gain.measure for gain in gains]
+    names = [arm.name for arm in comparison.arms]
+    write_table(scores, names, out, samples)
+    gains = {
+        name: find_gains(scores, name, SCRATCH, samples) for name in reversed(names[1:])
+    }
+    measures = [gain.measure for gain in gains[names[-1]]]
     table = [['', *measures]]
-    for arm in (OURS, SCRATCH):
+    for arm in reversed(names):
         found = [
             [s.value for s in scores if s[0] == arm and s[3] == m] for m in measures
         ]
         table.append([arm, *map(_mean, found)])
-    table.append(['difference', *(gain.text for gain in gains)])
+    for name, leads in gains.items():
+        table.append([f'{name} - {SCRATCH}', *(gain.text for gain in leads)])
     count = len(comparison.seeds)
     chance = f'{count} seeds' if count > 1 else 'the test images drawn anew'
-    sentence = verdict('ccMIM', gains)
-    if plan == FAST:
+    sentence = ' '.join(verdict(name, leads) for name, leads in gains.items())
+    if plan.steps:
         sentence = '--fast: this shows that all works, and nothing about pretraining.'
     notes = [
         sentence,
@@ -240,13 +257,13 @@ def finish(
     commands = [
         shown(stage.command) for chain in comparison.chains_apart() for stage in chain
     ]
-    runs = [out / f'{arm.name}_seed{comparison.seeds[0]}' for arm in comparison.arms]
+    runs = [out / f'{name}_seed{comparison.seeds[0]}' for name in names]
     write_report(
         out / 'report.html', 'ccMIM quickstart', table, notes, figures, commands, runs
     )
     print()
     for row in table:
-        print(f'{row[0]:<14}' + ''.join(f'{cell:>24}' for cell in row[1:]))
+        print(f'{row[0]:<16}' + ''.join(f'{cell:>24}' for cell in row[1:]))
     print('\n' + '\n'.join(notes[:2]))
     here = f'{ROOT}/'
     weights = str(_pretrained(comparison)).removeprefix(here)
@@ -264,18 +281,19 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
     """Draw the three pictures of the report."""
     scenes, seed = out / 'scenes', comparison.seeds[0]
     weights = _pretrained(comparison)
-    cfg = Config.fromfile(comparison.arms[1].source)
+    ours = comparison.arms[-1]
+    cfg = Config.fromfile(ours.source)
     draw_masks(cfg, weights, photos, out / 'masks.png')
     runs = {
         task: {
             arm.name: next(iter((out / f'{arm.name}_seed{seed}' / task).glob('*.pth')))
-            for arm in comparison.arms
+            for arm in (comparison.arms[0], ours)
         }
         for task in ('detection', 'segmentation')
     }
     configs = {task: Config.fromfile(comparison.tasks[task]) for task in runs}
     draw_found(configs, runs, scenes, out / 'found.png')
-    networks = {'random weights': None, OURS: weights}
+    networks = {'random weights': None, ours.name: weights}
     draw_features(cfg, networks, scenes / 'images/validation', out / 'features.png')
     return [
         Figure(out / 'masks.png', 'What was masked, and what was made of the rest.'),
@@ -285,9 +303,9 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
 
 
 def _pretrained(comparison: Comparison) -> Path:
-    """The weights of the first seed."""
-    first, *_ = comparison.pretrainings()
-    return first[0].result
+    """The weights of the last method, ccMIM, with the first seed."""
+    last = comparison.pretrainings()[-len(comparison.seeds)]
+    return last[0].result
 
 
 def _seconds_of_a_scene(size: int, count: int = 8) -> float:
@@ -303,13 +321,19 @@ def _mean(values: Sequence[float]) -> str:
     return f'{found.mean:.1f}{spread}'
 
 
-if __name__ == '__main__':
-    warnings.simplefilter('ignore')
+def run() -> str | None:
+    """Run all stages; give the line for standard error if they did not end well."""
     try:
         main()
     except StageError as error:
-        sys.exit(f'\n{error}')
+        return f'\n{error}'
     except (WriteError, OSError) as error:
-        sys.exit(f'\nerror: {error}')
+        return f'\nerror: {error}'
     except KeyboardInterrupt:
-        sys.exit('\nInterrupted. Run it again to resume.')
+        return '\nInterrupted. Run it again to resume.'
+    return None
+
+
+if __name__ == '__main__':
+    warnings.simplefilter('ignore')
+    sys.exit(run())

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is needed and runs the whole chain on built-in toy scenes: ccMIM
-# pretraining, then Mask R-CNN and UperNet from it and from scratch with few labels, and
-# the nearest patches, which train nothing; one table, one page.
+# Installs what is needed and runs the whole chain on built-in toy scenes: pretraining by
+# MAE and ccMIM, then a detector and a segmenter from each and from scratch with few
+# labels, and the nearest patches, which train nothing; one table, one page.
 #
 #   bash tools/quickstart.sh                 at most six minutes on two cores, after install
 #   bash tools/quickstart.sh --fast          about a minute: does everything work?

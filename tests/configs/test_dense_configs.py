@@ -16,7 +16,7 @@ pytest.importorskip('mmseg')
 pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
-DENSE = '(cascade_)?mask_rcnn|upernet|eomt|linear_vit._camvid'
+DENSE = '(cascade_)?mask_rcnn|fcos|upernet|eomt|linear_(vit._camvid|toy)'
 LEAVES = sorted(
     str(path.relative_to(ROOT))
     for folder in ('detection', 'segmentation', 'panoptic', 'small', 'demo')
@@ -34,6 +34,7 @@ ARCH_OF = {
 MODEL_OF = {
     'mask_rcnn': 'MaskRCNN',
     'cascade_mask_rcnn': 'CascadeRCNN',
+    'fcos': 'FCOS',
     'upernet': 'EncoderDecoder',
     'linear': 'EncoderDecoder',
     'eomt': {'mmdet': 'ccmim.EoMT', 'mmseg': 'ccmim.EoMTSegmentor'},
@@ -51,7 +52,7 @@ CLASSES_OF = {
     'panoptic': 133,
     'toy': {'mask_rcnn': len(CATEGORIES), 'upernet': len(SEG_CLASSES)},
 }
-CLASSES_OF['toy_64px'] = CLASSES_OF['toy']
+CLASSES_OF['toy_64px'] = {'fcos': len(CATEGORIES), 'linear': len(SEG_CLASSES)}
 
 
 def load(leaf):
@@ -79,6 +80,8 @@ def heads(model):
         return [dict(num_classes=head.num_things_classes + head.num_stuff_classes)]
     if 'decode_head' in model:
         return [model[k] for k in ('decode_head', 'auxiliary_head') if k in model]
+    if 'roi_head' not in model:
+        return [model.bbox_head]
     return [*_listed(model.roi_head.bbox_head), model.roi_head.mask_head]
 
 
@@ -91,7 +94,7 @@ def modules(part):
 def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
     family, arch, data, length = re.fullmatch(
-        r'((?:cascade_)?mask_rcnn|upernet|linear|eomt)_(?:(vit.)_)?(\w+?)'
+        r'((?:cascade_)?mask_rcnn|fcos|upernet|linear|eomt)_(?:(vit.)_)?(\w+?)'
         r'(?:_(1x|25e|relpos))?',
         Path(leaf).stem,
     ).groups()
@@ -100,8 +103,10 @@ def test_the_name_says_what_is_inside(leaf):
         assert cfg.model.type == wanted[cfg.default_scope]
     else:
         assert cfg.model.type == wanted
-        assert cfg.default_scope == ('mmdet' if 'rcnn' in family else 'mmseg')
-    assert (cfg.model.backbone.get('frozen_stages', -1) >= 0) == (family == 'linear')
+        detection = family == 'fcos' or 'rcnn' in family
+        assert cfg.default_scope == ('mmdet' if detection else 'mmseg')
+    frozen = cfg.model.backbone.get('frozen_stages', -1) >= 0
+    assert frozen == (family == 'linear' and 'toy' not in data)
     if arch:
         assert cfg.model.backbone.arch == ARCH_OF[arch]
     relative = cfg.model.backbone.get('attention') == 'rel_pos'
@@ -145,7 +150,8 @@ def test_training_and_evaluation_read_different_files_of_one_data_set(leaf):
     if cfg.default_scope == 'mmdet':
         assert cfg.val_evaluator.ann_file == val.data_root + val.ann_file
         if 'Panoptic' not in cfg.val_evaluator.type:
-            assert cfg.val_evaluator.metric == ['bbox', 'segm']
+            masks = [] if cfg.model.type == 'FCOS' else ['segm']
+            assert cfg.val_evaluator.metric == ['bbox', *masks]
     else:
         assert cfg.val_evaluator.iou_metrics == ['mIoU']
 
@@ -180,8 +186,11 @@ def test_the_model_builds_with_matching_widths_and_strides(leaf):
         return
     assert backbone.out_indices[-1] == backbone.depth - 1
     if neck:
-        assert neck.in_channels == backbone.embed_dim
-    if cfg.default_scope == 'mmdet':
+        assert neck.in_channels in (backbone.embed_dim, [backbone.embed_dim])
+    if cfg.model.type == 'FCOS':
+        assert model.bbox_head.strides == [backbone.patch_size]
+        assert model.bbox_head.in_channels == neck.out_channels
+    elif cfg.default_scope == 'mmdet':
         roi, canvas = model.roi_head, cfg.model.data_preprocessor.pad_size_divisor
         strides = [backbone.patch_size * s for s in (0.25, 0.5, 1, 2, 4)]
         if neck.type == 'ccmim.SimpleFeaturePyramid':

@@ -97,13 +97,16 @@ def test_quickstart_fast(request, tmp_path):
     """Scenes, pretraining, patches, four fine-tunings, tests, table and report."""
     out = tmp_path / 'quickstart'
     text = _python(request, 'tools/quickstart.py', '--fast', '--out', str(out))
-    assert re.search(r'pretraining +2 steps of \d+\.\d\d s, about \d+:\d\d', text), text
+    pace = r' +2 steps of \d+\.\d\d s, about \d+:\d\d'
+    for name in ('MAE', 'ccMIM'):
+        assert re.search(f'^  pretraining by {name}{pace}$', text, re.MULTILINE), text
     assert re.search(r'^About \d+:\d\d in all with [12] at a time, in \w+', text, re.M)
-    for row in ('ccMIM', 'scratch'):
-        found = re.search(rf'^{row} +(\S+) +(\S+) +(\S+) +(\S+)$', text, re.MULTILINE)
+    for row in ('ccMIM', 'MAE', 'scratch'):
+        found = re.search(rf'^{row} +(\S+) +(\S+) +(\S+)$', text, re.MULTILINE)
         assert found, text
         assert all(0 <= float(value) <= 100 for value in found.groups())
-    assert re.search(r'^difference +(\S+ \[\S+ \S+\] *){4}$', text, re.MULTILINE)
+        leads = rf'^{row} - scratch +(\S+ \[\S+ \S+\] *){{3}}$'
+        assert row == 'scratch' or re.search(leads, text, re.MULTILINE)
     assert '--fast: this shows that all works, and nothing about pretraining.' in text
     report = (out / 'report.html').read_text()
     for part in (
@@ -115,6 +118,6 @@ def test_quickstart_fast(request, tmp_path):
     log = (out / 'ccMIM_seed0' / 'detection' / 'train.log').read_text()
     assert re.search(r'(\d+) of \1 backbone keys matched, 0 missing, 0 unexp', log)
     again = _python(request, 'tools/quickstart.py', '--fast', '--out', str(out))
-    assert again.count('done before') == 11  # pretraining, 2 x (patches, 2 x 2)
+    assert again.count('done before') == 17  # 2 pretrainings, 3 x (patches, 2 x 2)
     weights = out / 'ccMIM_seed0' / 'pretraining' / 'epoch_1.pth'
     assert f'tools/visualize.py {weights} ' in again

@@ -21,15 +21,13 @@ COMMON = {
     'test_evaluator': None,
 }
 OWN = {
-    'demo/mask_rcnn_toy_64px': {
+    'demo/fcos_toy_64px': {
         'train_cfg.max_iters': 5,
-        'model.neck.in_channels': 32,
+        'model.neck.in_channels': [32],
     },
-    'demo/upernet_toy_64px': {
+    'demo/linear_toy_64px': {
         'train_cfg.max_iters': 5,
-        'model.neck.in_channels': 32,
-        'model.decode_head.in_channels': [32] * 4,
-        'model.auxiliary_head.in_channels': 32,
+        'model.decode_head.in_channels': 32,
     },
     'small/finetune_vitt_cifar10': {
         'train_cfg.max_epochs': 1,
@@ -53,8 +51,6 @@ def start(request, image_folder, tmp_path, monkeypatch):
         loader.num_workers = workers
         if 'small' in leaf:
             loader.dataset.data = str(image_folder)
-        elif 'upernet' in leaf:
-            cfg.model.backbone.out_indices = (0, 1, 2, 3)
         cfg.model.backbone.init_cfg = None
         cfg.default_hooks.checkpoint.update(by_epoch=False, interval=3)
         if resume:

@@ -165,6 +165,8 @@ class _Running:
 
     def failure(self) -> str:
         lines = self.stage.log.read_text(errors='replace').splitlines()
+        if lines and lines[-1].startswith('error: '):  # told in one line: no more
+            return f'{self.stage.name}: {lines[-1]} (log: {self.stage.log})'
         title = f'{self.stage.name} failed; the end of {self.stage.log}:'
         return '\n'.join([title, *lines[-15:]])
 

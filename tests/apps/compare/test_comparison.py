@@ -233,7 +233,7 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     monkeypatch.setenv('CCMIM_TOY', str(scenes))
     options = [
         *('--arms', 'random', f'ccmim={DEMO / "ccmim_toy_64px.py"}'),
-        *('--tasks', f'seg={DEMO / "upernet_toy_64px.py"}'),
+        *('--tasks', f'seg={DEMO / "linear_toy_64px.py"}'),
         *('--seeds', 0, 1, '--out', tmp_path / 'out', '--jobs', 2),
         *('--pretrain-options', 'train_cfg.max_epochs=1'),
         *('--cfg-options', 'train_cfg.max_iters=3'),

@@ -20,7 +20,7 @@ begun = time.time()
 print('Iter(train) [ 3/10]  lr: 1  eta: 0:00:05  loss: 0.25', flush=True)
 time.sleep(seconds)
 if code:
-    print('it broke')
+    print('error: the disk is full' if code == 3 else 'it broke')
     sys.exit(code)
 out.write_text(f'{begun} {time.time()} {os.environ["OMP_NUM_THREADS"]}')
 """
@@ -139,9 +139,18 @@ def test_a_prefix_stands_before_every_command(stage, tmp_path):
     assert stage('a').result.read_text().endswith(' 9')
 
 
-def test_a_failure_shows_the_log_and_ends_only_its_own_chain(run, stage, tmp_path):
-    slow, bad, after = stage('slow', 1.0), stage('bad', code=2), stage('after')
-    with pytest.raises(StageError, match=r'(?s)bad failed; the end of .*it broke'):
+@pytest.mark.parametrize(
+    ('code', 'said'),
+    [
+        (2, r'(?s)bad failed; the end of .*it broke'),
+        (3, r'^bad: error: the disk is full \(log: .*/bad/train\.log\)$'),
+    ],
+)
+def test_a_failure_is_shown_and_ends_only_its_own_chain(
+    run, stage, tmp_path, code, said
+):
+    slow, bad, after = stage('slow', 1.0), stage('bad', code=code), stage('after')
+    with pytest.raises(StageError, match=said):
         run([[slow], [bad, after]], tmp_path)
     assert slow.is_done
     assert not bad.is_done
@@ -181,7 +190,7 @@ def test_a_chain_waits_for_what_it_needs_of_another(stage, tmp_path):
     begun = {s.name: s.result.read_text().split() for s in (a, b, c)}
     assert float(begun['c'][0]) >= float(begun['a'][1]) > float(begun['b'][0])
     # What has failed is waited for no longer, and nothing is made of it.
-    d = stage('d', code=3)
+    d = stage('d', code=2)
     e = replace(stage('e'), after=(d,))
     with pytest.raises(StageError, match='^d failed'):
         run_stages([[e], [d]], tmp_path)
