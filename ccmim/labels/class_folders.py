@@ -111,7 +111,7 @@ def compare_classes(reports: Sequence[Report], num_classes: int | None) -> None:
             + (f'; missing: {some(less)}' if less else '')
             + (f'; new: {some(more)}' if more else '')
             + ('' if less or more else ', but in another order')
-            + ': set dataset.classes in both'
+            + ': name the folders alike, or set dataset.classes in both'
         )
 
 

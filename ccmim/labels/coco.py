@@ -70,13 +70,27 @@ def check_coco(
     for one in objects:
         held[one['image_id']].append(one)
     bare = [image['file_name'] for image in images if image['id'] not in held]
-    left_out = (dataset.get('filter_cfg') or {}).get('filter_empty_gt')
+    filters = {} if dataset.get('test_mode') else dataset.get('filter_cfg') or {}
+    left_out, least = filters.get('filter_empty_gt'), filters.get('min_size', 0)
     report.note(
         f'images without annotations{" (training skips them)" if left_out else ""}',
         bare,
     )
-    if with_labels and left_out and not any(counts[name] for name in classes):
-        report.problem('no object is of a class of the config: nothing to learn from')
+    large = [i for i in images if min(i['width'], i['height']) >= least]
+    report.note(
+        f'images smaller than filter_cfg.min_size={least} (training skips them)',
+        [i['file_name'] for i in images if min(i['width'], i['height']) < least],
+    )
+    wanted = {number for number, name in names.items() if name in classes}
+    learned = any(
+        not left_out or any(one['category_id'] in wanted for one in held[i['id']])
+        for i in large
+    )
+    if with_labels and filters and not learned:
+        report.problem(
+            'nothing to learn from: no image has an object of a class of the config'
+            + (f' and {least} px a side (filter_cfg.min_size)' if least else '')
+        )
     color_of = dict(zip(classes, palette, strict=True))
     for image in images[:num_pictures]:
         shapes = [
@@ -107,9 +121,9 @@ def _check_categories(classes: Sequence[str], report: Report) -> None:
     for name in classes:
         if name not in names:
             report.problem(
-                f'class {shown(name)!r} of the config is no category of the file'
-                f'{did_you_mean(name, names)} (the file has {some(names)}; the config '
-                f'{some(list(classes))})'
+                f'class {shown(name)!r} is no category of the file'
+                f'{did_you_mean(name, names)} (the file has {some(names)}; asked for '
+                f'are {some(list(classes))})'
             )
     extra = [name for name in names if name not in classes]
     report.note('categories that are not in metainfo.classes and left out', extra)

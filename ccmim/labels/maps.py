@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ccmim.labels.coco_file import LabelError
 
@@ -40,6 +40,8 @@ def read_map(data: bytes, values: Values | None = None, name: str = '') -> np.nd
         with Image.open(io.BytesIO(data)) as image:
             pixels, kind = np.asarray(image), image.format
     except Exception as error:  # PIL raises nearly anything on damaged bytes
+        if isinstance(error, UnidentifiedImageError):  # its text is an address
+            raise LabelError(f'map {name} cannot be read: it is no picture') from None
         cut = 'truncated' in str(error).lower()
         how = 'is cut short' if cut else 'cannot be read'
         raise LabelError(f'map {name} {how}: {error or type(error).__name__}') from None

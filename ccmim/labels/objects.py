@@ -98,8 +98,9 @@ def _share_inside(box: Sequence[float], size: tuple[int, int]) -> float:
 def _mask_fault(mask: Any, size: tuple[int, int]) -> str | None:
     if not mask:
         return (
-            'objects without a mask: give segmentation, or leave masks out '
-            '(with_mask=False and no mask_head)'
+            'objects without a mask, where others have one: give all of them '
+            'segmentation; or none, to train on boxes (with_mask=False and no '
+            'mask_head in a config)'
         )
     if isinstance(mask, Mapping):
         return _run_length_fault(mask, size)

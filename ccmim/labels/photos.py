@@ -197,7 +197,8 @@ def _where(folder: Path, name: str) -> str | None:
         return None
     for near in (folder, folder.parent):
         for found in near.glob(f'**/{base}') if base else ():
-            return printable(str(found.parent))
+            if found.is_file():
+                return printable(str(found.parent))
     stem = base.rpartition('.')[0]
     other = next((p for p in folder.glob(f'{stem}.*') if stem), None)
     return f'{printable(str(other))}' if other else None

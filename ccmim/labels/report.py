@@ -108,7 +108,7 @@ class Report:
         more = len(self.problems) - 1
         first = self.problems[0]
         source = '' if self.source and self.source in first else f'{self.source}: '
-        end = f' (and {more} more: tools/check_dataset.py lists all)' if more else ''
+        end = f' (and {more} more: ccmim check lists all)' if more else ''
         return f'{source}{first}{end}'
 
     def text(self) -> str:

@@ -1,11 +1,14 @@
 """Weights are loaded wholly or not at all, and the report says what happened."""
 
+from argparse import Namespace
+
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 
 import ccmim
+from ccmim.apps.cli.probing import told_weights
 from ccmim.apps.cli.starting import start_from
 from ccmim.checkpoints import (
     architecture_of,
@@ -103,7 +106,9 @@ def test_another_width_is_named(saved, tiny_vit):
         load_backbone(wide, file)
 
 
-def test_other_channels_are_named_wherever_photos_come(saved, tiny_vit, image_folder):
+def test_other_channels_are_named_wherever_photos_come(
+    saved, tiny_vit, image_folder, tmp_path
+):
     """By whatever reads photos, and before anything is trained."""
     file, _ = saved
     with pytest.raises(ValueError, match='of images of 3 channels.*takes 4'):
@@ -113,6 +118,10 @@ def test_other_channels_are_named_wherever_photos_come(saved, tiny_vit, image_fo
     architecture = architecture_of(tiny_vit(in_chans=4))
     with pytest.raises(ValueError, match='other.pth takes 4 channels'):
         start_from(Config(), architecture, 'other.pth')
+    torch.save(tiny_vit(in_chans=1).state_dict(), tmp_path / 'gray.pth')
+    told = Namespace(num_heads=2, img_size=None, part=None)
+    with pytest.raises(ValueError, match='gray.pth takes 1 channels'):
+        told_weights(str(tmp_path / 'gray.pth'), told)
 
 
 def test_another_image_size_resamples_positions(saved, tiny_vit):

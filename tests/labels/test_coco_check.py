@@ -107,7 +107,7 @@ def _change(index, **values):
 
 
 FAULTS = {
-    "class 'zebra' of the config is no category of the file: did you mean zebras?": (
+    "class 'zebra' is no category of the file: did you mean zebras?": (
         lambda c: c['categories'][0].update(name='zebras')
     ),
     'ids that several images have: 1 (1)': lambda c: (
@@ -138,7 +138,7 @@ FAULTS = {
         _change(0, bbox=[36, 6, 10, 10])
     ),
     'boxes that are not four numbers': _change(0, bbox=[1, 2]),
-    'leave masks out (with_mask=False and no mask_head): 1': _change(
+    'to train on boxes (with_mask=False and no mask_head in a config): 1': _change(
         0, segmentation=[]
     ),
     'masks with a polygon of fewer than three points (lost in training): 1': (
@@ -227,6 +227,12 @@ def test_images_without_annotations_and_left_out_categories_are_notes(check, con
         'categories that are not in metainfo.classes and left out: 1 (tortoise)',
         'images without annotations (training skips them): 1 (2.png)',
     ]
+    least = max(content['images'][0]['height'], content['images'][0]['width'])
+    report = check(filter_cfg=dict(min_size=least + 1))
+    assert f'min_size={least + 1} (training skips them): 2 (1.png, 2.png)' in str(
+        report.notes
+    )
+    assert report.problems[0].startswith('nothing to learn from: no image has an')
 
 
 def test_lvis_finds_its_images_by_their_address(check, content):

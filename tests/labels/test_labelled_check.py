@@ -56,7 +56,7 @@ def test_what_is_wrong_is_named(folders):
     assert train.images == 7
     (problem,) = val.problems
     assert problem.startswith('its classes are not those of train (LabeledImages); ')
-    assert 'missing: bird: set dataset.classes in both' in problem
+    assert 'missing: bird: name the folders alike, or set' in problem
 
 
 def test_another_order_of_the_classes_is_a_problem(folders):

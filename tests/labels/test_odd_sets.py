@@ -1,14 +1,17 @@
 """Odd sets give right labels, broken ones a line: the same from all who read them.
 
-Each set is a sound one, bent or broken in one place. ``ccmim check`` and ``ccmim
-transfer`` ask ``find_labels`` and ``judge``, tools/train.py and tools/test.py ask
-``check_labels``; what mmdet and mmseg load for training is compared with the truth.
+Each set is a sound one, bent or broken in one place. ``ccmim check``, ``ccmim
+transfer`` and tools/train.py are asked, all in this process (``conftest.py``); a test
+fails where they disagree. What the configs of the last two load for training is
+compared with the truth.
 """
 
 import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -22,9 +25,17 @@ from ccmim.data import SampleKey
 from ccmim.data.bad_files import BadFiles, read_bad_files
 from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.settings import check_labels
-from ccmim.labels import LabelError
 from ccmim.labels.judge import judge, require_good
 from ccmim.labels.layouts import find_labels
+from tests.labels.conftest import (
+    ASKED,
+    CHECK,
+    TRAIN,
+    TRANSFER,
+    Answers,
+    errors_in,
+    words_for,
+)
 from tests.labels.sets import CLASSES, HEIGHT, WIDTH, Folders, Maps, Objects, photo
 
 pytest.importorskip('mmdet')
@@ -141,7 +152,7 @@ GOOD_OBJECTS = {
     'a photo upside down': upside_down,
     'unknown keys': one(attributes=dict(occluded=True), track_id=3),
 }
-TRUTH = {'a.jpg': [(0, 0), (1, 1)], 'b.jpg': [(0, 2)]}  # class, number of the box
+TRUTH = {'a.jpg': [0, 1], 'b.jpg': [2]}  # numbers of the boxes
 
 
 def load(dataset, scope):
@@ -149,40 +160,34 @@ def load(dataset, scope):
         return DATASETS.build(dataset)
 
 
-def ask_all(made):
-    """Ask whoever reads a set; the errors that they give, and the config."""
-    errors = []
-    try:
-        data = find_labels(made.root)
-        errors += [r.error() for r in judge(data) if r.problems][:1]
-        if not errors:
-            require_good(data)
-    except LabelError as error:
-        errors.append(str(error))
-    cfg = Config(made.config())
-    adopt_readers(cfg)
-    try:
-        check_labels(cfg, 'train', 'val')
-    except ValueError as error:
-        errors.append(str(error))
-    return errors, cfg
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-
-
 @pytest.mark.parametrize('name', GOOD_OBJECTS)
-def test_odd_objects_are_read_right(name, tmp_path):
+def test_odd_objects_are_read_right(name, tmp_path, ask):
     made = Objects(tmp_path / 'set')
     GOOD_OBJECTS[name](made)
     made.write()
-    errors, cfg = ask_all(made)
-    assert errors == []
-    assert_truth(load(cfg.train_dataloader.dataset, 'mmdet'))
-    (val,) = load(cfg.val_dataloader.dataset, 'mmdet')
-    assert val['gt_bboxes_labels'].tolist() == [0]
+    assert_objects(ask(made))
+
+
+def assert_objects(answers, masks=True):
+    """All would train, on what was drawn."""
+    for train, val in loaded(answers, 'mmdet'):
+        assert_truth(train, masks)
+        assert [names_of(sample, val) for sample in val] == [['zebra']]
+
+
+def loaded(answers, scope):
+    """Data sets of train and val of the two commands that train."""
+    assert answers.sound, answers
+    whole = answers.configs[TRAIN].train_dataloader.dataset.pipeline
+    for cfg in answers.configs.values():
+        sets = [cfg[f'{split}_dataloader'].dataset for split in ('train', 'val')]
+        for dataset in sets:
+            dataset.pipeline = whole  # recipes cut photos at random
+        yield [load(dataset, scope) for dataset in sets]
+
+
+def names_of(sample, data):
+    return [data.metainfo['classes'][i] for i in sample['gt_bboxes_labels']]
 
 
 def test_faulty_entries_that_the_check_lets_pass_can_be_loaded(tmp_path):
@@ -203,18 +208,14 @@ def test_faulty_entries_that_the_check_lets_pass_can_be_loaded(tmp_path):
 def assert_truth(data, with_masks=True):
     """Compare what mmdet gives to training with the boxes that were drawn."""
     assert len(data) == 2
-    for (classes, boxes), sample in zip(_expected(), data, strict=True):
-        assert sample['gt_bboxes_labels'].tolist() == classes
+    for numbers, sample in zip(TRUTH.values(), data, strict=True):
+        assert names_of(sample, data) == [CLASSES[n % 2] for n in numbers]
+        boxes = [Objects.BOXES[n] for n in numbers]
         corners = [[x, y, x + w, y + h] for x, y, w, h in boxes]
         np.testing.assert_allclose(sample['gt_bboxes'].tensor, corners, atol=0.51)
         if with_masks:
             areas = sample['gt_masks'].areas
             np.testing.assert_allclose(areas, [w * h for *_, w, h in boxes], atol=1)
-
-
-def _expected():
-    for pairs in TRUTH.values():
-        yield [c for c, _ in pairs], [Objects.BOXES[n] for _, n in pairs]
 
 
 def drop(key):
@@ -375,23 +376,24 @@ BAD_OBJECTS = {
 }
 
 
-def assert_one_line(made, text, askers=2):
-    errors, _ = ask_all(made)
-    assert len(errors) == askers, errors
-    texts = [text] * askers if isinstance(text, str) else text
-    for error, text in zip(errors, texts, strict=True):
-        assert text in error
-        assert '\n' not in error
-        assert str(made.root) in error
+def assert_one_line(made, answers, text):
+    """All three say the same, in a line that names the file."""
+    assert answers.broken, answers
+    texts = dict.fromkeys(ASKED, text) if isinstance(text, str) else text
+    for name, (error, *_) in answers.errors.items():
+        assert texts[name] in error, name
+        # What ``ccmim check`` prints stands below the folder.
+        assert str(made.root) in error or name == CHECK
+    assert len(answers.errors[TRAIN]) == len(answers.errors[TRANSFER]) == 1
 
 
 @pytest.mark.parametrize('name', BAD_OBJECTS)
-def test_broken_objects_are_named_before_the_first_step(name, tmp_path):
+def test_broken_objects_are_named_before_the_first_step(name, tmp_path, ask):
     made = Objects(tmp_path / 'set')
     change, text = BAD_OBJECTS[name]
     change(made)
     made.write()
-    assert_one_line(made, text)
+    assert_one_line(made, ask(made), text)
 
 
 def all_maps(**options):
@@ -435,26 +437,28 @@ def assert_halves(data):
 
 
 @pytest.mark.parametrize('name', GOOD_MAPS)
-def test_odd_maps_are_read_right(name, tmp_path):
+def test_odd_maps_are_read_right(name, tmp_path, ask):
     made = Maps(tmp_path / 'set')
     GOOD_MAPS[name](made)
-    errors, cfg = ask_all(made)
-    assert errors == []
-    data = load(cfg.train_dataloader.dataset, 'mmseg')
-    assert len(data) == 2
-    assert_halves(data)
+    for train, val in loaded(ask(made), 'mmseg'):
+        assert (len(train), len(val)) == (2, 1)
+        assert_halves(train)
+        assert_halves(val)
 
 
 @pytest.mark.parametrize('keep', [0, 60, -30, 'text'], ids=str)
 @pytest.mark.parametrize('kind', [Objects, Maps])
-def test_damaged_photos_are_replaced_in_training_and_listed(kind, keep, tmp_path):
+def test_damaged_photos_are_replaced_in_training_and_listed(kind, keep, tmp_path, ask):
     made = kind(tmp_path / 'set')
     file = made.root / ('train/a.jpg' if kind is Objects else 'images/train/a.jpg')
     content = b'no photo' if keep == 'text' else file.read_bytes()[:keep]
     file.write_bytes(content)
     made.write()
-    errors, cfg = ask_all(made)
-    assert errors == []
+    answers = ask(made)
+    # The photos are all that ``ccmim check`` finds fault with.
+    assert answers.ends == {TRAIN: 'step', TRANSFER: 'step', CHECK: 1}
+    assert not any(answers.errors.values())
+    cfg = answers.configs[TRAIN]
     scope = cfg.default_scope
     dataset = load(
         dict(type='ccmim.SeededSamples', dataset=cfg.train_dataloader.dataset), scope
@@ -575,23 +579,23 @@ BAD_MAPS = {
 
 
 @pytest.mark.parametrize('name', BAD_MAPS)
-def test_broken_maps_are_named_before_the_first_step(name, tmp_path):
+def test_broken_maps_are_named_before_the_first_step(name, tmp_path, ask):
     made = Maps(tmp_path / 'set')
     change, text = BAD_MAPS[name]
     change(made)
     # The classes are the user's: else the largest number tells how many there are.
     (made.root / 'classes.txt').write_text('\n'.join(CLASSES))
-    assert_one_line(made, text)
+    assert_one_line(made, ask(made), text)
 
 
 @pytest.mark.parametrize('number', [9, 300])
-def test_a_number_beyond_the_classes_is_named(number, tmp_path):
+def test_a_number_beyond_the_classes_is_named(number, tmp_path, ask):
     made = Maps(tmp_path / 'set')
     numbers = made.halves().astype(np.uint16)
     numbers[0, 0] = number
     made.save(numbers, 'b')
     (made.root / 'classes.txt').write_text('\n'.join(CLASSES))
-    assert_one_line(made, f'(b: {number})')
+    assert_one_line(made, ask(made), f'(b: {number})')
 
 
 def one_class_empty(s):
@@ -610,29 +614,38 @@ BAD_FOLDERS = {
     ),
     'a class in val alone': (
         lambda s: photo(s.root / 'val/lion/0.jpg', 99),
-        ('new: lion', 'there are 3 classes, and the head tells 2 apart'),
+        {
+            TRAIN: 'there are 3 classes, and the head tells 2 apart',
+            TRANSFER: 'new: lion',
+            CHECK: 'new: lion',
+        },
     ),
     'an empty class': (one_class_empty, 'classes without images: 1 (tortoise)'),
 }
 
 
 @pytest.mark.parametrize('name', BAD_FOLDERS)
-def test_broken_class_folders_are_named_before_the_first_step(name, tmp_path):
+def test_broken_class_folders_are_named_before_the_first_step(name, tmp_path, ask):
     made = Folders(tmp_path / 'set')
     change, text = BAD_FOLDERS[name]
     change(made)
-    assert_one_line(made, text)
+    assert_one_line(made, ask(made), text)
 
 
-def test_sound_class_folders_pass_and_twins_across_splits_are_noted(tmp_path):
+def test_sound_class_folders_pass_and_twins_across_splits_are_noted(tmp_path, ask):
     made = Folders(tmp_path / 'set')
     shutil.copy(made.root / 'train/zebra/0.jpg', made.root / 'val/zebra/9.jpg')
-    assert ask_all(made)[0] == []
+    answers = ask(made)
+    assert answers.sound, answers
+    for cfg in answers.configs.values():
+        data = load(cfg.train_dataloader.dataset, 'ccmim')
+        names = [data.metainfo['classes'][number] for number in data.labels]
+        assert names == ['tortoise'] * 3 + ['zebra'] * 3
     notes = judge(find_labels(made.root))[1].notes
     assert f'photos that are in train too: 1 ({made.root}/val/zebra/9.jpg)' in notes
 
 
-def test_rare_faults_of_a_large_file_are_notes(tmp_path):
+def test_rare_faults_of_a_large_file_are_notes(tmp_path, ask):
     """COCO's own training file has two boxes without height."""
     made = Objects(tmp_path / 'set')
     for i in range(2000):
@@ -641,26 +654,26 @@ def test_rare_faults_of_a_large_file_are_notes(tmp_path):
         )
     one(bbox=[5, 6, 10, 0])(made)
     made.write()
-    assert ask_all(made)[0] == []
+    assert ask(made).sound
     notes = judge(find_labels(made.root))[0].notes
     assert any(note.startswith('boxes that are empty') for note in notes)
 
 
-def test_an_answer_is_kept_until_a_file_changes(tmp_path, monkeypatch):
+def test_an_answer_is_kept_until_a_file_changes(tmp_path, monkeypatch, ask):
     import ccmim.engine.settings.labels as room
 
     made = Objects(tmp_path / 'set')
     made.write()
-    assert ask_all(made)[0] == []
+    assert ask(made).sound
     asked = []
     real = room._reports
     monkeypatch.setattr(
         room, '_reports', lambda *a, **k: asked.append(1) or real(*a, **k)
     )
-    assert ask_all(made)[0] == []
+    assert ask(made).sound
     assert asked == []
     (made.root / 'train/b.jpg').unlink()
-    assert 'b.jpg' in ask_all(made)[0][1]
+    assert 'b.jpg' in ask(made).errors[TRAIN][0]
     assert asked == [1]
 
 
@@ -740,10 +753,33 @@ def test_perfect_predictions_score_one_whatever_the_ids_and_orders(tmp_path):
     assert metric.evaluate(1)['coco/bbox_mAP'] == 1.0
 
 
-def test_files_of_the_set_alone_are_read(tmp_path):
+def test_files_of_the_set_alone_are_read(tmp_path, ask):
     """A folder that others write is no place for what was found."""
     made = Objects(tmp_path / 'set')
     made.write()
     before = sorted(map(str, Path(made.root).rglob('*')))
-    ask_all(made)
+    ask(made)
     assert sorted(map(str, Path(made.root).rglob('*'))) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('kind', 'change', 'text'),
+    [(Objects, *BAD_OBJECTS['two points']), (Maps, *BAD_MAPS['a cut map'])],
+)
+def test_real_processes_end_as_those_asked_here(kind, change, text, tmp_path, weights):
+    made = kind(tmp_path / 'set')
+    change(made)
+    made.write()
+    started = {}
+    for name, words in words_for(made, weights, tmp_path).items():
+        start = ['-m', 'ccmim'] if name.startswith('ccmim') else [name]
+        started[name] = subprocess.Popen(
+            [sys.executable, *start, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    errors = {n: errors_in(run.communicate()[0], n) for n, run in started.items()}
+    ends = {name: run.returncode for name, run in started.items()}
+    assert_one_line(made, Answers(ends, errors, {}), text)

@@ -5,16 +5,16 @@ import shutil
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from PIL import Image
 
-from ccmim.engine.adopt import adopt_readers
 from ccmim.labels import LabelError
 from ccmim.labels.judge import judge, require_good
 from ccmim.labels.layouts import NoLabelsError, find_labels
+from tests.labels.conftest import TRANSFER
 from tests.labels.sets import CLASSES, HEIGHT, WIDTH, Objects, photo, square
-from tests.labels.test_odd_sets import assert_truth, load
+from tests.labels.test_odd_sets import assert_objects, assert_one_line
 
+pytest.importorskip('mmdet')
 pytestmark = pytest.mark.downstream
 
 
@@ -131,30 +131,24 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize('name', LAYOUTS)
-def test_other_layouts_train_the_same_objects(name, tmp_path):
-    pytest.importorskip('mmdet')
-    make, with_masks = LAYOUTS[name]
+def other(make, tmp_path):
+    """A set in another layout, with its parts for the config of tools/train.py."""
     made = Objects(tmp_path / 'set')
     make(made)
     data = find_labels(made.root)
-    require_good(data)
-    assert sorted(data.classes) == sorted(CLASSES)
-    assert data.with_masks is with_masks
-    assert data.test is not None
-    for split, part in (('train', data.train), ('val', data.test)):
-        dataset = made.dataset(split, masks=with_masks)
-        dataset['ann_file'], dataset['data_prefix'] = (
-            str(part[0]),
-            dict(img=str(part[1])),
-        )
-        cfg = Config(dict(default_scope='mmdet', dataset=dataset))
-        adopt_readers(cfg)
-        loaded = load(cfg.dataset, 'mmdet')
-        if split == 'train':
-            assert_truth(loaded, with_masks)
-        else:
-            assert [s['gt_bboxes_labels'].tolist() for s in loaded] == [[0]]
+    made.parts, made.masks = dict(train=data.train, val=data.test), data.with_masks
+    return made
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_other_layouts_train_the_same_objects(name, tmp_path, ask):
+    make, with_masks = LAYOUTS[name]
+    made = other(make, tmp_path)
+    assert made.masks is with_masks
+    answers = ask(made)
+    assert_objects(answers, with_masks)
+    model = answers.configs[TRANSFER].model.type
+    assert model == ('MaskRCNN' if with_masks else 'FasterRCNN')
 
 
 def _line(file, text):
@@ -236,15 +230,11 @@ BROKEN = {
 
 
 @pytest.mark.parametrize('name', BROKEN)
-def test_what_is_wrong_in_other_layouts_is_named(name, tmp_path):
+def test_what_is_wrong_in_other_layouts_is_named(name, tmp_path, ask):
     make, harm, text = BROKEN[name]
-    made = Objects(tmp_path / 'set')
-    make(made)
+    made = other(make, tmp_path)
     harm(made.root)
-    with pytest.raises(LabelError) as caught:
-        require_good(find_labels(made.root))
-    assert text in str(caught.value)
-    assert str(made.root) in str(caught.value)
+    assert_one_line(made, ask(made), text)
 
 
 def test_cityscapes_is_known_by_its_names(tmp_path):

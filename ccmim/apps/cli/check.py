@@ -47,10 +47,22 @@ def run(args: Namespace) -> int:
     words = _images_of(labelled) if labelled else [*args.data]
     for option, value in (('--out', args.out), ('--workers', args.workers)):
         words += [option, str(value)] if value else []
-    return max(wrong, run_tool('check_images', words, args.debug))
+    try:
+        code = run_tool('check_images', words, args.debug)
+    except (ValueError, OSError) as error:
+        if not wrong:
+            raise
+        print(f'PROBLEM: {error}')
+    if labelled is None:
+        return code
+    # Last, as it is what the exit code says of them.
+    where = ' (listed above)' if wrong else ''
+    print(f'problems found in the labels: {wrong or "none"}{where}')
+    return 1 if wrong else code
 
 
 def _check(data: Labelled, picture: str | None) -> int:
+    """Print what is found in the labels, and count what is wrong."""
     print(f'{data.root.name}: {describe(data)}')
     reports = judge(data, _PICTURES if picture else 0)
     for report in reports:
@@ -59,9 +71,7 @@ def _check(data: Labelled, picture: str | None) -> int:
     if picture and pictures:
         write_sheet(pictures, Path(picture), reports[0].legend)
         print(f'drawn to {picture}')
-    found = sum(len(report.problems) for report in reports)
-    print(f'problems found in the labels: {found or "none"}')
-    return int(found > 0)
+    return sum(len(report.problems) for report in reports)
 
 
 def _images_of(data: Labelled) -> list[str]:

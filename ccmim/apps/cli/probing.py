@@ -13,6 +13,7 @@ from ccmim.apps.cli.estimate import duration
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Weights, read_weights, write_weights
 from ccmim.classification.labels import open_labels
+from ccmim.data.image import require_rgb
 from ccmim.registry import DATASETS, MODELS
 
 _NEIGHBORS = 20
@@ -25,11 +26,15 @@ def told_weights(path: str, args: Namespace) -> Weights:
     Args:
         path: Where they are.
         args: Of ``add_told``.
+
+    Raises:
+        ValueError: If they take other images than RGB.
     """
     weights = read_weights(
         path, num_heads=args.num_heads, img_size=args.img_size, part=args.part
     )
     print(*weights.report, sep='\n', flush=True)
+    require_rgb(weights.architecture.in_chans, path)
     return weights
 
 

@@ -140,6 +140,7 @@ class Tasks:
                 data_prefix=dict(img=f'{part[1]}/'),
                 metainfo=dict(classes=data.classes),
             )
+        cfg.train_dataloader.dataset.filter_cfg.min_size = 0  # small photos count too
         cfg.val_evaluator.ann_file = str(file)
         cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
         return cfg

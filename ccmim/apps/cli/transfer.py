@@ -30,7 +30,6 @@ from ccmim.apps.compare import (
     write_table,
 )
 from ccmim.apps.report.page_comparison import write_runs_page
-from ccmim.data.image import require_rgb
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, Instances, describe, find_labels
 
@@ -43,7 +42,6 @@ def run(args: Namespace) -> int:
     if args.fast and args.full:
         raise Mistake('--fast and --full contradict each other', 'leave out one')
     weights = told_weights(args.checkpoint, args)
-    require_rgb(weights.architecture.in_chans, args.checkpoint)
     checkpoint = Path(args.checkpoint).expanduser().absolute()
     default = f'{checkpoint.stem}_transfer{"_fast" * args.fast}'
     folder = checkpoint.parent if checkpoint.exists() else Path('work_dirs')
