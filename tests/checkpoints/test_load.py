@@ -119,7 +119,7 @@ def test_other_channels_are_named_wherever_photos_come(
     with pytest.raises(ValueError, match='other.pth takes 4 channels'):
         start_from(Config(), architecture, 'other.pth')
     torch.save(tiny_vit(in_chans=1).state_dict(), tmp_path / 'gray.pth')
-    told = Namespace(num_heads=2, img_size=None, part=None)
+    told = Namespace(num_heads=2, img_size=None, part='')
     with pytest.raises(ValueError, match='gray.pth takes 1 channels'):
         told_weights(str(tmp_path / 'gray.pth'), told)
 
