@@ -1,5 +1,6 @@
 """From a config file to a Runner that fits the machine it stands on."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -139,18 +140,31 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     # mmengine would begin an interrupted epoch again.
     _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
-    runner = build(cfg)
+    runner = build(_as_begun(cfg))
     stop_at_full_disk(runner.logger)
     _prepare_training(runner)
     runner.register_hook(SummaryHook())
     runner.register_hook(LoadFromHook())
     if cfg.get('resume'):
+        runner.cfg.resume, runner.cfg.load_from = True, cfg.get('load_from')
         # mmengine would trust `last_checkpoint`, and start at 0 without it.
         runner._load_from = choose_resume(runner.work_dir, cfg.get('load_from'))
         runner._resume = runner._load_from is not None
     if _wants_compilation(cfg):
         compile_blocks(runner.model)
     return runner
+
+
+def _as_begun(cfg: Config) -> Config:
+    """The config that the Runner writes down: the file itself, if it is a recipe.
+
+    Whoever gives that file again asks for a resume by himself.
+    """
+    if not cfg.get('resume'):
+        return cfg
+    begun = copy.deepcopy(cfg)
+    begun.resume, begun.load_from = False, None
+    return begun
 
 
 def _prepare_training(runner: Runner) -> None:

@@ -7,6 +7,8 @@ from importlib import import_module
 from ccmim.apps.cli.mistakes import MISTAKE, Mistake, help_of, report
 from ccmim.apps.cli.parsers import make_parser
 
+_GO_ON = ('pretrain', 'transfer', 'demo')  # from what they have done
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run ``ccmim``.
@@ -29,7 +31,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         code = import_module(f'ccmim.apps.cli.{args.command}').run(args) or 0
     except KeyboardInterrupt:
-        print('\nInterrupted. Run it again to resume.', file=sys.stderr)
+        more = ' The same command goes on.' if args.command in _GO_ON else ''
+        print(f'\nInterrupted.{more}', file=sys.stderr)
         return 130
     except Exception as error:
         return report(error, args.command, args.debug)

@@ -49,6 +49,14 @@ from ccmim.files import write_file
 _LEFT_OUT = 'left_out.txt'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
 _TAKES = 'give a folder of photos, a list of paths (.txt), tars (.tar) or zips'
+# What options of the command stand for.
+_KEYS = dict(
+    epochs='train_cfg.max_epochs',
+    batch_size='train_dataloader.batch_size',
+    workers='train_dataloader.num_workers',
+    image_size='model.backbone.img_size',
+    size='model.backbone.arch',
+)
 _BAD_RATIO = 0.01  # of which a run would stop
 
 
@@ -87,7 +95,7 @@ def run(args: Namespace) -> int:
     last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
     if code or not last.exists():
         if files_of_a_run(out):
-            print('To resume, give this ccmim command again.')
+            print('To resume, give this ccmim command again; --resume may be left out.')
         return code
     _finish(out, last)
     return 0
@@ -149,6 +157,12 @@ def _check_words(args: Namespace) -> None:
             '--method maskdistill and --teacher go together',
             'give both, such as --teacher timm:vit_small_patch14_dinov2.lvd142m',
         )
+    for name, key in _KEYS.items():
+        if getattr(args, name) and any(
+            w.startswith(f'{key}=') for w in args.cfg_options
+        ):
+            option = f'--{name.replace("_", "-")}'
+            raise Mistake(f'{option} and {key} say the same', 'leave out one of them')
     if args.init and args.size:
         raise Mistake('--init and --size contradict each other', 'leave out --size')
 

@@ -57,6 +57,8 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         if debug:
             raise
+        if not start.started:
+            print('\nInterrupted before the first step', file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
         line, code = explain_loss(error), STOPPED

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import ParamSchedulerHook
 from PIL import Image
 
@@ -77,12 +78,14 @@ def test_the_same_command_goes_on_after_ctrl_c(
         patch.setattr(ParamSchedulerHook, 'after_train_iter', press)
         code, said, _ = ccmim(*words)
     assert code == 130
-    assert 'give this ccmim command again' in said
+    assert 'give this ccmim command again; --resume may be left out' in said
     assert (tmp_path / 'run' / 'epoch_0_iter_1.pth').is_file()
     code, said, error = ccmim(*words)
     assert code == 0, error
     assert 'epoch_0_iter_1.pth, which is complete' in said
     assert 'Done.' in said
+    # The Runner has written over it the config of a resumed run.
+    assert Config.fromfile(tmp_path / 'run/recipe.py').resume is False
 
 
 @pytest.fixture

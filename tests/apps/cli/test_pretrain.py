@@ -71,6 +71,13 @@ def test_a_dry_run_alone_leaves_its_settings(begin):
     assert Config.fromfile(begin.folder / 'recipe.py').train_cfg.max_epochs == 1
 
 
+def test_an_option_and_its_key_are_not_both_given(begin):
+    options = ['--epochs', 3, '--cfg-options', 'train_cfg.max_epochs=5']
+    code, _, error = begin(*options, out=begin.folder.with_name('other'))
+    assert code == 2
+    assert '--epochs and train_cfg.max_epochs say the same' in error
+
+
 @pytest.mark.parametrize('code', [2, 130])
 def test_an_overwriting_run_that_never_begins_changes_nothing(begin, run, code):
     before = run()

@@ -106,7 +106,9 @@ def test_debug_shows_the_traceback_as_well(end):
 
 
 def test_ctrl_c_ends_quietly(end):
-    assert end(KeyboardInterrupt()) == (130, '')
+    said = '\nInterrupted before the first step\n'
+    assert end(KeyboardInterrupt()) == (130, said)
+    assert end(KeyboardInterrupt(), started=True) == (130, '')
 
 
 def test_an_unknown_type_is_named_with_the_nearest(end):
