@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         'api.models': ('get_model',),
         'api.features': ('extract_features',),
         'api.embedding': ('embed',),
+        'apps.cli.python': ('pretrain', 'transfer'),
     },
 )
 __all__ += ['__version__']

@@ -2,7 +2,8 @@
 
     python tools/knn.py [CHECKPOINT] --config CONFIG [--k 5 10 20 100 200] [--random]
         [--linear] [--pool class|average|both] [--block N] [--train DATA --test DATA]
-        [--out FILE.json] [--cfg-options KEY=VALUE ...]
+        [--folds K] [--out FILE.json] [--per-image FILE.npz] [--keep FILE.pth]
+        [--cfg-options KEY=VALUE ...]
 
 CONFIG is one of mm_configs/*/knn_*.py. Nothing is trained but the linear probe. Without
 a checkpoint random weights are measured. With a block the features are taken after it,
@@ -11,7 +12,8 @@ before the final norm: those of SimMIM, whose head is one layer, are best early.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import mmengine
@@ -23,10 +25,12 @@ from mmengine.runner import Runner
 
 from ccmim.checkpoints import load_backbone
 from ccmim.checkpoints.atomic import write_atomically
+from ccmim.classification.predictor import write_probe
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.evaluation import extract_features, linear_accuracy, nearest, vote
+from ccmim.evaluation import extract_features, fit_probe, nearest, vote
 from ccmim.evaluation.features import POOLS
+from ccmim.evaluation.resampling import Classified, figure, write_samples
 from ccmim.registry import MODELS
 
 
@@ -55,13 +59,30 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--random', action='store_true', help='measure the random initialization too'
     )
+    parser.add_argument(
+        '--folds',
+        type=int,
+        default=0,
+        metavar='K',
+        help='join both sets, and test each image by what the other folds teach',
+    )
     parser.add_argument('--out', help='FILE.json for the accuracies of each line')
+    parser.add_argument(
+        '--per-image', metavar='FILE.npz', help='what each image was taken for'
+    )
+    parser.add_argument(
+        '--keep', metavar='FILE.pth', help='the linear classifier, for ccmim predict'
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     args = parser.parse_args()
     if min(args.k) < 1:
         parser.error(f'--k {min(args.k)} must be positive')
+    if args.folds == 1 or args.folds < 0:
+        parser.error(f'--folds {args.folds} must be at least 2')
+    if args.keep and (not args.linear or args.pool == 'both' or args.block is not None):
+        parser.error('--keep wants --linear, of one pool of the last block')
     return args
 
 
@@ -81,9 +102,16 @@ def prepare(args: argparse.Namespace) -> Config:
 
 def measure(
     model: Any, loaders: Sequence[Any], args: argparse.Namespace
-) -> dict[str, float]:
-    """Compute the accuracies, in percent, by what they are of."""
-    (train, train_labels), (test, test_labels) = (
+) -> tuple[dict[str, Classified], Any]:
+    """Classify the test images, by what they are classified by.
+
+    With folds every image is tested once, by what is learned of the other folds.
+
+    Returns:
+        What each image was taken for, and a linear probe of all training images (with
+        folds of all images) if it is kept.
+    """
+    found = [
         extract_features(
             model.backbone,
             loader,
@@ -92,15 +120,44 @@ def measure(
             block=args.block,
         )
         for loader in loaders
-    )
-    similarities, ids = nearest(train, test, max(args.k))
-    found = {}
-    for k in args.k:
-        votes = vote(similarities[:, :k], train_labels[ids[:, :k]], args.temperature)
-        found[f'k={k}'] = 100 * (votes == test_labels).double().mean().item()
-    if args.linear:
-        found['linear'] = linear_accuracy(train, train_labels, test, test_labels)
-    return found
+    ]
+    (train, train_labels), (test, test_labels) = found
+    if args.folds:
+        test, test_labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+        train, train_labels = test, test_labels
+    predicted = {
+        name: torch.empty_like(test_labels)
+        for name in (*(f'k={k}' for k in args.k), *['linear'] * args.linear)
+    }
+    for learned, tested in _splits(test_labels, len(train), args.folds):
+        known, labels = train[learned], train_labels[learned]
+        similarities, ids = nearest(known, test[tested], max(args.k))
+        for k in args.k:
+            votes = vote(similarities[:, :k], labels[ids[:, :k]], args.temperature)
+            predicted[f'k={k}'][tested] = votes
+        if args.linear:
+            probe = fit_probe(known, labels)
+            predicted['linear'][tested] = probe.scores(test[tested]).argmax(1)
+    if args.keep and args.folds:
+        probe = fit_probe(train, train_labels)
+    label = test_labels.numpy()
+    hits = {
+        name: Classified(label, values.numpy()) for name, values in predicted.items()
+    }
+    return hits, probe if args.keep else None
+
+
+def _splits(labels: Any, num_train: int, folds: int) -> Iterator[tuple[Any, Any]]:
+    """Yield numbers of images to learn from and to test, each class spread evenly."""
+    if not folds:
+        yield torch.arange(num_train), torch.arange(len(labels))
+        return
+    place = torch.zeros_like(labels)
+    for label in labels.unique():
+        members = (labels == label).nonzero()[:, 0]
+        place[members] = torch.arange(len(members)) % folds
+    for fold in range(folds):
+        yield (place != fold).nonzero()[:, 0], (place == fold).nonzero()[:, 0]
 
 
 def main() -> None:
@@ -114,23 +171,41 @@ def main() -> None:
             Runner.build_dataloader(cfg[f'{name}_dataloader'], seed=0)
             for name in ('train', 'val')
         ]
-        rows = {}
+        hits, probe = {}, None
         if args.random or not args.checkpoint:
-            rows['random'] = measure(model, loaders, args)
+            hits['random'], probe = measure(model, loaders, args)
         if args.checkpoint:
             load_backbone(model.backbone, args.checkpoint)
-            rows['checkpoint'] = measure(model, loaders, args)
+            hits['checkpoint'], probe = measure(model, loaders, args)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    rows = {
+        name: {key: figure(one) for key, one in found.items()}
+        for name, found in hits.items()
+    }
     sizes = ' and '.join(f'{len(loader.dataset):,}' for loader in loaders)
+    sizes += ' images' + (f' in {args.folds} folds' if args.folds else '')
     where = '' if args.block is None else f' after block {args.block}'
-    print(f'top-1 in percent, {sizes} images, {args.pool} features{where}')
+    print(f'top-1 in percent, {sizes}, {args.pool} features{where}')
     for name, found in rows.items():
         values = '  '.join(f'{key} {value:5.2f}' for key, value in found.items())
         print(f'{name:<10}  {values}')
+    write_atomically()
+    if args.per_image:
+        samples = {
+            f'{n} {k}': one for n, of_n in hits.items() for k, one in of_n.items()
+        }
+        sets = loaders if args.folds else loaders[1:]
+        names = [x.name(i) for x in (y.dataset for y in sets) for i in range(len(x))]
+        write_samples(samples, args.per_image, names)
+    if args.keep:
+        cfg.model.backbone.init_cfg = None  # all of it is in the file
+        cfg.model.pool = args.pool
+        classes = loaders[0].dataset.metainfo['classes']
+        write_probe(model.cpu(), cfg, classes, probe, Path(args.keep))
+        print(f'the linear classifier: {args.keep}')
     if args.out:
-        write_atomically()
         mmengine.dump(rows, args.out)
 
 

@@ -45,7 +45,6 @@ from ccmim.pictures.patch_colors import color_sheet
 from ccmim.pictures.patch_neighbors import neighbor_sheet
 from ccmim.pictures.photos import Photos, open_photos
 from ccmim.pictures.saved_method import load_method, load_vit
-from ccmim.pictures.tiles import resized, sheet
 from ccmim.registry import MODELS, TRANSFORMS
 
 FEATURES = ('attention', 'pca', 'neighbors', 'tsne')
@@ -148,7 +147,7 @@ def draw_features(args: argparse.Namespace, cfg: Config | None, what: str) -> No
 
 def draw_dense(args: argparse.Namespace, cfg: Config | None) -> None:
     """Draw predictions of one or two checkpoints beside the truth."""
-    from ccmim.dense.predictions import draw_predictions
+    from ccmim.dense.predictions import draw_rows
 
     if cfg is None:
         raise ValueError('predictions need a detection or segmentation --config')
@@ -158,14 +157,8 @@ def draw_dense(args: argparse.Namespace, cfg: Config | None) -> None:
         checkpoints[name_of(args.compare)] = args.compare
     if args.compare and len(checkpoints) == 1:
         checkpoints = {str(f): f for f in (args.checkpoint, args.compare)}
-    drawn = draw_predictions(cfg, checkpoints, names, args.device, args.score)
-    columns = {
-        label: [
-            resized(x, (round(x.shape[0] * SIDE / x.shape[1]), SIDE)) for x in tiles
-        ]
-        for label, tiles in drawn.items()
-    }
-    _write(sheet(columns), args.out / 'predictions.png')
+    rows = draw_rows(cfg, checkpoints, names, SIDE, args.device, args.score)
+    _write(np.concatenate(rows), args.out / 'predictions.png')
 
 
 def name_of(checkpoint: Path) -> str:

@@ -4,6 +4,8 @@ import difflib
 import fnmatch
 from pathlib import Path
 
+_PROBES = ('knn_', 'linear_')
+
 
 def home() -> Path:
     """Find the folder that holds ``mm_configs`` and ``tools``.
@@ -17,16 +19,21 @@ def home() -> Path:
 
 
 def list_models(pattern: str | None = None) -> list[str]:
-    """List the names of the models, sorted.
+    """List the names of the models, sorted; probes and arms of the study are none.
 
     Args:
         pattern: What a name begins with, ``*`` and ``?`` stand for any text and any
             letter; all models when None.
 
     Returns:
-        Names that ``get_model`` takes.
+        Names that ``get_model`` takes, as it takes those of other configs.
     """
-    return fnmatch.filter(sorted(_configs()), '*' if pattern is None else f'{pattern}*')
+    models = sorted(
+        name
+        for name, file in _configs().items()
+        if file.parent.name != 'study' and not name.startswith(_PROBES)
+    )
+    return fnmatch.filter(models, '*' if pattern is None else f'{pattern}*')
 
 
 def list_methods() -> list[str]:

@@ -36,7 +36,7 @@ class TopAccuracy(BaseMetric):
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Note the rank of the right class among the scores, from 0, of each sample.
+        """Note the rank of the right class, from 0, and which is right and predicted.
 
         Args:
             data_batch: Not looked at.
@@ -55,9 +55,10 @@ class TopAccuracy(BaseMetric):
             )
         order = scores.argsort(dim=1, descending=True, stable=True)
         ranks = (order == labels.to(order.device)[:, None]).int().argmax(1)
-        self.results.extend(ranks.tolist())
+        found = (ranks, labels, order[:, 0].cpu())
+        self.results.extend(zip(*(part.tolist() for part in found), strict=True))
 
-    def compute_metrics(self, results: list[int]) -> dict[str, float]:
-        """Compute the accuracies, in [0, 100], from the ranks of all samples."""
-        ranks = torch.tensor(results)
+    def compute_metrics(self, results: list[tuple[int, int, int]]) -> dict[str, float]:
+        """Compute the accuracies, in [0, 100], from what was noted of all samples."""
+        ranks = torch.tensor([rank for rank, _, _ in results])
         return {f'top{k}': 100 * (ranks < k).double().mean().item() for k in self.topk}

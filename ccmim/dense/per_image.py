@@ -1,4 +1,4 @@
-"""What each tested image adds to the figures of mmdet's and mmseg's metrics."""
+"""What each tested image adds to the figures of metrics."""
 
 import tempfile
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from ccmim.evaluation.resampling import Matches, Overlaps, Sample
+from ccmim.evaluation.resampling import Classified, Matches, Overlaps, Sample
 
 
 def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
     """Let a metric leave what each image adds to its figures.
 
     Args:
-        metric: mmdet's CocoMetric or mmseg's IoUMetric, before the test; others leave
-            nothing.
+        metric: mmdet's CocoMetric, mmseg's IoUMetric or our TopAccuracy, before the
+            test; others leave nothing.
         samples: Filled when the metric is computed: by the metric's key.
     """
     compute = metric.compute_metrics
@@ -26,6 +26,9 @@ def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
         if type(metric).__name__ == 'IoUMetric':
             shared, united = (np.stack([r[i].numpy() for r in results]) for i in (0, 1))
             samples['mIoU'] = Overlaps(shared, united)
+        elif type(metric).__name__ == 'TopAccuracy':
+            _, label, predicted = np.array(results, int).reshape(-1, 3).T
+            samples['accuracy/top1'] = Classified(label, predicted)
         elif type(metric).__name__ == 'CocoMetric':
             samples.update(_matches(metric, [pred for _, pred in results]))
         return found
@@ -87,4 +90,5 @@ def matches_of(judge: Any) -> Matches:
         for i in (3, 4)
     ]
     image, category = (np.array([c[i] for c in columns], int) for i in (1, 2))
-    return Matches(image, category, *marks, objects)
+    score = np.array([c[0] for c in columns], float)
+    return Matches(image, category, *marks, objects, score)

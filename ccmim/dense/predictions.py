@@ -4,8 +4,7 @@ Imports mmdet or mmseg when something is drawn, not before.
 """
 
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,21 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.registry import DATASETS, DefaultScope
+from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
+from torch import Tensor
 
 from ccmim.checkpoints import guard_mmengine, load_file
 from ccmim.checkpoints.config_text import read_values
+from ccmim.labels.settings import wheel
+from ccmim.pictures.overlay import (
+    Color,
+    Objects,
+    draw_map,
+    draw_objects,
+    with_legend,
+)
 from ccmim.pictures.saved_method import fill
+from ccmim.pictures.tiles import resized, sheet
 
 LIBRARIES = ('mmdet', 'mmseg')
 
@@ -55,19 +64,10 @@ class Predictor:
         if 'dataset_meta' not in content.get('meta', {}):
             raise ValueError(f'{file} names no classes: it is no run of such a config')
         if scope == 'mmdet':
-            from mmdet.apis import inference_detector, init_detector
-            from mmdet.visualization import DetLocalVisualizer
-
-            init, self._infer = init_detector, inference_detector
-            self._visualizer = DetLocalVisualizer(name='ccmim_predictions')
-            self._options: dict[str, Any] = dict(pred_score_thr=least_score)
+            from mmdet.apis import inference_detector as infer
         else:
-            from mmseg.apis import inference_model, init_model
-            from mmseg.visualization import SegLocalVisualizer
-
-            init, self._infer = init_model, inference_model
-            self._visualizer = SegLocalVisualizer(name='ccmim_predictions', alpha=0.6)
-            self._options = dict(with_labels=False)
+            from mmseg.apis import inference_model as infer
+        self._infer, self._least = infer, least_score
         cfg = cfg.copy()
         if scope == 'mmseg':  # which knows labels to leave out by their old name alone
             cfg.test_pipeline = [
@@ -75,12 +75,19 @@ class Predictor:
                 for step in cfg.test_dataloader.dataset.pipeline
                 if not step['type'].endswith(('LoadAnnotations', 'LoadLabelMap'))
             ]
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of the classes, which come with the file
-            self._model = init(cfg, None, device=device)
+        cfg.model.backbone.init_cfg = None  # all of it is in the file
+        init_default_scope(scope)
+        self._model = MODELS.build(cfg.model)
+        self._model.cfg = cfg  # where the libraries look for it
+        self._model.to(device).eval()
         # Strictly: the libraries load what fits and go on, and chance would be drawn.
         fill(self._model, content['state_dict'], file)
         self.meta = self._model.dataset_meta = content['meta']['dataset_meta']
+        self.classes = list(self.meta['classes'])
+        palette = self.meta.get('palette')
+        if not isinstance(palette, list | tuple) or len(palette) < len(self.classes):
+            palette = wheel(len(self.classes))
+        self._colors = [tuple(map(int, color)) for color in palette]
 
     def __call__(self, image: str | np.ndarray) -> Any:
         """Predict.
@@ -106,10 +113,36 @@ class Predictor:
         Returns:
             uint8 RGB pixels (H, W, 3).
         """
-        self._visualizer.dataset_meta = self.meta
-        shown = dict(draw_gt=is_truth, draw_pred=not is_truth)
-        self._visualizer.add_datasample('', photo, sample, **shown, **self._options)
-        return self._visualizer.get_image()
+        if (name := _map_name(is_truth)) in sample:
+            return draw_map(photo, sample.get(name).data[0].cpu().numpy(), self._colors)
+        objects = self._objects(sample, is_truth)
+        return draw_objects(photo, objects, self.classes, self._colors)
+
+    def legend(self, sample: Any, is_truth: bool = False) -> dict[str, Color]:
+        """Give the colors of the classes that are drawn of a sample, by name."""
+        if (name := _map_name(is_truth)) in sample:
+            found = np.unique(sample.get(name).data.cpu().numpy())
+        else:
+            found = np.unique(self._objects(sample, is_truth).labels)
+        known = [i for i in found.tolist() if i < len(self.classes)]
+        return {self.classes[i]: self._colors[i] for i in known}
+
+    def _objects(self, sample: Any, is_truth: bool) -> Objects:
+        found = sample.gt_instances if is_truth else sample.pred_instances
+        if not is_truth:
+            found = found[found.scores >= self._least]
+        masks = found.get('masks')
+        if masks is not None:
+            masks = getattr(masks, 'masks', masks)  # of mmdet's BitmapMasks
+            masks = np.asarray(masks.cpu() if isinstance(masks, Tensor) else masks)
+        boxes = getattr(found.bboxes, 'tensor', found.bboxes)
+        scores = None if is_truth else found.scores.cpu().numpy()
+        labels = found.labels.cpu().numpy()
+        return Objects(boxes.cpu().numpy(), labels, scores, masks)
+
+
+def _map_name(is_truth: bool) -> str:
+    return 'gt_sem_seg' if is_truth else 'pred_sem_seg'
 
 
 def draw_predictions(
@@ -137,24 +170,79 @@ def draw_predictions(
         ImportError: If the library is not installed.
         ValueError: If the config is of another kind, or a checkpoint does not fit.
     """
+    return _draw(cfg, checkpoints, images, device, least_score)[0]
+
+
+def draw_rows(
+    cfg: Config,
+    checkpoints: Mapping[str, str | Path],
+    images: Sequence[str],
+    side: int,
+    device: str = 'cpu',
+    least_score: float = 0.3,
+) -> list[np.ndarray]:
+    """Draw a row for each photo: itself, the truth, what each checkpoint predicts.
+
+    Args:
+        cfg: See ``draw_predictions``, as other arguments.
+        checkpoints: Files of its runs by label.
+        images: Image files.
+        side: Width of each tile in pixels.
+        device: Where to compute.
+        least_score: Of detections that are drawn.
+
+    Returns:
+        uint8 RGB pictures with the name of the file and a legend below.
+    """
+    columns, legends = _draw(cfg, checkpoints, images, device, least_score)
+    rows = []
+    for i, name in enumerate(images):
+        size = (
+            round(columns['image'][i].shape[0] * side / columns['image'][i].shape[1]),
+            side,
+        )
+        row = sheet({label: [resized(x[i], size)] for label, x in columns.items()})
+        rows.append(with_legend(row, legends[i], Path(name).name))
+    return rows
+
+
+def tested_images(cfg: Config, count: int) -> list[str]:
+    """Choose some images of the test data of a config, evenly; their files."""
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        data: BaseDataset = DATASETS.build(cfg.test_dataloader.dataset)
+    numbers = np.linspace(0, len(data) - 1, min(count, len(data))).round().astype(int)
+    return [data.get_data_info(i)['img_path'] for i in numbers.tolist()]
+
+
+def _draw(
+    cfg: Config,
+    checkpoints: Mapping[str, str | Path],
+    images: Sequence[str],
+    device: str,
+    least_score: float,
+) -> tuple[dict[str, list[np.ndarray]], list[dict[str, Color]]]:
+    """Draw as ``draw_predictions``; the colors of each image's classes, too."""
     if cfg.get('default_scope') not in LIBRARIES:
         raise ValueError('predictions need a detection or segmentation --config')
     import mmcv
 
     photos = [mmcv.imread(name, channel_order='rgb') for name in images]
     columns: dict[str, list[np.ndarray]] = dict(image=photos)
+    legends: list[dict[str, Color]] = [{} for _ in photos]
+
+    def add(label: str, samples: Iterable[Any], is_truth: bool) -> None:
+        tiles = []
+        for photo, sample, legend in zip(photos, samples, legends, strict=True):
+            tiles.append(predictor.draw(photo, sample, is_truth))
+            legend |= predictor.legend(sample, is_truth)
+        columns[label] = tiles
+
     for label, file in checkpoints.items():
         predictor = Predictor(cfg, file, device, least_score)
         if 'truth' not in columns and (truth := _truth(cfg, images)):
-            columns['truth'] = [
-                predictor.draw(photo, sample, is_truth=True)
-                for photo, sample in zip(photos, truth, strict=True)
-            ]
-        columns[label] = [
-            predictor.draw(photo, predictor(name))
-            for photo, name in zip(photos, images, strict=True)
-        ]
-    return columns
+            add('truth', truth, True)
+        add(label, map(predictor, images), False)
+    return columns, legends
 
 
 def config_of(file: str | Path) -> Config:

@@ -2,7 +2,7 @@
 
 from ccmim.evaluation.features import extract_features, feature_rank
 from ccmim.evaluation.knn import knn_accuracy, nearest, vote
-from ccmim.evaluation.linear import fit_linear, linear_accuracy
+from ccmim.evaluation.linear import fit_linear, fit_probe, linear_accuracy
 from ccmim.evaluation.mask_overlap import mask_overlap
 from ccmim.evaluation.patch_knn import (
     extract_patches,
@@ -17,6 +17,7 @@ __all__ = [
     'extract_patches',
     'feature_rank',
     'fit_linear',
+    'fit_probe',
     'knn_accuracy',
     'labeled_maps',
     'linear_accuracy',

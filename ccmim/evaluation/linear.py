@@ -3,6 +3,8 @@
 n training images or patches, m test images, D width, C classes.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -55,6 +57,42 @@ def fit_linear(
     return weights.detach()
 
 
+class LinearProbe(NamedTuple):
+    """A linear classifier of features, each channel of which is normalized first.
+
+    Attributes:
+        weights: Of shape (D + 1, C), the bias last.
+        mean: What is subtracted, (D,).
+        std: What is divided by, (D,).
+    """
+
+    weights: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Score the classes of features (m, D): (m, C)."""
+        inputs = (features.double() - self.mean) / self.std
+        return F.pad(inputs, (0, 1), value=1.0) @ self.weights
+
+
+def fit_probe(train: Tensor, labels: Tensor, l2: float = 1e-3) -> LinearProbe:
+    """Fit a linear probe, without augmentation.
+
+    Every channel is brought to mean 0 and variance 1 of the training images, as the
+    batch norm of MAE's probe does. No random number is drawn. For sets that fit into
+    memory; the recipe for ImageNet is ``mm_configs/classification/linear_*``.
+
+    Args:
+        train: Features (n, D).
+        labels: Classes (n,).
+        l2: See ``fit_linear``.
+    """
+    train = train.double()
+    mean, std = train.mean(0), train.std(0, correction=0).clamp(min=1e-6)
+    return LinearProbe(fit_linear((train - mean) / std, labels, l2), mean, std)
+
+
 def linear_accuracy(
     train: Tensor,
     train_labels: Tensor,
@@ -62,11 +100,7 @@ def linear_accuracy(
     test_labels: Tensor,
     l2: float = 1e-3,
 ) -> float:
-    """Compute the accuracy of a linear probe, without augmentation.
-
-    Every channel is brought to mean 0 and variance 1 of the training images, as the
-    batch norm of MAE's probe does. No random number is drawn. For sets that fit into
-    memory; the recipe for ImageNet is ``mm_configs/classification/linear_*``.
+    """Compute the accuracy of a linear probe; see ``fit_probe``.
 
     Args:
         train: Features (n, D).
@@ -78,8 +112,5 @@ def linear_accuracy(
     Returns:
         Percent, in [0, 100].
     """
-    train, test = train.double(), test.double()
-    mean, std = train.mean(0), train.std(0, correction=0).clamp(min=1e-6)
-    weights = fit_linear((train - mean) / std, train_labels, l2)
-    scores = F.pad((test - mean) / std, (0, 1), value=1.0) @ weights
-    return 100 * (scores.argmax(1) == test_labels).double().mean().item()
+    predicted = fit_probe(train, train_labels, l2).scores(test).argmax(1)
+    return 100 * (predicted == test_labels).double().mean().item()

@@ -3,8 +3,8 @@
 n images, C classes, d detections, T overlaps that count as found, R draws of images.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,13 @@ class Overlaps:
         np.divide(shared, united, out=iou, where=united > 0)
         return 100 * np.nanmean(iou, axis=1)
 
+    def by_class(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the IoU of each class in per cent, and its pixels: both (C,)."""
+        shared, united = self.shared.sum(0), self.united.sum(0)
+        iou = np.full(count, np.nan)
+        np.divide(100 * shared, united, out=iou, where=united > 0)
+        return iou, united
+
     def __len__(self) -> int:
         """Count the images."""
         return len(self.shared)
@@ -56,6 +63,7 @@ class Matches:
         right: Whether it found an object, (T, d).
         ignored: Whether it does not count, (T, d).
         objects: Objects to be found, (n, C).
+        score: How sure it is, (d,), falling.
     """
 
     image: np.ndarray
@@ -63,6 +71,7 @@ class Matches:
     right: np.ndarray
     ignored: np.ndarray
     objects: np.ndarray
+    score: np.ndarray
 
     def figures(self, counts: np.ndarray) -> np.ndarray:
         """Compute AP in per cent; see ``Overlaps.figures``."""
@@ -82,23 +91,52 @@ class Matches:
         """Count the images."""
         return len(self.objects)
 
+    def by_class(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the AP of each class in per cent, and its objects: both (C,)."""
+        once = np.ones((1, len(self)), int)
+        values = np.full(count, np.nan)
+        for category in range(min(count, self.objects.shape[1])):
+            own = self.category == category
+            total = once @ self.objects[:, category]
+            values[category] = 100 * self._precision(own, once, total)[0]
+        return values, self.objects.sum(0)
+
+    def precisions(self) -> np.ndarray:
+        """Compute the precision at 101 recalls and the least overlap, (101,)."""
+        once = np.ones((1, len(self)), int)
+        least = replace(self, right=self.right[:1], ignored=self.ignored[:1])
+        curves = []
+        for category in range(self.objects.shape[1]):
+            total = once @ self.objects[:, category]
+            if total[0]:
+                own = self.category == category
+                curves.append(least._curves(own, once, total)[0, 0])
+        return np.mean(curves, axis=0) if curves else np.full(len(_RECALLS), np.nan)
+
     def _precision(
         self, own: np.ndarray, counts: np.ndarray, total: np.ndarray
     ) -> np.ndarray:
         """Mean precision of a category over recalls and overlaps: (R,)."""
+        return self._curves(own, counts, total).mean(axis=(1, 2))
+
+    def _curves(
+        self, own: np.ndarray, counts: np.ndarray, total: np.ndarray
+    ) -> np.ndarray:
+        """Precision of a category at each overlap and recall: (R, T, 101)."""
         weight = counts[:, None, self.image[own]]  # (R, 1, d)
         kept = ~self.ignored[:, own]
         right = np.cumsum(weight * (self.right[:, own] & kept), axis=2)  # (R, T, d)
         wrong = np.cumsum(weight * (~self.right[:, own] & kept), axis=2)
         precision = right / np.maximum(right + wrong, np.finfo(float).eps)
         precision = np.maximum.accumulate(precision[..., ::-1], axis=2)[..., ::-1]
-        found = np.full((len(counts), len(self.right)), np.nan)
-        for r, t in np.ndindex(*found.shape):
+        found = np.full((len(counts), len(self.right), len(_RECALLS)), np.nan)
+        for r, t in np.ndindex(*found.shape[:2]):
             if total[r] > 0:
                 at = np.searchsorted(right[r, t] / total[r], _RECALLS, side='left')
                 held = at < right.shape[2]
-                found[r, t] = precision[r, t, at[held]].sum() / len(_RECALLS)
-        return found.mean(axis=1)
+                found[r, t] = 0
+                found[r, t, held] = precision[r, t, at[held]]
+        return found
 
 
 @dataclass(frozen=True)
@@ -168,12 +206,62 @@ class Mean:
         return len(self.parts[0])
 
 
-Sample = Overlaps | Matches | Hits | Likeness | Mean
+@dataclass(frozen=True)
+class Classified:
+    """Which class each image was taken for.
+
+    Attributes:
+        label: Number of its class, (n,).
+        predicted: Number of the class that was predicted, (n,).
+    """
+
+    label: np.ndarray
+    predicted: np.ndarray
+
+    def figures(self, counts: np.ndarray) -> np.ndarray:
+        """Compute top-1 in per cent; see ``Overlaps.figures``."""
+        right = self.label == self.predicted
+        return 100 * (counts @ right) / np.maximum(counts.sum(axis=1), 1)
+
+    def by_class(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the accuracy in each class in per cent, and its images: both (C,)."""
+        images = np.bincount(self.label, minlength=count)
+        hits = np.bincount(self.label[self.label == self.predicted], minlength=count)
+        share = np.full(len(images), np.nan)
+        np.divide(100 * hits, images, out=share, where=images > 0)
+        return share, images
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.label)
+
+
+Sample = Overlaps | Matches | Hits | Classified | Likeness | Mean
 
 
 def figure(sample: Sample) -> float:
     """Compute the figure of a sample where each image comes once."""
     return float(sample.figures(np.ones((1, len(sample))))[0])
+
+
+def join(samples: Sequence[Sample]) -> Sample:
+    """Join what the images of several tests add, such as those of folds.
+
+    Args:
+        samples: Of one kind and with the same classes, at least one.
+    """
+    first, parts = samples[0], {}
+    for name in (f.name for f in fields(first)):
+        values = [getattr(sample, name) for sample in samples]
+        if isinstance(first, Matches) and name == 'image':
+            starts = np.cumsum([0, *(len(sample) for sample in samples)])
+            values = [v + start for v, start in zip(values, starts, strict=False)]
+        along = 1 if isinstance(first, Matches) and values[0].dtype == bool else 0
+        parts[name] = np.concatenate(values, axis=along)
+    if isinstance(first, Matches):  # the surest of all tests first
+        order = np.argsort(-parts['score'], kind='stable')
+        parts |= {k: parts[k][..., order] for k in parts if k != 'objects'}
+    return type(first)(**parts)
 
 
 def difference_range(
@@ -206,23 +294,43 @@ def difference_range(
     return float(low), float(high)
 
 
-def write_samples(samples: Mapping[str, Sample], file: str | Path) -> None:
-    """Write what each image adds to some figures, by the name of the figure."""
+def write_samples(
+    samples: Mapping[str, Sample], file: str | Path, names: Sequence[str] = ()
+) -> None:
+    """Write what each image adds to some figures, by the name of the figure.
+
+    Args:
+        samples: By the name of the figure.
+        file: Where they go.
+        names: Of the images.
+    """
     arrays = {
         f'{name}|{type(sample).__name__}|{field.name}': getattr(sample, field.name)
         for name, sample in samples.items()
         for field in fields(sample)
     }
+    arrays['names'] = np.array(list(names), dtype=np.str_)
     with replacing(file) as part:
         np.savez_compressed(part, **arrays)
+
+
+def read_names(file: str | Path) -> list[str]:
+    """Read the names of the images that ``write_samples`` wrote."""
+    with np.load(file) as arrays:
+        return arrays['names'].tolist() if 'names' in arrays.files else []
 
 
 def read_samples(file: str | Path) -> dict[str, Sample]:
     """Read what ``write_samples`` wrote."""
     parts: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     with np.load(file) as arrays:
-        for key in arrays.files:
+        for key in filter(lambda key: '|' in key, arrays.files):
             name, kind, field = key.split('|')
             parts.setdefault((name, kind), {})[field] = arrays[key]
-    kinds = {kind.__name__: kind for kind in (Overlaps, Matches)}
-    return {name: kinds[kind](**found) for (name, kind), found in parts.items()}
+    kinds = {kind.__name__: kind for kind in (Overlaps, Matches, Classified)}
+    return {
+        name: kinds[kind](**found)
+        for (name, kind), found in parts.items()
+        # Files of older runs lack what later ones tell.
+        if found.keys() == {field.name for field in fields(kinds[kind])}
+    }

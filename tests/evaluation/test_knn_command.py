@@ -4,10 +4,15 @@ import json
 import re
 import runpy
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from ccmim.classification.predictor import ClassPredictor
+from ccmim.dense.predictions import config_of
+from ccmim.evaluation.resampling import figure, read_names, read_samples
 from ccmim.vit import VisionTransformer
 
 CONFIG = 'mm_configs/small/knn_vitt_cifar10.py'
@@ -59,6 +64,25 @@ def test_it_prints_a_line_for_the_checkpoint_and_one_for_chance(knn):
     alone = knn('--k', '8')
     assert 'random' not in alone
     assert 'linear' not in alone
+
+
+def test_folds_test_each_photo_and_the_linear_classifier_is_kept(knn, tmp_path):
+    """Its scores are those of the fit, by what ccmim predict does."""
+    words = ['--k', '1', '--linear', '--folds', '3', '--per-image', tmp_path / 'i.npz']
+    text = knn(*words, '--keep', tmp_path / 'linear.pth')
+    assert '8 and 8 images in 3 folds, class' in text
+    samples, names = (read(tmp_path / 'i.npz') for read in (read_samples, read_names))
+    assert list(samples) == ['checkpoint k=1', 'checkpoint linear']
+    assert len(names) == len(samples['checkpoint linear']) == 16
+    # Each photo is there twice, and its copy is in another fold.
+    assert figure(samples['checkpoint k=1']) == 100
+    kept = tmp_path / 'linear.pth'
+    predictor = ClassPredictor(config_of(kept), kept)
+    assert predictor.classes == ['part0', 'part1']
+    found = [
+        predictor.classes[predictor(Image.open(name)).argmax()] for name in names[:8]
+    ]
+    assert found == [Path(name).parent.name for name in names[:8]]
 
 
 def test_random_weights_need_no_checkpoint_and_figures_go_to_a_file(knn, tmp_path):

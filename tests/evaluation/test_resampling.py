@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from ccmim.evaluation.resampling import (
+    Classified,
     Matches,
     Overlaps,
     difference_range,
+    figure,
+    join,
+    read_names,
     read_samples,
     write_samples,
 )
@@ -71,8 +75,31 @@ def test_ap_is_cocos_for_any_draw_of_the_images():
         judge.accumulate()
         precision = judge.eval['precision']
         assert ours == pytest.approx(100 * precision[precision > -1].mean())
+    # Folds are as one test of all their images.
+    parts = []
+    for images in (range(5), range(5, 12)):
+        judge.params.imgIds = [*images]
+        judge.evaluate()
+        parts.append(matches_of(judge))
+    assert figure(join(parts)) == pytest.approx(figure(sample), abs=1e-9)
+    by_class, objects = sample.by_class(2)
+    assert by_class.mean() == pytest.approx(figure(sample))
+    assert objects.sum() == 36
+    judge.params.imgIds = [*range(12)]
+    judge.evaluate()
+    judge.accumulate()
+    at_half = judge.eval['precision'][0, :, :, 0, 0].mean(1)
+    assert sample.precisions() == pytest.approx(at_half)
     twice = sample.figures(np.array([[2] * 12]))
     assert twice == pytest.approx(sample.figures(counts[:1]), abs=0.5)
+
+
+def test_accuracy_counts_an_image_as_often_as_it_is_drawn():
+    sample = Classified(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
+    counts = np.array([[1, 1, 1, 1], [0, 4, 0, 0], [2, 1, 1, 0]])
+    assert sample.figures(counts).tolist() == [75, 0, 75]
+    assert [values.tolist() for values in sample.by_class(2)] == [[50, 100], [2, 2]]
+    assert figure(join([sample, Classified(*np.array([[0], [1]]))])) == 60
 
 
 def test_a_clear_lead_is_told_from_none():
@@ -88,11 +115,11 @@ def test_a_clear_lead_is_told_from_none():
 
 def test_samples_come_back_from_their_file(tmp_path):
     marks = np.array([[True, False]])
-    matches = Matches(
-        np.array([0, 1]), np.array([0, 0]), marks, ~marks, np.array([[2], [1]])
-    )
+    numbers = np.array([0, 1]), np.array([0, 0]), marks, ~marks, np.array([[2], [1]])
+    matches = Matches(*numbers, np.array([0.9, 0.2]))
     samples = {'mIoU': overlaps(), 'coco/bbox_mAP': matches}
-    write_samples(samples, tmp_path / 'images.npz')
+    write_samples(samples, tmp_path / 'images.npz', ['a.jpg', 'b.jpg'])
+    assert read_names(tmp_path / 'images.npz') == ['a.jpg', 'b.jpg']
     found = read_samples(tmp_path / 'images.npz')
     counts = np.array([[1, 2]])
     assert list(found) == list(samples)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ccmim.apps.compare.curves import MINUTES, Point, values_of
-from ccmim.apps.compare.scores import Score, markdown, table
+from ccmim.apps.compare.scores import Score, table
+from ccmim.apps.compare.tables import markdown
 from studies.budgets import Budget
 from studies.results import MASKS
 from studies.study import (

@@ -107,7 +107,8 @@ def _transfer(commands: Any) -> Parser:
         '  the same without masks                   Faster R-CNN: box AP\n'
         '  images/ + annotations/*.png (ADE20K)     UperNet: mIoU\n\n'
         'Without a split every fifth image is kept for testing. Each is done from the\n'
-        'checkpoint and from random weights; what is done is not done again.\n\n'
+        'checkpoint and from random weights; what is done is not done again. What was\n'
+        'trained is kept, for ccmim predict and ccmim export.\n\n'
         'examples:\n'
         '  ccmim transfer work_dirs/photos_ccmim/epoch_60.pth --data mydata\n'
         '  ccmim transfer CHECKPOINT --data cifar10 coco ade --fast\n'
@@ -137,6 +138,28 @@ def _transfer(commands: Any) -> Parser:
     add_image_size(parser)
     parser.add_argument('--steps', type=positive, metavar='N', help='of fine-tuning')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='S')
+    parser.add_argument(
+        '--fractions',
+        nargs='+',
+        type=float,
+        default=[1.0],
+        metavar='F',
+        help='of the labels to train with, such as 0.1 0.3 1: a curve',
+    )
+    parser.add_argument(
+        '--folds',
+        type=int,
+        default=0,
+        metavar='K',
+        help='where there is no split: test each image by what the other folds teach '
+        '(default: 5 for the probes of fewer than 1,000 photos, else every fifth '
+        'photo is kept for testing)',
+    )
+    parser.add_argument(
+        '--finetune',
+        action='store_true',
+        help='class folders: fine-tune a classifier, too',
+    )
     parser.add_argument(
         '--jobs',
         type=positive,

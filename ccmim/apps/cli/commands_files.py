@@ -13,11 +13,12 @@ def _predict(commands: Any) -> Parser:
     parser = command(
         commands,
         'predict',
-        'Let a trained detector or segmentor look at photos',
+        'Let a trained classifier, detector or segmentor look at photos',
         'CHECKPOINT is of a run of tools/train.py or ccmim transfer, and knows its\n'
         'config. PHOTOS are what pretrain takes. In the folder of --out are pictures/\n'
-        'and, of a detector, predictions.json in the format of COCO (with scores); of\n'
-        'a segmentor, maps/ of class numbers and classes.txt.\n\nexamples:\n'
+        'and, of a classifier, predictions.csv with the probability of each class; of\n'
+        'a detector, predictions.json in the format of COCO (with scores); of a\n'
+        'segmentor, maps/ of class numbers and classes.txt.\n\nexamples:\n'
         '  ccmim predict work_dirs/my_detector/iter_400.pth photos --out seen\n'
         '  ccmim predict CHECKPOINT photo.jpg --score 0.5',
     )

@@ -1,7 +1,11 @@
-"""``ccmim predict``: what a trained detector or segmentor sees in photos."""
+"""``ccmim predict``: what a trained network sees in photos."""
 
+import csv
+import io
 import json
 from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +16,18 @@ from tqdm import tqdm
 
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.quiet import no_messages
+from ccmim.classification.predictor import ClassPredictor
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
 from ccmim.dense.predictions import Predictor, config_of, objects_of
 from ccmim.engine.launch import read_config
 from ccmim.files import write_file
 from ccmim.labels.report import number_of
+from ccmim.pictures.overlay import with_legend
 
-JSON, PICTURES, MAPS = 'predictions.json', 'pictures', 'maps'
+JSON, TABLE = 'predictions.json', 'predictions.csv'
+PICTURES, MAPS = 'pictures', 'maps'
+_SHOWN = 5  # classes below a photo
 
 
 def run(args: Namespace) -> int:
@@ -27,54 +35,100 @@ def run(args: Namespace) -> int:
     if not 0 <= args.score <= 1:
         raise Mistake(f'--score {args.score} is no share', 'it lies between 0 and 1')
     source = open_source(args.photos)
-    for name in (JSON, PICTURES, MAPS):
+    for name in (JSON, TABLE, PICTURES, MAPS):
         if (args.out / name).exists():
             raise Mistake(
                 f'{args.out / name} is there already', '--out DIR goes elsewhere'
             )
     predictor = _predictor(args)
-    classes = predictor.meta['classes']
-    names = _names(source)
-    written = _Detections(classes, args.score)
-    bad = []
-    for i in tqdm(range(len(source)), 'Looking', unit=' photos', disable=None):
-        try:
-            photo = np.asarray(decode_image(source.read(i)))
-        except (BadImageError, OSError) as error:
-            bad.append(f'{source.name(i)}: {error}')
-            continue
-        with no_messages():
-            sample = predictor(np.ascontiguousarray(photo[:, :, ::-1]))
-        _save(predictor.draw(photo, sample), args.out / PICTURES / f'{names[i]}.png')
-        if 'pred_sem_seg' in sample:
-            numbers = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-            _save(numbers, args.out / MAPS / f'{names[i]}.png')
-        else:
-            written.add(Path(source.name(i)).name, photo, sample)
-    for line in bad:
-        print(f'left out: {line}')
-    if written.images:
-        file = args.out / JSON
-        write_file(file, json.dumps(written.content()))
-        found = number_of(len(written.objects), 'object', 'objects')
-        print(f'{found} of {number_of(len(classes), "class", "classes")}: {file}')
-    elif (args.out / MAPS).is_dir():
-        write_file(args.out / MAPS / 'classes.txt', '\n'.join(classes) + '\n')
-        print(
-            f'maps of {number_of(len(classes), "class", "classes")}: {args.out / MAPS}'
-        )
+    look = _look_at_classes if isinstance(predictor, ClassPredictor) else _look_at_all
+    if bad := look(predictor, source, args):
+        print(*(f'left out: {line}' for line in bad), sep='\n')
     print(f'pictures: {args.out / PICTURES}')
     return int(bool(bad))
 
 
-def _predictor(args: Namespace) -> Predictor:
+def _photos(
+    source: ImageSource, bad: list[str]
+) -> Iterator[tuple[str, str, Image.Image]]:
+    """Yield the name of each photo, that of its picture, and the photo."""
+    names = _names(source)
+    for i in tqdm(range(len(source)), 'Looking', unit=' photos', disable=None):
+        try:
+            yield source.name(i), names[i], decode_image(source.read(i))
+        except (BadImageError, OSError) as error:
+            bad.append(f'{source.name(i)}: {error}')
+
+
+def _look_at_classes(
+    predictor: ClassPredictor, source: ImageSource, args: Namespace
+) -> list[str]:
+    """Write a table of probabilities, and photos with the likeliest classes."""
+    bad: list[str] = []
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator='\n')
+    table.writerow(['name', 'class', 'probability', *predictor.classes])
+    counts: Counter[str] = Counter()
+    for full, name, photo in _photos(source, bad):
+        scores = predictor(photo)
+        best = predictor.classes[int(scores.argmax())]
+        counts[best] += 1
+        values = [f'{value:.4g}' for value in scores.tolist()]
+        table.writerow([full, best, f'{scores.max():.4g}', *values])
+        top = scores.topk(min(_SHOWN, len(scores)))
+        pairs = zip(top.values.tolist(), top.indices.tolist(), strict=True)
+        said = '   '.join(f'{predictor.classes[i]} {100 * p:.0f} %' for p, i in pairs)
+        shown = with_legend(np.asarray(photo), {}, Path(full).name)
+        _save(with_legend(shown, {}, said), args.out / PICTURES / f'{name}.png')
+    write_file(args.out / TABLE, text.getvalue())
+    found = ', '.join(f'{n:,} {kind}' for kind, n in counts.most_common(_SHOWN))
+    print(
+        f'{number_of(counts.total(), "photo", "photos")}: {found}: {args.out / TABLE}'
+    )
+    return bad
+
+
+def _look_at_all(
+    predictor: Predictor, source: ImageSource, args: Namespace
+) -> list[str]:
+    """Write objects in COCO's format, or maps of classes; and pictures."""
+    bad: list[str] = []
+    classes = predictor.classes
+    written = _Detections(classes, args.score)
+    for full, name, picture in _photos(source, bad):
+        photo = np.asarray(picture)
+        with no_messages():
+            sample = predictor(np.ascontiguousarray(photo[:, :, ::-1]))
+        drawn = with_legend(
+            predictor.draw(photo, sample), predictor.legend(sample), Path(full).name
+        )
+        _save(drawn, args.out / PICTURES / f'{name}.png')
+        if 'pred_sem_seg' in sample:
+            numbers = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+            _save(numbers, args.out / MAPS / f'{name}.png')
+        else:
+            written.add(Path(full).name, photo, sample)
+    kinds = number_of(len(classes), 'class', 'classes')
+    if written.images:
+        file = args.out / JSON
+        write_file(file, json.dumps(written.content()))
+        found = number_of(len(written.objects), 'object', 'objects')
+        print(f'{found} of {kinds}: {file}')
+    elif (args.out / MAPS).is_dir():
+        write_file(args.out / MAPS / 'classes.txt', '\n'.join(classes) + '\n')
+        print(f'maps of {kinds}: {args.out / MAPS}')
+    return bad
+
+
+def _predictor(args: Namespace) -> Predictor | ClassPredictor:
     with no_messages():
         cfg = config_of(args.checkpoint) if args.config is None else None
         cfg = cfg or read_config(str(args.config))
+        device = args.device or get_device()
+        if str(cfg.get('model', {}).get('type')).endswith('Classifier'):
+            return ClassPredictor(cfg, args.checkpoint, device)
         try:
-            return Predictor(
-                cfg, args.checkpoint, args.device or get_device(), args.score
-            )
+            return Predictor(cfg, args.checkpoint, device, args.score)
         except ModuleNotFoundError as error:
             raise Mistake(
                 f'{error.name} is not installed', how_to_install(str(error.name))

@@ -1,7 +1,8 @@
 """Configs that measure a backbone on labelled data, made from those of mm_configs."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
@@ -9,7 +10,7 @@ from ccmim.api.catalogue import home
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Architecture
-from ccmim.classification.labels import FolderLabels
+from ccmim.classification.labels import FolderLabels, open_labels
 from ccmim.engine.launch import read_config
 from ccmim.files import write_file
 from ccmim.labels.cut import cut_coco, is_test, list_classes, list_names
@@ -20,7 +21,33 @@ _FAST_STEPS = 20
 _FAST_IMAGES, _FAST_LABELLED = 12, 400  # tested images; those of k-NN
 _DENSE_PATCH = 16  # what the pyramids are made for
 _MOST_PIXELS = 224  # a side for k-NN: more cost much and tell little
+_GOLDEN = 0.6180339887498949
 _LETTERS = {'small': 's', 'base': 'b', 'large': 'l'}
+
+
+class Part(NamedTuple):
+    """Which of the labels are used.
+
+    Attributes:
+        fraction: Of the training images that are used.
+        fold: Number of the part that is kept for testing, where there is no split.
+        folds: How many such parts there are; every fifth image is kept when 0.
+    """
+
+    fraction: float = 1.0
+    fold: int = 0
+    folds: int = 0
+
+    def is_test(self, number: int) -> bool:
+        """Return whether an image without a split is kept for testing."""
+        return number % self.folds == self.fold if self.folds else is_test(number)
+
+    def is_taken(self, number: int) -> bool:
+        """Return whether a training image is used; a smaller fraction is in a larger.
+
+        The multiples of the golden ratio are spread evenly, wherever they stop.
+        """
+        return number * _GOLDEN % 1 < self.fraction
 
 
 class Tasks:
@@ -47,24 +74,37 @@ class Tasks:
     ) -> None:
         self._architecture, self._out = architecture, out
         self._side = image_size
+        self._part = Part()
         self.base = ''  # of the config that was made last, in mm_configs
         self.notes: list[str] = []  # what was changed of the weights for it
         self._fast, self._full = fast, full
         self._steps = steps or (_FAST_STEPS if fast else None)
 
-    def write(self, data: Labelled, name: str) -> Path:
-        """Write the config of what labelled data allow.
+    def write(
+        self,
+        data: Labelled,
+        name: str,
+        part: Part | None = None,
+        finetune: bool = False,
+    ) -> Path:
+        """Write the config of what labelled data allow, tested once when it is trained.
 
         Args:
             data: The data.
             name: What the task is called.
+            part: Which of the labels are used; all when None.
+            finetune: Whether class folders fine-tune a classifier.
 
         Returns:
             Path of the config.
         """
         (self._out / 'configs').mkdir(parents=True, exist_ok=True)
         file = self._out / 'configs' / f'{name}.py'
-        write_file(file, self.config(data, name).pretty_text)
+        self._part = part or Part()
+        cfg = self._finetuned(data, name) if finetune else self.config(data, name)
+        if 'train_cfg' in cfg:  # the test is on the same images
+            cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        write_file(file, cfg.pretty_text)
         return file
 
     def config(self, data: Labelled, name: str) -> Config:
@@ -112,9 +152,40 @@ class Tasks:
             )
             if self._fast or data.test is None:
                 dataset.data = str(self._file(f'{name}_{loader}.txt'))
-                keep = _keep(loader, data.test is not None)
+                keep = self._keep(loader, data.test is not None, by_class=True)
                 most = _FAST_LABELLED if self._fast else None
                 list_classes(folder, classes, Path(dataset.data), keep, most)
+        if self._part.fraction < 1:
+            cfg.train_dataloader.dataset.label_ratio = self._part.fraction
+        cfg.test_dataloader = cfg.val_dataloader
+        return cfg
+
+    def _finetuned(self, data: Classes, name: str) -> Config:
+        """Make the config that fine-tunes a classifier, on the data of the probe."""
+        probe = self._probe(data, name)
+        cfg = self._read('small/finetune_vitt_cifar10')
+        options = dict(probe.model.backbone)
+        cfg.model.backbone.update(
+            {k: options[k] for k in self._options() if k in options},
+            init_cfg=dict(type='Pretrained', checkpoint=None),
+        )
+        if self._architecture.class_token is False:
+            cfg.model.pool = 'average'
+        cfg.model.head.num_classes = probe.model.head.num_classes
+        for loader in ('train', 'val'):
+            own, given = cfg[f'{loader}_dataloader'], probe[f'{loader}_dataloader']
+            steps = own.dataset.transform
+            own.dataset = given.dataset
+            if loader == 'train':
+                own.dataset.transform = steps
+                own.dataset.transform[0].size = options['img_size']
+            own.update(num_workers=1, pin_memory=False)
+        count = len(open_labels(cfg.train_dataloader.dataset.data).paths())
+        batch = max(2, min(64, count // 4))
+        cfg.train_dataloader.batch_size = batch
+        if self._steps:
+            cfg.train_cfg.max_epochs = max(1, self._steps * batch // max(1, count))
+        cfg.auto_scale_lr.enable = True
         cfg.test_dataloader = cfg.val_dataloader
         return cfg
 
@@ -129,9 +200,9 @@ class Tasks:
         for loader, part in (('train', data.train), ('val', data.test or data.train)):
             file = part[0]
             cut = self._fast and loader == 'val'
-            if data.test is None or cut:
+            if data.test is None or cut or self._fewer(loader):
                 file = self._file(f'{name}_{loader}.json')
-                keep = _keep(loader, data.test is not None)
+                keep = self._keep(loader, data.test is not None)
                 photos = part[1] if loader == 'val' and data.test is None else None
                 cut_coco(part[0], file, keep, _FAST_IMAGES if cut else None, photos)
             cfg[f'{loader}_dataloader'].dataset.update(
@@ -177,9 +248,9 @@ class Tasks:
                 metainfo=dict(classes=data.classes, palette=wheel(len(data.classes))),
             )
             cut = self._fast and loader == 'val'
-            if data.test is None or cut:
+            if data.test is None or cut or self._fewer(loader):
                 dataset.ann_file = str(self._file(f'{name}_{loader}.txt'))
-                keep = _keep(loader, data.test is not None)
+                keep = self._keep(loader, data.test is not None)
                 most = _FAST_IMAGES if cut else None
                 names = Path(dataset.ann_file)
                 own = loader == 'val' and data.test is None
@@ -220,6 +291,20 @@ class Tasks:
             _shorten(cfg, self._steps)
         return cfg
 
+    def _fewer(self, loader: str) -> bool:
+        return loader == 'train' and self._part.fraction < 1
+
+    def _keep(
+        self, loader: str, is_split: bool, by_class: bool = False
+    ) -> Callable[[int], bool]:
+        """Tell by its number whether an image is used; classes are cut elsewhere."""
+        part = self._part._replace(fraction=1.0) if by_class else self._part
+        if loader == 'val':
+            return (lambda number: True) if is_split else part.is_test
+        if is_split:
+            return part.is_taken
+        return lambda number: not part.is_test(number) and part.is_taken(number)
+
     def _file(self, name: str) -> Path:
         folder = self._out / ('data_fast' if self._fast else 'data')
         folder.mkdir(parents=True, exist_ok=True)
@@ -244,12 +329,6 @@ def _leave_masks_out(cfg: Config) -> None:
                 step.recompute_bbox = False  # it is by the mask
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         evaluator.metric = 'bbox'
-
-
-def _keep(loader: str, is_split: bool) -> Any:
-    if is_split:
-        return lambda number: True
-    return is_test if loader == 'val' else lambda number: not is_test(number)
 
 
 def _shorten(cfg: Config, steps: int) -> None:

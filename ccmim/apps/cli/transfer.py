@@ -2,14 +2,17 @@
 
 import json
 import os
+import shlex
 from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
+from ccmim.apps.cli.estimate import duration
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.probing import (
     estimate_probe,
@@ -18,7 +21,8 @@ from ccmim.apps.cli.probing import (
     weights_file,
 )
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.apps.cli.tasks import Tasks
+from ccmim.apps.cli.tasks import Part, Tasks
+from ccmim.apps.cli.transfer_page import Page, write_transfer_page
 from ccmim.apps.compare import (
     Arm,
     Comparison,
@@ -29,18 +33,59 @@ from ccmim.apps.compare import (
     run_stages,
     write_table,
 )
-from ccmim.apps.report.page_comparison import write_runs_page
+from ccmim.apps.compare.forecast import measure_pace, total_seconds
+from ccmim.apps.compare.gains import Samples
+from ccmim.checkpoints import Weights
+from ccmim.classification.labels import FolderLabels
+from ccmim.evaluation.resampling import figure, join, read_names, read_samples
 from ccmim.labels.judge import require_good
-from ccmim.labels.layouts import Classes, Instances, describe, find_labels
+from ccmim.labels.layouts import (
+    Classes,
+    Instances,
+    Labelled,
+    describe,
+    find_labels,
+)
 
 RANDOM, OURS = 'random', 'checkpoint'
 _PROBES = {'k=': 'k-NN', 'linear': 'linear'}
+_FEW, _FOLDS = 1000, 5  # labelled photos without a split, and how they are tested
+
+
+class Planned(NamedTuple):
+    """What is run.
+
+    Attributes:
+        data: By name of the task as the table shows it.
+        fractions: Of the labels of each task, by name of the data.
+        probes: Stage of k-NN and linear probe, by name.
+        dense: Config of what is trained, by name.
+        folds: Names of the trained parts of a name that is tested in folds.
+    """
+
+    data: dict[str, Labelled]
+    fractions: dict[str, dict[str, float]]
+    probes: dict[str, Stage]
+    dense: dict[str, str]
+    folds: dict[str, list[str]]
 
 
 def run(args: Namespace) -> int:
     """Run what is missing, and print the table; 1 if something failed."""
-    if args.fast and args.full:
-        raise Mistake('--fast and --full contradict each other', 'leave out one')
+    transfer(args)
+    return 0
+
+
+def transfer(args: Namespace) -> tuple[Path, list[Score]]:
+    """Run what is missing, print the table, and write the page.
+
+    Returns:
+        The folder of all that, and the scores.
+
+    Raises:
+        StageError: If a run failed; after the table of the others.
+    """
+    _check_words(args)
     weights = told_weights(args.checkpoint, args)
     checkpoint = Path(args.checkpoint).expanduser().absolute()
     default = f'{checkpoint.stem}_transfer{"_fast" * args.fast}'
@@ -55,45 +100,99 @@ def run(args: Namespace) -> int:
         args.steps,
         args.image_size,
     )
-    stages, dense = {}, {}
-    for folder in args.data:
-        data = find_labels(folder.expanduser(), args.ignore_zero)
-        name = _free_name(data.root.name, {*stages, *dense})
-        print(f'{name:<16} {describe(data)}', flush=True)
-        require_good(data)
-        if not isinstance(data, Classes):
-            _require('mmdet' if isinstance(data, Instances) else 'mmseg')
-        config = tasks.write(data, name)
-        print(*tasks.notes, sep='\n', end='\n' * bool(tasks.notes), flush=True)
-        if isinstance(data, Classes):
-            stages[name] = _probe_stage(checkpoint, name, data.root, config, out)
-            if not stages[name].is_done:
-                print(estimate_probe(config, 2), flush=True)
-        else:
-            dense[name] = str(config)
-    chains = [[stage] for stage in stages.values()]
+    plan = _plan(args, tasks, checkpoint, out)
+    chains = [[stage] for stage in plan.probes.values()]
     comparison = None
-    if dense:
+    if plan.dense:
         arms = [Arm(RANDOM), Arm(OURS, str(checkpoint))]
-        comparison = Comparison(arms, dense, args.seeds, out)
+        comparison = Comparison(arms, plan.dense, args.seeds, out)
         chains += comparison.transfers()
+    slots = _slots(args.jobs)
+    _say_how_long(plan, comparison, len(slots), args.fast)
     failure = ''
     try:
-        run_stages(chains, home(), _slots(args.jobs))
+        run_stages(chains, home(), slots)
     except StageError as error:
         failure = str(error)
-    scores = _probe_scores(stages) + (comparison.scores() if comparison else [])
-    samples = comparison.samples() if comparison else {}
+    scores, samples = _probed(plan.probes)
+    if comparison:
+        scores += comparison.scores()
+        samples |= comparison.samples()
+    scores, samples = _joined(scores, samples, plan.folds)
     if text := write_table(scores, [RANDOM, OURS], out, samples):
         print(f'\n{text}')
-    if dense and not failure:
-        write_runs_page([out])
-        print(f'pictures and curves: {out / "report.html"}')
+        page = _write_page(out, args, weights, plan, comparison, scores, samples)
+        print(f'pictures and curves: {page}')
+        _say_how_to_use(args, plan, comparison, scores)
     if args.fast:
         print('--fast: this shows that all works, and nothing about the weights.')
     if failure:
         raise StageError(failure)
-    return 0
+    return out, scores
+
+
+def _check_words(args: Namespace) -> None:
+    if args.fast and args.full:
+        raise Mistake('--fast and --full contradict each other', 'leave out one')
+    if wrong := [f for f in args.fractions if not 0 < f <= 1]:
+        raise Mistake(f'--fractions {wrong[0]:g} is no fraction', 'such as 0.1 0.3 1')
+    if args.folds == 1:
+        raise Mistake('--folds 1 tests on what it has trained on', 'at least 2')
+
+
+def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned:
+    """Say what the labelled data are, and write the configs of what they allow."""
+    plan = Planned({}, {}, {}, {}, {})
+    for folder in args.data:
+        data = find_labels(folder.expanduser(), args.ignore_zero)
+        first = _free_name(data.root.name, plan.data)
+        print(f'{first:<16} {describe(data)}', flush=True)
+        require_good(data)
+        if not isinstance(data, Classes):
+            _require('mmdet' if isinstance(data, Instances) else 'mmseg')
+        for fraction in args.fractions:
+            name = first
+            if fraction < 1:
+                name = f'{first}_{100 * fraction:.3g}pct'.replace('.', '_')
+            plan.data[name] = data
+            plan.fractions.setdefault(first, {})[name] = fraction
+            if isinstance(data, Classes):
+                config = tasks.write(data, name, Part(fraction))
+                folds = _usual_folds(args, data, fraction)
+                stage = _probe_stage(checkpoint, name, data.root, config, out, folds)
+                plan.probes[name] = stage
+            if args.finetune or not isinstance(data, Classes):
+                _plan_training(args, tasks, plan, name, fraction)
+        print(*tasks.notes, sep='\n', end='\n' * bool(tasks.notes), flush=True)
+    return plan
+
+
+def _plan_training(
+    args: Namespace, tasks: Tasks, plan: Planned, name: str, fraction: float
+) -> None:
+    data = plan.data[name]
+    is_split = data.test is not None
+    if args.folds and not is_split:
+        names = [f'{name}_fold{i + 1}of{args.folds}' for i in range(args.folds)]
+        parts = [Part(fraction, i, args.folds) for i in range(args.folds)]
+        plan.folds[name] = names
+    else:
+        names, parts = [name], [Part(fraction)]
+    of_classes = isinstance(data, Classes)
+    for one, part in zip(names, parts, strict=True):
+        file = f'{one}_finetune' if of_classes else one
+        plan.dense[one] = str(tasks.write(data, file, part, of_classes))
+
+
+def _usual_folds(args: Namespace, data: Classes, fraction: float) -> int:
+    """Choose in how many folds few labels are tested, where there is no split."""
+    if data.test is not None or fraction < 1 or args.fast:
+        return 0
+    return args.folds or (_FOLDS if _count(data) < _FEW else 0)
+
+
+def _count(data: Classes) -> int:
+    return len(FolderLabels(str(data.train)).paths())
 
 
 def _require(module: str) -> None:
@@ -102,7 +201,7 @@ def _require(module: str) -> None:
             raise Mistake(f'{name} is not installed', how_to_install(name))
 
 
-def _free_name(name: str, taken: set[str]) -> str:
+def _free_name(name: str, taken: dict[str, Labelled]) -> str:
     number = 2
     free = name
     while free in taken:
@@ -111,30 +210,164 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _probe_stage(
-    checkpoint: Path, name: str, data: Path, config: Path, out: Path
+    checkpoint: Path, name: str, data: Path, config: Path, out: Path, folds: int
 ) -> Stage:
     with no_messages():
         cfg = Config.fromfile(config)
-    result = out / 'probes' / name / 'accuracies.json'
+    work = out / 'probes' / name
+    result = work / 'accuracies.json'
     command = ['tools/knn.py', checkpoint, '--config', config, '--random', '--linear']
     command += ['--k', usual_neighbors(config), '--out', result]
+    command += ['--per-image', work / 'images.npz', '--keep', work / 'linear.pth']
+    command += ['--folds', folds] * bool(folds)
     # The config may name lists alone, whatever they were cut from.
     depends = f'{content_of(checkpoint)} {content_of(cfg)} {data}'
     return Stage(f'{name}: k-NN and linear probe', command, result, depends)
 
 
-def _probe_scores(stages: dict[str, Stage]) -> list[Score]:
-    scores = []
+def _say_how_long(
+    plan: Planned, comparison: Comparison | None, places: int, is_fast: bool
+) -> None:
+    """Print an estimate of what is not done yet: probes, then what is trained."""
+    for stage in plan.probes.values():
+        if not stage.is_done:
+            print(estimate_probe(stage.command[3], 2), flush=True)
+    if comparison is None or is_fast:
+        return
+    waiting = [chain for chain in comparison.transfers() if not chain[-1].is_done]
+    if not waiting:
+        return
+    print('Measuring    a few steps of what is trained, for the estimate', flush=True)
+    seconds = {}
+    for name, config in plan.dense.items():
+        with no_messages():
+            pace = measure_pace(config)
+        seconds[config] = pace.seconds
+        print(
+            f'  {name:<14} {pace.steps:,} steps of {pace.step:.2g} s, {pace.images:,} '
+            f'test images: about {duration(pace.seconds)} a run',
+            flush=True,
+        )
+    chains = [[seconds[str(chain[0].command[1])]] for chain in waiting]
+    total = duration(total_seconds(chains, places))
+    print(
+        f'Estimate     about {total} for {len(waiting)} runs, {places} at a time: from '
+        'random weights and from the checkpoint',
+        flush=True,
+    )
+
+
+def _probed(stages: dict[str, Stage]) -> tuple[list[Score], Samples]:
+    """Read what the probes have found."""
+    scores, samples = [], {}
     for name, stage in stages.items():
         if not stage.is_done:
             continue
         for arm, found in json.loads(stage.result.read_text()).items():
             for key, value in found.items():
-                metric = next(
-                    m for start, m in _PROBES.items() if key.startswith(start)
-                )
-                scores.append(Score(arm, name, 0, metric, value))
-    return scores
+                scores.append(Score(arm, name, 0, _metric(key), value))
+        file = stage.result.with_name('images.npz')
+        for key, sample in read_samples(file).items() if file.is_file() else ():
+            arm, _, key = key.partition(' ')
+            samples[arm, name, 0, _metric(key)] = sample
+    return scores, samples
+
+
+def _metric(key: str) -> str:
+    return next(name for start, name in _PROBES.items() if key.startswith(start))
+
+
+def _joined(
+    scores: list[Score], samples: Samples, folds: dict[str, list[str]]
+) -> tuple[list[Score], Samples]:
+    """Make one test of the folds of a task, of which each image is in one."""
+    whole = {part: name for name, parts in folds.items() for part in parts}
+    found = [score for score in scores if score.task not in whole]
+    kept = {key: sample for key, sample in samples.items() if key[1] not in whole}
+    for name, parts in folds.items():
+        for arm, _, seed, metric in dict.fromkeys(
+            key for key in samples if key[1] == parts[0]
+        ):
+            keys = [(arm, part, seed, metric) for part in parts]
+            if all(key in samples for key in keys):
+                sample = join([samples[key] for key in keys])
+                kept[arm, name, seed, metric] = sample
+                found.append(Score(arm, name, seed, metric, figure(sample)))
+    return found, kept
+
+
+def _write_page(
+    out: Path,
+    args: Namespace,
+    weights: Weights,
+    plan: Planned,
+    comparison: Comparison | None,
+    scores: list[Score],
+    samples: Samples,
+) -> Path:
+    """Write the page, with pictures of what was trained."""
+    page = Page(out, (RANDOM, OURS), plan.data, scores, samples)
+    names = {
+        task: read_names(file)
+        for task, stage in plan.probes.items()
+        if (file := stage.result.with_name('images.npz')).is_file()
+    }
+    figures = page.fractions(plan.fractions)
+    trained: dict[str, dict[str, Path]] = {}
+    for arm, task, seed, file in comparison.trained() if comparison else ():
+        is_dense = not isinstance(plan.data.get(task), Classes | None)
+        if is_dense and seed == args.seeds[0] and file.is_file():
+            trained.setdefault(task, {})[arm] = file
+    figures += page.found(plan.dense, trained) if trained else []
+    parts = page.details(names), figures
+    return write_transfer_page(page, out, args, weights, parts, samples)
+
+
+def _say_how_to_use(
+    args: Namespace,
+    plan: Planned,
+    comparison: Comparison | None,
+    scores: list[Score],
+) -> None:
+    """Name the best file of the checkpoint's, and print the two lines that use it."""
+    found: list[tuple[float, str, Path]] = []
+    for name, stage in plan.probes.items():
+        file = stage.result.with_name('linear.pth')
+        value = _score(scores, name, 0, 'linear')
+        if stage.is_done and file.is_file() and value is not None:
+            found.append((value, f'{name}: linear {value:.1f}', file))
+    for arm, task, seed, file in comparison.trained() if comparison else ():
+        for metric in ('top-1', 'mask AP', 'box AP', 'mIoU'):
+            value = _score(scores, task, seed, metric)
+            if arm == OURS and file.is_file() and value is not None:
+                what = f'{task}, seed {seed}: {metric} {value:.1f}'
+                found.append((value, what, file))
+                break
+    if not found:
+        return
+    best: dict[str, tuple[float, str, Path]] = {}
+    for value, what, file in found:
+        task = what.partition(':')[0].partition(', seed')[0]
+        if task not in best or value > best[task][0]:
+            best[task] = (value, what, file)
+    print('\nTrained from the checkpoint, the best of each:')
+    for _, what, file in best.values():
+        print(f'  {what}\n    {_short(file)}')
+    photos = shlex.quote(_short(args.data[0]))
+    file = shlex.quote(_short(next(iter(best.values()))[2]))
+    print(
+        f'Next:\n  ccmim predict {file} {photos} --out predictions\n'
+        f'  ccmim export {file} --to onnx'
+    )
+
+
+def _score(scores: list[Score], task: str, seed: int, metric: str) -> float | None:
+    key = (OURS, task, seed, metric)
+    return next((score.value for score in scores if score[:4] == key), None)
+
+
+def _short(path: Path) -> str:
+    return str(path).removeprefix(f'{Path.cwd()}/')
 
 
 def _slots(jobs: int | None) -> list[dict[str, str]]:

@@ -5,13 +5,14 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.compare.gains import Samples
-from ccmim.apps.compare.scores import METRICS, Score
+from ccmim.apps.compare.scores import METRICS, Score, in_percent
 from ccmim.apps.compare.stages import Stage
 from ccmim.evaluation.resampling import read_samples
 
@@ -184,8 +185,8 @@ class Comparison:
                         'checkpoint' if arm.source else 'random', metrics
                     )
                     found += [
-                        Score(arm.name, task, seed, name, factor * metrics[key])
-                        for key, (name, factor) in METRICS.items()
+                        Score(arm.name, task, seed, name, in_percent(key, metrics[key]))
+                        for key, (name, _) in METRICS.items()
                         if key in metrics
                     ]
         return found
@@ -200,8 +201,20 @@ class Comparison:
                     file = test.result.with_name(_IMAGES)
                     if test.result.is_file() and file.is_file():
                         for key, sample in read_samples(file).items():
-                            name, _ = METRICS[key]
-                            found[arm.name, task, seed, name] = sample
+                            # A probe names its weights first.
+                            key = key.rpartition(' ')[2]
+                            if key in METRICS:
+                                name, _ = METRICS[key]
+                                found[arm.name, task, seed, name] = sample
+        return found
+
+    def trained(self) -> list[tuple[str, str, int, Path]]:
+        """List arm, task, seed and checkpoint of what is fine-tuned."""
+        found = []
+        for arm, task, seed in product(self.arms, self.tasks, self.seeds):
+            first, *rest = self._transfer(arm, task, seed)
+            if rest:  # a test
+                found.append((arm.name, task, seed, first.result))
         return found
 
     def _weights(self, arm: Arm, seed: int) -> Path:
@@ -235,9 +248,7 @@ class Comparison:
         images = ['--per-image', work / _IMAGES]
         if 'train_cfg' not in _read(config):
             probe = _probe(config) + [*weights, '--config', config, '--out', metrics]
-            if 'decode_head' in _read(config).model:
-                probe += images
-            command = [*probe, '--cfg-options', *options]
+            command = [*probe, *images, '--cfg-options', *options]
             return [Stage(name, command, metrics, depends, content)]
         options += [f'model.backbone.init_cfg.checkpoint={file}' for file in weights]
         result = work / _last(config, self.options)

@@ -58,7 +58,7 @@ def measure_paces(
         A pace each. Nothing that is drawn or learned here reaches a run.
     """
     with multiprocessing.get_context('fork').Pool(places, _alone) as pool:
-        return pool.starmap(_measure, runs, chunksize=1)
+        return pool.starmap(measure_pace, runs, chunksize=1)
 
 
 def _alone() -> None:
@@ -67,7 +67,13 @@ def _alone() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
 
 
-def _measure(config: str, options: Mapping[str, Any]) -> Pace:
+def measure_pace(config: str, options: Mapping[str, Any] | None = None) -> Pace:
+    """Train and test some steps of a run, here.
+
+    Args:
+        config: Of the run.
+        options: Changes of it.
+    """
     begun = time.perf_counter()
     cfg = read_config(config, options=options)
     init_default_scope(cfg.default_scope)
@@ -96,7 +102,7 @@ def _measure(config: str, options: Mapping[str, Any]) -> Pace:
         count, begun = len(tested), time.perf_counter()
         with torch.no_grad():
             for number in range(_TESTED):
-                model.eval().test_step(collate([tested[number]]))
+                model.eval().test_step(collate([tested[number % count]]))
         image = (time.perf_counter() - begun) / _TESTED
     name = str(wrapper.dtype).removeprefix('torch.')
     return Pace(start, taken, image, length, count, name)

@@ -18,12 +18,16 @@ class Gain(NamedTuple):
         value: The difference, in per cent.
         low: Least value that chance leaves, with 95 % confidence; NaN if unknown.
         high: Greatest such value.
+        seeds: How many runs of each it is the mean of.
+        head: The task and the metric.
     """
 
     measure: str
     value: float
     low: float = float('nan')
     high: float = float('nan')
+    seeds: int = 1
+    head: tuple[str, str] = ('', '')
 
     @property
     def text(self) -> str:
@@ -95,7 +99,7 @@ def find_gains(
         low, high = lead.mean - lead.half_width, lead.mean + lead.half_width
         if lead.count == 1:
             low, high = _range(samples or {}, arm, reference, task, metric)
-        found.append(Gain(name, lead.mean, low, high))
+        found.append(Gain(name, lead.mean, low, high, lead.count, (task, metric)))
     return found
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ccmim.apps.compare.gains import Samples, find_gains, verdict
-from ccmim.apps.compare.scores import Score, columns, estimate, markdown, write_csv
+from ccmim.apps.compare.scores import Score, columns, estimate, write_csv
+from ccmim.apps.compare.tables import markdown, weights_of_images
 from ccmim.files import replacing, write_file
 
 _WIDTH, _HEIGHT = 3.2, 0.26  # inches of a panel, and of a row
@@ -69,10 +70,12 @@ def write_table(
     """
     if not scores:
         return ''
-    text = markdown(scores, arms)
+    text = markdown(scores, arms, samples=samples)
     for arm in arms[1:]:
         sentence = verdict(arm, find_gains(scores, arm, arms[0], samples))
         text += f'\nAgainst {arms[0]}: {sentence}\n' if sentence else ''
+    for line in weights_of_images(samples or {}):
+        text += f'\n{line}.\n'
     out.mkdir(parents=True, exist_ok=True)
     write_file(out / 'table.md', text)
     write_csv(scores, out / 'scores.csv')

@@ -24,6 +24,16 @@ METRICS = {
 }
 
 
+def in_percent(key: str, value: float) -> float:
+    """Bring a metric to per cent.
+
+    Args:
+        key: As of ``METRICS``.
+        value: As the metric gives it; COCO's AP is -1 without an object.
+    """
+    return float('nan') if value < 0 else METRICS[key][1] * value
+
+
 class Score(NamedTuple):
     """One figure of one run.
 
@@ -97,48 +107,6 @@ def columns(scores: Sequence[Score]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((s.task, s.metric) for s in scores))
 
 
-def markdown(
-    scores: Sequence[Score],
-    arms: Sequence[str],
-    references: Sequence[str] | None = None,
-) -> str:
-    """Write the table of means, and one of differences to each reference.
-
-    Args:
-        scores: All scores; what is missing is marked 'not run'.
-        arms: The rows.
-        references: Some of the arms; the first one when None.
-
-    Returns:
-        Markdown.
-    """
-    heads = columns(scores)
-    titles = [f'{task}: {metric}' for task, metric in heads]
-    means = []
-    for arm in arms:
-        cells = []
-        for task, metric in heads:
-            values = [
-                s.value for s in scores if s[:2] == (arm, task) and s.metric == metric
-            ]
-            cells.append(_mean(estimate(values)) if values else 'not run')
-        means.append([arm, *cells])
-    text = 'Mean and standard deviation over seeds (number of runs):\n\n'
-    text += table(['', *titles], means)
-    for reference in arms[:1] if references is None else references:
-        leads = []
-        for arm in (arm for arm in arms if arm != reference):
-            found = [difference(scores, arm, reference, *head) for head in heads]
-            leads.append([arm, *(_lead(lead) if lead else 'not run' for lead in found)])
-        if leads:
-            text += (
-                f'\nDifference to {reference}, paired by seed, with the 95 % '
-                "confidence interval of its mean (Student's t):\n\n"
-            )
-            text += table(['', *titles], leads)
-    return text
-
-
 def write_csv(scores: Sequence[Score], file: Path) -> None:
     """Write every score, one a line."""
     text = io.StringIO()
@@ -155,17 +123,6 @@ def read_csv(file: Path) -> list[Score]:
             Score(r['arm'], r['task'], int(r['seed']), r['metric'], float(r['value']))
             for r in csv.DictReader(lines)
         ]
-
-
-def _mean(e: Estimate) -> str:
-    spread = f' \N{PLUS-MINUS SIGN} {e.spread:.1f}' if e.count > 1 else ''
-    return f'{e.mean:.1f}{spread} ({e.count})'
-
-
-def _lead(e: Estimate) -> str:
-    if e.count < 2:
-        return f'{e.mean:+.1f} (one seed)'
-    return f'{e.mean:+.1f} [{e.mean - e.half_width:+.1f}, {e.mean + e.half_width:+.1f}]'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -28,6 +28,7 @@ from ccmim.apps.report.page_tables import (
     values,
 )
 from ccmim.apps.runs.folder import Run
+from ccmim.apps.runs.version import this_version
 from ccmim.files import write_file
 
 # What the parts of the largest page may take; together less than 15 MB.
@@ -38,6 +39,20 @@ _HEADS = {'Scores': 'Scores', 'More scores': 'Scores', 'Speed': 'Speed'}
 _STRIPS, _FRAMES, _SINGLE = 6, 12, 3  # of a run, of a strip, and that stand alone
 
 
+class Details(NamedTuple):
+    """What lies behind the figures of a task.
+
+    Attributes:
+        title: Of the task.
+        table: Rows of texts, the heads first.
+        figures: Pictures, each with its caption.
+    """
+
+    title: str
+    table: Sequence[Sequence[str]]
+    figures: Sequence[tuple[Path, str]] = ()
+
+
 class Summary(NamedTuple):
     """What stands on top of a report.
 
@@ -46,12 +61,16 @@ class Summary(NamedTuple):
         notes: Paragraphs below it.
         figures: Pictures, each with its caption.
         commands: Shell commands that gave the results.
+        facts: Rows that name what was done, the heads first; may be empty.
+        details: Behind the figures.
     """
 
     table: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
     figures: Sequence[tuple[Path, str]] = ()
     commands: Sequence[str] = ()
+    facts: Sequence[Sequence[str]] = ()
+    details: Sequence[Details] = ()
 
 
 class Group(NamedTuple):
@@ -97,7 +116,11 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
     """
     numbered = dict(enumerate(runs))
     groups = _groups(numbered)
-    figures, strips = _pictures(runs, summary.figures)
+    behind = [figure for part in summary.details for figure in part.figures]
+    figures, strips = _pictures(runs, [*summary.figures, *behind])
+    of_files = dict(
+        zip([f for f, _ in (*summary.figures, *behind)], figures, strict=True)
+    )
     env = Environment(
         loader=PackageLoader('ccmim', 'apps/report'),
         autoescape=True,
@@ -126,7 +149,13 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
         chart_numbers=iter(range(len(charts))),
         summary=_table(summary.table),
         notes=summary.notes,
-        figures=figures,
+        figures=[p for f, _ in summary.figures if (p := of_files[f])],
+        facts=_table(summary.facts),
+        details=[
+            (d.title, _table(d.table), [p for f, _ in d.figures if (p := of_files[f])])
+            for d in summary.details
+        ],
+        made_by=this_version(),
         commands=summary.commands,
         overview=overview(numbered),
         groups=groups,
@@ -186,7 +215,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _pictures(
     runs: Sequence[Run], figures: Sequence[tuple[Path, str]]
-) -> tuple[list[Picture], list[Strips]]:
+) -> tuple[list[Picture | None], list[Strips]]:
     """Embed the given figures and the pictures of the runs, with room for each.
 
     Pictures that stand alone are left to the figures where there are any.
@@ -214,4 +243,4 @@ def _pictures(
         pictures = [embed(file, caption, room) for caption, file in frames]
         if found := [picture for picture in pictures if picture]:
             strips.append(Strips(title, found, moves))
-    return [picture for picture in embedded if picture], strips
+    return embedded, strips

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccmim.apps.compare.scores import columns, estimate, read_csv
+from ccmim.apps.compare.scores import columns, read_csv
+from ccmim.apps.compare.tables import mean_text
 from ccmim.apps.report.page import Summary, write_page
 from ccmim.apps.runs.folder import find_runs
 
@@ -29,17 +30,13 @@ def read_comparison(folder: Path) -> Summary:
             values = [
                 s.value for s in scores if (s.arm, s.task, s.metric) == (arm, *head)
             ]
-            row.append(_mean(values) if values else 'not run')
+            row.append(mean_text(values))
         table.append(row)
     figures = [(chart, 'A dot for each run, a line at the mean.')]
-    note = 'Mean and standard deviation over seeds (number of runs), in per cent.'
+    note = 'In per cent, one run each.'
+    if len({score.seed for score in scores}) > 1:
+        note = 'Mean and standard deviation over seeds (number of runs), in per cent.'
     return Summary(table, [note], figures if chart.is_file() else [])
-
-
-def _mean(values: list[float]) -> str:
-    found = estimate(values)
-    spread = f' \N{PLUS-MINUS SIGN} {found.spread:.1f}' if found.count > 1 else ''
-    return f'{found.mean:.1f}{spread} ({found.count})'
 
 
 def write_runs_page(

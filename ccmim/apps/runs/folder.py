@@ -12,7 +12,7 @@ from ccmim.apps.runs.config import parse_config
 from ccmim.apps.runs.files import is_own, own_text
 from ccmim.apps.runs.log import LogFacts, read_log
 from ccmim.apps.runs.pictures import Strip, find_pictures
-from ccmim.apps.runs.scalars import History, merge, numbers, read_lines
+from ccmim.apps.runs.scalars import History, in_percent, merge, numbers, read_lines
 from ccmim.data.bad_files import BAD_FILES
 
 _SESSION = re.compile(r'\d{8}_\d{6}')
@@ -197,7 +197,8 @@ def _result(text: str) -> dict[str, float]:
     except (ValueError, RecursionError):
         return {}
     values = numbers(values) if isinstance(values, dict) else {}
-    return {k: v for k, v in values.items() if k not in ('time', 'data_time')}
+    names = [key for key in values if key not in ('time', 'data_time')]
+    return {name: in_percent(name, values[name]) for name in names}
 
 
 def _log(session: Path) -> LogFacts:

@@ -5,6 +5,7 @@ Several sessions of one run, interrupted and resumed, are one history.
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 _PLACES = ('step', 'iter', 'epoch')
 _MOST_STEPS = 10**15
+_AP = re.compile(r'(bbox|segm)_(mAP|AR)')
 _TIMES = ('time', 'data_time')  # of testing: they would mix with those of training
 
 
@@ -134,7 +136,15 @@ def _step(line: Mapping[str, float]) -> int:
 
 
 def _values(line: Mapping[str, float], but: Sequence[str] = ()) -> dict[str, float]:
-    return {k: float(v) for k, v in line.items() if k not in (*_PLACES, *but)}
+    found = {k: float(v) for k, v in line.items() if k not in (*_PLACES, *but)}
+    return {key: in_percent(key, value) for key, value in found.items()}
+
+
+def in_percent(key: str, value: float) -> float:
+    """Bring COCO's AP to per cent, as all other scores are; -1 is not a number."""
+    if not _AP.search(key):
+        return value
+    return math.nan if value < 0 else 100 * value
 
 
 def _epoch_length(lines: Sequence[Mapping[str, float]]) -> int:

@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from ccmim.apps.cli.tasks import Tasks
+from ccmim.apps.cli.tasks import Part, Tasks
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import open_labels
 from ccmim.labels import LabelError
@@ -53,15 +53,35 @@ def test_coco_is_known_by_its_content(coco_folder, tmp_path):
     assert data.test is None
     pytest.importorskip('mmdet')
     cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out', fast=True).write(data, 'a'))
-    files = [cfg[f'{name}_dataloader'].dataset.ann_file for name in ('train', 'val')]
+    files = [cfg[f'{name}_dataloader'].dataset.ann_file for name in ('train', 'test')]
     images = [
         {i['id'] for i in json.loads(Path(file).read_text())['images']}
         for file in files
     ]
     assert images == [{0, 1, 2, 3, 5, 6, 7, 8}, {4, 9}]
-    assert cfg.val_evaluator.ann_file == files[1]
+    assert cfg.test_evaluator.ann_file == files[1]
+    assert cfg.val_dataloader is None, 'its images are tested once'
     assert cfg.model.roi_head.bbox_head.num_classes == 1
     assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == 20
+
+
+def test_folds_test_each_image_once_and_fractions_are_nested(coco_folder, tmp_path):
+    pytest.importorskip('mmdet')
+    data, tasks = find_labels(coco_folder), Tasks(TINY, tmp_path)
+
+    def ids(part):
+        cfg = Config.fromfile(tasks.write(data, 'a', part))
+        files = [cfg[f'{s}_dataloader'].dataset.ann_file for s in ('train', 'test')]
+        contents = [json.loads(Path(file).read_text()) for file in files]
+        return [{image['id'] for image in content['images']} for content in contents]
+
+    folds = [ids(Part(1.0, i, 3)) for i in range(3)]
+    assert sorted(i for _, test in folds for i in test) == [*range(10)]
+    assert all(sorted([*train, *test]) == [*range(10)] for train, test in folds)
+    parts = [ids(Part(fraction)) for fraction in (0.3, 0.6, 1.0)]
+    assert [len(train) for train, _ in parts] == [3, 4, 8]
+    assert parts[0][0] < parts[1][0] < parts[2][0]
+    assert all(test == {4, 9} for _, test in parts)
 
 
 def test_maps_are_known_by_their_folders(map_folder, tmp_path):
@@ -149,7 +169,7 @@ def test_boxes_without_masks_train_a_faster_rcnn(coco_folder, tmp_path):
     cfg = Config.fromfile(Tasks(TINY, tmp_path / 'out').write(data, 'a'))
     assert cfg.model.type == 'FasterRCNN'
     assert cfg.model.roi_head.mask_head is None
-    assert cfg.val_evaluator.metric == 'bbox'
+    assert cfg.test_evaluator.metric == 'bbox'
 
 
 @pytest.mark.parametrize(('kind', 'patch'), [('coco', 14), ('map', 14), ('map', 8)])

@@ -62,11 +62,18 @@ def test_one_seed_is_judged_by_the_images_if_they_are_known(tmp_path):
         ('b', 'toy', 0, 'mIoU'): Overlaps(united // 2 + 4, united),
     }
     (gain,) = find_gains(found, 'b', 'a', samples)
-    assert gain[1:] == pytest.approx((10.0, 10.0, 10.0))
+    assert gain[1:4] == pytest.approx((10.0, 10.0, 10.0))
     said = write_table(found, ['a', 'b'], tmp_path, samples)
     sentence = 'Against a: b is ahead in mIoU (+10.0 [+10.0, +10.0]).\n'
     assert sentence in said
     assert sentence in (tmp_path / 'table.md').read_text()
+    assert 'Difference to a, with the middle 95 % of draws of the test images' in said
+    assert '| b | +10.0 [+10.0, +10.0] |' in said
+    assert 'confidence' not in said
+    assert 'toy: 50 test images.' in said
+    alone = write_table(found, ['a', 'b'], tmp_path)
+    assert 'Difference to a, of one run each:' in alone
+    assert '| b | +10.0 (one seed) |' in alone
     fewer = Overlaps(united[:9], united[:9])  # of a test that was cut short
     (gain,) = find_gains(found, 'b', 'a', {**samples, ('b', 'toy', 0, 'mIoU'): fewer})
     assert not gain.is_judged

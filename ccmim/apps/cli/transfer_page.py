@@ -1,0 +1,284 @@
+"""The page of a transfer: the answer, then what lies behind it, then the curves."""
+
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.device import get_device
+from PIL import Image
+
+from ccmim.apps.cli.quiet import no_messages
+from ccmim.apps.compare import find_gains, mean_text, verdict, weights_of_images
+from ccmim.apps.compare.gains import Samples
+from ccmim.apps.compare.scores import Score, columns
+from ccmim.apps.report.page import Details, Summary, write_page
+from ccmim.apps.report.page_details import (
+    class_table,
+    draw_confusions,
+    draw_fractions,
+    draw_precision_recall,
+)
+from ccmim.apps.runs.folder import find_runs
+from ccmim.apps.runs.version import this_version
+from ccmim.checkpoints import Weights
+from ccmim.classification.labels import FolderLabels
+from ccmim.data.image import BadImageError, decode_image
+from ccmim.data.sources import read_file
+from ccmim.evaluation.resampling import Classified, Matches
+from ccmim.files import replacing
+from ccmim.labels.layouts import Classes, Labelled, describe
+from ccmim.pictures.overlay import with_legend
+from ccmim.pictures.tiles import resized, sheet
+
+SCRATCH, PRETRAINED = 'from scratch', 'pretrained'
+_PHOTOS, _CLASSIFIED, _TILE = 3, 8, 448  # shown of a task; pixels of a tile
+_DETAILED = ('top-1', 'linear', 'k-NN')  # of which the confusions are shown
+
+
+class Page:
+    """What is known of a transfer, and the parts of its page.
+
+    Args:
+        out: Folder of the transfer.
+        arms: Random weights, and those that are judged.
+        data: By name of the task.
+        scores: All scores.
+        samples: What each tested image adds.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        arms: tuple[str, str],
+        data: Mapping[str, Labelled],
+        scores: Sequence[Score],
+        samples: Samples,
+    ) -> None:
+        self._out, self._arms, self._data = out, arms, data
+        self._scores, self._samples = scores, samples
+        self._titles = dict(zip(arms, (SCRATCH, PRETRAINED), strict=True))
+
+    def answer(self) -> tuple[str, list[list[str]]]:
+        """Say in a sentence what pretraining gains; and the table it is of."""
+        random, ours = self._arms
+        gains = find_gains(self._scores, ours, random, self._samples)
+        heads = columns(self._scores)
+        known = {gain.head: gain.text for gain in gains}
+        table = [['', *(f'{task}: {metric}' for task, metric in heads)]]
+        for arm in (ours, random):
+            cells = []
+            for head in heads:
+                values = [
+                    s.value
+                    for s in self._scores
+                    if (s.arm, s.task, s.metric) == (arm, *head)
+                ]
+                cells.append(mean_text(values))
+            table.append([self._titles[arm], *cells])
+        table.append(['gain', *(known.get(head, '') for head in heads)])
+        return verdict('The pretrained network', gains), table
+
+    def facts(self, args: Namespace, weights: Weights) -> list[list[str]]:
+        """Name weights, data and settings."""
+        a = weights.architecture
+        count = sum(value.numel() for value in weights.state.values())
+        rows = [['', ''], ['weights', str(args.checkpoint)]]
+        rows.append(
+            [
+                'network',
+                f'ViT of width {a.embed_dim}, depth {a.depth}, {a.num_heads} heads, '
+                f'patches of {a.patch_size} px; {count / 1e6:.1f} million parameters',
+            ]
+        )
+        for name, data in self._data.items():
+            tested = {len(s) for key, s in self._samples.items() if key[1] == name}
+            count = f', {max(tested):,} test images' if tested else ''
+            rows.append([f'data: {name}', f'{data.root}: {describe(data)}{count}'])
+        length = ', '.join(
+            text
+            for text, given in (
+                ('--fast: some steps on some images, which tell nothing', args.fast),
+                ("the papers' recipes", args.full),
+                (f'{args.steps} steps', args.steps),
+            )
+            if given
+        )
+        rows.append(['length', length or 'the small recipes'])
+        rows.append(['seeds', ', '.join(map(str, args.seeds))])
+        rows.append(['ccmim', this_version()])
+        return rows
+
+    def details(self, names: Mapping[str, Sequence[str]]) -> list[Details]:
+        """Show classes and confusions of each task.
+
+        Args:
+            names: Files of the test images of class folders, by task.
+        """
+        found = []
+        for task, data in self._data.items():
+            classes = _classes(data)
+            table = class_table(self._samples, task, self._arms, classes)
+            if not table:
+                continue
+            table[0] = [self._in_words(text) for text in table[0]]
+            figures = []
+            for metric in _DETAILED:
+                hits = self._of(task, metric, Classified)
+                file = self._file(task, f'confusions_{metric}')
+                if hits and draw_confusions(hits, classes, file):
+                    what = f'{task}: what was taken for what, by {metric}.'
+                    figures.append((file, what))
+                    break
+            for metric in ('mask AP', 'box AP'):
+                matches = self._of(task, metric, Matches)
+                file = self._file(task, 'precision_recall')
+                if matches and draw_precision_recall(matches, file):
+                    what = f'{task}: precision over recall at an overlap of 0.5'
+                    figures.append((file, f'{what}, {metric}, mean of the classes.'))
+                    break
+            if task in names:
+                figures += self._classified(task, classes, names[task])
+            found.append(Details(task, table, figures))
+        return found
+
+    def found(
+        self, configs: Mapping[str, str], checkpoints: Mapping[str, Mapping[str, Path]]
+    ) -> list[tuple[Path, str]]:
+        """Draw the truth and what both networks predict, in the same test photos.
+
+        Args:
+            configs: Of what was trained, by task.
+            checkpoints: By task and arm.
+        """
+        from ccmim.dense.predictions import draw_rows, tested_images
+
+        figures = []
+        for task, by_arm in checkpoints.items():
+            files = {self._titles[arm]: file for arm, file in by_arm.items()}
+            with no_messages():
+                cfg = Config.fromfile(configs[task])
+                images = tested_images(cfg, _PHOTOS)
+                rows = draw_rows(cfg, files, images, _TILE, get_device())
+            for i, (name, row) in enumerate(zip(images, rows, strict=True)):
+                file = self._file(task, f'found_{i}')
+                _save(row, file)
+                figures.append((file, f'{task}: {Path(name).name}'))
+        return figures
+
+    def fractions(self, plan: Any) -> list[tuple[Path, str]]:
+        """Draw the figures over the fraction of labels, where there are several."""
+        scores = [s._replace(arm=self._titles[s.arm]) for s in self._scores]
+        file = self._file('all', 'fractions')
+        if draw_fractions(scores, plan, list(self._titles.values())[::-1], file):
+            return [(file, 'Per cent over the labels that were trained with.')]
+        return []
+
+    def _of(self, task: str, metric: str, kind: type) -> dict[str, Any]:
+        found = {}
+        for (arm, of, _, named), sample in self._samples.items():
+            if (of, named) == (task, metric) and isinstance(sample, kind):
+                found.setdefault(self._titles[arm], sample)
+        return found
+
+    def _classified(
+        self, task: str, classes: Sequence[str], names: Sequence[str]
+    ) -> list[tuple[Path, str]]:
+        """Draw test photos with their class and what both networks say of it."""
+        metric = next(m for m in _DETAILED if self._of(task, m, Classified))
+        hits = self._of(task, metric, Classified)
+        if any(len(sample) != len(names) for sample in hits.values()):
+            return []
+        wrong = sum((h.label != h.predicted).astype(int) for h in hits.values())
+        # Those about which the two do not agree come first.
+        order = np.argsort(-(wrong == 1).astype(int), kind='stable')[:_CLASSIFIED]
+        tiles = []
+        for i in order.tolist():
+            try:
+                photo = np.asarray(decode_image(read_file(names[i])))
+            except (BadImageError, OSError):
+                continue
+            label = next(iter(hits.values())).label[i]
+            said = [f'truth: {classes[label]}']
+            said += [f'{t}: {classes[h.predicted[i]]}' for t, h in hits.items()]
+            tile = resized(_square(photo), (_TILE, _TILE))
+            for line in (Path(names[i]).name, *said):
+                tile = with_legend(tile, {}, line)
+            tiles.append(tile)
+        if not tiles:
+            return []
+        file = self._file(task, 'classified')
+        width = min(4, len(tiles))
+        lines = [sheet({'': tiles}, width)]
+        _save(lines[0], file)
+        return [
+            (file, f'{task}: test photos, by {metric}; first where the two differ.')
+        ]
+
+    def _file(self, task: str, what: str) -> Path:
+        return self._out / 'pictures' / f'{task}_{what}.png'.replace(' ', '_')
+
+    def _in_words(self, text: str) -> str:
+        for arm, title in self._titles.items():
+            text = text.replace(f', {arm}', f', {title}')
+        return text
+
+
+def write_transfer_page(
+    page: Page,
+    out: Path,
+    args: Namespace,
+    weights: Weights,
+    parts: tuple[Sequence[Details], Sequence[tuple[Path, str]]],
+    samples: Samples,
+) -> Path:
+    """Write ``report.html``.
+
+    Args:
+        page: Its parts.
+        out: Where it goes.
+        args: Of the command.
+        weights: What was judged.
+        parts: Details of the tasks, and pictures.
+        samples: What each tested image adds.
+
+    Returns:
+        The file.
+    """
+    sentence, table = page.answer()
+    details, figures = parts
+    lines = [f'{line}.' for line in weights_of_images(samples)]
+    brackets = 'In brackets what chance leaves of a gain, 95 %: by the seeds, with one '
+    brackets += 'seed by the test images drawn anew (not by another training).'
+    notes = [sentence, *lines, *[brackets] * ('[' in str(table[-1]))]
+    if args.fast:
+        notes.insert(1, '--fast: this shows that all works, and nothing else.')
+    command = f'ccmim {shlex.join(sys.argv[1:])}'
+    summary = Summary(
+        table, notes, figures, [command], page.facts(args, weights), details
+    )
+    runs = [p for p in sorted(out.iterdir()) if p.is_dir() and '_seed' in p.name]
+    file = out / 'report.html'
+    write_page(file, f'Transfer: {out.name}', find_runs(runs) if runs else [], summary)
+    return file
+
+
+def _classes(data: Labelled) -> Sequence[str]:
+    if isinstance(data, Classes):
+        return FolderLabels(str(data.train)).classes
+    return data.classes
+
+
+def _square(photo: np.ndarray) -> np.ndarray:
+    side = min(photo.shape[:2])
+    top, left = ((size - side) // 2 for size in photo.shape[:2])
+    return photo[top : top + side, left : left + side]
+
+
+def _save(picture: np.ndarray, file: Path) -> None:
+    with replacing(file) as part:
+        Image.fromarray(picture).save(part)

@@ -1,0 +1,117 @@
+"""Tables of a comparison in Markdown: means, differences, how much an image counts."""
+
+from collections.abc import Sequence
+
+from ccmim.apps.compare.gains import Gain, Samples, find_gains
+from ccmim.apps.compare.scores import Score, columns, estimate, table
+from ccmim.evaluation.resampling import Classified, Matches
+
+_DASH = '\N{EN DASH}'
+
+
+def markdown(
+    scores: Sequence[Score],
+    arms: Sequence[str],
+    references: Sequence[str] | None = None,
+    samples: Samples | None = None,
+) -> str:
+    """Write the table of means, and one of differences to each reference.
+
+    Args:
+        scores: All scores; what is missing is marked 'not run', NaN is a dash.
+        arms: The rows.
+        references: Some of the arms; the first one when None.
+        samples: What each tested image adds, by which one run is told from chance.
+
+    Returns:
+        Markdown.
+    """
+    heads = columns(scores)
+    titles = [f'{task}: {metric}' for task, metric in heads]
+    runs = {head: _runs(scores, *head) for head in heads}
+    means = [
+        [arm, *(mean_text(runs[head].get(arm, [])) for head in heads)] for arm in arms
+    ]
+    several = any(len(v) > 1 for of_arm in runs.values() for v in of_arm.values())
+    text = 'Mean and standard deviation over seeds (number of runs):\n\n'
+    text = text if several else 'In per cent, one run each:\n\n'
+    text += table(['', *titles], means)
+    for reference in arms[:1] if references is None else references:
+        leads = {
+            arm: find_gains(scores, arm, reference, samples)
+            for arm in arms
+            if arm != reference
+        }
+        rows = []
+        for arm, gains in leads.items():
+            known = {gain.head: gain for gain in gains}
+            rows.append([arm, *(_lead(known.get(head)) for head in heads)])
+        if rows:
+            found = [gain for gains in leads.values() for gain in gains]
+            text += f'\nDifference to {reference}{_of_ranges(found)}:\n\n'
+            text += table(['', *titles], rows)
+    return text
+
+
+def mean_text(values: Sequence[float]) -> str:
+    """Write a mean, with spread and number of runs where there are several."""
+    if not values:
+        return 'not run'
+    found = estimate(values)
+    if found.mean != found.mean:
+        return _DASH
+    if found.count == 1:
+        return f'{found.mean:.1f}'
+    return f'{found.mean:.1f} \N{PLUS-MINUS SIGN} {found.spread:.1f} ({found.count})'
+
+
+def weights_of_images(samples: Samples) -> list[str]:
+    """Say on how many images each task was tested, and how much one of them counts.
+
+    Args:
+        samples: What each tested image adds.
+
+    Returns:
+        A line for each task.
+    """
+    lines = {}
+    for (_, task, _, _), sample in samples.items():
+        count = len(sample)
+        what = f'{task}: {count:,} test image{"s" * (count != 1)}'
+        if isinstance(sample, Classified):
+            what += f': one is {100 / max(1, count):.2g} points'
+        elif isinstance(sample, Matches):
+            objects = int(sample.objects.sum())
+            what += f' with {objects:,} object{"s" * (objects != 1)}'
+        lines.setdefault(task, what)
+    return list(lines.values())
+
+
+def _runs(scores: Sequence[Score], task: str, metric: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for score in scores:
+        if (score.task, score.metric) == (task, metric):
+            found.setdefault(score.arm, []).append(score.value)
+    return found
+
+
+def _of_ranges(gains: Sequence[Gain]) -> str:
+    """Say what the brackets of some differences are, if there are any."""
+    kinds = {gain.seeds > 1 for gain in gains if gain.is_judged}
+    of_seeds = "the 95 % confidence interval of its mean (Student's t)"
+    of_images = 'the middle 95 % of draws of the test images (bootstrap, paired)'
+    if kinds == {True}:
+        return f', paired by seed, with {of_seeds}'
+    if kinds == {False}:
+        return f', with {of_images}'
+    if kinds:
+        return f', with {of_seeds}, of one seed {of_images}'
+    return ', of one run each'
+
+
+def _lead(gain: Gain | None) -> str:
+    if gain is None:
+        return 'not run'
+    if gain.value != gain.value:
+        return _DASH
+    return gain.text if gain.is_judged else f'{gain.text} (one seed)'
