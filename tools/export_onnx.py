@@ -12,7 +12,7 @@ from ccmim.checkpoints import READABLE, read_weights
 from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
 from ccmim.export.onnx import Features
 
-TOLERANCE = 1e-4
+TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of features, whose entries are about 1
 
 
 def main() -> int:
@@ -33,7 +33,24 @@ def main() -> int:
     )
     parser.add_argument('--part', default='', help="of several networks; or 'ema'")
     parser.add_argument(
-        '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images in pixels'
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='of the images in pixels (default: any, where the positions allow it)',
+    )
+    parser.add_argument(
+        '--normalized',
+        action='store_true',
+        help='take normalized images; else RGB in 0..255, normalized in the graph',
+    )
+    parser.add_argument(
+        '--fp16', action='store_true', help='compute in float16: half the size'
+    )
+    parser.add_argument(
+        '--whole',
+        action='store_true',
+        help='all of a trained classifier (probabilities) or segmentor (classes)',
     )
     parser.add_argument('--check', action='store_true', help='compare with onnxruntime')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT.onnx')
@@ -43,27 +60,52 @@ def main() -> int:
             raise ValueError(f'{args.out} must end in .onnx')
         if args.out.exists() and not args.overwrite:
             raise ValueError(f'{args.out} is there already: give --overwrite')
+        if args.whole:
+            return _whole(args)
         size = args.img_size[0] if len(args.img_size or []) == 1 else args.img_size
         weights = read_weights(
             args.checkpoint, args.layout, args.num_heads, size, args.part
         )
-        features = Features(weights, args.size)
+        features = Features(weights, args.size, not args.normalized, args.fp16)
         print(*weights.report, sep='\n')
         size = export_onnx(features, args.out)
+        sides = ', '.join(map(str, features.size))
+        sides = 'height, width' if features.is_dynamic else sides
+        kind = 'normalized' if args.normalized else 'RGB in 0..255'
         print(
-            f'Wrote {args.out}: {size / 1e6:.1f} MB, images (batch, 3, '
-            f'{features.size[0]}, {features.size[1]}) -> class_token, feature_map'
+            f'Wrote {args.out}: {size / 1e6:.1f} MB, images (batch, 3, {sides}) '
+            f'-> class_token, feature_map; {kind}'
         )
         if not args.check:
             return 0
         difference = compare_with_onnx(features, args.out)
     except (ValueError, OSError, MissingLibrary) as error:
         parser.error(str(error))
-    good = difference <= TOLERANCE
+    limit = HALF_TOLERANCE if args.fp16 else TOLERANCE
+    good = difference <= limit
     print(
         f'Largest difference from PyTorch in onnxruntime: {difference:.1e} '
-        f'({"at most" if good else "ABOVE"} {TOLERANCE:.0e})'
+        f'({"at most" if good else "ABOVE"} {limit:.0e})'
     )
+    return int(not good)
+
+
+def _whole(args: argparse.Namespace) -> int:
+    """Export all of a trained network; 1 when the check fails."""
+    from ccmim.export.whole import Whole, compare_whole, export_whole
+
+    whole = Whole(args.checkpoint, args.size)
+    size = export_whole(whole, args.out)
+    height, width = whole.size
+    print(
+        f'Wrote {args.out}: {size / 1e6:.1f} MB, images (batch, 3, {height}, {width}) '
+        f'-> {whole.outputs[0]} of {len(whole.classes)} classes; RGB in 0..255'
+    )
+    if not args.check:
+        return 0
+    difference = compare_whole(whole, args.out)
+    good = difference <= HALF_TOLERANCE / 10
+    print(f'Difference from PyTorch in onnxruntime: {difference:.1e}')
     return int(not good)
 
 

@@ -1,5 +1,6 @@
 """What ``config.json`` says of a network: transformers' and timm's, both from a hub."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,6 +106,61 @@ def write_config(architecture: Mapping[str, Any]) -> dict[str, Any]:
         theirs: architecture[ours]
         for ours, theirs in _FIELDS.items()
         if ours not in skipped
+    }
+
+
+_CARD = """---
+library_name: transformers
+pipeline_tag: image-feature-extraction
+tags: [vision, self-supervised, ccmim]
+---
+
+# A Vision Transformer pretrained with ccmim
+
+Width {embed_dim}, depth {depth}, {num_heads} heads, patches of {patch_size} px, images
+of {img_size} px, without a classifier. Written by `ccmim export --to hf`.
+
+```python
+from transformers import pipeline
+
+features = pipeline('image-feature-extraction', model='THIS_FOLDER')
+tokens = features('photo.jpg')  # the class token first, then the patches, row by row
+```
+
+Photos are resized to {img_size} px and normalized by mean {mean} and deviation {std},
+as in pretraining. What it was pretrained on, and what it is worth on your data, is for
+whoever shares it to say here: `ccmim transfer` measures it.
+"""
+
+
+def beside_of_hugging_face(
+    architecture: Mapping[str, Any], pixels: Mapping[str, Any]
+) -> dict[str, str]:
+    """Write what a hub wants beside weights: how photos are prepared, and a card.
+
+    Args:
+        architecture: Fields of ``Architecture``.
+        pixels: ``mean`` and ``std`` of pixels in 0..1.
+
+    Returns:
+        Texts by name of the file.
+    """
+    size = architecture['img_size']
+    height, width = (size, size) if isinstance(size, int) else size
+    processor = dict(
+        image_processor_type='ViTImageProcessor',
+        do_resize=True,
+        size=dict(height=height, width=width),
+        resample=3,  # bicubic
+        do_rescale=True,
+        rescale_factor=1 / 255,
+        do_normalize=True,
+        image_mean=pixels['mean'],
+        image_std=pixels['std'],
+    )
+    return {
+        'preprocessor_config.json': json.dumps(processor, indent=2) + '\n',
+        'README.md': _CARD.format(**architecture, **pixels),
     }
 
 

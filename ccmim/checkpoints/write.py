@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend
-from ccmim.checkpoints.hugging_face import write_config
+from ccmim.checkpoints.hugging_face import beside_of_hugging_face, write_config
 from ccmim.checkpoints.layouts import LAYOUTS
 from ccmim.checkpoints.read import Weights
 from ccmim.checkpoints.settle import settle
@@ -56,9 +56,12 @@ def write_weights(
     if not same:
         raise ValueError(f'the layout {layout} does not read back as it was')
     checksum = _write_target(tensors, weights, path, layout)
-    there = (
-        build(weights.architecture) if build else f"ViTModel.from_pretrained('{path}')"
-    )
+    there = f"transformers.ViTModel.from_pretrained('{path}')"
+    if build:
+        there = build(weights.architecture)
+    if layout == 'timm':
+        told = ', '.join(f'{name}={value!r}' for name, value in there.items())
+        there = f'timm.models.VisionTransformer({told})'
     return [
         f'Wrote {path}: {len(tensors)} tensors, layout {layout}; read back: 0 missing, '
         '0 unexpected, 0 changed',
@@ -118,5 +121,7 @@ def _write_target(
     config = path / 'config.json'
     config.unlink(missing_ok=True)
     disk.put(content, path / 'model.safetensors')
+    for name, text in beside_of_hugging_face(fields, weights.pixels.in_units()).items():
+        disk.put_text(text, path / name)
     disk.put_text(json.dumps(write_config(fields), indent=2) + '\n', config)
     return checksum

@@ -23,6 +23,10 @@ class ClassPredictor:
         file: Checkpoint of a run of it.
         device: Where to compute.
 
+    Attributes:
+        model: The ``Classifier``.
+        classes: Their names.
+
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
         ValueError: If it does not fit, or names no classes.
@@ -36,15 +40,15 @@ class ClassPredictor:
         if not self.classes:
             raise ValueError(f'{file} names no classes: it is no run of such a config')
         with DefaultScope.overwrite_default_scope('ccmim'):
-            self._model = MODELS.build(cfg.model)
+            self.model = MODELS.build(cfg.model)
         try:
-            self._model.load_state_dict(content['state_dict'])
+            self.model.load_state_dict(content['state_dict'])
         except (RuntimeError, KeyError) as error:
             first = str(error).partition('\n')[2].strip().split('\n')[0]
             raise ValueError(
                 f'{file} is no checkpoint of this classifier: {first[:200]}'
             ) from None
-        self._model.to(device).eval()
+        self.model.to(device).eval()
         steps = cfg.test_dataloader.dataset.transform
         self._steps = [TRANSFORMS.build(step) for step in steps]
 
@@ -54,8 +58,8 @@ class ClassPredictor:
         for step in self._steps:
             photo = step(photo)
         batch = dict(inputs=photo[None], labels=torch.zeros(1, dtype=torch.long))
-        inputs = self._model.data_preprocessor(batch, False)['inputs']
-        return self._model(inputs)[0].float().softmax(0).cpu()
+        inputs = self.model.data_preprocessor(batch, False)['inputs']
+        return self.model(inputs)[0].float().softmax(0).cpu()
 
 
 def write_probe(

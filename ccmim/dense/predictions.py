@@ -40,6 +40,10 @@ class Predictor:
         device: Where to compute.
         least_score: Objects of a lower score are not drawn.
 
+    Attributes:
+        model: Of mmdet or mmseg.
+        classes: Their names.
+
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
         ImportError: If the library is not installed.
@@ -77,12 +81,12 @@ class Predictor:
             ]
         cfg.model.backbone.init_cfg = None  # all of it is in the file
         init_default_scope(scope)
-        self._model = MODELS.build(cfg.model)
-        self._model.cfg = cfg  # where the libraries look for it
-        self._model.to(device).eval()
+        self.model = MODELS.build(cfg.model)
+        self.model.cfg = cfg  # where the libraries look for it
+        self.model.to(device).eval()
         # Strictly: the libraries load what fits and go on, and chance would be drawn.
-        fill(self._model, content['state_dict'], file)
-        self.meta = self._model.dataset_meta = content['meta']['dataset_meta']
+        fill(self.model, content['state_dict'], file)
+        self.meta = self.model.dataset_meta = content['meta']['dataset_meta']
         self.classes = list(self.meta['classes'])
         palette = self.meta.get('palette')
         if not isinstance(palette, list | tuple) or len(palette) < len(self.classes):
@@ -98,7 +102,7 @@ class Predictor:
         Returns:
             The data sample of mmdet or mmseg.
         """
-        return self._infer(self._model, image)
+        return self._infer(self.model, image)
 
     def draw(
         self, photo: np.ndarray, sample: Any, is_truth: bool = False

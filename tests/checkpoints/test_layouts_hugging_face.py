@@ -1,9 +1,12 @@
 """Models of transformers become ours and back, with equal features."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from ccmim.checkpoints import read_weights, write_weights
+from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.vit import VisionTransformer, sincos_pos_embed
 
 transformers = pytest.importorskip('transformers')
@@ -73,6 +76,27 @@ def test_a_folder_of_a_pretrained_mae(tmp_path, images):
         theirs = model.vit(images, noise=noise).last_hidden_state
         ours = vit.encode(vit.embed(images))
     assert (ours - theirs).abs().max() < 1e-5
+
+
+def test_a_pipeline_of_transformers_takes_the_folder_as_it_is(tmp_path, tiny_vit):
+    """With the normalization of the weights; the card says how."""
+    vit = tiny_vit(pos_embed='learned').eval()
+    pixels = Pixels((128.0,) * 3, (64.0,) * 3)
+    weights = Weights(vit.state_dict(), architecture_of(vit), [], pixels)
+    write_weights(weights, tmp_path / 'vit', 'hf')
+    photo = Image.effect_noise((64, 64), 60).convert('RGB')
+    pipeline = transformers.pipeline(
+        'image-feature-extraction', model=str(tmp_path / 'vit'), device='cpu'
+    )
+    (found,) = pipeline(photo)
+    images = (torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None] - 128.0) / 64
+    with torch.no_grad():
+        expected = vit.encode(vit.embed(images))[0]
+    assert (torch.tensor(found) - expected).abs().max() < 1e-3
+    again = read_weights(tmp_path / 'vit')
+    assert again.pixels.std == pytest.approx((64,) * 3, abs=1e-3)
+    card = (tmp_path / 'vit/README.md').read_text()
+    assert 'Width 32, depth 2, 2 heads, patches of 16 px' in card
 
 
 @pytest.mark.parametrize('name', ['pytorch_model.bin', 'weights.safetensors'])

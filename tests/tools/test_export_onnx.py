@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from ccmim.checkpoints import read_weights
+from ccmim.checkpoints import Weights, architecture_of, read_weights
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.export import onnx
 
 
@@ -46,7 +47,7 @@ def test_features_are_those_of_the_backbone_in_batches_of_any(
     import onnxruntime
 
     out = tmp_path / 'out.onnx'
-    code, text, _ = export(checkpoint, out, '--size', 96, 64, '--check')
+    code, text, _ = export(checkpoint, out, '--size', 96, 64, '--check', '--normalized')
     assert code == 0, text
     assert 'images (batch, 3, 96, 64) -> class_token, feature_map' in text
     assert float(text.split('onnxruntime: ')[1].split()[0]) < 1e-4
@@ -69,12 +70,55 @@ def test_features_are_those_of_the_backbone_in_batches_of_any(
         assert (torch.from_numpy(maps) - map_).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize('half', [False, True])
+def test_photos_of_any_size_are_normalized_inside(libraries, tiny_vit, tmp_path, half):
+    import onnxruntime
+
+    vit = tiny_vit(pos_embed='learned').eval()
+    torch.nn.init.normal_(vit.pos_embed)
+    pixels = Pixels((128.0,) * 3, (64.0,) * 3)
+    weights = Weights(vit.state_dict(), architecture_of(vit), [], pixels)
+    features = onnx.Features(weights, half=half)
+    onnx.export_onnx(features, tmp_path / 'out.onnx')
+    assert onnx.compare_with_onnx(features, tmp_path / 'out.onnx') < (half or 1e-4) / 20
+    session = onnxruntime.InferenceSession(tmp_path / 'out.onnx')
+    said = session.get_modelmeta().custom_metadata_map
+    assert said['ccmim.images'].startswith('RGB in 0..255, float32, sides of multiples')
+    assert said['ccmim.std'] == '(64.0, 64.0, 64.0)'
+    assert said['ccmim.dtype'] == ('float16' if half else 'float32')
+    for shape in ((1, 3, 64, 64), (3, 3, 32, 112)):
+        photos = torch.randint(0, 256, shape).float()
+        token, maps = session.run(None, {'images': photos.numpy()})
+        images = (photos - 128) / 64
+        with torch.no_grad():
+            expected = vit.encode(vit.embed(images))
+        atol = 0.05 if half else 1e-4
+        torch.testing.assert_close(
+            torch.from_numpy(token), expected[:, 0], atol=atol, rtol=0
+        )
+        assert maps.shape == (shape[0], 32, shape[2] // 16, shape[3] // 16)
+
+
+@pytest.mark.parametrize('window', [0, 2])
+def test_programs_of_pytorch_take_any_batch(tiny_vit, images, window):
+    vit = tiny_vit(window_size=window, global_blocks=[1] if window else ()).eval()
+    more = torch.cat([images, images[:1].flip(3)])
+    with torch.no_grad():
+        expected = vit(more)[0]
+        traced = torch.jit.trace(vit, images[:2], check_trace=False)
+        torch.testing.assert_close(traced(more)[0], expected)
+        dynamic = ({0: torch.export.Dim('batch', max=64)},)
+        program = torch.export.export(vit, (images[:2],), dynamic_shapes=dynamic)
+        torch.testing.assert_close(program.module()(more)[0], expected)
+
+
 def test_images_of_another_shape_with_as_many_patches(tiny_vit, tmp_path, images):
     """Learned positions of 4 x 4 patches are resampled to 2 x 8, as in a forward."""
     vit = tiny_vit(pos_embed='learned').eval()
     torch.nn.init.normal_(vit.pos_embed)
     torch.save(vit.state_dict(), tmp_path / 'in.pth')
-    features = onnx.Features(read_weights(tmp_path / 'in.pth', num_heads=2), (32, 128))
+    weights = read_weights(tmp_path / 'in.pth', num_heads=2)
+    features = onnx.Features(weights, (32, 128), normalize=False)
     images = images.reshape(4, 3, 32, 128)
     with torch.no_grad():
         expected = vit.encode(vit.embed(images))
@@ -97,7 +141,7 @@ def test_the_size_of_its_training_is_asked_for_where_the_file_does_not_tell(
     assert 'leave open whether its images had 64 x 48 or 48 x 64 or' in errors
     code, text, _ = export(*arguments, '--img-size', 32, 96)
     assert code == 0
-    assert 'images (batch, 3, 32, 96) -> class_token' in text
+    assert 'images (batch, 3, height, width) -> class_token' in text
 
 
 def test_the_comparison_sees_other_weights(libraries, checkpoint, tmp_path):

@@ -102,9 +102,12 @@ def _export(commands: Any) -> Parser:
         'export',
         'Write pretrained weights for another library',
         'Every tensor is accounted for and read back; the ONNX graph is compared with\n'
-        'PyTorch where onnxruntime is installed. CHECKPOINT may be of any project.\n'
+        'PyTorch where onnxruntime is installed. It takes RGB in 0..255, in batches of\n'
+        'any size. CHECKPOINT may be of any project.\n'
         '\nexamples:\n  ccmim export work_dirs/photos_ccmim/epoch_60.pth --to timm\n'
-        '  ccmim export epoch_60.pth --to onnx --size 224 224 --out vit.onnx',
+        '  ccmim export epoch_60.pth --to hf   # transformers: pipeline(model=FOLDER)\n'
+        '  ccmim export epoch_60.pth --to onnx --fp16 --out vit.onnx\n'
+        '  ccmim export linear.pth --to onnx --whole',
     )
     parser.add_argument('checkpoint', metavar='CHECKPOINT')
     parser.add_argument('--to', choices=LAYOUTS, required=True, metavar='LAYOUT',
@@ -113,7 +116,19 @@ def _export(commands: Any) -> Parser:
         '--out', type=Path, help='file; a folder for hf (default: beside it)'
     )
     parser.add_argument(
-        '--size', type=int, nargs=2, metavar=('H', 'W'), help='of the images, for onnx'
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='of the images, for onnx (default: any, where the positions allow it)',
+    )
+    parser.add_argument(
+        '--fp16', action='store_true', help='compute in float16, for onnx'
+    )
+    parser.add_argument(
+        '--whole',
+        action='store_true',
+        help='all of a trained classifier or segmentor, for onnx',
     )
     add_told(parser)
     parser.add_argument(

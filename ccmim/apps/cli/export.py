@@ -14,9 +14,11 @@ def run(args: Namespace) -> int:
     """Write the file; 1 if an ONNX graph computes something else than PyTorch."""
     if args.size and args.to != 'onnx':
         raise Mistake(
-            '--size is for --to onnx, which fixes the size of the images',
+            '--size is for --to onnx, and fixes the size of the images',
             'leave it out',
         )
+    if (args.fp16 or args.whole) and args.to != 'onnx':
+        raise Mistake('--fp16 and --whole are for --to onnx', 'leave them out')
     out = args.out or _default_out(Path(args.checkpoint), args.to)
     if out.exists() and not args.overwrite:
         raise Mistake(
@@ -31,6 +33,7 @@ def run(args: Namespace) -> int:
     if args.to != 'onnx':
         return run_tool('convert_checkpoint', [*words, '--to', args.to], args.debug)
     words += ['--size', *args.size] if args.size else []
+    words += ['--fp16'] * args.fp16 + ['--whole'] * args.whole
     can_compare = find_spec('onnxruntime') is not None
     code = run_tool('export_onnx', words + ['--check'] * can_compare, args.debug)
     if not can_compare:

@@ -354,10 +354,13 @@ def _say_how_to_use(
     for _, what, file in best.values():
         print(f'  {what}\n    {_short(file)}')
     photos = shlex.quote(_short(args.data[0]))
-    file = shlex.quote(_short(next(iter(best.values()))[2]))
+    task, (_, _, path) = next(iter(best.items()))
+    file, whole = shlex.quote(_short(path)), ''
+    if not isinstance(plan.data.get(task), Instances):
+        whole = ' --whole'
     print(
         f'Next:\n  ccmim predict {file} {photos} --out predictions\n'
-        f'  ccmim export {file} --to onnx'
+        f'  ccmim export {file} --to onnx{whole}'
     )
 
 

@@ -176,8 +176,22 @@ def test_transfer_to_class_folders_fills_a_table(ccmim, checkpoint, class_folder
     assert set(found) == {'random', 'checkpoint'}
     table = (out / 'table.md').read_text()
     assert '|  | my classes: k-NN | my classes: linear |' in table
-    assert f'| checkpoint | {found["checkpoint"]["k=16"]:.1f} (1) |' in table
+    assert f'| checkpoint | {found["checkpoint"]["k=16"]:.1f} |' in table
+    assert 'my classes: 20 test images: one is 5 points.' in table, 'in five folds'
     assert table in said
+    page = (out / 'report.html').read_text()
+    assert 'million parameters' in page
+    assert 'what was taken for what, by linear' in page
+    linear = out / 'probes/my classes/linear.pth'
+    assert f"Next:\n  ccmim predict '{linear}' " in said
+    photos, seen = class_folders / 'dog', checkpoint.with_name('seen')
+    code, said, error = ccmim('predict', linear, photos, '--out', seen)
+    assert code == 0, error
+    assert '10 photos: ' in said
+    head, *rows = (seen / 'predictions.csv').read_text().splitlines()
+    assert head == 'name,class,probability,big cat,dog'
+    assert len(rows) == len([*(seen / 'pictures').iterdir()]) == 10
+    assert all(row.split(',')[1] == 'dog' for row in rows), 'which it has learned'
     assert 'done before' in ccmim(*words)[1]
 
 
