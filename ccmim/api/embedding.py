@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from mmengine.device import get_device
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ccmim.api.features import Prepare
 from ccmim.checkpoints import build_backbone, check_features, read_weights
@@ -22,6 +21,7 @@ from ccmim.data.image import BadImageError, decode_image, require_rgb
 from ccmim.data.sources import ImageSource
 from ccmim.evaluation.embeddings import Embeddings
 from ccmim.evaluation.features import POOLS
+from ccmim.progress import progress as shown
 
 MOST_PIXELS = 224  # a side: more cost much and tell little of a whole photo
 
@@ -94,7 +94,7 @@ def embed(
     backbone.eval()
     try:
         read = _read_ahead(source, prepare, batch_size)
-        bar = tqdm(read, 'Embedding', len(source), unit=' photos', disable=not progress)
+        bar = shown(read, 'Embedding', len(source), 'photos', not progress)
         for name, found in bar:
             if isinstance(found, str):
                 left_out[name] = found

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ccmim.checkpoints import check_features
+from ccmim.progress import progress
 
 # Tokens (B, 1 + N, D), the class token first, to features.
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -58,7 +58,8 @@ def extract_features(
     was_training = backbone.training
     backbone.eval()
     features, labels = [], []
-    batches = tqdm(loader, 'features', unit=' batches', disable=quiet or None)
+    count = len(loader) if hasattr(loader, '__len__') else 0
+    batches = progress(loader, 'Features', count, 'batches', quiet)
     for batch in batches:
         labels.append(batch['labels'])
         if preprocess is not None:

@@ -53,15 +53,15 @@ def _pretrain(commands: Any) -> Parser:
         '  photos below 64 px   ViT-Ti/4, 32 px\n\n'
         'A run that was interrupted resumes when the same command is given again.\n\n'
         'examples:\n  ccmim pretrain photos\n'
-        '  ccmim pretrain photos more/*.tar --method mae --epochs 20 --out runs/mae\n'
+        '  ccmim pretrain photos more/*.tar --method ccmim --epochs 20 --out runs/a\n'
         '  ccmim pretrain photos --init timm:vit_small_patch14_dinov2.lvd142m\n'
         '  ccmim pretrain photos --method maskdistill --teacher WEIGHTS\n'
         '  ccmim pretrain photos --dry-run',
     )
     parser.add_argument('data', nargs='+', metavar='DATA', help='images, see above')
     parser.add_argument(
-        '--method', choices=list_methods(), default='ccmim', metavar='NAME',
-        help=f'one of {", ".join(list_methods())} (default: ccmim)',
+        '--method', choices=list_methods(), default='mae', metavar='NAME',
+        help=f'one of {", ".join(list_methods())} (default: mae, ahead in our study)',
     )  # fmt: skip
     parser.add_argument('--size', choices=SIZES, help='of the Vision Transformer')
     parser.add_argument(
@@ -110,7 +110,7 @@ def _transfer(commands: Any) -> Parser:
         'checkpoint and from random weights; what is done is not done again. What was\n'
         'trained is kept, for ccmim predict and ccmim export.\n\n'
         'examples:\n'
-        '  ccmim transfer work_dirs/photos_ccmim/epoch_60.pth --data mydata\n'
+        '  ccmim transfer work_dirs/photos_mae/epoch_60.pth --data mydata\n'
         '  ccmim transfer CHECKPOINT --data cifar10 coco ade --fast\n'
         '  ccmim transfer timm:vit_small_patch14_dinov2.lvd142m --data mydata',
     )
@@ -206,7 +206,7 @@ def _knn(commands: Any) -> Parser:
         'Classify photos by those whose features are nearest: nothing is trained',
         'FOLDER holds train/CLASS/*.jpg and val/CLASS/*.jpg, or CLASS/*.jpg, of which\n'
         'every fifth photo is kept for testing.\n\nexamples:\n'
-        '  ccmim knn work_dirs/photos_ccmim/epoch_60.pth --data FOLDER\n'
+        '  ccmim knn work_dirs/photos_mae/epoch_60.pth --data FOLDER\n'
         '  ccmim knn timm:vit_small_patch14_dinov2.lvd142m --data FOLDER --linear',
     )
     add_checkpoint(parser, 'weights')

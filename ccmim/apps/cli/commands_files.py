@@ -102,9 +102,9 @@ def _export(commands: Any) -> Parser:
         'export',
         'Write pretrained weights for another library',
         'Every tensor is accounted for and read back; the ONNX graph is compared with\n'
-        'PyTorch where onnxruntime is installed. It takes RGB in 0..255, in batches of\n'
-        'any size. CHECKPOINT may be of any project.\n'
-        '\nexamples:\n  ccmim export work_dirs/photos_ccmim/epoch_60.pth --to timm\n'
+        'PyTorch where onnxruntime is installed. It takes RGB in 0..255, in any batch\n'
+        'and size. CHECKPOINT may be of any project.\n'
+        '\nexamples:\n  ccmim export work_dirs/photos_mae/epoch_60.pth --to timm\n'
         '  ccmim export epoch_60.pth --to hf   # transformers: pipeline(model=FOLDER)\n'
         '  ccmim export epoch_60.pth --to onnx --fp16 --out vit.onnx\n'
         '  ccmim export linear.pth --to onnx --whole',

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from mmengine.device import get_device
 from PIL import Image
-from tqdm import tqdm
 
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.quiet import no_messages
@@ -24,6 +23,7 @@ from ccmim.engine.launch import read_config
 from ccmim.files import write_file
 from ccmim.labels.report import number_of
 from ccmim.pictures.overlay import with_legend
+from ccmim.progress import progress
 
 JSON, TABLE = 'predictions.json', 'predictions.csv'
 PICTURES, MAPS = 'pictures', 'maps'
@@ -53,7 +53,7 @@ def _photos(
 ) -> Iterator[tuple[str, str, Image.Image]]:
     """Yield the name of each photo, that of its picture, and the photo."""
     names = _names(source)
-    for i in tqdm(range(len(source)), 'Looking', unit=' photos', disable=None):
+    for i in progress(range(len(source)), 'Looking', len(source), 'photos'):
         try:
             yield source.name(i), names[i], decode_image(source.read(i))
         except (BadImageError, OSError) as error:

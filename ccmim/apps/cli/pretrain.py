@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
+from ccmim.apps.cli.advice import advice
 from ccmim.apps.cli.choose import Machine, Settings, choose, this_machine
 from ccmim.apps.cli.estimate import Estimate, duration, measure
 from ccmim.apps.cli.existing_run import (
@@ -123,6 +124,9 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     if not any('dataset.exclude=' in word for word in args.cfg_options):
         _refuse_damage(survey, args.data)
     machine = this_machine()
+    has_anchor = any('anchor' in word for word in args.cfg_options)
+    said = advice(args.method, survey.num_good, bool(args.init), has_anchor)
+    print(*said, sep='\n', flush=True)
     given = {name: getattr(args, name) for name in CHOSEN}
     weights = _read(args, given)
     patch = weights and weights.architecture.patch_size

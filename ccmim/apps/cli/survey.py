@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from ccmim.data.bad_files import by_kind
 from ccmim.data.check import Checked, cautions, check_images
@@ -14,6 +13,7 @@ from ccmim.data.exclude import PartOfSource
 from ccmim.data.folders import walk_data
 from ccmim.data.paths import is_image_name
 from ccmim.data.sources import open_source
+from ccmim.progress import progress
 
 # More images than these are sampled: decoding all takes a minute for each ten thousand.
 _ALL, _SAMPLE = 5000, 2000
@@ -93,7 +93,7 @@ def look(data: Sequence[str]) -> Survey:
         part = PartOfSource(source, np.linspace(0, total - 1, _SAMPLE).astype(int))
     workers = min(len(os.sched_getaffinity(0)), 1 + len(part) // 64)
     results = check_images(part, workers)
-    bar = tqdm(results, 'Looking', len(part), unit=' images', disable=None, leave=False)
+    bar = progress(results, 'Looking', len(part), 'images')
     return Survey(total, list(bar), _other_files(data))
 
 

@@ -115,7 +115,7 @@ def run_stages(
                 watch.say(run.finish())
                 if run.rest:
                     waiting.appendleft(run.rest)
-            watch.show([run.stage.status() for run in running])
+            watch.show([run.status() for run in running])
     finally:
         for run in running:
             run.process.terminate()
@@ -158,6 +158,11 @@ class _Running:
         self.stage.begin()
         command = [str(word) for word in self.stage.command]
         self.process = start(command, log=self.stage.log)
+
+    def status(self) -> str:
+        """What is seen of it: its steps, before them for how long it has run."""
+        known = self.stage.status() or f'{time.time() - self._started:.0f} s'
+        return f'{self.stage.name}: {known}'
 
     def finish(self) -> str:
         self.stage.finish()

@@ -134,11 +134,15 @@ def _facts(run: Run) -> dict[str, Cell]:
     if run.is_finished:
         step = planned or step  # the last ones need not be logged
     steps = f'of {planned:,} steps' if planned else 'steps'
+    epochs, length = '', run.history.epoch_length
+    if length and step % length == 0:
+        epochs = f'{step // length:,} epochs of {length:,} steps'
     pauses = f'in {run.sessions} sessions' if run.sessions > 1 else ''
     facts = {
-        'model': Cell(str(model.get('type', '')) if isinstance(model, Mapping) else ''),
+        'model': Cell(*_model(model)),
+        'data': Cell(_short(_data(run))),
         'state': Cell(state),
-        'trained': Cell(f'{step:,} {steps}', '', step),
+        'trained': Cell(f'{step:,} {steps}', epochs, step),
         'begun': Cell(f'{run.begin:%Y-%m-%d %H:%M}' if run.begin else ''),
         'time in training': Cell(duration(run.seconds) if run.seconds else '', pauses),
         'seconds a step': Cell(''),
@@ -161,6 +165,35 @@ def _facts(run: Run) -> dict[str, Cell]:
     if 'memory' in training:
         facts['peak memory (MB)'] = Cell(number(np.nanmax(training['memory'].values)))
     return facts
+
+
+def _model(model: object) -> tuple[str, str]:
+    """Name a model, and its Vision Transformer by size, patch and image."""
+    if not isinstance(model, Mapping):
+        return '', ''
+    vit = model.get('backbone')
+    vit = vit if isinstance(vit, Mapping) else {}
+    arch, sizes = vit.get('arch'), []
+    if isinstance(arch, Mapping):
+        sizes.append(f'width {arch.get("embed_dim")}, depth {arch.get("depth")}')
+    elif arch:
+        sizes.append(f'ViT {arch}')
+    sizes += [f'patches of {vit["patch_size"]} px'] if 'patch_size' in vit else []
+    sizes += [f'images of {vit["img_size"]} px'] if 'img_size' in vit else []
+    return str(model.get('type', '')), ', '.join(map(str, sizes))
+
+
+def _data(run: Run) -> str:
+    """Name what a run learns from, as its config does."""
+    loader = run.config.get('train_dataloader')
+    data = loader.get('dataset') if isinstance(loader, Mapping) else None
+    while isinstance(data, Mapping) and isinstance(data.get('dataset'), Mapping):
+        data = data['dataset']
+    if not isinstance(data, Mapping):
+        return ''
+    named = data.get('data') or data.get('ann_file') or data.get('data_prefix')
+    root = str(data.get('data_root') or '')
+    return f'{root}{named or ""}'
 
 
 def _of_runs(

@@ -9,7 +9,7 @@ from ccmim.apps.runs.files import is_own
 
 _KINDS = ('.png', '.jpg', '.jpeg')
 _PLACE = re.compile(r'(?P<title>.*?)[_-]?(?P<unit>epoch|iter|step)_?(?P<count>\d+)')
-_TEST = 'test '
+_TEST, _OF_HOOK = 'test ', 'pictures'
 _OF_BACKEND = re.compile(r'(?P<title>.+)_(?P<count>\d+)')  # mmengine: NAME_STEP.png
 
 
@@ -46,7 +46,9 @@ def find_pictures(folder: Path) -> list[Strip]:
         elif file.parent.name == 'vis_image' and (
             found := _OF_BACKEND.fullmatch(file.stem)
         ):
-            when = f'step {int(found["count"])}'
+            # What PictureHook keeps in pictures/ too, and counts by epochs.
+            unit = 'epoch' if found['title'] == _OF_HOOK else 'step'
+            when = f'{unit} {int(found["count"])}'
         else:
             single.append(Strip(_title(file.stem), [('', file)]))
             continue

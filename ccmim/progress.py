@@ -1,0 +1,36 @@
+"""A bar in a terminal, else a line every ten seconds: nothing is silent."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar('T')
+_PAUSE = 10.0  # seconds from one line to the next
+
+
+def progress(
+    items: Iterable[T], what: str, total: int, unit: str, quiet: bool = False
+) -> Iterator[T]:
+    """Yield items, and show how many are done and how long the others will take.
+
+    Args:
+        items: What is worked on.
+        what: Is done.
+        total: How many items there are.
+        unit: Of the items.
+        quiet: Whether to show nothing.
+    """
+    if quiet or sys.stderr.isatty():
+        yield from tqdm(items, what, total, unit=f' {unit}', disable=quiet, leave=False)
+        return
+    begun = shown = time.monotonic()
+    for number, item in enumerate(items):
+        if (now := time.monotonic()) - shown >= _PAUSE and number:
+            left = (now - begun) / number * (total - number)
+            done = f'{number:,} of {total:,} {unit}, about {left:.0f} s to go'
+            print(f'{what} {done}', file=sys.stderr, flush=True)
+            shown = now
+        yield item
