@@ -51,8 +51,8 @@ def _embed(commands: Any) -> Parser:
         'photo with its name; beside a .npy file stands the list of names. Photos\n'
         'that cannot be read are left out and listed.\n\nexamples:\n'
         '  ccmim embed photos --weights epoch_60.pth --out x.csv\n'
-        '  ccmim embed photos --weights timm:vit_small_patch14_dinov2.lvd142m \\\n'
-        '      --out x.npy --duplicates --nearest photos/1.jpg',
+        '  ccmim embed photos --weights epoch_60.pth --out x.npy --duplicates\n'
+        '  ccmim embed photos --weights epoch_60.pth --out x.npy --nearest a.jpg',
     )
     parser.add_argument('data', nargs='+', metavar='PHOTOS', help='see above')
     parser.add_argument(

@@ -9,9 +9,9 @@ __getattr__, __dir__, __all__ = attach(
         'curves': ('Point', 'plot_points', 'read_points'),
         'plots': ('plot_scores', 'write_table'),
         'running': ('StageError', 'run_stages'),
-        'scores': ('Score', 'read_csv', 'write_csv'),
+        'scores': ('Score', 'mean_text', 'read_csv', 'write_csv'),
         'stages': ('Stage', 'shown'),
-        'tables': ('markdown', 'mean_text', 'weights_of_images'),
+        'tables': ('markdown', 'weights_of_images'),
         'gains': ('Gain', 'find_gains', 'verdict'),
     },
 )

@@ -161,8 +161,10 @@ class _Running:
 
     def status(self) -> str:
         """What is seen of it: its steps, before them for how long it has run."""
-        known = self.stage.status() or f'{time.time() - self._started:.0f} s'
-        return f'{self.stage.name}: {known}'
+        if known := self.stage.status():
+            return f'{self.stage.name}: {known}'
+        seconds = time.time() - self._started
+        return f'{self.stage.name}: {seconds:.0f} s' if seconds >= _LINE else ''
 
     def finish(self) -> str:
         self.stage.finish()

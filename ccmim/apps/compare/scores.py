@@ -11,6 +11,7 @@ from scipy import stats
 
 from ccmim.files import write_file
 
+DASH = '\N{EN DASH}'  # where there is no figure
 # What tools/test.py and the k-NN tools call a metric -> its name in a table and its
 # factor to per cent.
 METRICS = {
@@ -123,6 +124,18 @@ def read_csv(file: Path) -> list[Score]:
             Score(r['arm'], r['task'], int(r['seed']), r['metric'], float(r['value']))
             for r in csv.DictReader(lines)
         ]
+
+
+def mean_text(values: Sequence[float]) -> str:
+    """Write a mean, with spread and number of runs where there are several."""
+    if not values:
+        return 'not run'
+    found = estimate(values)
+    if found.mean != found.mean:
+        return DASH
+    if found.count == 1:
+        return f'{found.mean:.1f}'
+    return f'{found.mean:.1f} \N{PLUS-MINUS SIGN} {found.spread:.1f} ({found.count})'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

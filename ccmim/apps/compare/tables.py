@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 from ccmim.apps.compare.gains import Gain, Samples, find_gains
-from ccmim.apps.compare.scores import Score, columns, estimate, table
+from ccmim.apps.compare.scores import DASH, Score, columns, mean_text, table
 from ccmim.evaluation.resampling import Classified, Matches
-
-_DASH = '\N{EN DASH}'
 
 
 def markdown(
@@ -51,18 +49,6 @@ def markdown(
             text += f'\nDifference to {reference}{_of_ranges(found)}:\n\n'
             text += table(['', *titles], rows)
     return text
-
-
-def mean_text(values: Sequence[float]) -> str:
-    """Write a mean, with spread and number of runs where there are several."""
-    if not values:
-        return 'not run'
-    found = estimate(values)
-    if found.mean != found.mean:
-        return _DASH
-    if found.count == 1:
-        return f'{found.mean:.1f}'
-    return f'{found.mean:.1f} \N{PLUS-MINUS SIGN} {found.spread:.1f} ({found.count})'
 
 
 def weights_of_images(samples: Samples) -> list[str]:
@@ -113,5 +99,5 @@ def _lead(gain: Gain | None) -> str:
     if gain is None:
         return 'not run'
     if gain.value != gain.value:
-        return _DASH
+        return DASH
     return gain.text if gain.is_judged else f'{gain.text} (one seed)'

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccmim.apps.compare.scores import columns, read_csv
-from ccmim.apps.compare.tables import mean_text
+from ccmim.apps.compare.scores import columns, mean_text, read_csv
 from ccmim.apps.report.page import Summary, write_page
 from ccmim.apps.runs.folder import find_runs
 

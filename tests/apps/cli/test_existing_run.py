@@ -45,7 +45,7 @@ def test_the_same_command_goes_on_wherever_it_writes(run):
     [
         ['photos'],
         ['others', '--epochs', '3'],
-        ['photos', '--epochs', '3', '--method', 'mae'],
+        ['photos', '--epochs', '3', '--method', 'ccmim'],
         ['photos', '--epochs', '3', '--cfg-options', 'a=1'],
     ],
 )

@@ -56,6 +56,8 @@ def test_it_says_what_transfer_does(
         )
         wanted.model.backbone.init_cfg = start
     for key in KEYS:
+        if steps and key.startswith('val'):
+            continue  # transfer tests once, at the end, on the same images
         assert cfg.get(key) == wanted.get(key), key
 
 

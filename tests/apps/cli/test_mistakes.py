@@ -12,7 +12,7 @@ from ccmim.apps.cli.mistakes import report
 from ccmim.apps.cli.parsers import make_parser
 
 COMMANDS = ('demo', 'pretrain', 'transfer', 'leaf', 'knn', 'predict', 'export')
-COMMANDS += ('check', 'doctor', 'report')
+COMMANDS += ('check', 'doctor', 'report', 'embed', 'judge')
 # What looking at files takes: no torch, no mmengine, none of OpenMMLab.
 LIGHT = {'PIL', 'numpy', 'tqdm', 'pydantic', 'pydantic_core', 'annotated_types'}
 LIGHT |= {'typing_extensions', 'typing_inspection', 'yaml', 'ccmim', 'pycocotools'}
