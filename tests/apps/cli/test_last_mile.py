@@ -1,6 +1,7 @@
 """From photos and few labels to something to use and to send, command by command."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_photos_and_few_labels_become_features_predictions_exports_and_a_page(
     assert said.index('Advice') < said.index('Estimate')
 
     command('embed', image_folder, '--weights', 'run/epoch_1.pth', '--out', 'x.csv')
-    rows = list(csv.reader(open('x.csv')))
+    rows = list(csv.reader(Path('x.csv').read_text().splitlines()))
     assert (len(rows), len(rows[1])) == (9, 193)
 
     labels = class_folders.rename(tmp_path / 'labeled')
@@ -47,7 +48,8 @@ def test_photos_and_few_labels_become_features_predictions_exports_and_a_page(
 
     photo(tmp_path / 'new' / 'one.jpg', 99)
     command('predict', kept, 'new', '--out', 'seen')
-    ((name, found, sure, *shares),) = list(csv.reader(open('seen/predictions.csv')))[1:]
+    table = Path('seen/predictions.csv').read_text().splitlines()
+    ((name, found, sure, *shares),) = csv.reader(table[1:])
     assert name == str(tmp_path / 'new/one.jpg')
     assert found in ('big cat', 'dog')
     assert float(sure) == max(map(float, shares))
