@@ -22,9 +22,9 @@ from ccmim.renamed import new_class
 _ROOMS = {
     'MODELS': (
         *('vit', 'masking', 'losses', 'heads', 'methods', 'dense'),
-        'classification',
+        *('classification', 'text'),
     ),
-    'DATASETS': ('data', 'classification'),
+    'DATASETS': ('data', 'classification', 'text'),
     'DATA_SAMPLERS': ('data',),
     'TRANSFORMS': ('data', 'classification'),
     'HOOKS': ('engine', 'classification'),

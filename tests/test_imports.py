@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     *('renamed', 'lazy', 'ranges', 'files', 'progress'),
     *('operators', 'registry', 'vit', 'checkpoints', 'masking', 'teachers', 'losses'),
-    *('heads', 'methods', 'data', 'classification', 'labels', 'evaluation'),
+    *('heads', 'methods', 'data', 'classification', 'labels', 'text', 'evaluation'),
     *('pictures', 'dense', 'transfer', 'export', 'engine', 'api', 'apps'),
 )
 # The apps, likewise among themselves.

@@ -52,7 +52,7 @@ def main() -> None:
             for name, file in named.items()
         }
         for name, cfg in configs.items():
-            if not {'decoder', 'projector'} & cfg.get('model', {}).keys():
+            if not {'decoder', 'projector', 'text_tower'} & cfg.get('model', {}).keys():
                 raise ValueError(f'{named[name]} pretrains nothing: leave it out')
         costs = step_costs(
             configs, args.batch_size, args.rounds, args.steps, device(get_device())

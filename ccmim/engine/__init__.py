@@ -8,6 +8,7 @@ from ccmim.engine.hooks.pictures import PictureHook
 from ccmim.engine.hooks.probe import ProbeHook
 from ccmim.engine.hooks.progress import ProgressHook, SpeedHook
 from ccmim.engine.hooks.score_refresh import ScoreRefreshHook
+from ccmim.engine.hooks.vocabulary import VocabularyHook
 from ccmim.engine.nonfinite.hook import FiniteHook
 from ccmim.engine.optim.autocast import AutocastOptimWrapper
 from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
@@ -43,4 +44,5 @@ __all__ = [
     'SpeedHook',
     'StepSeedHook',
     'StopHook',
+    'VocabularyHook',
 ]

@@ -23,6 +23,7 @@ from ccmim.engine.optim.schedule import fit_to_loop
 from ccmim.engine.settings import (
     check_arguments,
     check_batches,
+    check_captions,
     check_options,
     check_updates,
     fit_sizes,
@@ -130,6 +131,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     fit_sizes(cfg)
     check_arguments(cfg)
     check_updates(cfg)
+    check_captions(cfg)
     drop_absent_workers(cfg)
     start_processes(cfg, launcher)
     if not torch.cuda.is_available():

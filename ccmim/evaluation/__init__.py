@@ -11,8 +11,14 @@ from ccmim.evaluation.patch_knn import (
     patch_knn_iou,
     patch_knn_overlaps,
 )
+from ccmim.evaluation.zero_shot import (
+    class_vectors,
+    retrieval_recall,
+    zero_shot_accuracy,
+)
 
 __all__ = [
+    'class_vectors',
     'extract_features',
     'extract_patches',
     'feature_rank',
@@ -26,5 +32,7 @@ __all__ = [
     'patch_classes',
     'patch_knn_iou',
     'patch_knn_overlaps',
+    'retrieval_recall',
     'vote',
+    'zero_shot_accuracy',
 ]

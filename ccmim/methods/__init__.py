@@ -7,6 +7,7 @@ from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.methods.ccmim import CCMIM
 from ccmim.methods.conmim import ConMIM
 from ccmim.methods.densecl import DenseCL
+from ccmim.methods.flip import FLIP
 from ccmim.methods.hpm import HPM
 from ccmim.methods.mae import MAE
 from ccmim.methods.maskdistill import MaskDistill
@@ -18,6 +19,7 @@ from ccmim.renamed import old_names
 
 __all__ = [
     'CCMIM',
+    'FLIP',
     'HPM',
     'MAE',
     'SOHO',

@@ -66,6 +66,7 @@ class PretrainMethod(BaseModel):
     """
 
     num_views = 1  # of an image, one above the other, in what ``loss`` takes
+    takes_captions = False  # beside the images, in training
     with_visible = False  # whether ``loss`` gives its visible patches to the anchor
 
     def __init__(

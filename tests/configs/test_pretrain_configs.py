@@ -99,7 +99,7 @@ def test_sizes_and_statistics_stand_in_one_place(cfg):
     if is_momentum(cfg.model.get('teacher')):
         accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
         assert cfg.model.teacher.interval == accumulated
-    if 'mask_ratio' in cfg.model:
+    if cfg.model.get('mask_ratio'):
         scores = torch.ones(1, math.prod(grid), device='meta')
         drawn = model.to('meta').sampler(scores, model.mask_ratio)
         assert drawn.ids_visible.numel() > 0

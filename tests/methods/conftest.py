@@ -69,6 +69,18 @@ TINY_SOHO = dict(
 )
 del TINY_SOHO['perturbation'], TINY_SOHO['contrast']
 
+TINY_FLIP = dict(
+    type='ccmim.FLIP',
+    backbone=BACKBONE,
+    scorer=dict(type='ccmim.ConstantScorer'),
+    sampler=dict(type='ccmim.RandomSampler'),
+    tokenizer=dict(type='ccmim.WordPieces', num_words=48, context=6),
+    text_tower=dict(
+        type='ccmim.TextTower', embed_dim=24, depth=2, num_heads=2, out_dim=8
+    ),
+    contrast=dict(type='ccmim.ImageTextContrast'),
+)
+
 DECODER = dict(in_dim=32, embed_dim=16, depth=2, num_heads=2, img_size=64)
 STORED = dict(
     type='ccmim.StoredScorer',
@@ -150,6 +162,12 @@ def tiny_conmim_style(builder):
 def tiny_soho(builder):
     """Build a tiny SOHO, with changed arguments if any are given."""
     return builder(TINY_SOHO)
+
+
+@pytest.fixture
+def tiny_flip(builder):
+    """Build a tiny FLIP, with changed arguments if any are given."""
+    return builder(TINY_FLIP)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ccmim.registry import MODELS
 CONFIGS = Path(__file__).resolve().parents[2] / 'mm_configs'
 DENSE = {'detection': 'demo/mask_rcnn_toy.py', 'segmentation': 'demo/upernet_toy.py'}
 VIT = dict(embed_dim=32, depth=2, num_heads=2)
-NARROW = dict(hidden_dim=48, length=24)
+NARROW = dict(hidden_dim=48, length=24, num_words=64)
 PHOTOS, EPOCHS, STEPS, INTERVAL, ACCUMULATED = 24, 2, 20, 2, 2
 # What begins later than these short runs end, below `model`.
 _EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
@@ -84,7 +84,15 @@ def _method(name: str, folder: Path, processes: int) -> Config:
     if name in _EARLIER:
         cfg.merge_from_dict({f'model.{_EARLIER[name]}.begin': 1})
         cfg.custom_hooks[-1].update(begin=1, interval=1)
-    cfg.train_dataloader.dataset.data = str(_photos(folder, PHOTOS * processes))
+    photos = _photos(folder, PHOTOS * processes)
+    cfg.train_dataloader.dataset.data = str(photos)
+    if 'captions' in cfg.train_dataloader.dataset:
+        lines = [
+            f'{x.name},a photo of number {i}' for i, x in enumerate(photos.iterdir())
+        ]
+        table = folder / 'captions.csv'
+        table.write_text('\n'.join(['image,caption', *lines]))
+        cfg.train_dataloader.dataset.update(captions=str(table), part='all')
     cfg.train_cfg.max_epochs = EPOCHS
     return cfg
 

@@ -37,6 +37,7 @@ from ccmim.data.bad_files import write_bad_files
 from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (
     check_arguments,
+    check_captions,
     check_options,
     check_updates,
     fit_sizes,
@@ -262,7 +263,7 @@ def _change(cfg: Config, words: list[str]) -> None:
     options = paths_as_texts(parser.parse_args(words).options or {})
     check_options(cfg, options)
     cfg.merge_from_dict(options)
-    for check in (fit_sizes, check_arguments, check_updates):
+    for check in (fit_sizes, check_arguments, check_updates, check_captions):
         check(cfg)
 
 

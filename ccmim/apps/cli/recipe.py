@@ -48,6 +48,8 @@ def make_recipe(
     )
     loader.dataset.data = data[0] if len(data) == 1 else list(data)
     loader.dataset.least_side = math.ceil(1.2 * settings.image_size / _LEAST_SCALE**0.5)
+    if 'captions' in loader.dataset:  # those of other photos; unless options name some
+        loader.dataset.update(captions=None, part='all')
     if exclude is not None:
         loader.dataset.exclude = str(exclude)
     for transform in loader.dataset.transform:

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
+from ccmim.apps.cli.by_name import name_scores, name_stages
 from ccmim.apps.cli.estimate import duration
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.probing import (
@@ -101,7 +102,8 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         args.image_size,
     )
     plan = _plan(args, tasks, checkpoint, out)
-    chains = [[stage] for stage in plan.probes.values()]
+    named = name_stages(args.checkpoint, plan.data, out)
+    chains = [[stage] for stage in (*plan.probes.values(), *named.values())]
     comparison = None
     if plan.dense:
         arms = [Arm(RANDOM), Arm(OURS, str(checkpoint))]
@@ -119,6 +121,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         scores += comparison.scores()
         samples |= comparison.samples()
     scores, samples = _joined(scores, samples, plan.folds)
+    scores += name_scores(named, OURS)
     if text := write_table(scores, [RANDOM, OURS], out, samples):
         print(f'\n{text}')
         page = _write_page(out, args, weights, plan, comparison, scores, samples)

@@ -81,16 +81,40 @@ def check_updates(cfg: Config) -> None:
             )
 
 
+def check_captions(cfg: Config) -> None:
+    """Compare what a method takes beside images with what the data set gives.
+
+    Raises:
+        ValueError: If a method wants captions and there are none.
+    """
+    loader = cfg.get('train_dataloader')
+    dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
+    model = cfg.get('model')
+    if not (isinstance(dataset, Mapping) and isinstance(model, Mapping)):
+        return
+    if any(kind.takes_captions for kind in _methods(model)):
+        kind = str(dataset.get('type'))
+        if kind.rpartition('.')[2] in ('UnlabeledImages', 'LabeledImages'):
+            raise ValueError(
+                f'{model.get("type")} learns from captions, of which {kind} has none: '
+                "set train_dataloader.dataset.type='CaptionedImages', and its captions"
+            )
+
+
 def is_momentum(teacher: Any) -> bool:
     """Whether it is a copy of the network, and no part with a type of its own."""
     return isinstance(teacher, Mapping) and 'type' not in teacher
 
 
 def _takes_one_view(model: Mapping[str, Any]) -> bool:
+    return any(kind.num_views == 1 for kind in _methods(model))
+
+
+def _methods(model: Mapping[str, Any]) -> list[type[PretrainMethod]]:
     with DefaultScope.overwrite_default_scope('ccmim'):
         kinds = find_types(model.get('type'))
     kinds = [kind for kind in kinds if isinstance(kind, type)]
-    return any(issubclass(k, PretrainMethod) and k.num_views == 1 for k in kinds)
+    return [kind for kind in kinds if issubclass(kind, PretrainMethod)]
 
 
 def _dicts(node: Any, key: str) -> Iterator[tuple[str, dict]]:

@@ -1,0 +1,80 @@
+"""Contrast between images and their captions.
+
+n pairs of a process, C channels of the projection, L words, R processes.
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ccmim.losses.cosine import products, unit
+from ccmim.losses.gather import gather_constant, gather_with_grad, rank
+from ccmim.ranges import Positive
+from ccmim.registry import MODELS
+from ccmim.vit.layers import no_grad
+
+
+@MODELS.register_module()
+class ImageTextContrast(nn.Module):
+    """Find the caption of an image among those of all processes, and the reverse.
+
+    The loss of CLIP and FLIP (https://arxiv.org/abs/2212.00794): the mean of the cross
+    entropies of both ways, of cosines times a scale that is learned. Gradients flow
+    through both sides on all processes.
+
+    Args:
+        temperature: One over the scale at first.
+        largest_scale: Where the scale is cut.
+        same_text: What an equal caption of another image is: a 'negative' (published),
+            or a 'positive', where the target is spread evenly over all equal captions.
+    """
+
+    def __init__(
+        self,
+        temperature: Positive = 0.07,
+        largest_scale: Positive = 100.0,
+        same_text: Literal['negative', 'positive'] = 'negative',
+    ) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.limit = math.log(largest_scale)
+        self.same_text = same_text
+
+    def forward(
+        self, images: Tensor, texts: Tensor, words: Tensor
+    ) -> dict[str, Tensor]:
+        """Compute the loss of this process.
+
+        Args:
+            images: Projections of this process's images, of shape (n, C).
+            texts: Those of their captions, of shape (n, C).
+            words: The captions, as numbers of words, of shape (n, L).
+
+        Returns:
+            ``loss_contrast``, a scalar of at least float32, log(R * n) when all
+            projections are alike; ``top1_of_batch``, the fraction of images whose own
+            caption, or an equal one, is the nearest; and ``scale``.
+        """
+        with no_grad():
+            self.log_scale.clamp_(0, self.limit)
+        every = gather_constant(words)
+        own = torch.arange(len(words), device=words.device) + len(words) * rank()
+        same = (words[:, None] == every).all(dim=2)  # (n, R * n)
+        itself = torch.arange(len(every), device=words.device) == own[:, None]
+        positive = same if self.same_text == 'positive' else itself
+        images, texts = unit(images), unit(texts)
+        scale = self.log_scale.exp()
+        by_image = scale * products(images, gather_with_grad(texts))
+        by_text = scale * products(texts, gather_with_grad(images))
+        target = positive.to(by_image.dtype)
+        target = target / target.sum(dim=1, keepdim=True)
+        loss = F.cross_entropy(by_image, target) + F.cross_entropy(by_text, target)
+        nearest = by_image.detach().argmax(dim=1, keepdim=True)
+        return dict(
+            loss_contrast=loss / 2,
+            top1_of_batch=same.gather(1, nearest).float().mean(),
+            scale=scale.detach().float(),
+        )

@@ -1,0 +1,140 @@
+"""What is said of images: files of captions, or sentences about classes."""
+
+import csv
+import json
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ccmim.classification.labels import open_labels
+from ccmim.data.paths import printable, tell
+
+# Short, as those of the published zero-shot test, and our own.
+TEMPLATES = (
+    *('a photo of a {}.', 'a picture of a {}.', 'a small photo of the {}.'),
+    *('a blurry photo of a {}.', 'a close-up of a {}.', 'a cropped photo of the {}.'),
+    *('there is a {} in the image.', '{}'),
+)
+_IMAGES = ('image', 'file_name', 'filename', 'filepath', 'path')
+_TEXTS = ('caption', 'text', 'title', 'comment')
+
+
+def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
+    """Read a file of captions.
+
+    Args:
+        file: COCO's annotations (``.json``), or a table with a line of titles, commas
+            (``.csv``, ``.txt``) or tabs (``.tsv``) between the columns, of which one is
+            called image, file_name, filename, filepath or path and another one
+            caption, text, title or comment. Images may come several times.
+
+    Returns:
+        The captions of each image, by its path as it stands there. Captions without
+        words are left out, and images that have no other, which the log tells.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is of another form, or there is no caption in it.
+    """
+    path = os.path.expanduser(os.fspath(file))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'No such file of captions: {os.path.abspath(path)}')
+    read = _read_coco if path.endswith('.json') else _read_table
+    found: dict[str, list[str]] = {}
+    try:
+        for image, caption in read(path):
+            texts = found.setdefault(image, [])
+            if caption.strip():
+                texts.append(' '.join(caption.split()))
+    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise ValueError(
+            f'{printable(path)} is no file of captions: {error}'
+        ) from error
+    silent = [image for image, texts in found.items() if not texts]
+    if silent:
+        tell(
+            f'{len(silent)} of {len(found)} images in {printable(path)} have no '
+            f'caption and are left out, such as {printable(silent[0])}',
+            logging.WARNING,
+        )
+    found = {image: texts for image, texts in found.items() if texts}
+    if not found:
+        raise ValueError(f'{printable(path)} has no caption with a word in it')
+    return found
+
+
+def class_sentences(
+    data: str | os.PathLike, templates: Sequence[str], root: str | os.PathLike | None
+) -> dict[str, list[str]]:
+    """Say of each image of a labeled collection of which class it is.
+
+    Args:
+        data: A folder with a folder for each class, or a list file.
+        templates: Sentences with ``{}`` where the class stands.
+        root: Folder that relative paths of a list start from.
+
+    Returns:
+        The sentences of each image, by its path.
+    """
+    check_templates(templates)
+    labels = open_labels(data, root)
+    of_class = [[t.format(spoken(c)) for t in templates] for c in labels.classes]
+    paths = labels.paths()
+    return {p: of_class[labels.of(printable(os.path.abspath(p)))] for p in paths}
+
+
+def spoken(name: str) -> str:
+    """Write the name of a class as people say it."""
+    return ' '.join(name.replace('_', ' ').split())
+
+
+def check_templates(templates: Sequence[str]) -> None:
+    """Refuse templates that have no place for a class.
+
+    Raises:
+        ValueError: Naming the first one.
+    """
+    for template in templates:
+        if template.count('{}') != 1:
+            raise ValueError(
+                f'templates: {template!r} must have one {{}} for the class'
+            )
+
+
+def _read_table(path: str) -> list[tuple[str, str]]:
+    with open(path, encoding='utf-8-sig', newline='') as lines:
+        first = lines.readline()
+        lines.seek(0)
+        rows = csv.reader(lines, delimiter='\t' if '\t' in first else ',')
+        titles = [title.strip().lower() for title in next(rows, [])]
+        image, caption = (
+            next((titles.index(name) for name in names if name in titles), None)
+            for names in (_IMAGES, _TEXTS)
+        )
+        if image is None or caption is None:
+            raise ValueError(
+                f'{printable(path)} begins with {printable(first.strip()[:60])!r}: its '
+                f'first line must name the columns, one of {", ".join(_IMAGES)} and '
+                f'one of {", ".join(_TEXTS)}'
+            )
+        width = max(image, caption) + 1
+        return [
+            (row[image], row[caption] if len(row) >= width else '')
+            for row in rows
+            if len(row) > image and row[image].strip()
+        ]
+
+
+def _read_coco(path: str) -> list[tuple[str, str]]:
+    with open(path, encoding='utf-8') as file:
+        content: Any = json.load(file)
+    try:
+        names = {image['id']: image['file_name'] for image in content['images']}
+        pairs = [(names[x['image_id']], x['caption']) for x in content['annotations']]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f'{printable(path)} is no file of captions as COCO has them: {error} is '
+            'missing in images or annotations'
+        ) from error
+    return [*((name, '') for name in names.values()), *pairs]

@@ -1,0 +1,201 @@
+"""FLIP against a slow oracle, and what its parts must not do."""
+
+import math
+import os
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from ccmim.engine.settings import check_captions
+from ccmim.losses import ImageTextContrast
+from ccmim.text import TextTower
+
+CAPTIONS = ['a dog', 'a cat on a mat', 'a dog', 'two dogs run on']
+
+
+@pytest.fixture
+def ready(tiny_flip):
+    """Build a tiny FLIP that knows the words of the captions."""
+
+    def build(**changes):
+        model = tiny_flip(**changes)
+        model.tokenizer.learn(CAPTIONS)
+        return model
+
+    return build
+
+
+def _slow_text(tower, words, slow_block, first):
+    """Each caption alone, without its padding."""
+    found = []
+    for row in words:
+        length = int((row > 0).sum())
+        x = tower.words.weight[row[:length]] + tower.pos_embed[0, :length]
+        x = x[None]
+        for block in tower.blocks:
+            x = slow_block(block, x)
+        x = tower.norm(x)[0]
+        found.append((x[0] if first else x.mean(0)) @ tower.projection.weight.T)
+    return torch.stack(found)
+
+
+def _slow_loss(u, v, scale, same):
+    """Published: both ways, pair by pair; equal captions share the target."""
+    total = 0.0
+    for i in range(len(u)):
+        for a, b in ((u, v), (v, u)):
+            logits = torch.stack(
+                [scale * (a[i] @ x) / a[i].norm() / x.norm() for x in b]
+            )
+            log_p = (logits.exp() / logits.exp().sum()).log()
+            own = [j for j in range(len(u)) if same[i][j]]
+            total = total - sum(log_p[j] for j in own) / len(own)
+    return total / (2 * len(u))
+
+
+@pytest.mark.parametrize('pool', ['first', 'average'])
+@pytest.mark.parametrize('same_text', ['negative', 'positive'])
+def test_against_a_slow_oracle(ready, slow_encode, slow_block, images, pool, same_text):
+    """float64: the loss within 1e-10, gradients within 1e-9."""
+    changes = {'text_tower.pool': pool, 'contrast.same_text': same_text}
+    model = ready(**changes).double()
+    images, seen = images.double(), {}
+    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    losses = model.loss(images, CAPTIONS)
+    words = model.tokenizer(CAPTIONS)
+    text = _slow_text(model.text_tower, words, slow_block, pool == 'first')
+    tokens = []
+    for b, ids in enumerate(seen['split'].ids_visible.tolist()):
+        x = _visible(model.backbone, images[b], ids)
+        for block in model.backbone.blocks:
+            x = slow_block(block, x)
+        tokens.append(model.backbone.norm(x)[0].mean(0))
+    image = torch.stack(tokens) @ model.projection.weight.T
+    same = torch.eye(4)
+    if same_text == 'positive':
+        same[0, 2] = same[2, 0] = 1
+    slow = _slow_loss(image, text, model.contrast.log_scale.exp(), same)
+    assert losses['loss_contrast'].item() == pytest.approx(slow.item(), abs=1e-10)
+    scale = model.contrast.log_scale.exp().item()
+    assert losses['scale'].item() == pytest.approx(scale)
+    assert ImageTextContrast().log_scale.exp().item() == pytest.approx(1 / 0.07)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    ours = torch.autograd.grad(losses['loss_contrast'], parameters)
+    theirs = torch.autograd.grad(slow, parameters)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-9, rtol=0)
+
+
+def _visible(vit, image, ids):
+    rows = [vit.cls_token[0, 0] + vit.pos_embed[0, 0]]
+    for i in ids:
+        top, left = 16 * (i // 4), 16 * (i % 4)
+        patch = image[:, top : top + 16, left : left + 16]
+        embedded = (vit.patch_embed.proj.weight * patch).sum((1, 2, 3))
+        rows.append(embedded + vit.patch_embed.proj.bias + vit.pos_embed[0, 1 + i])
+    return torch.stack(rows)[None]
+
+
+def test_loss_begins_at_that_of_guessing_and_is_symmetric():
+    """Vectors that are all alike: log n; towers can be swapped."""
+    torch.manual_seed(0)
+    contrast, words = ImageTextContrast(), torch.arange(64).reshape(64, 1)
+    one = torch.ones(64, 8)
+    assert contrast(one, one, words)['loss_contrast'].item() == pytest.approx(
+        math.log(64), abs=1e-5
+    )
+    u, v = torch.randn(2, 64, 8)
+    a, b = (contrast(*pair, words)['loss_contrast'] for pair in ((u, v), (v, u)))
+    assert a.item() == pytest.approx(b.item(), abs=1e-5)
+    contrast.log_scale.data.fill_(9.0)
+    assert contrast(u, v, words)['scale'].item() == pytest.approx(100)
+
+
+def test_padding_changes_nothing():
+    tower = TextTower(20, 8, 16, 2, 2, 4, pool='average').double()
+    words = torch.tensor([[3, 4, 5, 0, 0, 0, 0, 0], [3, 4, 5, 6, 7, 8, 9, 1]])
+    long, short = tower(words), tower(words[:1, :3])
+    torch.testing.assert_close(long[:1], short, atol=1e-12, rtol=0)
+    words[0, 3] = 2
+    assert not torch.allclose(tower(words)[0], long[0])
+
+
+def test_at_no_mask_all_patches_are_seen(ready, images):
+    model = ready(mask_ratio=0.0)
+    losses = model.loss(images, CAPTIONS)
+    assert 'mask_importance_gap' not in losses
+    torch.manual_seed(5)
+    again = model.loss(images, CAPTIONS)
+    assert torch.equal(losses['loss_contrast'], again['loss_contrast'])
+    u, v = model.encode_images(images), model.encode_captions(CAPTIONS)
+    same = torch.eye(4).tolist()
+    slow = _slow_loss(u, v, model.contrast.log_scale.exp(), same)
+    assert losses['loss_contrast'].item() == pytest.approx(slow.item(), abs=1e-5)
+
+
+def _gradients(model, images, captions):
+    loss = model(images, captions=captions, mode='loss')['loss_contrast']
+    loss.backward()
+    inner = getattr(model, 'module', model)
+    return loss.detach(), {n: p.grad for n, p in inner.named_parameters()}
+
+
+def _worker(rank, folder, model, images):
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    part = slice(2 * rank, 2 * rank + 2)
+    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
+    loss, gradients = _gradients(wrapped, images[part], CAPTIONS[part])
+    distributed.all_reduce(loss)
+    torch.save((loss / 2, gradients), f'{folder}/rank{rank}')
+    distributed.barrier()
+    os._exit(0)
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_two_processes_are_one(ready, images, tmp_path):
+    """Equal captions lie on different processes."""
+    changes = {'mask_ratio': 0.0, 'contrast.same_text': 'positive'}
+    model, images = ready(**changes).double(), images.double()
+    mp.start_processes(
+        _worker, (str(tmp_path), model, images), nprocs=2, start_method='fork'
+    )
+    loss, gradients = _gradients(model, images, CAPTIONS)
+    for rank in range(2):
+        found, theirs = torch.load(tmp_path / f'rank{rank}')
+        assert found.item() == pytest.approx(loss.item(), abs=1e-12)
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(theirs[name], gradient, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+        (
+            {'text_tower.num_words': 9},
+            'text_tower.num_words=9 must be the 48 of tok',
+        ),
+        ({'text_tower.pool': 'last'}, "pool='last' must be 'first' or 'average'"),
+        ({'text_tower.num_heads': 5}, 'num_heads=5 must divide embed_dim=24'),
+    ],
+)
+def test_impossible_settings_are_named(tiny_flip, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_flip(**wrong)
+
+
+def test_images_without_captions_are_refused(request):
+    from mmengine.config import Config
+
+    file = request.config.rootpath / 'mm_configs/small/flip_vitt_cifar10.py'
+    cfg = Config.fromfile(file)
+    check_captions(cfg)
+    cfg.train_dataloader.dataset.type = 'UnlabeledImages'
+    with pytest.raises(ValueError, match='FLIP learns from captions, of which Unlab'):
+        check_captions(cfg)

@@ -1,0 +1,192 @@
+"""Captions: what files say, which is drawn, and how words are numbered."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from ccmim.data import SampleKey
+from ccmim.text import CaptionedImages, WordPieces, read_captions
+from ccmim.text.captions import class_sentences
+
+TRANSFORM = [dict(type='ccmim.ToUint8Tensor')]
+LINES = ['a dog runs', 'A dog, running!', 'two cats sleep', '', 'a cat']
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of three photos of one gray each."""
+    for i in range(3):
+        Image.new('RGB', (8, 8), (40 * i,) * 3).save(tmp_path / f'{i}.png')
+    return tmp_path
+
+
+def _coco(file):
+    content = dict(
+        images=[dict(id=7 + i, file_name=f'{i}.png') for i in range(3)],
+        annotations=[
+            dict(image_id=7 + i, caption=LINES[2 * i + j])
+            for i in range(2)
+            for j in range(2)
+        ],
+    )
+    file.write_text(json.dumps(content))
+    return file
+
+
+def _table(file, separator):
+    rows = [('number', 'caption', 'image')]
+    rows += [(i, f'"{LINES[i]}"', f'{i // 2}.png') for i in range(4)]
+    file.write_text('\n'.join(separator.join(map(str, row)) for row in rows) + '\n')
+    return file
+
+
+@pytest.mark.parametrize('kind', ['csv', 'tsv', 'json'])
+def test_files_of_captions(photos, kind, caplog):
+    """The third photo has none, one caption no words: they are left out."""
+    file = photos / f'captions.{kind}'
+    separator = '\t' if kind == 'tsv' else ','
+    file = _coco(file) if kind == 'json' else _table(file, separator)
+    expected = {'0.png': LINES[:2], '1.png': LINES[2:3]}
+    assert read_captions(file) == expected
+    data = CaptionedImages(photos, TRANSFORM, file)
+    assert [list(texts) for texts in data.captions] == list(expected.values())
+    drawn = [[data[SampleKey(0, v, i)] for v in range(20)] for i in range(2)]
+    for i, samples in enumerate(drawn):
+        assert {s['captions'] for s in samples} == {*LINES[2 * i : 2 * i + 2]} - {''}
+        assert all(int(s['inputs'][0, 0, 0]) == 40 * s['data_samples'] for s in samples)
+    again = [data[SampleKey(0, v, 0)]['captions'] for v in range(20)]
+    assert again == [s['captions'] for s in drawn[0]]
+    other = [data[SampleKey(1, v, 0)]['captions'] for v in range(20)]
+    assert again != other
+
+
+def test_a_caption_is_that_of_the_image_which_is_shown(photos):
+    """Of what stands in for a damaged one."""
+    (photos / '0.png').write_bytes(b'no picture')
+    data = CaptionedImages(photos, TRANSFORM, _table(photos / 'x.csv', ','))
+    sample = data[SampleKey(0, 0, 0)]
+    assert (sample['data_samples'], sample['captions']) == (1, 'two cats sleep')
+
+
+def test_classes_are_put_into_sentences(tmp_path):
+    for name in ('hot_dog', 'cat'):
+        (tmp_path / name).mkdir()
+        Image.new('RGB', (8, 8)).save(tmp_path / name / 'x.png')
+    found = class_sentences(tmp_path, ['a {}', 'the {}!'], None)
+    assert list(found.values()) == [
+        ['a cat', 'the cat!'],
+        ['a hot dog', 'the hot dog!'],
+    ]
+    data = CaptionedImages(tmp_path, TRANSFORM, templates=['a {}'])
+    assert [data[i]['captions'] for i in range(2)] == ['a cat', 'a hot dog']
+
+
+def test_train_and_test_are_apart(photos):
+    rows = [f'{i:02}.png,photo {i}' for i in range(25)]
+    for i in range(25):
+        (photos / f'{i:02}.png').symlink_to(photos / '0.png')
+    (photos / 'x.csv').write_text('\n'.join(['image,caption', *rows]))
+    parts = {
+        part: {
+            texts[0]
+            for texts in CaptionedImages(
+                photos, TRANSFORM, photos / 'x.csv', part=part
+            ).captions
+        }
+        for part in ('all', 'train', 'test')
+    }
+    assert parts['train'] | parts['test'] == parts['all']
+    assert parts['train'] & parts['test'] == set()
+    assert parts['test'] == {'photo 9', 'photo 19'}
+
+
+def test_words_are_numbered(tmp_path):
+    """Padding is 0; case is nothing; a caption without words is one unknown word."""
+    words = WordPieces(num_words=64, context=5)
+    words.learn(LINES)
+    table = words(['A dog RUNS', 'a dog runs', '', 'two cats sleep and a dog runs'])
+    assert table.shape == (4, 5)
+    assert table[0].tolist() == table[1].tolist()
+    assert table[2].tolist() == [1, 0, 0, 0, 0]
+    assert (table[3] > 0).all()
+    again = WordPieces(num_words=64, context=5)
+    again.load_state_dict(words.state_dict())  # what a checkpoint keeps
+    assert torch.equal(again(LINES), words(LINES))
+    assert again.is_ready
+    assert not WordPieces(num_words=64).is_ready
+
+
+def test_the_vocabulary_is_no_matter_of_chance():
+    """The same in every process, in whatever order the captions come."""
+    code = (
+        'import sys; from ccmim.text import WordPieces; w = WordPieces(60); '
+        'w.learn(sys.argv[1:]); print(w.vocabulary.tolist())'
+    )
+    texts = [f'{a}{b} {b}{a}ing' for a in ('run', 'play', 'sw') for b in ('im', 'er')]
+    found = {
+        subprocess.run(
+            [sys.executable, '-c', code, *order],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for order in (texts, texts[::-1])
+    }
+    assert len(found) == 1
+
+
+def test_vocabularies_of_others(tmp_path):
+    """BERT's list, and a file in which 0 is no padding."""
+    bert = tmp_path / 'vocab.txt'
+    bert.write_text('\n'.join(['[PAD]', '[UNK]', 'dog', 'a', '##s']) + '\n')
+    assert WordPieces(5, 4, bert)(['A dogs x']).tolist() == [[3, 2, 4, 1]]
+    bert.write_text('\n'.join(['dog', '[UNK]']) + '\n')
+    assert WordPieces(3, 4, bert)(['dog x']).tolist() == [[1, 2, 0, 0]]
+    with pytest.raises(ValueError, match='has 3 pieces.*set num_words=3'):
+        WordPieces(2, 4, bert)
+    bert.write_text('dog\n')
+    with pytest.raises(ValueError, match='has no piece for unknown words'):
+        WordPieces(3, 4, bert)
+    (tmp_path / 'x.json').write_text('{')
+    with pytest.raises(ValueError, match='x.json is no vocabulary'):
+        WordPieces(3, 4, tmp_path / 'x.json')
+    with pytest.raises(FileNotFoundError, match='No such vocabulary'):
+        WordPieces(3, 4, tmp_path / 'none.txt')
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('a.png,b\n', "begins with 'a.png,b': its first line must name the columns"),
+        ('image,caption\na.png,\n', 'has no caption with a word in it'),
+        ('', 'first line must name the columns'),
+        ('{"images": []}', "'annotations' is missing"),
+        (
+            '{"images": [], "annotations": [{"image_id": 1, "caption": "x"}]}',
+            '1 is mis',
+        ),
+        ('{', 'is no file of captions'),
+    ],
+)
+def test_bad_files_are_named(photos, text, message):
+    file = photos / ('x.json' if text.startswith('{') else 'x.csv')
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        CaptionedImages(photos, TRANSFORM, file)
+
+
+def test_bad_settings_are_named(photos):
+    with pytest.raises(FileNotFoundError, match='No such file of captions'):
+        CaptionedImages(photos, TRANSFORM, photos / 'none.csv')
+    with pytest.raises(ValueError, match='or set train_dataloader.dataset.captions'):
+        CaptionedImages(photos, TRANSFORM)
+    with pytest.raises(ValueError, match='must have one {} for the class'):
+        CaptionedImages(photos, TRANSFORM, templates=['a photo'])
+    with pytest.raises(ValueError, match='has no vocabulary: set file'):
+        WordPieces(64)(['a'])
+    with pytest.raises(ValueError, match='no caption has a word'):
+        WordPieces(64).learn(['', ' '])

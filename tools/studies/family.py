@@ -1,0 +1,170 @@
+"""What is shown of each part of the family: arms, and what is measured of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision.transforms.functional as F
+from torch import Tensor, nn
+
+from ccmim.api.zero_shot import retrieve, zero_shot
+from ccmim.evaluation import knn_accuracy, linear_accuracy
+from studies.small import data, features, photos, probes, train
+
+Values = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Show:
+    """One table.
+
+    Attributes:
+        config: What is trained, below ``mm_configs``.
+        arms: Changes of it, by the name of the arm; the first is the reference.
+        measure: Measures a trained model.
+        logged: What of the log's last line is kept, by its name in the table, and what
+            it is multiplied by.
+        options: Changes of all arms.
+        configs: Another config for some arms.
+    """
+
+    config: str
+    arms: Mapping[str, Mapping[str, Any]]
+    measure: Callable[[nn.Module], Values] = probes
+    logged: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, arm: str, seed: int, out: Path) -> Values:
+        """Train an arm and measure it."""
+        config = self.configs.get(arm, self.config)
+        options = {**self.options, **self.arms[arm]}
+        model, last, seconds = train(config, out, seed, options)
+        kept = {
+            name: last[key] * factor
+            for name, (key, factor) in self.logged.items()
+            if key in last
+        }
+        return {**self.measure(model), **kept, 'seconds': seconds}
+
+
+def recolored(images: Tensor) -> dict[str, Tensor]:
+    """Change the colors of images uint8 (n, 3, H, W) in three ways."""
+    gain = torch.tensor([1.4, 1.0, 0.6])[:, None, None]
+    return {
+        'clean': images,
+        'hue': F.adjust_hue(images, 0.3),
+        'gray': F.rgb_to_grayscale(images, num_output_channels=3),
+        'gain': (images * gain).clamp(0, 255).to(torch.uint8),
+    }
+
+
+def color_invariance(model: nn.Module) -> Values:
+    """Measure k-NN with clean and recolored queries, and how far they are told apart.
+
+    'told' is the accuracy of a linear probe that says which of the four ways it was,
+    on images that it was not fitted to: 25 where features know nothing of it.
+    """
+    train, labels = photos('train', 0.1)
+    test, truth = photos('test', 0.2)
+    keys = features(model, train)
+    ways = {name: features(model, x) for name, x in recolored(test).items()}
+    found = {
+        f'k-NN {name}': knn_accuracy(keys, labels, x, truth) for name, x in ways.items()
+    }
+    which = torch.arange(4).repeat_interleave(len(test) // 2)
+    halves = [torch.cat([x[i::2] for x in ways.values()]) for i in range(2)]
+    found['told'] = linear_accuracy(halves[0], which, halves[1], which)
+    return found
+
+
+def classes_by_name(model: nn.Module) -> Values:
+    """Measure zero-shot top-1 on a fifth of CIFAR-10's test images, and k-NN."""
+    found = zero_shot(model, data('cifar10/test'), label_ratio=0.2)
+    return {'zero-shot': found['zero-shot'], 'k-NN': probes(model)['k-NN']}
+
+
+def captions_of_flickr(model: nn.Module) -> Values:
+    """Measure retrieval among the 100 photos that were left out, and R@1 among 900."""
+    files = data('flickr8k_1k/images'), data('flickr8k_1k/captions.txt')
+    found = retrieve(model, *files, part='test')
+    seen = retrieve(model, *files, part='train')
+    return {**found, 'trained on: text R@1': seen['text R@1']}
+
+
+_COLOR, _STYLE = dict(type='ColorPerturbation'), dict(type='StylePerturbation')
+_STYLES = dict(
+    none={'model.perturbation': []},
+    color={'model.perturbation': [_COLOR]},
+    style={'model.perturbation': [_STYLE]},
+    both={'model.perturbation': [_COLOR, _STYLE]},
+)
+_SAME_WORD = {
+    'model.scorer': None,
+    'model.sampler': dict(_delete_=True, type='SameScoreSampler'),
+}
+_TOWERS = {
+    'model.text_tower.embed_dim': 64,
+    'model.text_tower.depth': 2,
+    'model.text_tower.num_heads': 2,
+    'model.text_tower.out_dim': 64,
+}
+_ATTENDED = {
+    'model.scorer': dict(_delete_=True, type='ClassAttentionScorer', blocks=[-1]),
+    'model.sampler': dict(_delete_=True, type='MILANSampler'),
+}
+SHOWS = dict(
+    styles_conmim=Show(
+        'small/conmim_vitt_cifar10.py', _STYLES, measure=color_invariance
+    ),
+    styles_simclr=Show(
+        'small/simclr_vitt_cifar10.py', _STYLES, measure=color_invariance
+    ),
+    words=Show(
+        'small/soho_vitt_cifar10.py',
+        dict(mae={}, simmim={}, conmim={}, soho={}, soho_same_word=_SAME_WORD),
+        logged={'perplexity': ('code_perplexity', 1.0), 'used': ('codes_used', 100.0)},
+        configs={
+            name: f'small/{name}_vitt_cifar10.py'
+            for name in ('mae', 'simmim', 'conmim')
+        },
+    ),
+    redrawing=Show(
+        'small/soho_vitt_cifar10.py',
+        dict(
+            redrawn={},
+            first_step_only={'model.dictionary.redraw_below': 0.0},
+            decay_09={'model.dictionary.decay': 0.9},
+            decay_09_first_step_only={
+                'model.dictionary.decay': 0.9,
+                'model.dictionary.redraw_below': 0.0,
+            },
+        ),
+        logged={'perplexity': ('code_perplexity', 1.0), 'used': ('codes_used', 100.0)},
+    ),
+    flip=Show(
+        'small/flip_vitt_cifar10.py',
+        dict(
+            mask_0={'model.mask_ratio': 0.0},
+            mask_50={'model.mask_ratio': 0.5},
+            mask_75={'model.mask_ratio': 0.75},
+            mask_50_as_long={'model.mask_ratio': 0.5, 'train_cfg.max_epochs': 5},
+            mask_75_as_long={'model.mask_ratio': 0.75, 'train_cfg.max_epochs': 6},
+        ),
+        measure=classes_by_name,
+        options=_TOWERS | {'model.backbone.patch_size': 4, 'train_cfg.max_epochs': 3},
+    ),
+    retrieval=Show(
+        'small/flip_vitt.py',
+        dict(mask_50={}, mask_50_attended=_ATTENDED),
+        measure=captions_of_flickr,
+        options=_TOWERS
+        | {
+            'model.backbone.patch_size': 16,
+            'train_cfg.max_epochs': 20,
+            'train_dataloader.dataset.fraction': 1.0,
+        },
+    ),
+)
