@@ -234,7 +234,7 @@ def _judge(commands: Any) -> Parser:
         commands,
         'judge',
         'Compare dense features of several weights in minutes: nothing is trained',
-        'LABELLED is what transfer takes. Maps and masks: dense NN retrieval\n'
+        'LABELED is what transfer takes. Maps and masks: dense NN retrieval\n'
         "(Hummingbird's protocol), k-means, a linear probe, all as mIoU over pixels;\n"
         'boxes: object discovery (CorLoc); class folders: k-NN; all: how alike class\n'
         'tokens are, and their rank. Differences to the first weights stand beside,\n'
@@ -248,7 +248,7 @@ def _judge(commands: Any) -> Parser:
         help='file, folder, timm:NAME or hf:OWNER/NAME; the first is the reference',
     )  # fmt: skip
     parser.add_argument(
-        '--data', type=Path, required=True, metavar='LABELLED', help='see above'
+        '--data', type=Path, required=True, metavar='LABELED', help='see above'
     )
     parser.add_argument(
         '--image-size', type=positive, nargs='+', metavar='PX',

@@ -13,9 +13,9 @@ _ABOUT = """Unlabelled images in, a pretrained Vision Transformer out.
   ccmim demo                                  the whole chain on built-in scenes
   ccmim check FOLDER                          damaged photos, wrong labels
   ccmim pretrain PHOTOS                       pretrain on a folder of your own
-  ccmim transfer WEIGHTS --data LABELLED      what it is worth: one table
-  ccmim judge WEIGHTS ... --data LABELLED     dense features side by side, in minutes
-  ccmim leaf LABELLED --backbone WEIGHTS      a config to train by hand
+  ccmim transfer WEIGHTS --data LABELED       what it is worth: one table
+  ccmim judge WEIGHTS ... --data LABELED      dense features side by side, in minutes
+  ccmim leaf LABELED --backbone WEIGHTS       a config to train by hand
   ccmim predict CHECKPOINT PHOTOS             what a trained one sees: pictures, JSON
   ccmim embed PHOTOS --weights WEIGHTS        features in a file, near-duplicates
   ccmim report work_dirs/RUN                  one page with curves and pictures

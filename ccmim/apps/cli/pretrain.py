@@ -324,7 +324,7 @@ def _finish(out: Path, checkpoint: Path) -> None:
     print(
         f'\nDone.\n  checkpoint   {_short(checkpoint)}\n  backbone     '
         f'{_short(backbone)}\n  report       {_short(page)}\n\nNext:\n'
-        f'  {_shell("ccmim transfer", checkpoint, "--data")} LABELLED_FOLDER\n'
+        f'  {_shell("ccmim transfer", checkpoint, "--data")} LABELED_FOLDER\n'
         f'  {_shell("ccmim export", checkpoint, "--to")} timm\n'
         f'  in Python: ccmim.get_model({_short(backbone)!r})'
     )

@@ -18,7 +18,7 @@ from ccmim.labels.layouts import Classes, Instances, Labelled, Maps
 from ccmim.labels.settings import wheel
 
 _FAST_STEPS = 20
-_FAST_IMAGES, _FAST_LABELLED = 12, 400  # tested images; those of k-NN
+_FAST_IMAGES, _FAST_LABELED = 12, 400  # tested images; those of k-NN
 _DENSE_PATCH = 16  # what the pyramids are made for
 _MOST_PIXELS = 224  # a side for k-NN: more cost much and tell little
 _GOLDEN = 0.6180339887498949
@@ -153,7 +153,7 @@ class Tasks:
             if self._fast or data.test is None:
                 dataset.data = str(self._file(f'{name}_{loader}.txt'))
                 keep = self._keep(loader, data.test is not None, by_class=True)
-                most = _FAST_LABELLED if self._fast else None
+                most = _FAST_LABELED if self._fast else None
                 list_classes(folder, classes, Path(dataset.data), keep, most)
         if self._part.fraction < 1:
             cfg.train_dataloader.dataset.label_ratio = self._part.fraction
