@@ -52,6 +52,7 @@ WHAT = ('masks', *FEATURES, 'predictions')
 LESS_OFTEN = ('masks', 'neighbors', 'tsne')  # these cannot be drawn always
 DENSE = ('mmdet', 'mmseg')  # scopes of detection and segmentation configs
 SIDE = 420  # pixels of a tile with predictions
+LARGE = 448  # pixels of a photo whose features are shown
 
 
 def _american(word: str) -> str:
@@ -80,7 +81,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--num-map', type=int, default=300, help='images of the map, and to search'
     )
-    parser.add_argument('--size', type=int, help='side of the images in pixels')
+    parser.add_argument(
+        '--size',
+        type=int,
+        help='side of the images in pixels (default: 448 for attention and pca where '
+        'the positions allow it, else that of the network)',
+    )
     parser.add_argument('--block', type=int, default=-1, help='whose attention, from 0')
     parser.add_argument(
         '--projection',
@@ -129,14 +135,17 @@ def draw_features(args: argparse.Namespace, cfg: Config | None, what: str) -> No
         with DefaultScope.overwrite_default_scope('ccmim'):
             vit = MODELS.build(cfg.model.backbone).eval()
         load_backbone(vit, args.checkpoint)
-    size = [args.size] * 2 if args.size else _sides(vit)
     many = what in ('neighbors', 'tsne')
+    size = [args.size] * 2 if args.size else _sides(vit)
+    if not (many or args.size or vit.needs_all):  # positions are resampled
+        size = [max(1, LARGE // vit.patch_size) * vit.patch_size] * 2
     photos = _open(args, _whole(size), args.num_map if many else args.num)
     vit, file = vit.to(args.device), args.out / f'{what}.png'
     if what == 'attention':
-        _write(attention_sheet(vit, photos.images, args.block), file)
+        picture = attention_sheet(vit, photos.images, args.block, LARGE, photos.names)
+        _write(picture, file)
     elif what == 'pca':
-        _write(color_sheet(vit, photos.images), file)
+        _write(color_sheet(vit, photos.images, LARGE, photos.names), file)
     elif what == 'neighbors':
         _write(neighbor_sheet(vit, photos.images, args.num), file)
     else:

@@ -3,12 +3,14 @@
 B batch, H heads, N patches, C channels of a head.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ccmim.pictures.photos import normalized
-from ccmim.pictures.tiles import SIDE, enlarge, heat, sheet, tile_size
+from ccmim.pictures.tiles import SIDE, enlarge, heat, named, sheet, tile_size
 
 _MANY = 6  # heads that fit beside each other at full size
 
@@ -46,7 +48,11 @@ def head_attention(backbone: nn.Module, images: Tensor, block: int = -1) -> Tens
 
 
 def attention_sheet(
-    backbone: nn.Module, images: Tensor, block: int = -1, side: int = SIDE
+    backbone: nn.Module,
+    images: Tensor,
+    block: int = -1,
+    side: int = SIDE,
+    names: Sequence[str] = (),
 ) -> np.ndarray:
     """Draw a row an image: the mean over heads, and each head, over the image in gray.
 
@@ -56,6 +62,7 @@ def attention_sheet(
         block: Which block, from 0, or from the end where negative.
         side: Pixels of a tile's longer side, about; half of it where there are many
             heads.
+        names: Of the files.
 
     Returns:
         A uint8 RGB picture of shape (height, width, 3); each map has its own range.
@@ -65,7 +72,9 @@ def attention_sheet(
     grid = backbone.grid_of(images)
     size = tile_size(grid, side if heads.shape[1] <= _MANY else side // 2)
     original = enlarge(images / 255, size)
-    columns = dict(image=original, mean=heat(heads.mean(dim=1), grid, original))
+    columns = dict(
+        image=named(original, names), mean=heat(heads.mean(dim=1), grid, original)
+    )
     for number, head in enumerate(heads.unbind(dim=1), start=1):
         columns[f'head {number}'] = heat(head, grid, original)
     caption = (

@@ -3,13 +3,15 @@
 B batch, N patches, D width.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccmim.pictures.photos import normalized
-from ccmim.pictures.tiles import SIDE, enlarge, sheet, spread, tile_size
+from ccmim.pictures.tiles import SIDE, enlarge, named, sheet, spread, tile_size
 
 
 def principal_colors(features: Tensor, *others: Tensor) -> list[Tensor]:
@@ -56,13 +58,19 @@ def principal_axes(centered: Tensor, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def color_sheet(backbone: nn.Module, images: Tensor, side: int = SIDE) -> np.ndarray:
+def color_sheet(
+    backbone: nn.Module,
+    images: Tensor,
+    side: int = SIDE,
+    names: Sequence[str] = (),
+) -> np.ndarray:
     """Draw each image beside its patches in the colors of ``principal_colors``.
 
     Args:
         backbone: Vision Transformer, in evaluation mode.
         images: uint8 RGB images of shape (B, 3, H, W).
         side: Pixels of a tile's longer side, about.
+        names: Of the files.
 
     Returns:
         A uint8 RGB picture of shape (height, width, 3).
@@ -72,7 +80,8 @@ def color_sheet(backbone: nn.Module, images: Tensor, side: int = SIDE) -> np.nda
     (colors,) = principal_colors(tokens[:, 1:])
     size = tile_size(grid := backbone.grid_of(images), side)
     tiles = (255 * spread(colors, grid, size)).round().astype(np.uint8)
-    columns = {'image': enlarge(images / 255, size), 'patch features': tiles}
+    shown = named(enlarge(images / 255, size), names)
+    columns = {'image': shown, 'patch features': tiles}
     caption = (
         'First three principal components of the features as red, green and blue: '
         'alike in color, alike in features, across all images.'

@@ -107,6 +107,14 @@ def with_note(tile: np.ndarray, text: str) -> np.ndarray:
     return np.asarray(picture)
 
 
+def named(tiles: np.ndarray, names: Sequence[str]) -> Sequence[np.ndarray]:
+    """Write the name of its file into each of some uint8 tiles; none without names."""
+    if not names:
+        return list(tiles)
+    pairs = zip(tiles, names, strict=True)
+    return [with_note(tile, Path(name).name) for tile, name in pairs]
+
+
 def with_box(
     tile: np.ndarray, patch: int, grid: Sequence[int], color: tuple[int, int, int]
 ) -> np.ndarray:
