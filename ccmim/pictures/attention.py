@@ -72,9 +72,8 @@ def attention_sheet(
     grid = backbone.grid_of(images)
     size = tile_size(grid, side if heads.shape[1] <= _MANY else side // 2)
     original = enlarge(images / 255, size)
-    columns = dict(
-        image=named(original, names), mean=heat(heads.mean(dim=1), grid, original)
-    )
+    mean = heat(heads.mean(dim=1), grid, original)
+    columns = dict(image=named(original, names), mean=mean)
     for number, head in enumerate(heads.unbind(dim=1), start=1):
         columns[f'head {number}'] = heat(head, grid, original)
     caption = (
