@@ -17,7 +17,7 @@ _ABOUT = """Unlabelled images in, a pretrained Vision Transformer out.
   ccmim judge WEIGHTS ... --data LABELED      dense features side by side, in minutes
   ccmim leaf LABELED --backbone WEIGHTS       a config to train by hand
   ccmim predict CHECKPOINT PHOTOS             what a trained one sees: pictures, JSON
-  ccmim embed PHOTOS --weights WEIGHTS        features in a file, near-duplicates
+  ccmim embed PHOTOS --weights W --out x.csv  features in a file, near-duplicates
   ccmim report work_dirs/RUN                  one page with curves and pictures
 """
 _MORE = """Every command has --help with an example. All of it stands on tools/*.py and

@@ -39,7 +39,7 @@ def test_photos_and_few_labels_become_features_predictions_exports_and_a_page(
     labels = class_folders.rename(tmp_path / 'labeled')
     said = command('transfer', 'run/epoch_1.pth', '--data', labels, '--jobs', '1')
     kept = 'run/epoch_1_transfer/probes/labeled/linear.pth'
-    assert f'  ccmim predict {kept} {labels}' in said
+    assert f'  ccmim predict {kept} labeled --out predictions' in said
     assert f'  ccmim export {kept} --to onnx --whole' in said
     assert 'labeled: 20 test images: one is 5 points.' in said
     page = (tmp_path / 'run/epoch_1_transfer/report.html').read_text()

@@ -143,7 +143,7 @@ def test_examples_can_be_parsed():
     lines = re.findall(r'^  ccmim (.*)$', _all_help(parser), re.M)
     assert len(lines) > len(COMMANDS)
     for line in lines:
-        parser.parse_args(re.split('   | > ', line)[0].split())
+        parser.parse_args(re.split('  +| > ', line)[0].split())
 
 
 def _all_help(parser):
