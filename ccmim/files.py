@@ -18,6 +18,14 @@ class WriteError(OSError):
     """A file could not be written; what was there before is intact."""
 
 
+def one_line(text: str) -> str:
+    """Show what may come from a file: control characters escaped, line breaks too."""
+    shown = (
+        c if c.isprintable() else c.encode('unicode_escape').decode() for c in text
+    )
+    return ''.join(shown)
+
+
 def is_no_room(error: BaseException) -> bool:
     """Tell whether an error is that a disk is full or read-only."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM

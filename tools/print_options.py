@@ -12,19 +12,17 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import Parameter
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from mmengine.registry import Registry
 
-from ccmim import registry
+from ccmim import dense, registry
 from ccmim.files import write_file
 from ccmim.ranges import arguments_of, describe, is_ours
 
 # Imported by the configs that need them, as they import mmdet or mmseg.
-DENSE = (
-    *('cascade_head', 'detector_heads', 'federated_loss', 'instance_tta', 'label_maps'),
-    *('linear_seg_head', 'multi_level_fpn', 'objects', 'photos'),
-)
+DENSE = [module.name for module in iter_modules(dense.__path__)]
 HEAD = """# Options
 
 What the parts of a config take. A value outside of its range ends in one line before

@@ -18,6 +18,7 @@ from ccmim.checkpoints import (
     refuse_nonfinite,
 )
 from ccmim.engine.settings import check_arguments, fit_sizes
+from ccmim.files import one_line
 
 
 def get_model(
@@ -78,6 +79,7 @@ def _load(network: nn.Module, file: str | Path) -> None:
         try:
             network.load_state_dict(state)
         except RuntimeError as error:
-            raise ValueError(f'{file} is of a model of another size: {error}') from None
+            text = one_line('; '.join(str(error).split('\n\t')[1:3]))
+            raise ValueError(f'{file} is of a model of another size: {text}') from None
     else:
         load_backbone(getattr(network, 'backbone', network), file)

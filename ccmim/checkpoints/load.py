@@ -19,9 +19,9 @@ from ccmim.checkpoints.read import (
     RawWeights,
     Weights,
     find_state,
-    one_line,
     read_weights,
 )
+from ccmim.files import one_line
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit import VisionTransformer
 from ccmim.vit.pos_embed import resample_pos_embed

@@ -21,6 +21,7 @@ from ccmim.checkpoints.layouts import LAYOUTS, Tensors, detect, fits
 from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.settle import foreign_part, settle
 from ccmim.checkpoints.sources import Source, open_source
+from ccmim.files import one_line
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -115,14 +116,6 @@ def find_state(
         raise ValueError(one_line(str(error))) from None
 
 
-def one_line(text: str) -> str:
-    """Show what may come from a file: control characters escaped."""
-    shown = (
-        c if c.isprintable() else c.encode('unicode_escape').decode() for c in text
-    )
-    return ''.join(shown)
-
-
 def _find_state(
     path: str | Path, layout: str, part: str, given: Mapping[str, Any]
 ) -> RawWeights:
@@ -132,6 +125,7 @@ def _find_state(
     notes: list[str] = []
     try:
         for name, value in given.items():
+            value = list(value) if isinstance(value, tuple) else value  # as JSON has it
             if value is not None and said.setdefault(name, value) != value:
                 raise ValueError(f'it says {name}={said[name]}, not {value}')
         _check_kinds(source.tensors)

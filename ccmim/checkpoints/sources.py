@@ -93,7 +93,9 @@ def open_source(weights: str | Path, part: str = '') -> Source:
     if 'layout' in metadata and metadata.get('sha256') != digest(
         _flat_tensors(content)
     ):
-        raise ValueError(f'{path} is damaged: its tensors are not those written')
+        raise ValueError(
+            f'{path} is damaged: its tensors are not those written: copy it again'
+        )
     source.layout = metadata.get('layout')
     own = metadata.get('architecture') or source.said
     if path.is_dir():  # whose config.json comes first, and knows no resampling of ours
@@ -137,7 +139,12 @@ def find_weights(weights: str | Path) -> tuple[Path, dict[str, Any]]:
 def is_weights(text: str | Path) -> bool:
     """Return whether a word names weights rather than a model or a config."""
     path = Path(text).expanduser()
-    return str(text).startswith(NAMED) or path.suffix in SUFFIXES or path.is_dir()
+    return (
+        str(text).startswith(NAMED)
+        or path.suffix in SUFFIXES
+        or path.is_dir()
+        or (path.is_file() and path.suffix != '.py')  # caches name files by digests
+    )
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -190,7 +197,8 @@ def _files_of(folder: Path) -> tuple[list[Path], Path]:
         for file in files:
             if not file.is_file():
                 raise ValueError(
-                    f'{folder} lacks {file.name}, which {index.name} names'
+                    f'{folder} lacks {file.name}, which {index.name} names: copy all '
+                    'of them'
                 )
     else:
         files = [folder / name for name in _FILES if (folder / name).is_file()][:1]

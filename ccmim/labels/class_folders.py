@@ -47,7 +47,7 @@ def check_labeled(
         report.problem(str(error))
         return
     twice = [file for file, count in Counter(files).items() if count > 1]
-    report.problem('images that are listed more than once', twice)
+    report.problem('images that are listed more than once (list each once)', twice)
     found, faults = {}, defaultdict(list)
     for file in files:
         try:

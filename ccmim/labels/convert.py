@@ -95,7 +95,10 @@ def _read_yolo(labels: Path) -> CocoFile:
     for file in sorted(labels.rglob('*.txt')):
         stem = str(file.relative_to(labels).with_suffix(''))
         if stem not in known and file.name not in ('classes.txt',):
-            raise LabelError(f'{file} has no image of its name in {folder}')
+            raise LabelError(
+                f'{file} has no image of its name in {folder}: add it, or '
+                'delete the file'
+            )
     for name in images_below(folder):
         width, height = _size(folder / name)
         found.image(name, (width, height))
@@ -183,7 +186,9 @@ def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
     names = {o.findtext('name') for r in roots.values() for o in r.iter('object')}
     found = Collected(sorted(name for name in names if name))
     if missing := [stem for stem in stems or () if stem not in roots]:
-        raise LabelError(f'{folder}/{missing[0]}.xml does not exist')
+        raise LabelError(
+            f'{folder}/{missing[0]}.xml does not exist, and ImageSets lists it'
+        )
     for stem in roots if stems is None else stems:
         root, file = roots[stem], folder / f'{stem}.xml'
         name = root.findtext('filename') or f'{stem}.jpg'

@@ -5,16 +5,18 @@ H W image.
 
 import io
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ccmim.labels.coco_file import LabelError
+from ccmim.ranges import Index
 
 IGNORED = 255
-Values: TypeAlias = Mapping[Any, int] | Iterable[tuple[Any, int]]
+Values: TypeAlias = dict[Any, Index] | Sequence[Sequence[Any]]
+_LARGEST = 65535
 _GRAY = 0  # color type of a PNG
 
 
@@ -58,8 +60,11 @@ def read_map(data: bytes, values: Values | None = None, name: str = '') -> np.nd
     pixels = pixels.astype(np.int64)
     if table is not None:
         pixels = _of_numbers(pixels, table, name)
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise LabelError(f'map {name} holds {pixels.min()}: classes count from 0')
+    for number in (int(pixels.min(initial=0)), int(pixels.max(initial=0))):
+        if not 0 <= number <= _LARGEST:
+            raise LabelError(
+                f'map {name} holds {number}: classes count from 0 to {_LARGEST:,}'
+            )
     return pixels.astype(np.uint8 if pixels.max() <= IGNORED else np.uint16)
 
 
@@ -81,14 +86,17 @@ def _table(values: Values | None) -> dict[Any, int] | None:
         return None
     pairs = values.items() if isinstance(values, Mapping) else values
     try:
-        return {
+        table = {
             tuple(map(int, key)) if isinstance(key, list | tuple) else int(key): int(to)
             for key, to in pairs
         }
+        if not all(0 <= number <= IGNORED for number in table.values()):
+            raise ValueError
+        return table
     except (TypeError, ValueError):
         raise ValueError(
-            f'values={values!r} must be pairs of a number or a color, and a class: '
-            '[(0, 0), (255, 1)]'
+            f'values={values!r} must be pairs of a number or a color, and a class from '
+            '0 to 255: [(0, 0), (255, 1)]'
         ) from None
 
 

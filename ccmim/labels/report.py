@@ -7,6 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ccmim.data.bad_files import most_bad
+from ccmim.files import one_line
 
 Color = tuple[int, int, int]  # red, green, blue, 0 to 255
 
@@ -146,11 +147,11 @@ def shown(name: object) -> str:
     """Make what a file says fit for a line of a message: short, nothing but letters."""
     text = str(name)
     text = text if len(text) <= _LONG else f'{text[: _LONG - 4]} ...'
-    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return one_line(text)
 
 
 def _add(lines: list[str], what: str, names: Sequence[object] | None) -> None:
     if names is None:
-        lines.append(what)
+        lines.append(one_line(what))
     elif names:
-        lines.append(f'{what}: {len(names):,} ({some(names)})')
+        lines.append(f'{one_line(what)}: {len(names):,} ({some(names)})')

@@ -255,7 +255,7 @@ def _names(
         there = f'; there are {some(kinds)}: set img_suffix' if kinds else ''
         report.problem(f'the split is empty: no images in {where}{there}')
     twice = [name for name, count in Counter(names).items() if count > 1]
-    report.problem('images that are listed more than once', twice)
+    report.problem('images that are listed more than once (list each once)', twice)
     return names or None
 
 

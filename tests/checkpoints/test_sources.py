@@ -117,6 +117,13 @@ def test_a_key_cannot_write_lines_of_its_own(tmp_path, tiny_vit):
     assert str(caught.value).isprintable()
 
 
+def test_a_file_that_is_named_by_a_digest_is_read(tmp_path, tiny_vit):
+    vit = tiny_vit()
+    torch.save(vit.state_dict(), tmp_path / '0f3a')
+    model = ccmim.get_model(tmp_path / '0f3a', num_heads=2)
+    assert model.cls_token.equal(vit.cls_token)
+
+
 def test_a_flipped_bit_of_a_checkpoint_is_seen(tmp_path, tiny_vit):
     torch.save(tiny_vit().state_dict(), tmp_path / 'x.pth')
     content = bytearray((tmp_path / 'x.pth').read_bytes())

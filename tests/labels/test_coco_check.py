@@ -110,10 +110,10 @@ FAULTS = {
     "class 'zebra' is no category of the file: did you mean zebras?": (
         lambda c: c['categories'][0].update(name='zebras')
     ),
-    'ids that several images have: 1 (1)': lambda c: (
+    'ids that several images have (give each its own): 1 (1)': lambda c: (
         c['images'][1].update(id=1) or c['annotations'][2].update(image_id=1)
     ),
-    'images that are listed more than once: 1 (1.png)': (
+    'images that are listed more than once (list each once): 1 (1.png)': (
         lambda c: c['images'][1].update(file_name='1.png')
     ),
     'images: 1 (3.png)': (

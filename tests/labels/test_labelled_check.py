@@ -91,4 +91,4 @@ def test_of_many_classes_the_rarest_are_listed(tmp_path):
     text = report.text()
     assert '1 image of 131 classes' in text
     assert 'the 5 rarest:' in text
-    assert 'listed more than once: 1' in text
+    assert 'listed more than once (list each once): 1' in text

@@ -330,8 +330,14 @@ BAD_OBJECTS = {
         lambda s: s.train['annotations'][0].update(bbox=None, segmentation=None),
         'boxes that are not four numbers',
     ),
-    'an image id twice': (twice('id'), 'ids that several images have: 1 (1)'),
-    'an image twice': (twice('file'), 'listed more than once: 1 (a.jpg)'),
+    'an image id twice': (
+        twice('id'),
+        'ids that several images have (give each its own): 1 (1)',
+    ),
+    'an image twice': (
+        twice('file'),
+        'listed more than once (list each once): 1 (a.jpg)',
+    ),
     'no height': (drop('height'), "(id 1) has no 'height'"),
     'width -1': (
         lambda s: s.train['images'][0].update(width=-1),

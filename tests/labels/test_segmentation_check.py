@@ -125,7 +125,9 @@ def test_missing_folders_and_empty_splits_are_named(check, root):
 def test_images_may_be_named_by_a_list(check, root):
     (root / 'list.txt').write_text('a\ntown/b\nc\na\n')
     problems = check(ann_file='list.txt').problems
-    assert problems[0] == 'images that are listed more than once: 1 (a)'
+    assert (
+        problems[0] == 'images that are listed more than once (list each once): 1 (a)'
+    )
     assert problems[1].startswith('images that do not exist')
     assert problems[1].endswith(': 1 (c)')
     (problem,) = check(ann_file='none.txt').problems

@@ -6,6 +6,7 @@ from pathlib import Path
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.tools import run_tool
 from ccmim.data import open_source
+from ccmim.files import one_line
 from ccmim.labels import write_sheet
 from ccmim.labels.judge import judge
 from ccmim.labels.layouts import (
@@ -38,7 +39,7 @@ def run(args: Namespace) -> int:
         except NoLabelsError:
             pass  # photos
         except ValueError as error:
-            print(f'PROBLEM: its labels are not taken: {error}')
+            print(f'PROBLEM: its labels are not taken: {one_line(str(error))}')
             return 1
     if labelled is not None:
         wrong = _check(labelled, args.picture)
@@ -52,7 +53,7 @@ def run(args: Namespace) -> int:
     except (ValueError, OSError) as error:
         if not wrong:
             raise
-        print(f'PROBLEM: {error}')
+        print(f'PROBLEM: {one_line(str(error))}')
     if labelled is None:
         return code
     # Last, as it is what the exit code says of them.

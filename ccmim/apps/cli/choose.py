@@ -110,7 +110,10 @@ def choose(
         usual_side, patch = usual_side // patch_size * patch_size, patch_size
     side = image_size or usual_side
     if side % patch or side < 2 * patch:
-        raise ValueError(f'--image-size {side} must be a multiple of {patch}')
+        raise ValueError(
+            f'--image-size {side} must be a multiple of {patch}, and at least '
+            f'{2 * patch}'
+        )
     batch = min(batch_size or usual_batch, num_images)
     if epochs is None:
         low, high = _EPOCHS[machine.device]

@@ -5,7 +5,9 @@ import sys
 import traceback
 from contextlib import suppress
 
-from ccmim.operators import InstallError, one_line
+from ccmim.files import one_line
+from ccmim.operators import InstallError
+from ccmim.operators import one_line as line_of_install
 
 _DENSE = ('mmcv', 'mmdet', 'mmseg', 'mmengine', 'pycocotools')
 _LONGEST = 500  # letters of a message
@@ -43,7 +45,7 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
     if type(error).__name__ == 'StageError':  # its text is the end of a log
         print(f'\n{error}', file=sys.stderr)
         return FAILED
-    what, how = _explain(error, command)
+    what, how = map(one_line, _explain(error, command))
     if isinstance(error, OSError) and _is_no_room(error):
         print(f'error: {what}\n  -> {_ROOM}', file=sys.stderr, flush=True)
         return NO_ROOM
@@ -55,7 +57,7 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
 def _explain(error: Exception, command: str) -> tuple[str, str]:
     if isinstance(error, Mistake):
         return str(error), error.how
-    if text := one_line(error):
+    if text := line_of_install(error):
         what, _, how = text.rpartition(': ')
         return what, how
     if isinstance(error, ModuleNotFoundError) and error.name:

@@ -72,7 +72,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         options = {**DEFAULTS, **(paramwise_cfg or {})}
         super().__init__(optim_wrapper_cfg, options)
         if self.base_lr is None or self.base_wd is None:
-            raise ValueError('optimizer must set lr and weight_decay')
+            raise ValueError('optim_wrapper.optimizer must set lr and weight_decay')
 
     def add_params(
         self, params: list[dict[str, Any]], module: nn.Module, **_: Any
@@ -136,7 +136,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for key in ('lr_mult', 'parts'):
             for prefix in self.paramwise_cfg[key]:
                 if not any(_is_within(name, prefix) for name in names):
-                    raise ValueError(f'{key} names {prefix!r}, which fits no parameter')
+                    raise ValueError(
+                        f'optim_wrapper.paramwise_cfg.{key} names {prefix!r}, which '
+                        f'fits no parameter: there are such as {names[0]}'
+                    )
 
 
 def _is_within(name: str, prefix: str) -> bool:

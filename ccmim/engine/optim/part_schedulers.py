@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.optim import ConstantLR, LinearLR, PolyLR
 
+from ccmim.ranges import Positive
 from ccmim.registry import PARAM_SCHEDULERS
 
 
@@ -57,7 +58,9 @@ class PartConstantLR(OfPart, ConstantLR):
         **kwargs: Of mmengine's, and of ``OfPart``.
     """
 
-    def __init__(self, optimizer: Any, *args: Any, end: int, **kwargs: Any) -> None:
+    def __init__(
+        self, optimizer: Any, *args: Any, end: Positive, **kwargs: Any
+    ) -> None:
         super().__init__(optimizer, *args, end=end + 1, **kwargs)
 
 

@@ -23,7 +23,7 @@ from ccmim.engine.peers import PeerError
 from ccmim.engine.settings.batches import norms_of_one_value
 from ccmim.engine.settings.memory import less_memory
 from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
-from ccmim.files import WriteError, is_no_room
+from ccmim.files import WriteError, is_no_room, one_line
 from ccmim.operators import InstallError
 
 # Exit codes; 143 and 0 are those of a run that was asked to stop.
@@ -200,7 +200,8 @@ def _say(line: str, wait: bool) -> None:
         # The main process has found the same mistake, and the launcher ends this one.
         time.sleep(_PATIENCE)
     name = f'error of process {rank}' if rank else 'error'
-    print(f'{name}: {line}', file=sys.stderr, flush=True)
+    # Much comes from files: they write no line of their own, and no color.
+    print(f'{name}: {one_line(line)}', file=sys.stderr, flush=True)
 
 
 def _rank_to_be() -> int:

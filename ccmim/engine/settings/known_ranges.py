@@ -25,6 +25,9 @@ from ccmim.ranges import (
 
 Steps = Annotated[float, Ge(1), MultipleOf(1)]  # 1e5 is a whole number
 AllOrCount = Annotated[int, Ge(-1)]
+AllOrSome = Count | Literal[-1]
+Byte = Annotated[int, Ge(0), Le(255)]
+Suppression = Literal['nms', 'soft_nms']
 Numbers = NonNegative | Annotated[Sequence[NonNegative], MinLen(1)]
 Widths = Count | Annotated[Sequence[Index], MinLen(1)]
 Lengths = Count | Annotated[Sequence[Count], MinLen(1)]
@@ -66,9 +69,17 @@ BY_PATH: dict[str, Any] = {
     'env_cfg.mp_cfg.mp_start_method': Literal['fork', 'spawn', 'forkserver'],
     'env_cfg.mp_cfg.opencv_num_threads': Index,
     'env_cfg.dist_cfg.timeout': Positive,
+    'env_cfg.dist_cfg.backend': Literal['nccl', 'gloo', 'mpi', 'hccl', 'cncl', 'mccl'],
+    'default_hooks.visualization.interval': Index,
+    'default_hooks.checkpoint.rule': Literal['greater', 'less'] | Sequence[str],
     'randomness.diff_rank_seed': bool,
     'model.data_preprocessor.std': Spreads,
     'model.data_preprocessor.size_divisor': Count,
+    'model.data_preprocessor.size': Lengths,
+    'model.decode_head.threshold': Ratio,
+    'model.train_cfg.rpn_proposal.nms.type': Suppression,
+    'model.test_cfg.rpn.nms.type': Suppression,
+    'model.test_cfg.rcnn.nms.type': Suppression,
     'model.test_cfg.mode': Literal['slide', 'whole', 'slide_flip'],
 }
 # Keys that must not be None: it would be another choice, made without a word.
@@ -87,6 +98,15 @@ BY_NAME: dict[str, Any] = {
     'crop_size': Lengths,
     'prob': Ratio | Sequence[Ratio],
     'cat_max_ratio': Ratio,
+    'mean': Sequence[float],
+    'bgr_to_rgb': bool,
+    'rgb_to_bgr': bool,
+    'pad_mask': bool,
+    'pad_val': float | Sequence[float] | Part,
+    'seg_pad_val': Byte,
+    'min_size': NonNegative,
+    'max_refetch': Index,
+    'ignore_index': int,
     'keep_ratio': bool,
     'timeout': NonNegative,
     'scale': Sizes,
@@ -108,7 +128,7 @@ BY_NAME: dict[str, Any] = {
     'val_interval': Steps,
     'accumulative_counts': Count,
     'interval': AllOrCount,
-    'max_keep_ckpts': AllOrCount,
+    'max_keep_ckpts': AllOrSome,
     'by_epoch': bool,
     'save_last': bool,
     'save_optimizer': bool,
@@ -117,6 +137,9 @@ BY_NAME: dict[str, Any] = {
     'format_only': bool,
     'classwise': bool,
     'proposal_nums': Lengths,
+    'iou_thrs': Thresholds,
+    'iou_metrics': Sequence[Literal['mIoU', 'mDice', 'mFscore']],
+    'nan_to_num': int,
     # optimizer and schedule
     'lr': NonNegative,
     'weight_decay': NonNegative,
@@ -166,6 +189,9 @@ BY_NAME: dict[str, Any] = {
     'attn_drop_rate': Ratio,
     'drop_rate': Ratio,
     'use_sigmoid': bool,
+    'reduction': Literal['none', 'mean', 'sum'] | Count,  # of channels, too
+    'class_weight': Sequence[NonNegative] | str,  # or a file of them
+    'stride': Kernels,
     'beta': NonNegative,
     'temperature': Positive,
     'dropout_ratio': Ratio | Literal[-1],  # as some files of mmseg write 0
@@ -183,13 +209,17 @@ BY_NAME: dict[str, Any] = {
     'ratios': Sizes,
     'target_stds': Spreads,
     'output_size': Lengths,
+    'roi_feat_size': Lengths,
+    'mask_size': Lengths,
+    'num': AllOrSome,
+    'pos_weight': Annotated[float, Ge(-1)],
     'sampling_ratio': Index,
     'featmap_strides': Lengths,
     'finest_scale': Count,
     'class_agnostic': bool,
     'reg_class_agnostic': bool,
     'pos_fraction': Ratio,
-    'max_per_img': AllOrCount,
+    'max_per_img': AllOrSome,
     'nms_pre': AllOrCount,
     'mask_thr_binary': Annotated[float, Ge(-1), Le(1)],
 }

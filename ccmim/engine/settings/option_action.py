@@ -31,7 +31,8 @@ class OptionAction(DictAction):
             option_string: How the option was written.
 
         Raises:
-            ArgumentError: If a word is no KEY=VALUE, or its brackets do not match.
+            ArgumentError: If a word is no KEY=VALUE, is a dict, or its brackets do not
+                match.
         """
         for word in values or ():
             key, equals, _ = word.partition('=')
@@ -51,7 +52,9 @@ class OptionAction(DictAction):
         if ends in ('[]', '()'):
             values = [OptionAction._parse_iterable(v) for v in _members(text[1:-1])]
             return tuple(values) if ends == '()' else values
-        if ',' in text and '/' not in text:
+        if text.startswith('dict('):
+            raise ValueError(f'{text!r} cannot be given: set KEY.NAME=VALUE for each')
+        if len(_members(text)) > 1 and '/' not in text:
             return [OptionAction._parse_iterable(v) for v in _members(text)]
         if text.isdigit() and text != str(int(text)):
             return text  # 007 is a name: a number has no zeros before it

@@ -65,9 +65,11 @@ def _tree(options: Mapping[str, Any]) -> dict[str, Any]:
         for part in parents:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
-                raise ValueError(f'{key} is set, and something that it is a part of')
+                raise ValueError(
+                    f'{key} is set, and something that it is a part of: leave one out'
+                )
         if isinstance(node.get(last), dict):
-            raise ValueError(f'{key} is set, and a part of it')
+            raise ValueError(f'{key} is set, and a part of it: leave one out')
         node[last] = value
     return tree
 

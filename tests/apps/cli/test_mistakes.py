@@ -30,7 +30,13 @@ CHARTS = {'scipy', 'jinja2', 'markupsafe', 'charset_normalizer'}  # which f2py l
         (['pretrain', 'nowhere'], 'No such folder', 'give a folder of photos'),
         (['pretrain', 'nowhere', '--resume'], 'no run to resume', 'leave out'),
         (['pretrain', 'photos', '--image-size', '100'], 'multiple of 16', 'help'),
+        (['pretrain', 'photos', '--image-size', '16'], 'and at least 32', 'help'),
         (['pretrain', 'photos', '--cfg-options', 'lr'], 'form KEY=VALUE', 'help'),
+        (
+            ['pretrain', 'photos', '--cfg-options', 'model.arch=dict(a=1,b=2)'],
+            "'dict(a=1,b=2)' cannot be given",
+            'help',
+        ),
         (
             ['pretrain', 'photos', '--cfg-options', 'train_cfg.max_epoch=3'],
             'did you mean train_cfg.max_epochs',

@@ -98,6 +98,13 @@ def test_lost_loaders_are_clear_at_any_step(end):
     assert text.startswith('error: A loader worker was killed (often out of memory)')
 
 
+def test_what_comes_from_a_file_writes_no_line_of_its_own(end):
+    forged = ValueError("no place for 'a\x1b[2K'")
+    assert end(forged) == (2, "error: no place for 'a\\x1b[2K'\n")
+    text = end(FloatingPointError('x\nerror: all is well'), started=True)[1]
+    assert text == 'error: x\\nerror: all is well\n'
+
+
 def test_debug_shows_the_traceback_as_well(end):
     code, text = end(ValueError('no'), debug=True)
     assert code == 2
