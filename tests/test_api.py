@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 import ccmim
 from ccmim.api.catalogue import config_file
+from ccmim.apps.compare import Score
 from ccmim.checkpoints import Weights, architecture_of, write_weights
 from ccmim.checkpoints.normalization import MEAN, STD, Pixels
 from ccmim.data.transforms import ResizeCenterCrop
@@ -276,3 +278,38 @@ def test_a_detector_takes_its_sizes_from_its_backbone():
     """As a run does, of what a config leaves out."""
     model = ccmim.get_model('mask_rcnn_toy')
     assert model.backbone.out_indices == (model.backbone.depth - 1,)
+
+
+def test_commands_in_python_have_the_defaults_of_the_command_line(
+    monkeypatch, tmp_path
+):
+    from ccmim.apps.cli import pretrain, transfer
+
+    asked = []
+    monkeypatch.setattr(pretrain, 'run', lambda args: asked.append(args) or 0)
+    found = ccmim.pretrain(tmp_path / 'photos', epochs=3, cfg_options={'a.b': 1})
+    args = asked.pop()
+    assert (args.method, args.epochs, args.size) == ('mae', 3, None)
+    assert (args.data, args.cfg_options) == ([str(tmp_path / 'photos')], ['a.b=1'])
+    assert found.backbone.parts[-3:] == (
+        'work_dirs',
+        'photos_mae',
+        'backbone.safetensors',
+    )
+    with pytest.raises(ValueError, match="'mea' is unknown"):
+        ccmim.pretrain('photos', method='mea')
+
+    scores = [Score('random', 'x', seed, 'k-NN', 10.0 * seed) for seed in (1, 2)]
+    monkeypatch.setattr(
+        transfer, 'transfer', lambda args: asked.append(args) or (tmp_path, scores)
+    )
+    import_module('ccmim.transfer.detection')  # the old name of a module
+
+    given = ccmim.transfer('vit.pth', ['a', tmp_path], seeds=(1, 2), finetune=True)
+    args = asked.pop()
+    assert (args.checkpoint, [*map(str, args.data)]) == (
+        'vit.pth',
+        ['a', str(tmp_path)],
+    )
+    assert (args.seeds, args.finetune, args.fractions) == ([1, 2], True, [1.0])
+    assert given.scores == {('x', 'k-NN'): {'random': 15.0}}
