@@ -111,6 +111,10 @@ class UnlabeledImages(Dataset):
                 image = transform(image)
         return dict(inputs=image, data_samples=index)
 
+    def picture(self, index: int) -> Image.Image:
+        """Decode image ``index`` without transforming it; another if it is damaged."""
+        return self._load(SampleKey(0, 0, index))[1]
+
     def _load(self, key: SampleKey) -> tuple[int, Image.Image]:
         """Decode the image of a key, or the first good one of its replacements."""
         index, others = key.index, replacements(key, len(self))

@@ -4,6 +4,7 @@ from ccmim.engine.compile import ChannelsLastHook
 from ccmim.engine.hooks.bad_files import BadFilesHook
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
 from ccmim.engine.hooks.deferred_log import DeferredRuntimeInfoHook
+from ccmim.engine.hooks.feature_watch import FeatureWatchHook
 from ccmim.engine.hooks.pictures import PictureHook
 from ccmim.engine.hooks.probe import ProbeHook
 from ccmim.engine.hooks.progress import ProgressHook, SpeedHook
@@ -28,6 +29,7 @@ __all__ = [
     'BadFilesHook',
     'ChannelsLastHook',
     'DeferredRuntimeInfoHook',
+    'FeatureWatchHook',
     'FiniteHook',
     'LayerDecayOptimWrapperConstructor',
     'LoaderTimeoutHook',

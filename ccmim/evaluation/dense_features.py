@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,13 @@ from ccmim.evaluation.labeled_photos import Photo
 from ccmim.files import replacing
 
 _LAYOUT = b'1'  # of what is kept; another one is another file
+
+
+class Seen(Protocol):
+    """A photo that can be looked at."""
+
+    def pixels(self, size: tuple[int, int]) -> Tensor:
+        """Read it at a height and width: uint8 RGB (3, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class DenseFeatures:
 @torch.no_grad()
 def compute_dense(
     backbone: Any,
-    photos: Sequence[Photo],
+    photos: Sequence[Seen],
     size: tuple[int, int],
     normalize: Callable[[Tensor], Tensor],
     quiet: bool = False,
@@ -94,7 +101,7 @@ def compute_dense(
 
 
 def _batches(
-    photos: Sequence[Photo], size: tuple[int, int], count: int, quiet: bool
+    photos: Sequence[Seen], size: tuple[int, int], count: int, quiet: bool
 ) -> Iterator[Tensor]:
     """Read photos ahead in threads."""
     with (
@@ -111,7 +118,7 @@ def _batches(
             bar.update(len(part))
 
 
-def _read(photos: Sequence[Photo], size: tuple[int, int]) -> Tensor:
+def _read(photos: Sequence[Seen], size: tuple[int, int]) -> Tensor:
     return torch.stack([photo.pixels(size) for photo in photos])
 
 

@@ -126,6 +126,19 @@ def judge(
     return Judgment(figures, samples, segmented, clustered)
 
 
+def retrieve(
+    photos: LabeledPhotos,
+    train: DenseFeatures,
+    test: DenseFeatures,
+    k: int = NEIGHBORS,
+    memory: int = MEMORY,
+) -> Overlaps:
+    """Measure dense NN retrieval alone; arguments as of ``judge``."""
+    maps = torch.stack([photo.map(test.size) for photo in photos.test])
+    segment = _retriever(*_remember(photos, train, memory), k)
+    return _overlaps(segment, test, maps, len(photos.classes))[0]
+
+
 def _remember(
     photos: LabeledPhotos, train: DenseFeatures, memory: int
 ) -> tuple[Tensor, Tensor]:

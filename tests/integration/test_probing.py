@@ -5,10 +5,12 @@ import os
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
 from mmengine.config import Config
+from PIL import Image
 
 from ccmim.engine.launch import build_runner
 
@@ -92,3 +94,71 @@ def unused_port():
     with socket.socket() as found:
         found.bind(('127.0.0.1', 0))
         return found.getsockname()[1]
+
+
+@pytest.fixture
+def labeled_maps(tmp_path):
+    """Ten photos with maps of two classes, the bright and the dark half."""
+    rng = np.random.default_rng(0)
+    for folder in ('images', 'annotations'):
+        (tmp_path / 'maps' / folder).mkdir(parents=True)
+    for i in range(10):
+        classes = np.zeros((64, 64), np.uint8)
+        classes[:, 32:] = 1
+        pixels = 60 + 120 * classes[..., None] + rng.integers(0, 40, (64, 64, 3))
+        photo = Image.fromarray(pixels.astype(np.uint8))
+        photo.save(tmp_path / 'maps' / 'images' / f'{i}.jpg')
+        Image.fromarray(classes).save(tmp_path / 'maps' / 'annotations' / f'{i}.png')
+    return tmp_path / 'maps'
+
+
+@pytest.mark.slow
+def test_dense_features_are_watched_from_the_weights_on(
+    train, tmp_path, labeled_maps, tiny_vit
+):
+    """The best is kept, damage warned of and a reason to stop; resumed with its start.
+
+    The training is the same to the last bit.
+    """
+    torch.save(tiny_vit().state_dict(), tmp_path / 'vit.pth')
+    started = {'model.backbone.init_cfg': dict(checkpoint=str(tmp_path / 'vit.pth'))}
+    off = {'default_hooks.feature_watch': None}
+    watch = dict(type='ccmim.FeatureWatchHook', interval=1, images=8)
+    bare, _ = train('bare', None, **started, **off)
+    labels = dict(watch, labels=str(labeled_maps))
+    on = {'default_hooks.feature_watch': labels}
+    watched, lines = train('watched', None, **started, **on)
+    ours, theirs = (run.model.state_dict() for run in (watched, bare))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    found = [line for line in lines if 'probe/patch_retrieval' in line]
+    assert [line['step'] for line in found] == [0, 4, 8]
+    assert found[0]['probe/patch_agreement'] == 100
+    assert all(line['probe/patch_agreement'] < 100 for line in found[1:])
+    values = [line['probe/patch_retrieval'] for line in found]
+    assert all(50 < value <= 100 for value in values)
+    best = 1 + int(values[2] > values[1])
+    (file,) = (tmp_path / 'watched').glob('best_*.pth')
+    assert file.name == f'best_probe_patch_retrieval_epoch_{best}.pth'
+
+    on = {'default_hooks.feature_watch': dict(watch, least=1.0, stop=True)}
+    stopped, lines = train('stopped', None, **started, **on)
+    assert stopped.epoch == 1
+    log = next((tmp_path / 'stopped').glob('*/*.log')).read_text()
+    assert log.count('dense features are below the start: patch_agreement') == 1
+    first = [line for line in lines if 'probe/patch_agreement' in line][-1]
+    on['default_hooks.feature_watch'] = dict(watch)
+    resumed, lines = train('stopped', None, **started, **on, resume=True)
+    found = [line for line in lines if 'probe/patch_agreement' in line]
+    assert [line['step'] for line in found] == [0, 4, 8]
+    assert found[-1]['probe/patch_agreement'] < first['probe/patch_agreement'] < 100
+
+
+def test_photos_without_maps_are_no_labels(train, tmp_path, tiny_vit, image_folder):
+    torch.save(tiny_vit().state_dict(), tmp_path / 'vit.pth')
+    watch = dict(type='ccmim.FeatureWatchHook', labels=str(image_folder))
+    changes = {
+        'model.backbone.init_cfg': dict(checkpoint=str(tmp_path / 'vit.pth')),
+        'default_hooks.feature_watch': watch,
+    }
+    with pytest.raises(ValueError, match='has no maps or masks: leave it out'):
+        train('run', None, **changes)

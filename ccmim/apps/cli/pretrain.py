@@ -59,6 +59,10 @@ _KEYS = dict(
     image_size='model.backbone.img_size',
     size='model.backbone.arch',
 )
+_ANCHORED = (
+    'Anchor       keeps what patches know of each other, for a second pass of all;\n'
+    '             --cfg-options model.anchor=None leaves it out'
+)
 _BAD_RATIO = 0.01  # of which a run would stop
 
 
@@ -143,6 +147,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
     if weights:
         start_from(cfg, weights.architecture, place_of(args.init))
+        print(_ANCHORED, flush=True)
     if args.teacher:
         learn_from(cfg, place_of(args.teacher))
     _change(cfg, args.cfg_options)

@@ -90,6 +90,6 @@ def _set_epochs(cfg: Config, epochs: int) -> None:
         cfg.model.dense_begin = min(own, max(_LEAST_STEPS, round(own * ratio)))
     hooks, often = cfg.default_hooks, max(1, epochs // 10)
     hooks.checkpoint.interval = often
-    for name in ('probe', 'pictures'):
+    for name in ('probe', 'feature_watch', 'pictures'):
         hooks[name].interval = min(often, _LOOKS)
     hooks.probe.pop('knn', None)  # on the labels of another data set

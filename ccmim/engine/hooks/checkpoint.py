@@ -69,6 +69,21 @@ class SafeCheckpointHook(CheckpointHook):
             step = runner.epoch + 1
             self._save(runner, step, dict(epoch=step, iter=runner.iter))
 
+    def keep_best(self, key: str) -> None:
+        """Keep the checkpoint with the greatest value, unless another one is kept.
+
+        Args:
+            key: Of the value. To be called before the training begins.
+        """
+        if not self.save_best:
+            self.save_best, self.best_ckpt_path = [key], None
+            self.is_better_than = {}
+            self._init_rule(['greater'], self.save_best)
+
+    def wants(self, metrics: dict[str, Any]) -> bool:
+        """Whether the best checkpoint is told by one of some values."""
+        return bool(self.save_best) and not metrics.keys().isdisjoint(self.save_best)
+
     def save_after_iter(self, runner: Runner) -> str:
         """Save between two regular checkpoints, at the end of a step.
 

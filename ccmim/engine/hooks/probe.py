@@ -87,7 +87,7 @@ class ProbeHook(Hook):
         if runner.iter or not (model.backbone.init_cfg or {}).get('checkpoint'):
             return
         # Weights that the training damages show it from the first epoch on.
-        with _apart(runner):
+        with apart(runner):
             accuracy = self._accuracy(model, runner)
         if is_main_process():
             runner.logger.info(f'Probe before the first step: knn {accuracy:.2f}')
@@ -122,7 +122,7 @@ class ProbeHook(Hook):
         if (runner.iter + 1) % every:
             return
         started = time.monotonic()
-        with _apart(runner):
+        with apart(runner):
             values = self._measure(runner)
         self._kept = []
         if values:
@@ -193,7 +193,7 @@ def _batch(images: Tensor) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _apart(runner: Runner) -> Iterator[None]:
+def apart(runner: Runner) -> Iterator[None]:
     """Leave no trace in the training: its numbers and its compiled kernels."""
     # Compiled blocks would be compiled anew for the probe's shapes. From PyTorch 2.6
     # on; without compiled blocks the compiler, slow to import, is not there.

@@ -186,6 +186,7 @@ def test_every_method_begins_from_weights(begin, weights, method):
     with DefaultScope.overwrite_default_scope('ccmim'):
         model = MODELS.build(cfg.model)
         optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    assert (type(model.anchor).__name__, model.anchor.weight) == ('GramAnchor', 10)
     model.init_weights()
     own, state = model.backbone.state_dict(), vit.state_dict()
     assert own.keys() == state.keys()

@@ -1,0 +1,218 @@
+"""Damage shows while it happens: dense features beside those at the start."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import Tensor
+
+from ccmim.data.transforms import ResizeCenterCrop, ToUint8Tensor
+from ccmim.data.unlabeled import UnlabeledImages, unlabeled_in
+from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
+from ccmim.engine.hooks.probe import apart
+from ccmim.evaluation.dense_features import DenseFeatures, compute_dense
+from ccmim.evaluation.features import feature_rank
+from ccmim.evaluation.judging import retrieve
+from ccmim.evaluation.labeled_photos import LabeledPhotos, open_photos
+from ccmim.evaluation.neighborhoods import agreement, patch_neighbors
+from ccmim.evaluation.resampling import Likeness, figure
+from ccmim.labels.layouts import find_labels
+from ccmim.ranges import Count, PositiveRatio
+from ccmim.registry import HOOKS
+
+KEY = 'feature_watch'  # in checkpoints
+_RETRIEVAL, _AGREEMENT = 'patch_retrieval', 'patch_agreement'
+
+
+@HOOKS.register_module()
+class FeatureWatchHook(Hook):
+    """Measure the dense features of a run that starts from weights.
+
+    Before the first step and at the end of every ``interval``-th epoch, on photos that
+    stay the same, without gradient and without a random number of the training:
+    ``probe/patch_agreement``, the percentage of the 10 nearest patches of other photos
+    that are those of the start; ``probe/token_likeness``, the mean cosine between class
+    tokens of photos; ``probe/token_rank``; with ``labels`` ``probe/patch_retrieval``,
+    dense NN retrieval as of ``ccmim judge``, by which the best checkpoint is kept
+    unless ``save_best`` of the checkpoints says otherwise. A value below that of the
+    start is a warning. A run from random weights is left alone.
+
+    Args:
+        interval: Epochs from one time to the next.
+        images: How many photos of the training set, or of each split of the labeled
+            ones.
+        labels: Folder of labeled photos with maps or masks, as ``ccmim judge`` takes
+            it.
+        least: Fraction of the value at the start below which it warns; 1 for
+            retrieval and 0.5 for the agreement, which only falls, when None.
+        stop: Whether the run ends there.
+    """
+
+    priority = 'LOW'  # before the checkpoint of the epoch
+
+    def __init__(
+        self,
+        interval: Count = 10,
+        images: Count = 64,
+        labels: str | None = None,
+        least: PositiveRatio | None = None,
+        stop: bool = False,
+    ) -> None:
+        self.interval = interval
+        self.images = images
+        self.labels = labels
+        self.least = least
+        self.stop = stop
+        self._start: dict[str, Any] = {}  # values and neighbors; in checkpoints
+        self._on = False
+        self._labeled: LabeledPhotos | None = None
+        self._key = _RETRIEVAL if labels else _AGREEMENT
+
+    def before_run(self, runner: Runner) -> None:
+        """Look at the labels, and have the best checkpoint kept.
+
+        Raises:
+            ValueError: If there are no labels of pixels, or no photos to look at.
+        """
+        model = _bare(runner)
+        started = (getattr(model.backbone, 'init_cfg', None) or {}).get('checkpoint')
+        self._on = bool(started or runner._load_from)
+        if not self._on:
+            return
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError('FeatureWatchHook needs epochs: train_cfg has iterations')
+        if self.labels is None:
+            found = unlabeled_in(runner.train_dataloader.dataset)
+            if found is None or len(found) < 2:
+                raise ValueError(
+                    'FeatureWatchHook needs two unlabeled photos, or labels'
+                )
+            return
+        self._labeled = open_photos(find_labels(Path(self.labels)), self.images)
+        if not self._labeled.has_maps:
+            raise ValueError(
+                f'feature_watch.labels={self.labels} has no maps or masks: leave it out'
+            )
+        for hook in runner.hooks:
+            if isinstance(hook, SafeCheckpointHook):
+                hook.keep_best(f'probe/{_RETRIEVAL}')
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Take over the start of the run that is resumed."""
+        if runner._resume:
+            self._start = checkpoint.get(KEY, {})
+
+    def before_save_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put the start into the checkpoint."""
+        if self._on:
+            checkpoint[KEY] = self._start
+
+    def before_train(self, runner: Runner) -> None:
+        """Measure the weights that the run starts from."""
+        if self._on and not self._start:
+            values = self._measure(runner)
+            self._log(runner, values, runner.iter, 'Features at the start')
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Measure if it is time, keep what is best, warn of what is lost."""
+        done = self.every_n_epochs(runner, self.interval)
+        if not self._on or not (done or self.is_last_train_epoch(runner)):
+            return
+        values = self._measure(runner)
+        self._log(runner, values, runner.iter, 'Features')
+        self._keep(runner, {f'probe/{name}': value for name, value in values.items()})
+        now, start = values[self._key], self._start['values'][self._key]
+        least = self.least or (1.0 if self.labels else 0.5)
+        if now < least * start:
+            more = ', and the run ends' if self.stop else ''
+            runner.logger.warning(
+                f'dense features are below the start: {self._key} {now:.1f}, '
+                f'{start:.1f} at the start{more}; an anchor keeps them '
+                "(model.anchor.type='GramAnchor'), or a smaller rate of the backbone"
+            )
+            if self.stop:
+                runner.train_loop.stop_training = True
+
+    def _measure(self, runner: Runner) -> dict[str, float]:
+        """Compute the values; every process computes all, and stops as the others."""
+        model = _bare(runner)
+        backbone = model.backbone
+        size = tuple(side * backbone.patch_size for side in backbone.grid)
+
+        def dense(photos: Any) -> DenseFeatures:
+            return compute_dense(backbone, photos, size, _normalizer(model), True)
+
+        device = next(backbone.parameters()).device.type
+        # In float32, as `ccmim judge`: small differences count.
+        with apart(runner), torch.autocast(device, enabled=False):
+            if self._labeled is None:
+                images = unlabeled_in(runner.train_dataloader.dataset)
+                found = dense(_evenly(images, self.images))
+            else:
+                found = dense(self._labeled.test)
+                train = dense(self._labeled.train)
+        values = {}
+        if self._labeled is not None:
+            values[_RETRIEVAL] = figure(retrieve(self._labeled, train, found))
+        neighbors = patch_neighbors(found.patches)
+        if not self._start:
+            self._start = dict(neighbors=neighbors)
+        values[_AGREEMENT] = agreement(neighbors, self._start['neighbors'])
+        values['token_likeness'] = figure(Likeness(found.photos.numpy()))
+        values['token_rank'] = feature_rank(found.photos)
+        self._start.setdefault('values', values)
+        return values
+
+    def _log(
+        self, runner: Runner, values: dict[str, float], step: int, what: str
+    ) -> None:
+        if not is_main_process():
+            return
+        text = ', '.join(f'{name} {value:.2f}' for name, value in values.items())
+        runner.logger.info(f'{what}: {text}')
+        runner.visualizer.add_scalars(
+            {f'probe/{name}': value for name, value in values.items()},
+            step=step,
+            file_path=f'{runner.timestamp}.json',
+        )
+
+    def _keep(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Offer the values to hooks that keep the best checkpoint, as a validation."""
+        loop: Any = runner.train_loop
+        loop._epoch += 1  # as it is when a validation follows an epoch
+        try:
+            for hook in runner.hooks:
+                if isinstance(hook, SafeCheckpointHook) and hook.wants(metrics):
+                    hook.after_val_epoch(runner, metrics)
+        finally:
+            loop._epoch -= 1
+
+
+class _Seen:
+    """A training photo as ``compute_dense`` reads it."""
+
+    def __init__(self, images: UnlabeledImages, index: int) -> None:
+        self.images, self.index = images, index
+
+    def pixels(self, size: tuple[int, int]) -> Tensor:
+        picture = self.images.picture(self.index)
+        return ToUint8Tensor()(ResizeCenterCrop(list(size))(picture))
+
+
+def _evenly(images: UnlabeledImages, count: int) -> list[_Seen]:
+    numbers = torch.linspace(0, len(images) - 1, min(count, len(images))).round()
+    return [_Seen(images, int(number)) for number in numbers]
+
+
+def _normalizer(model: Any) -> Any:
+    return lambda x: model.data_preprocessor(dict(inputs=x), False)['inputs']
+
+
+def _bare(runner: Runner) -> Any:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
