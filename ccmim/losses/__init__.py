@@ -15,6 +15,7 @@ from ccmim.losses.image_text_contrast import ImageTextContrast
 from ccmim.losses.patch_contrast import PatchContrast
 from ccmim.losses.queue_contrast import QueueContrast
 from ccmim.losses.reconstruction import HardnessRanking, PixelReconstruction
+from ccmim.losses.relations import PatchRelations, QueueRelations
 from ccmim.losses.two_view_contrast import TwoViewContrast
 from ccmim.losses.visual_dictionary import VisualDictionary
 
@@ -26,8 +27,10 @@ __all__ = [
     'ImageTextContrast',
     'KernelAnchor',
     'PatchContrast',
+    'PatchRelations',
     'PixelReconstruction',
     'QueueContrast',
+    'QueueRelations',
     'SingleViewContrast',
     'TwoViewContrast',
     'VisualDictionary',

@@ -4,17 +4,16 @@ n pairs, m new keys of a process, K keys in the queue, C channels of the project
 """
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
-from ccmim.losses.gather import gather_constant
+from ccmim.losses.queue import Queue
 from ccmim.ranges import Count, Positive
 from ccmim.registry import MODELS
 
 
 @MODELS.register_module()
-class QueueContrast(nn.Module):
+class QueueContrast(Queue):
     """Distinguish a query's key from those of earlier images.
 
     InfoNCE of MoCo (https://arxiv.org/abs/1911.05722, eq. 1): -log(exp(q.k / T) /
@@ -27,14 +26,11 @@ class QueueContrast(nn.Module):
         temperature: Divisor T of the cosine similarities.
     """
 
-    queue: Tensor  # of shape (K, C), newest first
-
     def __init__(
         self, dim: Count = 128, length: Count = 65536, temperature: Positive = 0.2
     ) -> None:
-        super().__init__()
+        super().__init__(dim, length)
         self.temperature = temperature
-        self.register_buffer('queue', F.normalize(torch.randn(length, dim), dim=1))
 
     def forward(
         self, queries: Tensor, keys: Tensor, new: Tensor
@@ -55,15 +51,6 @@ class QueueContrast(nn.Module):
         negative = products(queries, self.queue.to(queries.dtype))  # (n, K)
         logits = torch.cat([positive, negative], dim=1) / self.temperature
         if self.training:
-            self._append(gather_constant(new))
+            self.append(new)
         target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
         return cross_entropy_and_accuracy(logits, target)
-
-    def _append(self, new: Tensor) -> None:
-        # A new tensor: the backward pass still needs the old one.
-        length = len(self.queue)
-        new = new[:length].to(self.queue.dtype)
-        # A step of bad numbers is left out, and must not spoil the next ones.
-        good = new.isfinite().all(dim=1, keepdim=True)
-        new = torch.where(good, new, self.queue[: len(new)])
-        self.queue = torch.cat([new, self.queue[: length - len(new)]])

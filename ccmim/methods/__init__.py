@@ -12,6 +12,7 @@ from ccmim.methods.hpm import HPM
 from ccmim.methods.mae import MAE
 from ccmim.methods.maskdistill import MaskDistill
 from ccmim.methods.progressive_resize import ProgressiveResize
+from ccmim.methods.relational_distill import RelationalDistill
 from ccmim.methods.simclr import SimCLR
 from ccmim.methods.simmim import SimMIM
 from ccmim.methods.soho import SOHO
@@ -29,6 +30,7 @@ __all__ = [
     'MaskDistill',
     'Prediction',
     'PretrainMethod',
+    'RelationalDistill',
     'SimCLR',
     'SimMIM',
 ]

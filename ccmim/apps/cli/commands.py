@@ -69,7 +69,9 @@ def _pretrain(commands: Any) -> Parser:
         help='begin from these: file, folder, timm:NAME or hf:OWNER/NAME',
     )  # fmt: skip
     parser.add_argument(
-        '--teacher', metavar='WEIGHTS', help='of --method maskdistill, likewise'
+        '--teacher',
+        metavar='WEIGHTS',
+        help='of --method maskdistill or relational_distill, likewise',
     )
     parser.add_argument('--image-size', type=positive, metavar='PX', help='side')
     parser.add_argument('--epochs', type=positive, metavar='N')

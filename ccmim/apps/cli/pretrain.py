@@ -28,7 +28,13 @@ from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import Parser
 from ccmim.apps.cli.quiet import no_messages, short_messages
 from ccmim.apps.cli.recipe import make_recipe
-from ccmim.apps.cli.starting import learn_from, nearest_size, place_of, start_from
+from ccmim.apps.cli.starting import (
+    TAUGHT,
+    learn_from,
+    nearest_size,
+    place_of,
+    start_from,
+)
 from ccmim.apps.cli.survey import Survey, look
 from ccmim.apps.cli.tools import run_tool
 from ccmim.apps.report.html import write_report
@@ -162,9 +168,10 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
 def _check_words(args: Namespace) -> None:
     """Refuse what the words alone tell, before any photo is looked at."""
     told = args.teacher or any('model.teacher' in word for word in args.cfg_options)
-    if (args.method == 'maskdistill') != bool(told):
+    if (args.method in TAUGHT) != bool(told):
+        method = args.method if args.method in TAUGHT else TAUGHT[0]
         raise Mistake(
-            '--method maskdistill and --teacher go together',
+            f'--method {method} and --teacher go together',
             'give both, such as --teacher timm:vit_small_patch14_dinov2.lvd142m',
         )
     for name, key in _KEYS.items():

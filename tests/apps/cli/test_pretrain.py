@@ -13,6 +13,7 @@ from ccmim.apps.cli import estimate, pretrain
 from ccmim.apps.cli.choose import Machine, Settings
 from ccmim.apps.cli.estimate import Estimate
 from ccmim.apps.cli.recipe import make_recipe
+from ccmim.apps.cli.starting import TAUGHT
 from ccmim.vit import VisionTransformer
 
 FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
@@ -176,7 +177,7 @@ def test_every_method_begins_from_weights(begin, weights, method):
     """With their architecture, at another size, and a gentle rate where it is known."""
     file, vit = weights
     words = ['--init', file, '--method', method, '--image-size', '112']
-    if method == 'maskdistill':
+    if method in TAUGHT:
         words += ['--teacher', file]
     code, _, error = begin(*words)
     assert code == 2, error  # nothing was trained here
