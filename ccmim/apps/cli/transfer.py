@@ -162,6 +162,8 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
             if isinstance(data, Classes):
                 config = tasks.write(data, name, Part(fraction))
                 folds = _usual_folds(args, data, fraction)
+                if folds:
+                    print(f'{"":<16} k-NN and linear in {folds} folds: each photo once')
                 stage = _probe_stage(checkpoint, name, data.root, config, out, folds)
                 plan.probes[name] = stage
             if args.finetune or not isinstance(data, Classes):
@@ -315,14 +317,14 @@ def _write_page(
         for task, stage in plan.probes.items()
         if (file := stage.result.with_name('images.npz')).is_file()
     }
-    figures = page.fractions(plan.fractions)
+    figures = page.fractions(plan.fractions) + page.classified(names)
     trained: dict[str, dict[str, Path]] = {}
     for arm, task, seed, file in comparison.trained() if comparison else ():
         is_dense = not isinstance(plan.data.get(task), Classes | None)
         if is_dense and seed == args.seeds[0] and file.is_file():
             trained.setdefault(task, {})[arm] = file
     figures += page.found(plan.dense, trained) if trained else []
-    parts = page.details(names), figures
+    parts = page.details(), figures
     return write_transfer_page(page, out, args, weights, parts, samples)
 
 

@@ -98,7 +98,8 @@ class Page:
         for name, data in self._data.items():
             tested = {len(s) for key, s in self._samples.items() if key[1] == name}
             count = f', {max(tested):,} test images' if tested else ''
-            rows.append([f'data: {name}', f'{data.root}: {describe(data)}{count}'])
+            what = describe(data).partition(', no split')[0]
+            rows.append([f'data: {name}', f'{data.root}: {what}{count}'])
         length = ', '.join(
             text
             for text, given in (
@@ -113,12 +114,8 @@ class Page:
         rows.append(['ccmim', this_version()])
         return rows
 
-    def details(self, names: Mapping[str, Sequence[str]]) -> list[Details]:
-        """Show classes and confusions of each task.
-
-        Args:
-            names: Files of the test images of class folders, by task.
-        """
+    def details(self) -> list[Details]:
+        """Show classes and confusions of each task."""
         found = []
         for task, data in self._data.items():
             classes = _classes(data)
@@ -141,10 +138,20 @@ class Page:
                     what = f'{task}: precision over recall at an overlap of 0.5'
                     figures.append((file, f'{what}, {metric}, mean of the classes.'))
                     break
-            if task in names:
-                figures += self._classified(task, classes, names[task])
             found.append(Details(task, table, figures))
         return found
+
+    def classified(self, names: Mapping[str, Sequence[str]]) -> list[tuple[Path, str]]:
+        """Draw test photos with their class and what both networks say of them.
+
+        Args:
+            names: Files of the test images of class folders, by task.
+        """
+        figures = []
+        for task, files in names.items():
+            if any(key[1] == task for key in self._samples):
+                figures += self._classified(task, _classes(self._data[task]), files)
+        return figures
 
     def found(
         self, configs: Mapping[str, str], checkpoints: Mapping[str, Mapping[str, Path]]
