@@ -131,7 +131,9 @@ def measure(
     }
     for learned, tested in _splits(test_labels, len(train), args.folds):
         known, labels = train[learned], train_labels[learned]
-        similarities, ids = nearest(known, test[tested], max(args.k))
+        # A fold leaves fewer than there are: all of them vote then.
+        most = min(max(args.k), len(known)) if args.folds else max(args.k)
+        similarities, ids = nearest(known, test[tested], most)
         for k in args.k:
             votes = vote(similarities[:, :k], labels[ids[:, :k]], args.temperature)
             predicted[f'k={k}'][tested] = votes
@@ -157,7 +159,8 @@ def _splits(labels: Any, num_train: int, folds: int) -> Iterator[tuple[Any, Any]
         members = (labels == label).nonzero()[:, 0]
         place[members] = torch.arange(len(members)) % folds
     for fold in range(folds):
-        yield (place != fold).nonzero()[:, 0], (place == fold).nonzero()[:, 0]
+        if (place == fold).any():
+            yield (place != fold).nonzero()[:, 0], (place == fold).nonzero()[:, 0]
 
 
 def main() -> None:

@@ -68,11 +68,21 @@ def test_it_prints_a_line_for_the_checkpoint_and_one_for_chance(knn):
 
 def test_folds_test_each_photo_and_the_linear_classifier_is_kept(knn, tmp_path):
     """Its scores are those of the fit, by what ccmim predict does."""
-    words = ['--k', '1', '--linear', '--folds', '3', '--per-image', tmp_path / 'i.npz']
+    words = [
+        '--k',
+        '1',
+        '13',
+        '--linear',
+        '--folds',
+        '3',
+        '--per-image',
+        tmp_path / 'i.npz',
+    ]
     text = knn(*words, '--keep', tmp_path / 'linear.pth')
     assert '8 and 8 images in 3 folds, class' in text
     samples, names = (read(tmp_path / 'i.npz') for read in (read_samples, read_names))
-    assert list(samples) == ['checkpoint k=1', 'checkpoint linear']
+    kinds = ['k=1', 'k=13', 'linear']  # a fold leaves twelve at most
+    assert list(samples) == [f'checkpoint {kind}' for kind in kinds]
     assert len(names) == len(samples['checkpoint linear']) == 16
     # Each photo is there twice, and its copy is in another fold.
     assert figure(samples['checkpoint k=1']) == 100
