@@ -11,6 +11,7 @@ from ccmim.losses.contrast import SingleViewContrast, info_nce
 from ccmim.losses.cosine import products, unit
 from ccmim.losses.distillation import FeatureDistillation
 from ccmim.losses.gather import gather_constant, gather_with_grad
+from ccmim.losses.graph_contrast import GraphContrast
 from ccmim.losses.image_text_contrast import ImageTextContrast
 from ccmim.losses.patch_contrast import PatchContrast
 from ccmim.losses.queue_contrast import QueueContrast
@@ -23,6 +24,7 @@ __all__ = [
     'Anchor',
     'FeatureDistillation',
     'GramAnchor',
+    'GraphContrast',
     'HardnessRanking',
     'ImageTextContrast',
     'KernelAnchor',

@@ -60,6 +60,8 @@ class PretrainMethod(BaseModel):
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the weights at the
             start, such as ``GramAnchor``; its loss is added to those of the method.
+        extra: Config of a further loss of the full images, such as ``GraphContrast``;
+            what it gives is added likewise.
 
     Raises:
         ValueError: If the anchor is for visible patches, and the method masks none.
@@ -75,6 +77,7 @@ class PretrainMethod(BaseModel):
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
         anchor: Part | None = None,
+        extra: Part | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
@@ -88,6 +91,7 @@ class PretrainMethod(BaseModel):
                     f'anchor.visible_only=True needs masks, and {type(self).__name__} '
                     'looks at whole images: leave it out'
                 )
+        self.extra = None if extra is None else self.build(extra)
 
     def build(self, part: Parts, **sizes: Any) -> nn.Module:
         """Build a part for this backbone; of a list, one that runs each in turn.
@@ -134,11 +138,13 @@ class PretrainMethod(BaseModel):
     def with_anchor(
         self, losses: dict[str, Tensor], images: Tensor
     ) -> dict[str, Tensor]:
-        """Add the loss of an anchor of whole images to those of the method, if any."""
-        if self.anchor is None or self.anchor.visible_only:
-            return losses
+        """Add what an anchor and an extra loss of whole images give, if any."""
         images = torch.cat(images.chunk(self.num_views, dim=2))
-        return losses | {'loss_anchor': self.anchor(self.backbone, images)}
+        if self.anchor is not None and not self.anchor.visible_only:
+            losses = losses | {'loss_anchor': self.anchor(self.backbone, images)}
+        if self.extra is not None:
+            losses = losses | self.extra(self.backbone, images)
+        return losses
 
     def visible_anchor(
         self, images: Tensor, encoded: Tensor, split: TokenSplit

@@ -37,6 +37,7 @@ class ConMIM(PretrainMethod):
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
+        extra: Config of a further loss of the full images; see ``GraphContrast``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range or the sampler is for images of
@@ -59,8 +60,9 @@ class ConMIM(PretrainMethod):
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
         anchor: Part | None = None,
+        extra: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
         self.projector = self.build(projector)
         self.teacher = EMATeacher(self.backbone, self.projector, **teacher)
         self.scorer = self.build(scorer)

@@ -32,7 +32,7 @@ class FLIP(PretrainMethod):
             ``context`` are the tokenizer's.
         contrast: Config of the loss.
         mask_ratio: Fraction of patches that are left out, in [0, 1).
-        options: ``data_preprocessor``, ``init_cfg`` and ``anchor``, of
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``, of
             ``PretrainMethod``.
 
     Raises:

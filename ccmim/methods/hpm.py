@@ -34,6 +34,7 @@ class HPM(PretrainMethod):
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
+        extra: Config of a further loss of the full images; see ``GraphContrast``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range.
@@ -54,8 +55,9 @@ class HPM(PretrainMethod):
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
         anchor: Part | None = None,
+        extra: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.predictor = self.build(predictor)
         self.teacher = EMATeacher(self.backbone, self.predictor, **teacher)

@@ -35,6 +35,7 @@ class MaskDistill(PretrainMethod):
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
+        extra: Config of a further loss of the full images; see ``GraphContrast``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range, the sampler is for images of
@@ -56,8 +57,9 @@ class MaskDistill(PretrainMethod):
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
         anchor: Part | None = None,
+        extra: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
         self.teacher = self.build(teacher, grid=self.backbone.grid)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)

@@ -31,6 +31,7 @@ class SimMIM(PretrainMethod):
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
+        extra: Config of a further loss of the full images; see ``GraphContrast``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range or the sampler is for images of
@@ -51,8 +52,9 @@ class SimMIM(PretrainMethod):
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
         anchor: Part | None = None,
+        extra: Part | None = None,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises

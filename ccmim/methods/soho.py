@@ -34,7 +34,7 @@ class SOHO(PretrainMethod):
         teacher: Arguments of ``EMATeacher``; or, with a ``type``, config of a frozen
             teacher, whose features are normalized.
         mask_ratio: Fraction of masked patches, in (0, 1).
-        options: ``data_preprocessor``, ``init_cfg`` and ``anchor``, of
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``, of
             ``PretrainMethod``.
 
     Raises:

@@ -171,6 +171,12 @@ def tiny_flip(builder):
 
 
 @pytest.fixture
+def tiny_mae_graph(tiny_mae):
+    """Build a tiny MAE with a contrast of patch graphs."""
+    return lambda: _all_losses(tiny_mae(extra=dict(type='ccmim.GraphContrast')))
+
+
+@pytest.fixture
 def tiny_amt_mae(builder):
     """Build a tiny AMT on MAE that was shown four images, with changes if any."""
     return lambda **changes: _shown(builder(TINY_AMT_MAE)(**changes))
@@ -210,6 +216,12 @@ def views():
 def slow_block():
     """Transform tokens by a block in plain operations."""
     return _slow_block
+
+
+def _all_losses(model):
+    # What a step sums, where others have all of it in ``loss``.
+    model.loss, own = lambda images: model.with_anchor(own(images), images), model.loss
+    return model
 
 
 def _shown(model):

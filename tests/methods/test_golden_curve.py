@@ -55,8 +55,8 @@ def _curve(model):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95))
     totals = []
     for step in range(STEPS):
-        noise = (torch.arange(64) * 7919 + step * 104729) % 1009
-        noise = noise.reshape(4, 16).double() / 1009
+        noise = (torch.arange(1024) * 7919 + step * 104729) % 1009
+        noise = noise.double() / 1009
         torch.rand_like = lambda scores, noise=noise: _cut(noise, scores.shape)
         torch.rand = lambda shape, noise=noise, **options: _cut(noise, shape)
         losses = model.loss(images)

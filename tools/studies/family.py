@@ -115,6 +115,7 @@ _ATTENDED = {
     'model.scorer': dict(_delete_=True, type='ClassAttentionScorer', blocks=[-1]),
     'model.sampler': dict(_delete_=True, type='MILANSampler'),
 }
+_GRAPH = dict(type='GraphContrast', hidden_dim=96, out_dim=64, neighbors=4)
 SHOWS = dict(
     styles_conmim=Show(
         'small/conmim_vitt_cifar10.py', _STYLES, measure=color_invariance
@@ -143,6 +144,16 @@ SHOWS = dict(
             },
         ),
         logged={'perplexity': ('code_perplexity', 1.0), 'used': ('codes_used', 100.0)},
+    ),
+    graph=Show(
+        'small/mae_vitt_cifar10.py',
+        dict(
+            mae={},
+            uniform={'model.extra': dict(_GRAPH, centrality='uniform')},
+            adaptive={'model.extra': _GRAPH},
+            adaptive_no_positions={'model.extra': dict(_GRAPH, positions=False)},
+        ),
+        logged={'nodes found': ('graph_accuracy', 100.0)},
     ),
     flip=Show(
         'small/flip_vitt_cifar10.py',
