@@ -24,6 +24,7 @@ DENSE = [module.name for module in pkgutil.iter_modules(dense.__path__)]
 FREE = {
     'CentralityScorer.block': 'counts from the end too; the network knows how far',
     'NormalizedAttentionScorer.block': 'as above',
+    'GraphContrast.block': 'as above',
     'ClassAttentionScorer.blocks': 'as above',
 }
 HANDED_OVER = {'optimizer'}

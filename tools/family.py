@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from ccmim.apps.compare.scores import markdown, read_csv, write_csv
+from ccmim.apps.compare.scores import read_csv, write_csv
+from ccmim.apps.compare.tables import markdown
 from ccmim.files import write_file
 from studies.family import SHOWS
 from studies.small import ROOT, scores

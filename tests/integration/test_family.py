@@ -5,6 +5,7 @@ import torch
 
 from ccmim.checkpoints import load_file
 from ccmim.engine.launch import build_runner
+from soaking.runs import add_captions
 from tests import tiny_methods
 
 # What begins later than these short runs end, below `model`.
@@ -43,6 +44,7 @@ def config(image_folder, teacher):
             changes[f'model.{EARLIER[method]}.begin'] = 1
             cfg.custom_hooks[-1].update(begin=1, interval=1)
         cfg.train_dataloader.dataset.data = str(image_folder)
+        add_captions(cfg.train_dataloader.dataset, image_folder)
         cfg.merge_from_dict(changes)
         return cfg
 

@@ -68,6 +68,17 @@ def narrow(part: dict[str, Any]) -> None:
             narrow(inside)
 
 
+def add_captions(dataset: dict[str, Any], photos: Path) -> None:
+    """Write captions beside a folder of photos, if a data set wants some."""
+    if 'captions' not in dataset:
+        return
+    names = sorted(path.name for path in photos.iterdir())
+    lines = [f'{name},a photo of number {i}' for i, name in enumerate(names)]
+    table = photos.parent / 'captions.csv'
+    table.write_text('\n'.join(['image,caption', *lines]))
+    dataset.update(captions=str(table), part='all')
+
+
 def _method(name: str, folder: Path, processes: int) -> Config:
     cfg = _read(f'small/{name}_vitt.py')
     cfg.model.backbone.update(arch=dict(VIT), drop_path_rate=0.0)
@@ -86,13 +97,7 @@ def _method(name: str, folder: Path, processes: int) -> Config:
         cfg.custom_hooks[-1].update(begin=1, interval=1)
     photos = _photos(folder, PHOTOS * processes)
     cfg.train_dataloader.dataset.data = str(photos)
-    if 'captions' in cfg.train_dataloader.dataset:
-        lines = [
-            f'{x.name},a photo of number {i}' for i, x in enumerate(photos.iterdir())
-        ]
-        table = folder / 'captions.csv'
-        table.write_text('\n'.join(['image,caption', *lines]))
-        cfg.train_dataloader.dataset.update(captions=str(table), part='all')
+    add_captions(cfg.train_dataloader.dataset, photos)
     cfg.train_cfg.max_epochs = EPOCHS
     return cfg
 
