@@ -72,7 +72,7 @@ def add_captions(dataset: dict[str, Any], photos: Path) -> None:
     """Write captions beside a folder of photos, if a data set wants some."""
     if 'captions' not in dataset:
         return
-    names = sorted(path.name for path in photos.iterdir())
+    names = sorted(str(x.relative_to(photos)) for x in photos.rglob('*.jpg'))
     lines = [f'{name},a photo of number {i}' for i, name in enumerate(names)]
     table = photos.parent / 'captions.csv'
     table.write_text('\n'.join(['image,caption', *lines]))
