@@ -1,8 +1,10 @@
 """Make a panoptic data set in COCO's layout from maps of classes and from objects.
 
     CCMIM_DATA=data python tools/make_panoptic.py data/street_panoptic \
-        --maps mm_configs/small/upernet_vitt_camvid.py --things car pedestrian bicyclist \
-        --objects mm_configs/small/mask_rcnn_vitt_penn_fudan.py --rename person=pedestrian
+        --maps mm_configs/small/upernet_vitt_camvid.py \
+        --things car pedestrian bicyclist \
+        --objects mm_configs/small/mask_rcnn_vitt_penn_fudan.py \
+        --rename person=pedestrian
 
 Of maps, each connected region of a class in --things is an object, so that two that
 touch are one; the other classes are regions (stuff). Where the annotations of objects
@@ -107,7 +109,7 @@ def _write(
         segments, infos = read(), []
         height, width = segments[0][1].shape if segments else _shape(path)
         drawn = np.zeros((height, width), int)
-        for segment, (kind, pixels) in enumerate(segments, 1):
+        for segment, (_, pixels) in enumerate(segments, 1):
             drawn[pixels] = segment  # the later of two that overlap
         for segment, (kind, _) in enumerate(segments, 1):
             rows, columns = np.nonzero(drawn == segment)

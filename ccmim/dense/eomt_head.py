@@ -146,7 +146,7 @@ class EoMTHead(Mask2FormerHead):
         first = backbone.depth - self.num_blocks
         for i in range(first):
             x = backbone.run(i, x, grid)
-        queries = self.query.weight.to(x.dtype).expand(len(x), -1, -1)
+        queries = self.query.weight.to(x.dtype).expand(x.shape[0], -1, -1)
         x = torch.cat([queries, x], dim=1)  # (B, T, D)
         predicted: Predictions = ([], [])
         kept = self._kept_masks() if self.training else ()

@@ -93,8 +93,13 @@ def find_labels(root: Path, ignore_zero: bool = False) -> Labelled:
     return found
 
 
-def describe(data: Labelled) -> str:
-    """Say in a line what labelled data are and what is done with them."""
+def describe(data: Labelled, heads: Sequence[str] = ('',)) -> str:
+    """Say in a line what labelled data are and what is done with them.
+
+    Args:
+        data: The data.
+        heads: What learns objects or maps: '' for what is usual, 'eomt'.
+    """
     split = '' if data.test else ', no split: every fifth image is for testing'
     if isinstance(data, Classes):
         return f'class folders: k-NN and linear probe{split}'
@@ -105,7 +110,8 @@ def describe(data: Labelled) -> str:
     else:
         kind, model = 'boxes', 'Faster R-CNN'
     classes = number_of(len(data.classes), 'class', 'classes')
-    return f'{kind}, {classes}: {model}{split}'
+    models = ' and '.join('EoMT' if head else model for head in heads)
+    return f'{kind}, {classes}: {models}{split}'
 
 
 def _find_objects(root: Path) -> Instances | None:

@@ -15,6 +15,7 @@ from ccmim.apps.cli.commands_files import FILE_COMMANDS
 from ccmim.apps.cli.parsers import Parser
 
 SIZES = ('tiny', 'small', 'base', 'large')
+HEADS = ('mask_rcnn', 'upernet', 'eomt')
 
 
 def _demo(commands: Any) -> Parser:
@@ -107,7 +108,8 @@ def _transfer(commands: Any) -> Parser:
         '  train/CLASS/*.jpg, val/CLASS/*.jpg       k-NN and linear probe\n'
         '  COCO, YOLO, Pascal VOC, LabelMe: masks   Mask R-CNN: box AP, mask AP\n'
         '  the same without masks                   Faster R-CNN: box AP\n'
-        '  images/ + annotations/*.png (ADE20K)     UperNet: mIoU\n\n'
+        '  images/ + annotations/*.png (ADE20K)     UperNet: mIoU\n'
+        '  masks or maps, with --heads eomt         EoMT: the same figures\n\n'
         'Without a split every fifth image is kept for testing. Each is done from the\n'
         'checkpoint and from random weights; what is done is not done again. What was\n'
         'trained is kept, for ccmim predict and ccmim export.\n\n'
@@ -137,6 +139,7 @@ def _transfer(commands: Any) -> Parser:
     parser.add_argument(
         '--full', action='store_true', help='the recipes of the papers, for GPUs'
     )
+    _add_heads(parser)
     add_image_size(parser)
     parser.add_argument('--steps', type=positive, metavar='N', help='of fine-tuning')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='S')
@@ -196,6 +199,7 @@ def _leaf(commands: Any) -> Parser:
         help='where the lists of a split go that DATA does not have (default: '
         'work_dirs/NAME_split)',
     )
+    parser.add_argument('--head', choices=HEADS, help='see --heads of ccmim transfer')
     add_image_size(parser)
     _add_ignore_zero(parser)
     return parser
@@ -279,6 +283,16 @@ def _judge(commands: Any) -> Parser:
     add_told(parser)
     _add_ignore_zero(parser)
     return parser
+
+
+def _add_heads(parser: Parser) -> None:
+    parser.add_argument(
+        '--heads',
+        nargs='+',
+        choices=HEADS,
+        help='of masks and maps: several make several columns of the table (default: '
+        'mask_rcnn for objects, upernet for maps)',
+    )
 
 
 def _add_ignore_zero(parser: Parser) -> None:

@@ -14,7 +14,7 @@ from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.probing import told_weights
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.starting import place_of
-from ccmim.apps.cli.tasks import Tasks
+from ccmim.apps.cli.tasks import Tasks, heads_of
 from ccmim.engine.launch import read_config
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, describe, find_labels
@@ -43,6 +43,7 @@ def run(args: Namespace) -> int:
         steps=args.steps,
         image_size=args.image_size,
     )
+    (tasks.head,) = heads = heads_of(data, [args.head] if args.head else None)
     cfg = tasks.config(data, name)
     place = place_of(args.backbone)
     if not isinstance(data, Classes):
@@ -50,9 +51,9 @@ def run(args: Namespace) -> int:
         told = {k: v for k in ('part', 'img_size') if (v := getattr(args, k))}
         init = dict(type='Pretrained', checkpoint=place, **told)
         cfg.model.backbone.init_cfg = {**start, **init}
-    said = [f'{name}: {describe(data)}', *tasks.notes]
+    said = [f'{name}: {describe(data, heads)}', *tasks.notes]
     print(*said, sep='\n', file=sys.stderr, flush=True)
-    what = describe(data).partition(', no split')[0]
+    what = describe(data, heads).partition(', no split')[0]
     by_hand = 'python tools/train.py THIS_FILE'
     if isinstance(data, Classes):
         by_hand = f'python tools/knn.py {shlex.quote(place)} --config THIS_FILE'

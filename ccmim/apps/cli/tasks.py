@@ -1,6 +1,6 @@
 """Configs that measure a backbone on labelled data, made from those of mm_configs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +72,7 @@ class Tasks:
         steps: int | None = None,
         image_size: int | None = None,
     ) -> None:
+        self.head = ''  # of a dense task: 'eomt', else what is usual for the labels
         self._architecture, self._out = architecture, out
         self._side = image_size
         self._part = Part()
@@ -190,12 +191,20 @@ class Tasks:
         return cfg
 
     def _mask_rcnn(self, data: Instances, name: str) -> Config:
-        """Make the config of a Mask R-CNN, or without masks of a Faster R-CNN."""
-        cfg = self._dense('detection/mask_rcnn_vit{}_coco', 'mask_rcnn_vitt_penn_fudan')
-        if not data.with_masks:
+        """Make the config of a Mask R-CNN, without masks of a Faster R-CNN, or EoMT."""
+        kind = self.head or 'mask_rcnn'
+        cfg = self._dense(f'detection/{kind}_vit{{}}_coco', f'{kind}_vitt_penn_fudan')
+        if kind == 'eomt':
+            if not data.with_masks:
+                raise Mistake(
+                    f'{data.root} has boxes and no masks, which EoMT learns',
+                    'leave eomt out of --heads',
+                )
+            cfg.model.panoptic_head.num_things_classes = len(data.classes)
+        elif not data.with_masks:
             _leave_masks_out(cfg)
         for head in ('bbox_head', 'mask_head'):
-            if cfg.model.roi_head.get(head):
+            if cfg.model.get('roi_head', {}).get(head):
                 cfg.model.roi_head[head].num_classes = len(data.classes)
         for loader, part in (('train', data.train), ('val', data.test or data.train)):
             file = part[0]
@@ -217,8 +226,9 @@ class Tasks:
         return cfg
 
     def _upernet(self, data: Maps, name: str) -> Config:
-        """Make the config of an UperNet."""
-        cfg = self._dense('segmentation/upernet_vit{}_ade20k', 'upernet_vitt_camvid')
+        """Make the config of an UperNet, or of EoMT."""
+        kind = self.head or 'upernet'
+        cfg = self._dense(f'segmentation/{kind}_vit{{}}_ade20k', f'{kind}_vitt_camvid')
         depth, model = self._architecture.depth, cfg.model
         if not self._full:  # whole images there, of one size; here crops of any
             crops = read_config(str(home() / 'mm_configs/_base_/datasets/ade20k.py'))
@@ -233,9 +243,14 @@ class Tasks:
             cfg.val_dataloader.dataset.pipeline = crops.test_pipeline
             model.data_preprocessor.size = (side, side)
             model.backbone.img_size = side
-            model.backbone.out_indices = [depth * i // 4 - 1 for i in (1, 2, 3, 4)]
-        for head in (model.decode_head, model.auxiliary_head):
-            head.num_classes = len(data.classes)
+            if kind == 'eomt':
+                window = dict(crop_size=(side, side), stride=(side, side))
+                model.test_cfg = dict(mode='slide', **window)
+            else:
+                model.backbone.out_indices = [depth * i // 4 - 1 for i in (1, 2, 3, 4)]
+        for name_of in ('decode_head', 'auxiliary_head'):
+            if name_of in model:
+                model[name_of].num_classes = len(data.classes)
         for loader, part in (('train', data.train), ('val', data.test or data.train)):
             dataset = cfg[f'{loader}_dataloader'].dataset
             dataset.update(
@@ -282,7 +297,7 @@ class Tasks:
             options['init_cfg'] = dict(type='Pretrained', resize_patch=True)
             self.notes.append(
                 f'patches of {patch} px are resampled to {_DENSE_PATCH} px, which the '
-                'pyramids are made for (init_cfg.resize_patch)'
+                'recipes are made for (init_cfg.resize_patch)'
             )
         cfg = self._read(name, options)
         if self._full:
@@ -314,6 +329,31 @@ class Tasks:
         self.base = str(home() / 'mm_configs' / f'{name}.py')
         with no_messages():  # of mmdet and mmseg, which it imports
             return read_config(self.base, backbone=backbone)
+
+
+def heads_of(data: Labelled, chosen: Sequence[str] | None) -> list[str]:
+    """Choose the heads of a data set.
+
+    Args:
+        data: Of objects or maps.
+        chosen: Names of heads; nothing for the usual one.
+
+    Returns:
+        '' for the usual one (Mask R-CNN, UperNet), 'eomt'.
+
+    Raises:
+        Mistake: If none of the chosen is for such labels.
+    """
+    usual = 'mask_rcnn' if isinstance(data, Instances) else 'upernet'
+    if isinstance(data, Classes) or not chosen:
+        return ['']
+    heads = [head for head in (usual, 'eomt') if head in chosen]
+    if not heads:
+        raise Mistake(
+            f'the head {chosen[0]} is for other labels than those of {data.root}',
+            f'take {usual} or eomt',
+        )
+    return ['' if head == usual else head for head in heads]
 
 
 def _leave_masks_out(cfg: Config) -> None:

@@ -5,6 +5,7 @@ import os
 import shlex
 from argparse import Namespace
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from ccmim.apps.cli.probing import (
     weights_file,
 )
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.apps.cli.tasks import Part, Tasks
+from ccmim.apps.cli.tasks import Part, Tasks, heads_of
 from ccmim.apps.cli.transfer_page import Page, write_transfer_page
 from ccmim.apps.compare import (
     Arm,
@@ -149,16 +150,17 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
     for folder in args.data:
         data = find_labels(folder.expanduser(), args.ignore_zero)
         first = _free_name(data.root.name, plan.data)
-        print(f'{first:<16} {describe(data)}', flush=True)
+        heads = heads_of(data, args.heads)
+        print(f'{first:<16} {describe(data, heads)}', flush=True)
         require_good(data)
         if not isinstance(data, Classes):
             _require('mmdet' if isinstance(data, Instances) else 'mmseg')
-        for fraction in args.fractions:
-            name = first
+        for fraction, tasks.head in product(args.fractions, heads):
+            whole = name = f'{first}_eomt' if tasks.head else first
             if fraction < 1:
-                name = f'{first}_{100 * fraction:.3g}pct'.replace('.', '_')
+                name = f'{whole}_{100 * fraction:.3g}pct'.replace('.', '_')
             plan.data[name] = data
-            plan.fractions.setdefault(first, {})[name] = fraction
+            plan.fractions.setdefault(whole, {})[name] = fraction
             if isinstance(data, Classes):
                 config = tasks.write(data, name, Part(fraction))
                 folds = _usual_folds(args, data, fraction)

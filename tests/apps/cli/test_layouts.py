@@ -10,12 +10,13 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from ccmim.apps.cli.tasks import Part, Tasks
+from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.tasks import Part, Tasks, heads_of
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import open_labels
 from ccmim.labels import LabelError
 from ccmim.labels.cut import cut_coco, list_names
-from ccmim.labels.layouts import Classes, find_labels
+from ccmim.labels.layouts import Classes, describe, find_labels
 from tests.labels.sets import Objects
 
 TINY = Architecture(192, 12, 3, 768, 224, 16, pos_embed='sincos')
@@ -170,6 +171,38 @@ def test_boxes_without_masks_train_a_faster_rcnn(coco_folder, tmp_path):
     assert cfg.model.type == 'FasterRCNN'
     assert cfg.model.roi_head.mask_head is None
     assert cfg.test_evaluator.metric == 'bbox'
+    tasks = Tasks(TINY, tmp_path / 'out')
+    tasks.head = 'eomt'
+    with pytest.raises(Mistake, match='has boxes and no masks, which EoMT learns'):
+        tasks.config(data, 'a')
+
+
+@pytest.mark.parametrize('full', [False, True])
+@pytest.mark.parametrize('kind', ['coco', 'map'])
+def test_eomt_takes_the_place_of_the_usual_head(kind, full, tmp_path, request):
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmseg')
+    data = find_labels(request.getfixturevalue(f'{kind}_folder'))
+    usual = dict(coco='mask_rcnn', map='upernet')[kind]
+    assert heads_of(data, None) == heads_of(data, [usual]) == ['']
+    assert heads_of(data, ['eomt', usual]) == ['', 'eomt']
+    assert describe(data, ['', 'eomt']).count(' and EoMT') == 1
+    small = Architecture(384, 12, 6, 1536, 224, 16, reg_tokens=4)
+    tasks = Tasks(small, tmp_path, full=full)
+    tasks.head = 'eomt'
+    model = tasks.config(data, 'a').model
+    head = model.panoptic_head if kind == 'coco' else model.decode_head
+    number = head.num_things_classes if kind == 'coco' else head.num_classes
+    assert number == len(data.classes)
+    assert head.num_queries == {False: 50, True: 200 if kind == 'coco' else 100}[full]
+    assert (model.backbone.out_indices, model.backbone.reg_tokens) == ((), 4)
+    if kind == 'map':
+        side = 512 if full else 256
+        assert model.test_cfg.mode == 'slide'
+        assert model.test_cfg.stride == model.test_cfg.crop_size == (side, side)
+    other = dict(coco='upernet', map='mask_rcnn')[kind]
+    with pytest.raises(Mistake, match=f'the head {other} is for other labels'):
+        heads_of(data, [other])
 
 
 @pytest.mark.parametrize(('kind', 'patch'), [('coco', 14), ('map', 14), ('map', 8)])
