@@ -190,6 +190,7 @@ def _pixels(mask: Any, height: int, width: int) -> np.ndarray:
 
 def _dataset(cfg: Config, split: str) -> Any:
     dataset = {**cfg[f'{split}_dataloader'].dataset, 'pipeline': []}
+    dataset.pop('filter_cfg', None)  # all photos
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         return DATASETS.build(dataset)
 

@@ -20,7 +20,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ccmim.checkpoints import load_file
+from ccmim.checkpoints.eomt import load_eomt
 from ccmim.dense.per_image import keep_samples
+from ccmim.engine.hooks.load_from import eomt_head
 from ccmim.engine.launch import build_runner, read_config, start_processes
 from ccmim.engine.settings import (
     StartHook,
@@ -90,6 +92,10 @@ def _load(runner: Runner, file: str, part: str) -> None:
     # it in place of the trained weights already.
     runner._hooks = [h for h in runner.hooks if not isinstance(h, EMAHook)]
     content = load_file(file)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if head := eomt_head(model, content):
+        load_eomt(model.backbone, head, file)
+        return
     _check_kind(runner, content, file)
     if part == 'ema':
         runner.load_checkpoint(file, strict=True)
@@ -97,7 +103,6 @@ def _load(runner: Runner, file: str, part: str) -> None:
     average = content.get('ema_state_dict')
     if average is None:
         raise ValueError(f'--part trained: {file} is of no run with EMAHook')
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     model.load_state_dict(
         {
             name.removeprefix('module.'): value

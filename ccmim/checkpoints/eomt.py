@@ -54,6 +54,13 @@ def load_eomt(backbone: nn.Module, head: nn.Module, file: str | Path) -> None:
     head.load_state_dict({name: state[name] for name in own})
 
 
+def is_eomt(content: Mapping[str, Any]) -> bool:
+    """Whether a file that was read is a published EoMT, by its names."""
+    inner = content.get('state_dict', content)
+    names = {_WRAPPERS.sub('', name) for name in inner if isinstance(name, str)}
+    return bool(names & {*_NAMES['query.weight'], _DELTA})
+
+
 def read_eomt_head(file: str | Path) -> Tensors:
     """Read the tensors of a head by our names; none if the file is of something else.
 

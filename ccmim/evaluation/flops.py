@@ -107,6 +107,10 @@ def forward_flops(model: nn.Module, height: int, width: int) -> dict[str, int]:
     parts = {'backbone': count(lambda: model.backbone(image))}
     if isinstance(model, PretrainMethod):
         return parts
+    if encode := getattr(_head_of(model), 'encode', None):  # EoMT runs the blocks
+        parts['queries'] = count(lambda: encode(model.backbone, image))
+        parts['queries'] -= parts['backbone']
+        return parts
     for name in ('neck', 'decode_head', 'bbox_head', 'rpn_head'):  # OpenMMLab's names
         if isinstance(part := dict(model.named_children()).get(name), nn.Module):
             maps = kept[1 if 'neck' in parts else 0]
@@ -114,6 +118,11 @@ def forward_flops(model: nn.Module, height: int, width: int) -> dict[str, int]:
     if 'rpn_head' in parts:
         parts |= _of_boxes(model, count)
     return parts
+
+
+def _head_of(model: nn.Module) -> Any:
+    children = dict(model.named_children())
+    return children.get('panoptic_head') or children.get('decode_head')
 
 
 def _of_boxes(model: nn.Module, count: Callable) -> dict[str, int]:

@@ -18,6 +18,7 @@ METRICS = {
     'coco/bbox_mAP': ('box AP', 100),
     'coco/segm_mAP': ('mask AP', 100),
     'mIoU': ('mIoU', 1),
+    'coco_panoptic/PQ': ('PQ', 1),
     'accuracy/top1': ('top-1', 1),
     'k=20': ('k-NN', 1),
     'linear': ('linear', 1),

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ccmim.checkpoints.eomt import is_eomt, load_eomt
 from ccmim.checkpoints.load import load_backbone
 from ccmim.vit import VisionTransformer
 
@@ -28,7 +29,12 @@ class LoadFromHook(Hook):
         if runner._resume:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        own = set(model.state_dict())
+        if head := eomt_head(model, checkpoint):
+            load_eomt(model.backbone, head, runner._load_from)
+            checkpoint['state_dict'] = model.state_dict()
+            return
+        shapes = {name: value.shape for name, value in model.state_dict().items()}
+        own = set(shapes)
         state = checkpoint.get('state_dict', checkpoint)
         names = {str(name).removeprefix('module.') for name in state}
         backbone = getattr(model, 'backbone', None)
@@ -38,6 +44,7 @@ class LoadFromHook(Hook):
                 f'load_from={runner._load_from}: {len(own & names)} of {len(own)} '
                 'weights of the model are in the file'
             )
+            _drop_others(state, shapes, runner)
             return
         if not isinstance(backbone, VisionTransformer):
             raise ValueError(
@@ -53,3 +60,29 @@ class LoadFromHook(Hook):
         checkpoint['state_dict'] = {
             f'backbone.{name}': value for name, value in backbone.state_dict().items()
         }
+
+
+def eomt_head(model: Any, content: dict[str, Any]) -> Any:
+    """Return the head of an EoMT where a file is a published one, else None.
+
+    Args:
+        model: Any model.
+        content: What was read.
+    """
+    head = getattr(model, 'panoptic_head', None) or getattr(model, 'decode_head', None)
+    return head if hasattr(head, 'query') and is_eomt(content) else None
+
+
+def _drop_others(state: dict[str, Any], shapes: dict[str, Any], runner: Runner) -> None:
+    """Leave tensors of other shapes out, and say so in a line; mmengine lists them."""
+    others = {}
+    for name in list(state):
+        wanted = shapes.get(str(name).removeprefix('module.'))
+        if wanted is not None and state[name].shape != wanted:
+            others[name] = f'{tuple(state.pop(name).shape)}, not {tuple(wanted)}'
+    if others:
+        first = next(iter(others))
+        runner.logger.warning(
+            f'load_from={runner._load_from} is of another head: {len(others)} weights '
+            f'start anew, such as {first} ({others[first]})'
+        )

@@ -17,6 +17,7 @@ from ccmim.engine.settings.processes import on_main
 from ccmim.labels import Report
 from ccmim.labels.class_folders import UNIT, check_labeled, compare_classes
 from ccmim.labels.coco import check_coco
+from ccmim.labels.panoptic import check_panoptic, kinds_of
 from ccmim.labels.photos import same_files
 from ccmim.labels.segmentation import check_batch, check_segmentation
 from ccmim.labels.settings import class_names, resolve_path
@@ -26,6 +27,7 @@ SPLITS = ('train', 'val', 'test')
 # By the name of a class that the data set is derived from, so that neither mmdet nor
 # mmseg has to be imported for the other.
 _CHECKS: dict[str, Callable[..., None]] = {
+    'CocoPanopticDataset': check_panoptic,
     'CocoDataset': check_coco,
     'BaseSegDataset': check_segmentation,
     'LabeledImages': check_labeled,
@@ -119,6 +121,10 @@ def _reports(
         if check in (check_coco, check_segmentation):
             classes = class_names(dataset, kind)
             _check_heads(cfg.get('model'), len(classes), 'model', report)
+        if check in (check_coco, check_panoptic):
+            parts = (class_names(dataset, kind), ())
+            parts = kinds_of(dataset, kind) if check is check_panoptic else parts
+            _check_queries(cfg.get('model') or {}, *map(len, parts), report)
         if check is check_segmentation:
             loader = cfg[f'{split}_dataloader']
             preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
@@ -222,6 +228,18 @@ def _check_heads(node: Any, number: int, path: str, report: Report) -> None:
             _check_heads(node.get(key), number, f'{path}.{key}', report)
 
 
+def _check_queries(
+    model: Mapping[str, Any], things: int, stuff: int, report: Report
+) -> None:
+    head = model.get('panoptic_head') or {}
+    for key, number in dict(num_things_classes=things, num_stuff_classes=stuff).items():
+        if head.get(key, number) != number:
+            report.problem(
+                f'model.panoptic_head.{key}={head[key]}, but there are {number} '
+                f'classes: set it to {number}'
+            )
+
+
 def _check_weights(
     head: Mapping[str, Any], number: int, path: str, report: Report
 ) -> None:
@@ -243,7 +261,8 @@ def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:
     """Where the answer for these settings and files is kept."""
     key = blake2b(digest_size=16)
     heads = [
-        repr((cfg.get('model') or {}).get(k)) for k in ('head', 'roi_head', *_HEADS)
+        repr((cfg.get('model') or {}).get(k))
+        for k in ('head', 'roi_head', 'panoptic_head', *_HEADS)
     ]
     loaders = [
         cfg.get(f'{stage}_{k}') for stage in stages for k in ('dataloader', 'evaluator')
