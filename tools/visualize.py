@@ -12,6 +12,7 @@ pca          features of patches as colors, of one meaning in all images
 neighbors   a patch of each image and the most similar ones of the others
 tsne         all images on a plane, the like near each other
 predictions  what a detector or segmentor finds, beside the truth where it is known
+queries      masks and attention of the surest queries of an EoMT
 
 CHECKPOINT is of a run, or the backbone of another project (MAE, timm, DINO, ...).
 Without --what all is drawn that can be. Text of a config inside of a checkpoint is
@@ -48,8 +49,8 @@ from ccmim.pictures.saved_method import load_method, load_vit
 from ccmim.registry import MODELS, TRANSFORMS
 
 FEATURES = ('attention', 'pca', 'neighbors', 'tsne')
-WHAT = ('masks', *FEATURES, 'predictions')
-LESS_OFTEN = ('masks', 'neighbors', 'tsne')  # these cannot be drawn always
+WHAT = ('masks', *FEATURES, 'predictions', 'queries')
+LESS_OFTEN = ('masks', 'neighbors', 'tsne', 'queries')  # these cannot be drawn always
 DENSE = ('mmdet', 'mmseg')  # scopes of detection and segmentation configs
 SIDE = 420  # pixels of a tile with predictions
 LARGE = 448  # pixels of a photo whose features are shown
@@ -170,6 +171,20 @@ def draw_dense(args: argparse.Namespace, cfg: Config | None) -> None:
     _write(np.concatenate(rows), args.out / 'predictions.png')
 
 
+def draw_queries(args: argparse.Namespace, cfg: Config | None) -> None:
+    """Draw what the queries of an EoMT take and look at."""
+    from ccmim.dense.query_pictures import load_eomt_run, query_sheet
+
+    if cfg is None or cfg.get('default_scope') not in DENSE:
+        raise ValueError('queries need the --config of an EoMT')
+    model = load_eomt_run(cfg, args.checkpoint).to(args.device)
+    photos = _open(args, _whole(_sides(model.backbone)), args.num)
+    _write(query_sheet(model, photos.images), args.out / 'queries.png')
+
+
+_DRAW = dict(masks=draw_masks, predictions=draw_dense, queries=draw_queries)
+
+
 def name_of(checkpoint: Path) -> str:
     """Name a checkpoint by its folder, as files of runs are all called alike."""
     return f'{checkpoint.resolve().parent.name}/{checkpoint.stem}'
@@ -182,12 +197,13 @@ def main() -> None:
         cfg = read_config(args.config, None, args.cfg_options) if args.config else None
         dense = cfg is not None and cfg.get('default_scope') in DENSE
         args.out.mkdir(parents=True, exist_ok=True)
-        for what in args.what or (('predictions',) if dense else WHAT[:-1]):
+        usual = ('predictions', 'queries') if dense else WHAT[:-2]
+        for what in args.what or usual:
             try:
                 if what in FEATURES:
                     draw_features(args, None if dense else cfg, what)
                 else:
-                    (draw_dense if what == 'predictions' else draw_masks)(args, cfg)
+                    _DRAW[what](args, cfg)
             except ValueError as error:
                 if args.what or what not in LESS_OFTEN:
                     raise

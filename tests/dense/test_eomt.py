@@ -1,5 +1,7 @@
 """EoMT is that of its authors: transformers' has the same logits, losses and masks."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -371,3 +373,68 @@ def test_weights_of_another_head_are_refused_in_a_line(tmp_path):
     torch.save(dict(state_dict=delta), tmp_path / 'delta.bin')
     with pytest.raises(ValueError, match="added to DINOv3's weights"):
         load_eomt(model.backbone, model.panoptic_head, tmp_path / 'delta.bin')
+
+
+@pytest.mark.parametrize('kind', ['EoMT', 'EoMTSegmentor'])
+@torch.no_grad()
+def test_pictures_show_the_attention_of_the_network(pair, kind, tmp_path):
+    """The masks are its own, and what it mixes is what it is said to attend to."""
+    from ccmim.dense.query_pictures import load_eomt_run, look_at_queries, query_sheet
+
+    _, model, head = pair(kind, rotary=True)
+    model.data_preprocessor.mean = torch.full((3, 1, 1), 100.0)
+    model.data_preprocessor.std = torch.full((3, 1, 1), 50.0)
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    scores, masks, attention = look_at_queries(model.eval(), images)
+    classes, logits = model.extract_feat((images - 100.0) / 50)
+    close(masks, logits[-1].sigmoid())
+    assert torch.equal(
+        scores.argmax(1), classes[-1].softmax(-1)[..., :3].amax(-1).argmax(1)
+    )
+    assert 0 < attention.sum(-1).max() < 1  # the rest is on queries and prefix
+    # Values that are 1 for the patches and 0 elsewhere are mixed to the same sums.
+    block, kept = model.backbone.blocks[-1], []
+    own = block.attn.heads
+
+    def heads(x, *args):
+        q, k, v = own(x, *args)
+        flags = torch.zeros_like(v)
+        flags[:, :, -16:] = 1
+        return q, k, flags
+
+    block.attn.heads = heads
+    block.attn.proj.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
+    model.extract_feat((images - 100.0) / 50)
+    mixed = kept[-1][:, :QUERIES].unflatten(-1, (2, -1)).mean((-1, -2))
+    close(attention.sum(-1), mixed)
+    picture = query_sheet(model, images, count=2)
+    assert picture.ndim == 3
+    assert picture.std() > 10
+    with pytest.raises(ValueError, match='queries are of EoMT, and --config is a A'):
+        load_eomt_run(ConfigDict(model=dict(type='A')), tmp_path / 'x.pth')
+
+
+def test_a_published_file_is_loaded_by_the_tools(tmp_path):
+    """By load_from and by tools/test.py, whole; of another head in a line."""
+    from ccmim.engine.hooks.load_from import LoadFromHook, eomt_head
+
+    source, model = theirs(), ours()
+    torch.save(source.state_dict(), tmp_path / 'theirs.bin')
+    content = dict(torch.load(tmp_path / 'theirs.bin'))
+    assert eomt_head(model, content) is model.panoptic_head
+    assert eomt_head(model, model.state_dict()) is None
+    logged = []
+    runner = SimpleNamespace(
+        model=model,
+        _resume=False,
+        _load_from=str(tmp_path / 'theirs.bin'),
+        logger=SimpleNamespace(info=logged.append, warning=logged.append),
+    )
+    LoadFromHook().after_load_checkpoint(runner, content)
+    close(content['state_dict']['panoptic_head.query.weight'], source.query.weight)
+    other = ours(num_things_classes=7)
+    runner.model, state = other, dict(state_dict=dict(model.state_dict()))
+    LoadFromHook().after_load_checkpoint(runner, state)
+    assert 'panoptic_head.class_head.weight' not in state['state_dict']
+    assert 'panoptic_head.query.weight' in state['state_dict']
+    assert 'is of another head: 2 weights start anew, such as' in logged[-1]
