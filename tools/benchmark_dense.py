@@ -2,6 +2,7 @@
 """Measure the speed of fine-tuning detectors and segmentors, on made-up images.
 
 Steps as a training run takes them, fed from memory: what loading costs is not in it.
+With --inference also predictions, with all that follows the network.
 Without configs: ViTDet-B at 1024 and UperNet-B at 512. Exit code: 0, or 2 if the
 command line asks for what cannot be.
 """
@@ -44,6 +45,7 @@ def parse_args() -> argparse.Namespace:
     add('--variants', nargs='+', choices=VARIANTS, default=['plain'])
     add('--precisions', nargs='+', choices=PRECISIONS, help='all of the device')
     add('--batch-size', type=int, help='8 on a GPU, 2 on a CPU')
+    add('--inference', action='store_true', help='measure predictions as well')
     add('--rounds', type=int, default=5, help='of all rows in turn')
     add('--steps', type=int, help='of a row in a round; 10 on a GPU, 1 on a CPU')
     add('--out', type=Path, metavar='DIR', help='for benchmark.csv and benchmark.json')
@@ -85,13 +87,17 @@ def run(args: argparse.Namespace) -> None:
         for variant in args.variants:
             task = DenseTask(config, variant, args.cfg_options, device, args.side)
             print(f'{task.name}: {task.side} x {task.side} pixels')
-            rows += [task.row(precision, batch_size) for precision in precisions]
+            for precision in precisions:
+                rows.append(task.row(precision, batch_size))
+                if args.inference:
+                    rows.append(task.row(precision, batch_size, predicts=True))
     torch.backends.cudnn.benchmark = True  # as the configs set it
     taken = measure(rows, args.rounds, steps, 3 if on_cuda else 1, device)
     table = []
     for label, rounds in taken.items():
-        same = [other for other in taken if other.method.split()[0] == _name(label)]
-        reference, exact = reference_of(label, same), exact_of(label)
+        same = [other for other in taken if _name(other) == _name(label)]
+        reference = reference_of(label, same)
+        exact = None if label.method.endswith('inference') else exact_of(label)
         table.append(
             summarize(
                 label, rounds, taken[reference], steps, exact=taken.get(exact, ())
@@ -105,8 +111,8 @@ def run(args: argparse.Namespace) -> None:
         print(f'\nWrote {args.out}/benchmark.csv and benchmark.json')
 
 
-def _name(label: Label) -> str:
-    return label.method.split()[0]
+def _name(label: Label) -> tuple[str, bool]:
+    return label.method.split()[0], label.method.endswith('inference')
 
 
 if __name__ == '__main__':

@@ -69,8 +69,17 @@ class DenseTask:
             compile_blocks(self.model)
         self._wrappers: dict[str, OptimWrapper] = {}
 
-    def row(self, precision: str, batch_size: int, count: int = 2) -> Contender:
+    def row(
+        self, precision: str, batch_size: int, count: int = 2, predicts: bool = False
+    ) -> Contender:
         """Describe the row of a precision; batches, ``count`` of them, take turns.
+
+        Args:
+            precision: A name in ``DTYPES``.
+            batch_size: Images of a step.
+            count: Number of batches.
+            predicts: Whether the model predicts, with all that follows the network,
+                instead of training.
 
         Raises:
             ValueError: If one image is too few for a pyramid that pools to one value.
@@ -81,11 +90,14 @@ class DenseTask:
                 f'{self.name} has norms over the batch: set --batch-size to 2 or more'
             )
         method = self.name if self.variant == 'plain' else f'{self.name} {self.variant}'
+        method = f'{method} inference' if predicts else method
         arch = self.cfg.model.backbone.arch
         size = arch[0] if isinstance(arch, str) else '-'
         return Contender(
             Label('dense', size, batch_size, 'ours', method, precision),
-            lambda batches: self._train(batches, precision),
+            lambda batches: (self._predict if predicts else self._train)(
+                batches, precision
+            ),
             from_memory([self.batch(batch_size, seed) for seed in range(count)]),
             state=lambda: self._state(precision),
         )
@@ -118,6 +130,16 @@ class DenseTask:
             for batch in batches:
                 self.model.train_step(batch, wrapper)
 
+    @torch.no_grad()
+    def _predict(self, batches: Iterator[Any], precision: str) -> None:
+        dtype, self.model = DTYPES[precision], self.model.eval()
+        kind = self.device.type
+        with matmul_precision(precision):
+            for batch in batches:
+                with torch.autocast(kind, dtype, enabled=dtype != torch.float32):
+                    self.model.test_step(batch)
+        self.model.train()
+
 
 def _canvas(cfg: Config) -> int:
     """Return the side that images are padded to."""
@@ -135,5 +157,7 @@ def _canvas(cfg: Config) -> int:
 def _num_classes(cfg: Config) -> int:
     if cfg.default_scope == 'mmseg':
         return cfg.model.decode_head.num_classes
+    if 'panoptic_head' in cfg.model:
+        return cfg.model.panoptic_head.num_things_classes
     head = cfg.model.roi_head.bbox_head
     return (head[0] if isinstance(head, list) else head).num_classes
