@@ -54,3 +54,21 @@ class EoMT(MaskFormer):
     def extract_feat(self, batch_inputs: Tensor) -> Predictions:
         """Predict classes and masks of images (B, 3, H, W); see ``EoMTHead.encode``."""
         return self.panoptic_head.encode(self.backbone, batch_inputs)
+
+    def add_pred_to_datasample(
+        self, data_samples: list[Any], results_list: list[dict[str, Any]]
+    ) -> list[Any]:
+        """Add predictions; of segments also which number stands for none.
+
+        Args:
+            data_samples: Of the images.
+            results_list: Of mmdet's fusion of masks.
+
+        Returns:
+            The samples.
+        """
+        for results in results_list:
+            if 'pan_results' in results:
+                none = dict(ignore_index=self.num_classes)
+                results['pan_results'].set_metainfo(none)
+        return super().add_pred_to_datasample(data_samples, results_list)

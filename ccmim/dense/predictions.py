@@ -288,8 +288,10 @@ def objects_of(
 
     Returns:
         Annotations with a ``score``; categories count from 1, in the order of the
-        classes.
+        classes. Of a panoptic prediction objects and regions, without a score.
     """
+    if 'pred_instances' not in sample:
+        return _segments_of(sample.pred_panoptic_seg, image_id, start)
     found = sample.pred_instances.cpu().numpy()
     objects = []
     for i in np.flatnonzero(found.scores >= least_score):
@@ -312,6 +314,32 @@ def objects_of(
             counts = packed['counts'].decode()
             one['segmentation'] = dict(size=packed['size'], counts=counts)
         objects.append(one)
+    return objects
+
+
+def _segments_of(segments: Any, image_id: int, start: int) -> list[dict[str, Any]]:
+    from mmdet.structures import INSTANCE_OFFSET
+    from pycocotools import mask as coco_mask
+
+    drawn = segments.sem_seg[0].cpu().numpy()
+    objects: list[dict[str, Any]] = []
+    for number in np.unique(drawn):
+        category = int(number) % INSTANCE_OFFSET
+        if category == segments.ignore_index:
+            continue
+        packed = coco_mask.encode(np.asfortranarray(drawn == number, np.uint8))
+        size, counts = packed['size'], packed['counts'].decode()
+        objects.append(
+            dict(
+                id=start + len(objects),
+                image_id=image_id,
+                category_id=category + 1,
+                bbox=[round(side, 2) for side in coco_mask.toBbox(packed).tolist()],
+                area=int(coco_mask.area(packed)),
+                iscrowd=0,
+                segmentation=dict(size=size, counts=counts),
+            )
+        )
     return objects
 
 

@@ -11,6 +11,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 
+from ccmim.dense.predictions import objects_of
 from ccmim.engine import LayerDecayOptimWrapperConstructor
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import fit_sizes
@@ -212,7 +213,12 @@ def test_eomt_predicts_objects_regions_and_classes():
         model, batch = CASES['eomt_panoptic']
         model = model().eval()
         model.panoptic_fusion_head.test_cfg.update(object_mask_thr=0.0, iou_thr=0.0)
-        segments = model.test_step(batch())[0].pred_panoptic_seg.sem_seg
+        sample = model.test_step(batch())[0]
+        segments = sample.pred_panoptic_seg.sem_seg
+        listed = objects_of(sample, 3, 0.5, start=7)
+        kinds = segments.unique() % 1000
+        assert [o['category_id'] - 1 for o in listed] == kinds[kinds < 11].tolist()
+        assert sum(o['area'] for o in listed) == (segments % 1000 < 11).sum()
         assert segments.shape == (1, SIZE, SIZE)
         assert (segments % 1000).max() <= 11  # the last of none
         model, batch = CASES['eomt_semantic']
