@@ -29,6 +29,12 @@ OWN = {
         'train_cfg.max_iters': 5,
         'model.decode_head.in_channels': 32,
     },
+    'small/eomt_vitt_penn_fudan': {
+        'train_cfg.max_iters': 6,  # masks fade from the second on
+        'model.backbone.img_size': 64,
+        'model.panoptic_head.num_things_classes': 4,
+        'model.train_cfg.num_points': 64,
+    },
     'small/finetune_vitt_cifar10': {
         'train_cfg.max_epochs': 1,
         'model.head.in_dim': 32,
@@ -45,11 +51,14 @@ def start(request, image_folder, tmp_path, monkeypatch):
     def start(leaf, name, workers, stop=None, resume=None):
         cfg = Config.fromfile(request.config.rootpath / f'mm_configs/{leaf}.py')
         cfg.model.backbone.arch = TINY
+        if 'eomt' in leaf:
+            toys = request.config.rootpath / 'mm_configs/demo/mask_rcnn_toy.py'
+            cfg.train_dataloader = Config.fromfile(toys).train_dataloader
         cfg.merge_from_dict({**COMMON, **OWN[leaf]})
         cfg.work_dir, cfg.experiment_name = str(tmp_path / name), name
         loader = cfg.train_dataloader
         loader.num_workers = workers
-        if 'small' in leaf:
+        if 'finetune' in leaf:
             loader.dataset.data = str(image_folder)
         cfg.model.backbone.init_cfg = None
         cfg.default_hooks.checkpoint.update(by_epoch=False, interval=3)
@@ -63,7 +72,7 @@ def start(request, image_folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize('leaf', OWN)
 def test_a_resumed_task_repeats_the_losses(start, tmp_path, leaf):
     """Steps 4 and on, with two workers, equal those of a run that was left alone."""
-    if 'small' not in leaf:
+    if 'finetune' not in leaf:
         pytest.importorskip('mmdet')
         pytest.importorskip('mmseg')
         write_toy_scenes(tmp_path / 'toy', 6, 2, 64)

@@ -59,6 +59,8 @@ def test_every_method_can_be_counted(request, method):
         ('detection/mask_rcnn_vits_coco', 'neck rpn_head bbox_head mask_head'),
         ('detection/cascade_mask_rcnn_vitb_coco', 'neck rpn_head bbox_head mask_head'),
         ('segmentation/upernet_vits_ade20k', 'neck decode_head'),
+        ('detection/eomt_vits_coco', 'queries'),
+        ('segmentation/eomt_vits_ade20k', 'queries'),
         ('segmentation/linear_vitb_ade20k', 'decode_head'),
         ('classification/linear_vits_imagenet', 'head'),
     ],
