@@ -17,6 +17,9 @@ from ccmim.dense.predictions import Predictor, config_of
 from ccmim.export.onnx import _require, write_graph
 
 
+_SEGMENTORS = ('EncoderDecoder', 'EoMTSegmentor', 'EoMT')
+
+
 class Whole(nn.Module):
     """A trained network that takes photos: RGB in 0..255, (B, 3, H, W).
 
@@ -35,7 +38,7 @@ class Whole(nn.Module):
         self.is_classifier = kind == 'Classifier'
         if self.is_classifier:
             predictor: Any = ClassPredictor(cfg, file)
-        elif kind == 'EncoderDecoder':
+        elif kind in _SEGMENTORS:
             predictor = Predictor(cfg, file)
         else:
             raise ValueError(
@@ -44,7 +47,10 @@ class Whole(nn.Module):
             )
         self.classes = predictor.classes
         self.model = predictor.model.eval().requires_grad_(False)
+        self.has_queries = kind.startswith('EoMT')
         self.outputs = ('probabilities',) if self.is_classifier else ('classes',)
+        if kind == 'EoMT':
+            self.outputs = ('class_logits', 'mask_logits')
         self.size = list(size or _size_of(cfg, self.model.backbone))
         patch = self.model.backbone.patch_size
         if any(side % patch for side in self.size):
@@ -53,11 +59,24 @@ class Whole(nn.Module):
         self.register_buffer('mean', own.mean.clone(), persistent=False)
         self.register_buffer('std', own.std.clone(), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Give probabilities (B, C), or the number of each pixel's class (B, H, W)."""
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Give probabilities (B, C), or the number of each pixel's class (B, H, W).
+
+        Of an EoMT of objects the logits of its queries' classes (B, Q, C + 1), the last
+        of no object, and of their masks (B, Q, h, w).
+        """
         inputs = (images - self.mean) / self.std
         if self.is_classifier:
             return self.model(inputs).softmax(1)
+        if self.has_queries:
+            found = self.model.extract_feat(inputs)
+            logits, masks = found[0][-1], found[1][-1]
+            if len(self.outputs) == 2:
+                return logits, masks
+            # Bilinear before the sum, as in testing.
+            masks = F.interpolate(masks, size=self.size, mode='bilinear').sigmoid()
+            shares = logits.softmax(-1)[..., :-1].transpose(1, 2)  # (B, C, Q)
+            return (shares @ masks.flatten(2)).argmax(1).unflatten(1, self.size)
         head = self.model.decode_head
         scores = head(self.model.extract_feat(inputs))
         scores = F.interpolate(
@@ -97,10 +116,13 @@ def compare_whole(whole: Whole, path: str | Path, batch: int = 3) -> float:
     session = runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     generator = torch.Generator().manual_seed(0)
     images = 255 * torch.rand(batch, 3, *whole.size, generator=generator)
-    (theirs,) = session.run(list(whole.outputs), {'images': images.numpy()})
+    given = session.run(list(whole.outputs), {'images': images.numpy()})
     with torch.no_grad():
         ours = whole(images)
-    theirs = torch.from_numpy(theirs)
+    if isinstance(ours, tuple):
+        pairs = zip(ours, map(torch.from_numpy, given), strict=True)
+        return max((a - b).abs().max().item() for a, b in pairs)
+    theirs = torch.from_numpy(given[0])
     if whole.is_classifier:
         return (ours - theirs).abs().max().item()
     return (ours != theirs).double().mean().item()

@@ -104,6 +104,7 @@ def transfer(
     fractions: Sequence[float] = (1.0,),
     folds: int | None = None,
     finetune: bool = False,
+    heads: Sequence[str] | None = None,
     image_size: int | None = None,
     jobs: int | None = None,
     ignore_zero: bool = False,
@@ -124,6 +125,7 @@ def transfer(
         fractions: Of the labels.
         folds: In how many parts data without a split are tested.
         finetune: Whether class folders fine-tune a classifier.
+        heads: Of masks and maps: 'mask_rcnn', 'upernet', 'eomt'; the usual when None.
         image_size: Side at which features are computed.
         jobs: Runs at a time.
         ignore_zero: Whether 0 in maps is no class.
