@@ -16,7 +16,6 @@ from ccmim.classification.predictor import ClassPredictor
 from ccmim.dense.predictions import Predictor, config_of
 from ccmim.export.onnx import _require, write_graph
 
-
 _SEGMENTORS = ('EncoderDecoder', 'EoMTSegmentor', 'EoMT')
 
 
