@@ -16,7 +16,7 @@ def scenes(tmp_path_factory):
     return write_toy_scenes(tmp_path_factory.mktemp('toy') / 'scenes', 16, 1)
 
 
-def _log(request, monkeypatch, scenes, work_dir, name):
+def _log(request, monkeypatch, scenes, work_dir, name, batch):
     monkeypatch.setenv('CCMIM_TOY', str(scenes))
     cfg = Config.fromfile(request.config.rootpath / f'mm_configs/demo/{name}.py')
     cfg.merge_from_dict(
@@ -24,6 +24,7 @@ def _log(request, monkeypatch, scenes, work_dir, name):
             'work_dir': str(work_dir),
             'visualizer.name': work_dir.name,  # else one of another test goes on
             'train_cfg.max_iters': STEPS,
+            'train_dataloader.batch_size': batch,
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
             'default_hooks.logger.interval': 10,
@@ -43,7 +44,7 @@ def _log(request, monkeypatch, scenes, work_dir, name):
 @pytest.mark.downstream
 def test_mask_rcnn_learns_sixteen_scenes(request, monkeypatch, scenes, tmp_path):
     """With RoIs from mixed-up pixels the masks stay at the loss of a guess, 0.66."""
-    log = _log(request, monkeypatch, scenes, tmp_path, 'mask_rcnn_toy')
+    log = _log(request, monkeypatch, scenes, tmp_path, 'mask_rcnn_toy', 4)
     assert log[0]['loss_mask'] == pytest.approx(0.69, abs=0.02)
     assert log[-1]['loss_mask'] < 0.55
     assert log[-1]['loss_cls'] < 0.6 * log[0]['loss_cls']
@@ -52,6 +53,6 @@ def test_mask_rcnn_learns_sixteen_scenes(request, monkeypatch, scenes, tmp_path)
 @pytest.mark.slow
 @pytest.mark.downstream
 def test_upernet_learns_sixteen_scenes(request, monkeypatch, scenes, tmp_path):
-    log = _log(request, monkeypatch, scenes, tmp_path, 'upernet_toy')
+    log = _log(request, monkeypatch, scenes, tmp_path, 'upernet_toy', 8)
     assert log[0]['decode.loss_ce'] > 1.6
     assert log[-1]['decode.loss_ce'] < 1.0

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -22,17 +23,20 @@ PRETRAIN = [
 ]
 
 
-def _run(request, *command, code=0):
-    environment = {
+def _environment(request):
+    return {
         **os.environ,
         'CCMIM_PYTHON': sys.executable,
         'PYTHONPATH': str(request.config.rootpath),
         'OMP_NUM_THREADS': '1',
     }
+
+
+def _run(request, *command, code=0):
     done = subprocess.run(
         [str(word) for word in command],
         cwd=request.config.rootpath,
-        env=environment,
+        env=_environment(request),
         capture_output=True,
         text=True,
         timeout=600,
@@ -94,9 +98,28 @@ def test_mistakes_are_one_line(request, tmp_path, command, message):
 @pytest.mark.slow
 @pytest.mark.downstream
 def test_quickstart_fast(request, tmp_path):
-    """Scenes, pretraining, patches, four fine-tunings, tests, table and report."""
+    """Interrupted and run again: pretraining, fine-tuning, tests, table and report."""
     out = tmp_path / 'quickstart'
-    text = _python(request, 'tools/quickstart.py', '--fast', '--out', str(out))
+    command = ['tools/quickstart.py', '--fast', '--out', str(out)]
+    with subprocess.Popen(
+        [sys.executable, '-W', 'ignore', *command],
+        cwd=request.config.rootpath,
+        env=_environment(request),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as first:
+        begun = iter(first.stdout.readline, '')
+        assert any(re.search(r'pretraining took \d+ s$', line) for line in begun)
+        first.send_signal(signal.SIGINT)
+        assert first.communicate(timeout=300)[0].endswith(
+            '\nInterrupted. Run it again to resume.\n'
+        )
+    assert first.returncode == 1
+    text = _python(request, *command)
+    assert 'pretraining: done before' in text
+    # 2 pretrainings, 3 x (patches, 2 x 2)
+    assert f'Stage 1 of {17 - text.count("done before")}: ' in text
     pace = r' +2 steps of \d+\.\d\d s, about \d+:\d\d'
     for name in ('MAE', 'ccMIM'):
         assert re.search(f'^  pretraining by {name}{pace}$', text, re.MULTILINE), text
@@ -117,7 +140,5 @@ def test_quickstart_fast(request, tmp_path):
         assert part in report
     log = (out / 'ccMIM_seed0' / 'detection' / 'train.log').read_text()
     assert re.search(r'(\d+) of \1 backbone keys matched, 0 missing, 0 unexp', log)
-    again = _python(request, 'tools/quickstart.py', '--fast', '--out', str(out))
-    assert again.count('done before') == 17  # 2 pretrainings, 3 x (patches, 2 x 2)
     weights = out / 'ccMIM_seed0' / 'pretraining' / 'epoch_1.pth'
-    assert f'tools/visualize.py {weights} ' in again
+    assert f'tools/visualize.py {weights} ' in text

@@ -234,7 +234,7 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     options = [
         *('--arms', 'random', f'ccmim={DEMO / "ccmim_toy_64px.py"}'),
         *('--tasks', f'seg={DEMO / "linear_toy_64px.py"}'),
-        *('--seeds', 0, 1, '--out', tmp_path / 'out', '--jobs', 2),
+        *('--seeds', 1, '--out', tmp_path / 'out', '--jobs', 2),
         *('--pretrain-options', 'train_cfg.max_epochs=1'),
         *('--cfg-options', 'train_cfg.max_iters=3'),
     ]
@@ -242,7 +242,7 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     assert first.returncode == 0, first.stdout + first.stderr
     found = read_csv(tmp_path / 'out' / 'scores.csv')
     assert [s[:4] for s in found] == [
-        (arm, 'seg', seed, 'mIoU') for arm in ('random', 'ccmim') for seed in (0, 1)
+        (arm, 'seg', 1, 'mIoU') for arm in ('random', 'ccmim')
     ]
     assert all(0 <= s.value <= 100 for s in found)
     assert 'not run' not in (tmp_path / 'out' / 'table.md').read_text()
@@ -253,4 +253,4 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     images = tmp_path / 'out' / 'ccmim_seed1' / 'seg' / 'images.npz'
     assert len(read_samples(images)['mIoU']) == 8
     again = compare(*options)
-    assert again.stdout.count('done before') == 2 + 4 * 2
+    assert again.stdout.count('done before') == 1 + 2 * 2

@@ -141,13 +141,14 @@ def test_large_pictures_shrink_to_their_room(tmp_path, max_bytes):
 def test_page_stays_below_15_mb(tmp_path):
     """Long logs of many runs with large pictures still make a page one can send."""
     rng = np.random.default_rng(0)
+    noise = tmp_path / 'noise.png'
+    Image.fromarray(rng.integers(0, 256, (500, 700, 3), np.uint8)).save(noise)
     runs = []
     for i in range(6):
         run = write_run(tmp_path / f'run{i}', rng.random(4000).tolist())
         (run / 'pictures').mkdir()
         for epoch in range(15):
-            noise = rng.integers(0, 256, (500, 700, 3), np.uint8)
-            Image.fromarray(noise).save(run / 'pictures' / f'epoch_{epoch}.png')
+            (run / 'pictures' / f'epoch_{epoch}.png').hardlink_to(noise)
         config = run / '20260102_030405' / 'vis_data' / 'config.py'
         config.write_text(f'text = {"x" * 1_000_000!r}\n')
         runs.append(run)
