@@ -4,8 +4,8 @@ r"""A linear head, trained with its ViT on a few toy scenes of 64 px.
     tools/dist_train.sh mm_configs/demo/linear_toy_64px.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. UperNet has more to learn than twenty scenes teach:
-from either start it ends far below this head.
+From scratch without the option. With twenty scenes UperNet ends far below this head,
+from either start (docs/results.md).
 """
 
 _base_ = [

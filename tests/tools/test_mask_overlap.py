@@ -27,6 +27,7 @@ def overlap(request, monkeypatch, tmp_path):
     return overlap
 
 
+@pytest.mark.slow
 def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_path):
     pytest.importorskip('pycocotools')
     torch.manual_seed(0)
