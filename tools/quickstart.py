@@ -227,10 +227,10 @@ def finish(
     """Print the table and write the report."""
     scores, samples = comparison.scores(), comparison.samples()
     names = [arm.name for arm in comparison.arms]
-    write_table(scores, names, out, samples)
     gains = {
         name: find_gains(scores, name, SCRATCH, samples) for name in reversed(names[1:])
     }
+    write_table(scores, names, out, samples, gains)
     measures = [gain.measure for gain in gains[names[-1]]]
     table = [['', *measures]]
     for arm in reversed(names):
@@ -287,7 +287,7 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
     runs = {
         task: {
             arm.name: next(iter((out / f'{arm.name}_seed{seed}' / task).glob('*.pth')))
-            for arm in (comparison.arms[0], ours)
+            for arm in comparison.arms
         }
         for task in ('detection', 'segmentation')
     }
@@ -297,7 +297,7 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
     draw_features(cfg, networks, scenes / 'images/validation', out / 'features.png')
     return [
         Figure(out / 'masks.png', 'What was masked, and what was made of the rest.'),
-        Figure(out / 'found.png', 'Objects and maps of both beside the truth.'),
+        Figure(out / 'found.png', 'Objects and maps of each start beside the truth.'),
         Figure(out / 'features.png', 'Patches in the colors of their features.'),
     ]
 

@@ -134,7 +134,7 @@ def test_quickstart_fast(request, tmp_path):
     report = (out / 'report.html').read_text()
     for part in (
         'masked, and what',
-        'both beside the truth',
+        'each start beside the truth',
         'colors of their features',
     ):
         assert part in report

@@ -1,11 +1,11 @@
 """Pictures of a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ccmim.apps.compare.gains import Samples, find_gains, verdict
+from ccmim.apps.compare.gains import Gain, Samples, find_gains, verdict
 from ccmim.apps.compare.scores import Score, columns, estimate, write_csv
 from ccmim.apps.compare.tables import markdown, weights_of_images
 from ccmim.files import replacing, write_file
@@ -56,6 +56,7 @@ def write_table(
     arms: Sequence[str],
     out: Path,
     samples: Samples | None = None,
+    gains: Mapping[str, Sequence[Gain]] | None = None,
 ) -> str:
     """Write what the finished runs have scored: a table, all scores, a picture.
 
@@ -64,6 +65,8 @@ def write_table(
         arms: The rows; differences are to the first.
         out: Folder for table.md, scores.csv and scores.png.
         samples: What each tested image adds, by which one run is told from chance.
+        gains: The leads over the first by arm, where they were found already: drawing
+            the images anew takes seconds.
 
     Returns:
         The table, and where it stands; empty if there is no score.
@@ -72,7 +75,8 @@ def write_table(
         return ''
     text = markdown(scores, arms, samples=samples)
     for arm in arms[1:]:
-        sentence = verdict(arm, find_gains(scores, arm, arms[0], samples))
+        leads = (gains or {}).get(arm) or find_gains(scores, arm, arms[0], samples)
+        sentence = verdict(arm, leads)
         text += f'\nAgainst {arms[0]}: {sentence}\n' if sentence else ''
     for line in weights_of_images(samples or {}):
         text += f'\n{line}.\n'
