@@ -3,7 +3,7 @@
 # MAE and ccMIM, then a detector and a segmenter from each and from scratch with few
 # labels, and the nearest patches, which train nothing; one table, one page.
 #
-#   bash tools/quickstart.sh                 at most six minutes on two cores, after install
+#   bash tools/quickstart.sh                 about ten CPU minutes, after install
 #   bash tools/quickstart.sh --fast          about a minute: does everything work?
 #   bash tools/quickstart.sh --full          larger scenes, 300 of them annotated
 #   bash tools/quickstart.sh --seeds 0 1 2   everything three times: means and spreads
