@@ -65,18 +65,18 @@ def write_table(
         arms: The rows; differences are to the first.
         out: Folder for table.md, scores.csv and scores.png.
         samples: What each tested image adds, by which one run is told from chance.
-        gains: The leads over the first by arm, where they were found already: drawing
-            the images anew takes seconds.
+        gains: The leads over the first by arm, where they were found already.
 
     Returns:
         The table, and where it stands; empty if there is no score.
     """
     if not scores:
         return ''
-    text = markdown(scores, arms, samples=samples)
+    if gains is None:
+        gains = {arm: find_gains(scores, arm, arms[0], samples) for arm in arms[1:]}
+    text = markdown(scores, arms, samples=samples, known=gains)
     for arm in arms[1:]:
-        leads = (gains or {}).get(arm) or find_gains(scores, arm, arms[0], samples)
-        sentence = verdict(arm, leads)
+        sentence = verdict(arm, gains[arm])
         text += f'\nAgainst {arms[0]}: {sentence}\n' if sentence else ''
     for line in weights_of_images(samples or {}):
         text += f'\n{line}.\n'

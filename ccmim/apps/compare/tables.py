@@ -1,6 +1,6 @@
 """Tables of a comparison in Markdown: means, differences, how much an image counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ccmim.apps.compare.gains import Gain, Samples, find_gains
 from ccmim.apps.compare.scores import DASH, Score, columns, mean_text, table
@@ -12,6 +12,7 @@ def markdown(
     arms: Sequence[str],
     references: Sequence[str] | None = None,
     samples: Samples | None = None,
+    known: Mapping[str, Sequence[Gain]] | None = None,
 ) -> str:
     """Write the table of means, and one of differences to each reference.
 
@@ -20,6 +21,8 @@ def markdown(
         arms: The rows.
         references: Some of the arms; the first one when None.
         samples: What each tested image adds, by which one run is told from chance.
+        known: The leads over the first arm, where they were found already: drawing
+            the images anew takes seconds.
 
     Returns:
         Markdown.
@@ -35,18 +38,19 @@ def markdown(
     text = text if several else 'In per cent, one run each:\n\n'
     text += table(['', *titles], means)
     for reference in arms[:1] if references is None else references:
+        found = known if known and reference == arms[0] else {}
         leads = {
-            arm: find_gains(scores, arm, reference, samples)
+            arm: found.get(arm) or find_gains(scores, arm, reference, samples)
             for arm in arms
             if arm != reference
         }
         rows = []
         for arm, gains in leads.items():
-            known = {gain.head: gain for gain in gains}
-            rows.append([arm, *(_lead(known.get(head)) for head in heads)])
+            of_head = {gain.head: gain for gain in gains}
+            rows.append([arm, *(_lead(of_head.get(head)) for head in heads)])
         if rows:
-            found = [gain for gains in leads.values() for gain in gains]
-            text += f'\nDifference to {reference}{_of_ranges(found)}:\n\n'
+            every = [gain for gains in leads.values() for gain in gains]
+            text += f'\nDifference to {reference}{_of_ranges(every)}:\n\n'
             text += table(['', *titles], rows)
     return text
 
