@@ -180,7 +180,8 @@ def loaded(answers, scope):
     assert answers.sound, answers
     whole = answers.configs[TRAIN].train_dataloader.dataset.pipeline
     for cfg in answers.configs.values():
-        sets = [cfg[f'{split}_dataloader'].dataset for split in ('train', 'val')]
+        loaders = cfg.train_dataloader, cfg.get('val_dataloader') or cfg.test_dataloader
+        sets = [loader.dataset for loader in loaders]
         for dataset in sets:
             dataset.pipeline = whole  # recipes cut photos at random
         yield [load(dataset, scope) for dataset in sets]

@@ -221,7 +221,7 @@ def test_classes_that_do_not_fit_are_found_before_the_model_is_built(
     code, text = tool('train.py', config, '--work-dir', tmp_path / 'run')
     assert code == 2
     file = f'{tmp_path}/annotations/instances_training.json'
-    assert text.startswith(f"error: {file}: class 'striped_blob' of the config is no ")
+    assert text.startswith(f"error: {file}: class 'striped_blob' is no category ")
     assert 'the file has leaf; the config striped_blob, dotted_star, ' in text
     assert not (tmp_path / 'run').exists()
 
