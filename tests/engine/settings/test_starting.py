@@ -222,7 +222,7 @@ def test_classes_that_do_not_fit_are_found_before_the_model_is_built(
     assert code == 2
     file = f'{tmp_path}/annotations/instances_training.json'
     assert text.startswith(f"error: {file}: class 'striped_blob' is no category ")
-    assert 'the file has leaf; the config striped_blob, dotted_star, ' in text
+    assert 'the file has leaf; asked for are striped_blob, dotted_star, ' in text
     assert not (tmp_path / 'run').exists()
 
 
