@@ -127,15 +127,20 @@ def read_csv(file: Path) -> list[Score]:
         ]
 
 
-def mean_text(values: Sequence[float]) -> str:
-    """Write a mean, with spread and number of runs where there are several."""
+def mean_text(values: Sequence[float], with_count: bool = False) -> str:
+    """Write a mean, with spread and number of runs where there are several.
+
+    Args:
+        values: Of the runs.
+        with_count: Whether one run is counted too, where others stand beside it.
+    """
     if not values:
         return 'not run'
     found = estimate(values)
     if found.mean != found.mean:
         return DASH
     if found.count == 1:
-        return f'{found.mean:.1f}'
+        return f'{found.mean:.1f}{" (1)" * with_count}'
     return f'{found.mean:.1f} \N{PLUS-MINUS SIGN} {found.spread:.1f} ({found.count})'
 
 

@@ -30,10 +30,11 @@ def markdown(
     heads = columns(scores)
     titles = [f'{task}: {metric}' for task, metric in heads]
     runs = {head: _runs(scores, *head) for head in heads}
-    means = [
-        [arm, *(mean_text(runs[head].get(arm, [])) for head in heads)] for arm in arms
-    ]
     several = any(len(v) > 1 for of_arm in runs.values() for v in of_arm.values())
+    means = [
+        [arm, *(mean_text(runs[head].get(arm, []), several) for head in heads)]
+        for arm in arms
+    ]
     text = 'Mean and standard deviation over seeds (number of runs):\n\n'
     text = text if several else 'In per cent, one run each:\n\n'
     text += table(['', *titles], means)
