@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch.multiprocessing as mp
 from mmengine.config import Config
 from PIL import Image
 
+from ccmim.engine import FeatureWatchHook
 from ccmim.engine.launch import build_runner
 
 STEPS = [
@@ -151,6 +153,22 @@ def test_dense_features_are_watched_from_the_weights_on(
     found = [line for line in lines if 'probe/patch_agreement' in line]
     assert [line['step'] for line in found] == [0, 4, 8]
     assert found[-1]['probe/patch_agreement'] < first['probe/patch_agreement'] < 100
+
+
+def test_a_run_of_other_data_is_not_watched():
+    said = []
+    runner = SimpleNamespace(
+        model=SimpleNamespace(backbone=SimpleNamespace(init_cfg=dict(checkpoint='x'))),
+        train_loop=None,
+        train_dataloader=SimpleNamespace(dataset=None),
+        logger=SimpleNamespace(info=said.append),
+    )
+    hook = FeatureWatchHook()
+    hook.before_run(runner)
+    hook.before_train(runner)  # would fail if it looked
+    assert 'Features are not watched' in said[0]
+    with pytest.raises(ValueError, match='labels needs epochs'):
+        FeatureWatchHook(labels='maps').before_run(runner)
 
 
 def test_photos_without_maps_are_no_labels(train, tmp_path, tiny_vit, image_folder):

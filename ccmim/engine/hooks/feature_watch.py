@@ -76,22 +76,27 @@ class FeatureWatchHook(Hook):
         """Look at the labels, and have the best checkpoint kept.
 
         Raises:
-            ValueError: If there are no labels of pixels, or no photos to look at.
+            ValueError: If there are no labels of pixels, or no epochs.
         """
         model = _bare(runner)
         started = (getattr(model.backbone, 'init_cfg', None) or {}).get('checkpoint')
         self._on = bool(started or runner._load_from)
         if not self._on:
             return
-        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-            raise ValueError('FeatureWatchHook needs epochs: train_cfg has iterations')
-        if self.labels is None:
+        epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        if self.labels is None:  # as every config has it: it must stop no run
             found = unlabeled_in(runner.train_dataloader.dataset)
-            if found is None or len(found) < 2:
-                raise ValueError(
-                    'FeatureWatchHook needs two unlabeled photos, or labels'
+            self._on = epochs and found is not None and len(found) > 1
+            if not self._on:
+                runner.logger.info(
+                    'Features are not watched: that needs epochs of two unlabeled '
+                    'photos or more, or feature_watch.labels'
                 )
             return
+        if not epochs:
+            raise ValueError(
+                'feature_watch.labels needs epochs, and train_cfg has iterations'
+            )
         self._labeled = open_photos(find_labels(Path(self.labels)), self.images)
         if not self._labeled.has_maps:
             raise ValueError(
