@@ -12,7 +12,7 @@ from mmengine.config import Config
 from PIL import Image
 
 import ccmim
-from ccmim.api.catalogue import config_file
+from ccmim.api.catalogue import config_file, home
 from ccmim.apps.compare import Score
 from ccmim.checkpoints import Weights, architecture_of, write_weights
 from ccmim.checkpoints.normalization import MEAN, STD, Pixels
@@ -50,6 +50,11 @@ def test_import_and_listing_are_light():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.stdout.strip() == '[]', done.stdout + done.stderr
+
+
+def test_no_two_configs_have_one_name():
+    files = [*(home() / 'mm_configs').glob('[!_]*/*.py')]
+    assert sorted({file.stem for file in files}) == sorted(f.stem for f in files)
 
 
 def test_lists_are_sorted_and_filtered():

@@ -8,7 +8,7 @@ import yaml
 
 import ccmim
 
-FOLDERS = ('pretrain', 'detection', 'segmentation', 'classification')
+FOLDERS = ('pretrain', 'detection', 'segmentation', 'panoptic', 'classification')
 
 
 @pytest.fixture(scope='module')

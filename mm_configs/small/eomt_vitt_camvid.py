@@ -4,7 +4,7 @@ r"""EoMT with ViT-Ti/16 on the 367 + 101 road photos of CamVid, 11 classes.
         tools/dist_train.sh mm_configs/small/eomt_vitt_camvid.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. About five minutes on two CPU cores.
+From scratch without the option.
 """
 
 _base_ = [

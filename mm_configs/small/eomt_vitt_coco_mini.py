@@ -4,7 +4,7 @@ r"""EoMT with ViT-Ti/16 on 100 + 100 photos of COCO, all 80 categories.
         tools/dist_train.sh mm_configs/small/eomt_vitt_coco_mini.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. About five minutes on two CPU cores. An exercise of the
+From scratch without the option. An exercise of the
 whole chain on COCO's own files, not a measure of a backbone.
 """
 

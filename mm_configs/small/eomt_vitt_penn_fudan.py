@@ -4,7 +4,7 @@ r"""EoMT with ViT-Ti/16 on the 128 + 42 photos of Penn-Fudan (pedestrians).
         tools/dist_train.sh mm_configs/small/eomt_vitt_penn_fudan.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
-From scratch without the option. About five minutes on two CPU cores.
+From scratch without the option.
 """
 
 _base_ = [

@@ -273,7 +273,7 @@ def test_toy_classes_are_those_of_the_generator():
         ('CCMIM_CITYSCAPES', 'segmentation/upernet_vitb_cityscapes.py', '/there'),
         ('CCMIM_VOC', 'segmentation/upernet_vitb_voc12aug.py', '/there'),
         ('CCMIM_ADE20K', 'segmentation/upernet_vitb_ade20k.py', '/there'),
-        ('CCMIM_COCO', 'panoptic/eomt_vits_coco.py', '/there/'),
+        ('CCMIM_COCO', 'panoptic/eomt_vits_coco_panoptic.py', '/there/'),
         ('CCMIM_STREET', 'small/eomt_vitt_street.py', '/there/'),
         ('CCMIM_TOY', 'demo/mask_rcnn_toy.py', '/there/'),
         ('CCMIM_TOY', 'demo/upernet_toy.py', '/there'),

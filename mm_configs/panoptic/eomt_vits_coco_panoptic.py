@@ -1,13 +1,13 @@
 r"""EoMT with ViT-S/16 on COCO (panoptic): 24 epochs, LSJ 640, batch 16.
 
-    tools/dist_train.sh mm_configs/panoptic/eomt_vits_coco.py 8 \
+    tools/dist_train.sh mm_configs/panoptic/eomt_vits_coco_panoptic.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
 Recipe: EoMT, configs/dinov2/coco/panoptic/eomt_small_640_2x.yaml; else as
-eomt_vitl_coco.py. Expected: 46.7 PQ (EoMT, model_zoo/dinov2.md: with DINOv2's weights,
-which have registers and layer scale). Departs: no registers; no layer scale; the
-embedding learns as one block more; photos with a side below 32 px left out. Not run.
-Eight GPUs at batch 2 each.
+eomt_vitl_coco_panoptic.py. Expected: 46.7 PQ (EoMT, model_zoo/dinov2.md: with DINOv2's
+weights, which have registers and layer scale). Departs: no registers; no layer scale;
+the embedding learns as one block more; photos with a side below 32 px left out. Not
+run. Eight GPUs at batch 2 each.
 """
 
 _base_ = [

@@ -1,6 +1,6 @@
 r"""EoMT with ViT-L/16 on COCO (panoptic): 12 epochs, LSJ 640, batch 16.
 
-    tools/dist_train.sh mm_configs/panoptic/eomt_vitl_coco.py 8 \
+    tools/dist_train.sh mm_configs/panoptic/eomt_vitl_coco_panoptic.py 8 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE
 
 Recipe: EoMT, configs/dinov2/coco/panoptic/eomt_large_640.yaml. Expected: 56.0 PQ
