@@ -61,7 +61,7 @@ def test_lists_are_sorted_and_filtered():
     names = ccmim.list_models()
     assert names == sorted(names)
     assert {'ccmim_vitb', 'mask_rcnn_vitb_coco', 'upernet_vitb_ade20k'} <= {*names}
-    assert ccmim.list_models('mae_vitt_cifar') == ['mae_vitt_cifar10']
+    assert ccmim.list_models('hpm_vitt_cifar') == ['hpm_vitt_cifar10']
     names = [f'{name}_toy_64px' for name in ('ccmim', 'fcos', 'mae')]
     assert ccmim.list_models('*toy_64') == names
     assert not [n for n in ccmim.list_models() if n.startswith(('knn', 'linear'))]
