@@ -78,6 +78,9 @@ def check_labeled(
     none = [name for name, count in report.counts.items() if not count]
     add = report.problem if report.title.startswith('train') else report.note
     add('classes without images', none)
+    if len(report.counts) == 1:
+        only = printable(*report.counts)
+        report.problem(f'there is one class, {only}, and nothing to tell it from')
     what = 'headers and ends' if few else 'names'
     report.note(f'only {what} were read: tools/check_images.py decodes all')
     step = max(1, len(used) // max(1, num_pictures))

@@ -610,7 +610,13 @@ def one_class_empty(s):
     (s.root / 'train/tortoise').mkdir()
 
 
+def one_class(s):
+    for split in ('train', 'val'):
+        shutil.rmtree(s.root / split / 'tortoise')
+
+
 BAD_FOLDERS = {
+    'one class': (one_class, 'there is one class, zebra, and nothing to tell it from'),
     'one photo in two classes': (
         lambda s: shutil.copy(s.root / 'train/zebra/0.jpg', s.root / 'train/tortoise'),
         'photos that are in two classes',
