@@ -60,6 +60,10 @@ def _value(node: ast.expr) -> Any:
         case ast.Dict(keys=keys, values=values) if None not in keys:
             pairs = zip(keys, values, strict=True)
             return {_value(key): _value(value) for key, value in pairs}
+        case ast.Call(
+            func=ast.Name(id='dict'), args=[ast.Dict() as pairs], keywords=[]
+        ):
+            return _value(pairs)  # mmengine writes keys that are no names so
         case ast.Call(func=ast.Name(id='dict'), args=[], keywords=pairs):
             if all(pair.arg for pair in pairs):
                 return {pair.arg: _value(pair.value) for pair in pairs}

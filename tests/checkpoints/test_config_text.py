@@ -27,9 +27,11 @@ def test_every_config_comes_back(request):
 
 def test_odd_values():
     text = "a = {'x.y': -1, 2: (1,)}\nb = dict(c=inf, d=[-inf, None, True], e={1})"
+    text += "\nf = dict({'x.y': 1})"
     expected = {
         'a': {'x.y': -1, 2: (1,)},
         'b': dict(c=math.inf, d=[-math.inf, None, True], e={1}),
+        'f': {'x.y': 1},
     }
     assert read_values(text) == expected
     assert math.isnan(read_values('a = nan')['a'])

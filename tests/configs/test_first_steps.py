@@ -47,7 +47,7 @@ def build(leaf, teacher=None):
     model = cfg.model
     narrow(model)
     model.backbone.init_cfg = None
-    if model.get('scorer', {}).get('type') == 'StoredScorer':
+    if (model.get('scorer') or {}).get('type') == 'StoredScorer':
         model.scorer = dict(type='ConstantScorer')  # as before the first refresh
     if 'type' in model.get('teacher', {}):  # frozen, not an average of the student
         vit = {k: model.backbone[k] for k in ('type', 'arch', 'img_size', 'patch_size')}

@@ -14,6 +14,8 @@ from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
+from ccmim.data.randomness import SampleKey
+from ccmim.data.seeded_samples import SeededSamples
 from ccmim.engine.launch import read_config
 
 _STEPS, _TESTED = 2, 4  # that are timed, after one that is not
@@ -79,13 +81,14 @@ def measure_pace(config: str, options: Mapping[str, Any] | None = None) -> Pace:
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model).to(get_device()).train()
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper.to_dict())
-    data = DATASETS.build(cfg.train_dataloader.dataset)
+    data = SeededSamples(cfg.train_dataloader.dataset)  # replaces damaged photos
     size = cfg.train_dataloader.batch_size
     collate = default_collate if cfg.default_scope == 'ccmim' else pseudo_collate
 
     def step(number: int) -> None:
         places = range(number * size, (number + 1) * size)
-        model.train_step(collate([data[i % len(data)] for i in places]), wrapper)
+        keys = [SampleKey(0, i // len(data), i % len(data)) for i in places]
+        model.train_step(collate([data[key] for key in keys]), wrapper)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
 

@@ -21,7 +21,7 @@ def read_comparison(folder: Path) -> Summary:
     scores = read_csv(file) if file.is_file() else []
     if not scores:
         return Summary()
-    heads = columns(scores)
+    heads, several = columns(scores), len({score.seed for score in scores}) > 1
     table = [['', *(f'{task}: {metric}' for task, metric in heads)]]
     for arm in dict.fromkeys(score.arm for score in scores):
         row = [arm]
@@ -29,11 +29,11 @@ def read_comparison(folder: Path) -> Summary:
             values = [
                 s.value for s in scores if (s.arm, s.task, s.metric) == (arm, *head)
             ]
-            row.append(mean_text(values))
+            row.append(mean_text(values, several))
         table.append(row)
     figures = [(chart, 'A dot for each run, a line at the mean.')]
     note = 'In per cent, one run each.'
-    if len({score.seed for score in scores}) > 1:
+    if several:
         note = 'Mean and standard deviation over seeds (number of runs), in per cent.'
     return Summary(table, [note], figures if chart.is_file() else [])
 
