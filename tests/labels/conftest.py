@@ -13,6 +13,7 @@ from mmengine.config import Config
 from ccmim.apps.cli import transfer
 from ccmim.apps.cli.main import main
 from ccmim.apps.cli.tools import run_tool
+from ccmim.apps.compare.forecast import Pace
 from ccmim.registry import MODELS
 
 TRAIN, TRANSFER, CHECK = ASKED = ('tools/train.py', 'ccmim transfer', 'ccmim check')
@@ -21,6 +22,7 @@ _BROKEN = {TRAIN: 2, TRANSFER: 2, CHECK: 1}
 _VIT = dict(
     type='VisionTransformer', arch=dict(embed_dim=32, depth=4, num_heads=2), img_size=32
 )
+_PACE = Pace(0.0, 1.0, 1.0, 1, 1, 'float32')
 
 
 class FirstStep(BaseException):
@@ -84,11 +86,14 @@ def ask(weights, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.setattr(transfer, 'run_stages', _stop)
     monkeypatch.setattr('ccmim.engine.launch.build_runner', _stop)
-    count = 0
+    measure, count = transfer.measure_pace, 0
 
-    def ask_all(made):
+    def ask_all(made, is_measured=False):
         nonlocal count
         count += 1
+        # transfer's estimate trains some steps: 3 s of each set.
+        pace = measure if is_measured else lambda config: _PACE
+        monkeypatch.setattr(transfer, 'measure_pace', pace)
         out = tmp_path / f'asked{count}'
         out.mkdir()
         answers = Answers({}, {}, {})

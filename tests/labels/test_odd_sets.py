@@ -461,7 +461,7 @@ def test_damaged_photos_are_replaced_in_training_and_listed(kind, keep, tmp_path
     content = b'no photo' if keep == 'text' else file.read_bytes()[:keep]
     file.write_bytes(content)
     made.write()
-    answers = ask(made)
+    answers = ask(made, is_measured=keep == 0)
     # The photos are all that ``ccmim check`` finds fault with.
     assert answers.ends == {TRAIN: 'step', TRANSFER: 'step', CHECK: 1}
     assert not any(answers.errors.values())
