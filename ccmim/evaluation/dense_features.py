@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ccmim.checkpoints import Weights, check_features
 from ccmim.evaluation.discovery import LastKeys, find_boxes
 from ccmim.evaluation.labeled_photos import Photo
 from ccmim.files import replacing
+from ccmim.progress import progress
 
 _LAYOUT = b'1'  # of what is kept; another one is another file
 
@@ -104,18 +104,15 @@ def _batches(
     photos: Sequence[Seen], size: tuple[int, int], count: int, quiet: bool
 ) -> Iterator[Tensor]:
     """Read photos ahead in threads."""
-    with (
-        ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)))) as pool,
-        tqdm(total=len(photos), desc='Features', unit=' photos', disable=quiet) as bar,
-    ):
+    with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)))) as pool:
         parts = [photos[i : i + count] for i in range(0, len(photos), count)]
         ahead = [pool.submit(_read, part, size) for part in parts[:2]]
-        for number, part in enumerate(parts):
+        numbers = progress(range(len(parts)), 'Features', len(parts), 'batches', quiet)
+        for number in numbers:
             if number + 2 < len(parts):
                 ahead.append(pool.submit(_read, parts[number + 2], size))
             yield ahead[number].result()
             ahead[number] = None  # let its images go
-            bar.update(len(part))
 
 
 def _read(photos: Sequence[Seen], size: tuple[int, int]) -> Tensor:
