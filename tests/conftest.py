@@ -5,6 +5,7 @@ milliseconds and every branch of the real one is there.
 """
 
 import copy
+import functools
 import os
 import re
 import signal
@@ -18,8 +19,10 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.runner import runner
 from mmengine.visualization import Visualizer
 from PIL import Image
+from yapf.yapflib import yapf_api
 
 from ccmim.registry import MODELS
 
@@ -29,6 +32,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for _name in list(os.environ):
     if _name.startswith(('SLURM_', 'OMPI_', 'PMI_')):
         del os.environ[_name]
+# How the text of a config is laid out took half of each test that builds a Runner, and
+# the versions of the environment are the same for all of them.
+yapf_api.FormatCode = lambda text, **_: (text, True)
+runner.collect_env = functools.cache(runner.collect_env)
 
 TINY = dict(embed_dim=32, depth=2, num_heads=2)
 TINY_VIT = dict(type='ccmim.VisionTransformer', arch=TINY, img_size=64)

@@ -1,7 +1,7 @@
 """From a config file to a Runner that fits the machine it stands on."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     """
     guard_mmengine()
     write_atomically()
+    _format_once()
     add_guarantees(cfg)
     drop_switched_off(cfg)
     fit_sizes(cfg)
@@ -155,6 +156,28 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     if _wants_compilation(cfg):
         compile_blocks(runner.model)
     return runner
+
+
+def _format_once() -> None:
+    """Have mmengine format a text of a config once: a Runner asks for it six times."""
+    from yapf.yapflib import yapf_api
+
+    if not hasattr(yapf_api.FormatCode, 'formatted'):
+        yapf_api.FormatCode = _remembering(yapf_api.FormatCode)
+
+
+def _remembering(format_code: Callable[..., Any]) -> Callable[..., Any]:
+    formatted: dict[Any, Any] = {}
+
+    def once(text: str, **options: Any) -> Any:
+        key = text, repr(options)
+        if key not in formatted:
+            formatted.clear()  # the last one is all that a run asks for again
+            formatted[key] = format_code(text, **options)
+        return formatted[key]
+
+    once.formatted = formatted  # type: ignore[attr-defined]
+    return once
 
 
 def _as_begun(cfg: Config) -> Config:

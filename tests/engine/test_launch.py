@@ -50,6 +50,19 @@ def test_scaling_needs_a_base():
         scale_learning_rate(cfg)
 
 
+def test_a_text_of_a_config_is_formatted_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        'yapf.yapflib.yapf_api.FormatCode',
+        lambda text, **options: asked.append(text) or (f'{text}# formatted\n', True),
+    )
+    launch._format_once()
+    launch._format_once()
+    texts = [_config(seed=seed).pretty_text for seed in (0, 0, 1)]
+    assert len(asked) == 2
+    assert texts[0] == texts[1] == f'{asked[0]}# formatted\n' != texts[2]
+
+
 def test_a_batch_for_which_the_rate_is_wrong_is_named(monkeypatch):
     lines = []
     monkeypatch.setattr(launch, 'print_log', lambda text, **_: lines.append(text))

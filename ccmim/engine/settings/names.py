@@ -10,6 +10,8 @@ from typing import Any
 from mmengine import registry
 from mmengine.registry import DefaultScope, Registry
 
+from ccmim.renamed import CLASSES
+
 _ROOTS = (
     registry.MODELS,
     registry.TASK_UTILS,
@@ -47,14 +49,23 @@ def find_types(kind: Any) -> list[Callable]:
     found = []
     for root in _ROOTS:
         with root.switch_scope_and_registry(None) as current:
-            try:
-                known = current.get(kind)
-            except (RuntimeError, ImportError, TypeError, ValueError):
-                # A dotted name that leads nowhere.
-                known = None
+            known = _look_up(current, kind)
         if callable(known) and known not in found:
             found.append(known)
     return found
+
+
+def _look_up(registry: Registry, name: str) -> Any:
+    if '.' in name or name in CLASSES:
+        try:
+            return registry.get(name)
+        except (RuntimeError, ImportError, TypeError, ValueError):
+            return None  # a dotted name that leads nowhere
+    # mmengine would look on the whole path for a module of that name, too.
+    registry.import_from_location()
+    while registry is not None and name not in registry.module_dict:
+        registry = registry.parent
+    return None if registry is None else registry.module_dict[name]
 
 
 def arguments_of(kind: Callable) -> Mapping[str, Parameter]:
