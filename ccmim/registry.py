@@ -25,7 +25,7 @@ _ROOMS = {
         *('classification', 'text'),
     ),
     'DATASETS': ('data', 'classification', 'text'),
-    'DATA_SAMPLERS': ('data',),
+    'DATA_SAMPLERS': ('data', 'classification'),
     'TRANSFORMS': ('data', 'classification'),
     'HOOKS': ('engine', 'classification'),
     'METRICS': ('classification',),

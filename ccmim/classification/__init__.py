@@ -9,9 +9,11 @@ __getattr__, __dir__, __all__ = attach(
         'augmentation': ('RandAugment',),
         'classes_hook': ('ClassesHook',),
         'classifier': ('Classifier',),
+        'groups': ('GroupSampler',),
         'head': ('ClassHead',),
         'labeled': ('LabeledImages',),
         'lars': ('LARS',),
+        'look_into': ('LookIntoObject',),
         'mixing': ('BatchMixing',),
     },
 )

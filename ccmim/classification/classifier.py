@@ -24,8 +24,15 @@ class Classifier(BaseModel):
         mixing: Config of what a batch goes through in training, without its
             ``num_classes``; nothing when None.
         frozen: Whether the backbone stays as it is: a probe.
+        extra: Config of another loss, of the patches and labels, such as
+            ``LookIntoObject``; it has a part in training alone, and a classifier
+            without it loads the checkpoint.
         data_preprocessor: Config of what normalizes the images on the device.
         init_cfg: mmengine's initialization config.
+
+    Raises:
+        ValueError: If ``extra`` stands beside ``frozen``, or mixes that put two classes
+            into an image.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class Classifier(BaseModel):
         pool: Literal['average', 'class'] = 'average',
         mixing: Part | None = None,
         frozen: bool = False,
+        extra: Part | None = None,
         data_preprocessor: Part | None = None,
         init_cfg: Part | None = None,
     ) -> None:
@@ -45,14 +53,34 @@ class Classifier(BaseModel):
         self.head = build_part(head, in_dim=self.backbone.embed_dim)
         mixing = mixing or dict(type='ccmim.BatchMixing')
         self.mixing = MODELS.build({**mixing, 'num_classes': self.head.num_classes})
+        if extra is not None and self.mixing.mixes:
+            raise ValueError(
+                f'model.extra={extra["type"]} compares images by their class, and '
+                'mixup and cutmix put two into one: set model.mixing.mixup=0 and '
+                'model.mixing.cutmix=0'
+            )
+        if extra is not None and frozen:
+            raise ValueError(
+                f'model.extra={extra["type"]} would train nothing, as frozen=True '
+                'leaves patches as they are: leave model.extra out'
+            )
+        dim = self.backbone.embed_dim
+        self.extra = None if extra is None else build_part(extra, in_dim=dim)
         self.pool = pool
         self.frozen = frozen
 
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Compute the cross entropy of normalized images (B, 3, H, W), labels (B,)."""
         images, shares = self.mixing(images, labels)  # (B, C), how much of each class
-        scores = self.head(self.features(images))  # (B, C)
-        return dict(loss_classification=F.cross_entropy(scores, shares))
+        if self.extra is None:
+            scores = self.head(self.features(images))  # (B, C)
+            return dict(loss_classification=F.cross_entropy(scores, shares))
+        tokens = self.backbone.encode(self.backbone.embed(images))  # (B, 1+N, D)
+        patches = tokens[:, 1:]
+        feature = patches.mean(1) if self.pool == 'average' else tokens[:, 0]
+        losses = self.extra(patches, self.backbone.grid, labels)
+        known = F.cross_entropy(self.head(feature), shares)
+        return dict(loss_classification=known, **losses)
 
     def features(self, images: Tensor) -> Tensor:
         """Compute the feature (B, D) of each normalized image (B, 3, H, W)."""
@@ -90,6 +118,12 @@ class Classifier(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples, labels)
         return self.head(self.features(inputs))
+
+    def _load_from_state_dict(self, state: dict, prefix: str, *args: Any) -> None:
+        if self.extra is None:
+            for name in [name for name in state if name.startswith(f'{prefix}extra.')]:
+                del state[name]
+        super()._load_from_state_dict(state, prefix, *args)
 
     def train(self, mode: bool = True) -> 'Classifier':
         """Switch training mode; a frozen backbone stays in evaluation mode."""

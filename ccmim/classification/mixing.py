@@ -45,6 +45,11 @@ class BatchMixing(nn.Module):
                 mixup, cutmix, label_smoothing=label_smoothing, num_classes=num_classes
             )
 
+    @property
+    def mixes(self) -> bool:
+        """Whether images get parts of others."""
+        return self._mix is not None
+
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Change a batch.
 

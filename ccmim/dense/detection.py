@@ -5,6 +5,7 @@ Imports mmdet, so the room does not import it: detection configs name it in
 """
 
 from ccmim.dense.cascade_head import OneMaskCascadeRoIHead
+from ccmim.dense.context_roi_head import ContextRoIHead
 from ccmim.dense.detector_heads import Float32RPNHead, SmallInitMaskHead
 from ccmim.dense.eomt import EoMT
 from ccmim.dense.eomt_head import EoMTHead
@@ -13,6 +14,7 @@ from ccmim.dense.instance_tta import InstanceTTAModel
 from ccmim.dense.multi_level_fpn import MultiLevelFPN
 
 __all__ = [
+    'ContextRoIHead',
     'EoMT',
     'EoMTHead',
     'FederatedLoss',

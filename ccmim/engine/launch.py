@@ -24,6 +24,7 @@ from ccmim.engine.settings import (
     check_arguments,
     check_batches,
     check_captions,
+    check_groups,
     check_options,
     check_updates,
     fit_sizes,
@@ -133,6 +134,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     check_arguments(cfg)
     check_updates(cfg)
     check_captions(cfg)
+    check_groups(cfg)
     drop_absent_workers(cfg)
     start_processes(cfg, launcher)
     if not torch.cuda.is_available():

@@ -13,10 +13,12 @@ from ccmim.losses.distillation import FeatureDistillation
 from ccmim.losses.gather import gather_constant, gather_with_grad
 from ccmim.losses.graph_contrast import GraphContrast
 from ccmim.losses.image_text_contrast import ImageTextContrast
+from ccmim.losses.object_extent import ObjectExtent, likeness
 from ccmim.losses.patch_contrast import PatchContrast
 from ccmim.losses.queue_contrast import QueueContrast
 from ccmim.losses.reconstruction import HardnessRanking, PixelReconstruction
 from ccmim.losses.relations import PatchRelations, QueueRelations
+from ccmim.losses.spatial_context import SpatialContext
 from ccmim.losses.two_view_contrast import TwoViewContrast
 from ccmim.losses.visual_dictionary import VisualDictionary
 
@@ -28,12 +30,14 @@ __all__ = [
     'HardnessRanking',
     'ImageTextContrast',
     'KernelAnchor',
+    'ObjectExtent',
     'PatchContrast',
     'PatchRelations',
     'PixelReconstruction',
     'QueueContrast',
     'QueueRelations',
     'SingleViewContrast',
+    'SpatialContext',
     'TwoViewContrast',
     'VisualDictionary',
     'gather_constant',
@@ -41,6 +45,7 @@ __all__ = [
     'gram_distance',
     'info_nce',
     'kernel_alignment',
+    'likeness',
     'products',
     'unit',
 ]

@@ -30,10 +30,10 @@ def load(leaf):
 
 
 def parts(leaf):
-    """Task, letter of the size, data set, per cent of the labels, pixels, block."""
+    """Task, letter of the size, data set, per cent of labels, pixels, block, LIO."""
     name = re.fullmatch(
         r'(finetune|linear|knn)_vit([tsblh])_(imagenet|cifar10)'
-        r'(?:_(\d+)pct)?(?:_(\d+)px)?(?:_block(\d+))?',
+        r'(?:_(\d+)pct)?(?:_(\d+)px)?(?:_block(\d+))?(?:_(lio))?',
         Path(leaf).stem,
     )
     return name.groups()
@@ -46,7 +46,7 @@ def _types(dataset):
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
-    task, size, data, percent, pixels, block = parts(leaf)
+    task, size, data, percent, pixels, block, lio = parts(leaf)
     side = int(pixels or (32 if data == 'cifar10' else 224))
     patch = 4 if side == 32 else 14 if size == 'h' else 16
     backbone = cfg.model.backbone
@@ -55,6 +55,10 @@ def test_the_name_says_what_is_inside(leaf):
     assert cfg.get('block') == (int(block) if block else None)
     assert cfg.model.head.num_classes == (10 if data == 'cifar10' else 1000)
     assert cfg.model.get('frozen', False) == (task != 'finetune')
+    assert ('extra' in cfg.model) == bool(lio)
+    if lio:
+        assert cfg.model.extra.keys() == {'type', 'extent', 'context'}
+        assert cfg.train_dataloader.sampler.type == 'GroupSampler'
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     if not pixels:  # other sizes are for a quick look
         assert train.get('label_ratio', 1) == pytest.approx(float(percent or 100) / 100)

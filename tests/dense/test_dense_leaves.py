@@ -229,6 +229,36 @@ def test_the_small_cascade_takes_its_first_step():
     assert_all_reached(model)
 
 
+def test_box_features_tell_how_the_parts_of_objects_lie():
+    """Of the sampled objects, from what the box head gets; in testing not at all."""
+    model = build('small/mask_rcnn_vitt_penn_fudan_lio').train()
+    seen = {}
+    model.roi_head.context.register_forward_pre_hook(
+        lambda _, given: seen.update(patches=given[0], grid=given[1])
+    )
+    sampler, sampled = model.roi_head.bbox_sampler, []
+    draw = sampler.sample
+    sampler.sample = lambda *a, **k: sampled.append(draw(*a, **k)) or sampled[-1]
+    model.roi_head.bbox_roi_extractor.register_forward_hook(
+        lambda _, __, found: seen.setdefault('features', found)
+    )
+    batch = detection_batch()
+    for sample in batch['data_samples']:
+        sample.gt_instances.labels.zero_()  # pedestrians
+    losses = step(model, batch)
+    assert losses['loss_context'] > 0
+    assert_all_reached(model)
+    parts = seen['features'].split([len(s.priors) for s in sampled])
+    objects = [p[: len(s.pos_priors)] for p, s in zip(parts, sampled, strict=True)]
+    expected = torch.cat(objects).flatten(2).transpose(1, 2)
+    assert seen['grid'] == (7, 7)
+    assert 0 < len(expected) < len(seen['features'])
+    torch.testing.assert_close(seen['patches'], expected)
+    seen.clear()
+    model.eval().test_step(detection_batch())
+    assert 'patches' not in seen
+
+
 def test_the_small_linear_probe_takes_its_first_step():
     model = build('small/linear_vitt_camvid').train()
     losses = step(model, segmentation_batch())

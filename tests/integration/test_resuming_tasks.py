@@ -41,6 +41,11 @@ OWN = {
         'model.head.num_classes': 2,
     },
 }
+OWN['small/finetune_vitt_cifar10_10pct_lio'] = {
+    **OWN['small/finetune_vitt_cifar10'],
+    'train_dataloader.dataset.label_ratio': 1.0,
+    'train_dataloader.sampler.group_size': 2,
+}
 
 
 @pytest.fixture

@@ -7,7 +7,12 @@ from ccmim.engine.settings.command_line import config_parser, parse
 from ccmim.engine.settings.errors import clear_errors
 from ccmim.engine.settings.labels import SPLITS, check_config, check_labels
 from ccmim.engine.settings.options import check_options, paths_as_texts
-from ccmim.engine.settings.sizes import check_captions, check_updates, fit_sizes
+from ccmim.engine.settings.sizes import (
+    check_captions,
+    check_groups,
+    check_updates,
+    fit_sizes,
+)
 from ccmim.engine.settings.space import check_space
 from ccmim.engine.settings.work_dir import claim_work_dir
 
@@ -17,6 +22,7 @@ __all__ = [
     'check_arguments',
     'check_batches',
     'check_captions',
+    'check_groups',
     'check_config',
     'check_labels',
     'check_options',

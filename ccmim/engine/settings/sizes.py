@@ -101,6 +101,26 @@ def check_captions(cfg: Config) -> None:
             )
 
 
+def check_groups(cfg: Config) -> None:
+    """Compare groups of images that belong together with the batch.
+
+    Raises:
+        ValueError: If some group would be cut in two.
+    """
+    loader = cfg.get('train_dataloader')
+    sampler = loader.get('sampler') if isinstance(loader, Mapping) else None
+    if not isinstance(sampler, Mapping):
+        return
+    if str(sampler.get('type')).rpartition('.')[2] != 'GroupSampler':
+        return
+    batch, size = loader.get('batch_size'), sampler.get('group_size', 4)
+    if isinstance(batch, int) and isinstance(size, int) and size > 0 and batch % size:
+        raise ValueError(
+            f'train_dataloader.batch_size={batch} cuts groups of '
+            f'train_dataloader.sampler.group_size={size}: make it a multiple'
+        )
+
+
 def is_momentum(teacher: Any) -> bool:
     """Whether it is a copy of the network, and no part with a type of its own."""
     return isinstance(teacher, Mapping) and 'type' not in teacher
