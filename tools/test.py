@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--per-image',
         metavar='FILE.npz',
-        help='what each image adds to AP or mIoU, by which `ccmim transfer` and '
+        help='what each image adds to AP, mIoU or PQ, by which `ccmim transfer` and '
         'tools/compare.py tell a difference from chance',
     )
     parser.add_argument('--show-dir', help='where pictures of predictions go')

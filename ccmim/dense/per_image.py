@@ -1,22 +1,22 @@
 """What each tested image adds to the figures of metrics."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from ccmim.evaluation.resampling import Classified, Matches, Overlaps, Sample
+from ccmim.evaluation.resampling import Classified, Matches, Overlaps, Sample, Segments
 
 
 def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
     """Let a metric leave what each image adds to its figures.
 
     Args:
-        metric: mmdet's CocoMetric, mmseg's IoUMetric or our TopAccuracy, before the
-            test; others leave nothing.
+        metric: mmdet's CocoMetric or CocoPanopticMetric, mmseg's IoUMetric or our
+            TopAccuracy, before the test; others leave nothing.
         samples: Filled when the metric is computed: by the metric's key.
     """
     compute = metric.compute_metrics
@@ -31,9 +31,18 @@ def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
             samples['accuracy/top1'] = Classified(label, predicted)
         elif type(metric).__name__ == 'CocoMetric':
             samples.update(_matches(metric, [pred for _, pred in results]))
+        elif type(metric).__name__ == 'CocoPanopticMetric' and metric.tmp_dir:
+            samples['coco_panoptic/PQ'] = _segments(results, metric.categories)
         return found
 
     metric.compute_metrics = compute_and_keep
+
+
+def _segments(images: Sequence[Any], categories: Iterable[int]) -> Segments:
+    """Read what mmdet has counted in each image, in its order of the categories."""
+    parts = ('iou', 'tp', 'fp', 'fn')
+    counted = [[[getattr(i[c], k) for c in categories] for i in images] for k in parts]
+    return Segments(*map(np.array, counted))
 
 
 def _matches(metric: Any, predictions: Sequence[dict[str, Any]]) -> dict[str, Matches]:

@@ -3,6 +3,7 @@
 B batch, Q queries, N patches, T tokens, H W image.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor
+from torchvision.transforms import Compose
 
 from ccmim.checkpoints import load_file
+from ccmim.data import ResizeCenterCrop, ToUint8Tensor
+from ccmim.data.image import decode_image
+from ccmim.data.sources import read_file
 from ccmim.pictures.saved_method import fill
 from ccmim.pictures.tiles import enlarge, heat, sheet, tile_size
 
@@ -30,6 +35,24 @@ def load_eomt_run(cfg: Config, file: str | Path) -> Any:
     content = load_file(file)
     fill(model, content.get('state_dict', content), file)
     return model.eval()
+
+
+def draw_queries(
+    cfg: Config, checkpoint: str | Path, names: Sequence[str], device: str
+) -> np.ndarray:
+    """Draw the queries of a run on photos of any size; see ``query_sheet``.
+
+    Args:
+        cfg: Config of the run.
+        checkpoint: Its file.
+        names: Files of the photos.
+        device: Where the network runs.
+    """
+    model = load_eomt_run(cfg, checkpoint).to(device)
+    sides = [side * model.backbone.patch_size for side in model.backbone.grid]
+    bring = Compose([ResizeCenterCrop(sides, crop_ratio=1.0), ToUint8Tensor()])
+    photos = [bring(decode_image(read_file(name))) for name in names]
+    return query_sheet(model, torch.stack(photos))
 
 
 @torch.no_grad()

@@ -140,6 +140,44 @@ class Matches:
 
 
 @dataclass(frozen=True)
+class Segments:
+    """What each image adds to Panoptic Quality.
+
+    Attributes:
+        overlap: Sum of the IoU of the found segments of each class, (n, C).
+        found: Their number, (n, C).
+        wrong: Number of predicted segments that are none, (n, C).
+        missed: Number of segments that were not found, (n, C).
+    """
+
+    overlap: np.ndarray
+    found: np.ndarray
+    wrong: np.ndarray
+    missed: np.ndarray
+
+    def figures(self, counts: np.ndarray) -> np.ndarray:
+        """Compute PQ in per cent; see ``Overlaps.figures``."""
+        overlap, weight = counts @ self.overlap, counts @ self._weight()
+        quality = np.full(overlap.shape, np.nan)
+        np.divide(overlap, weight, out=quality, where=weight > 0)
+        return 100 * np.nanmean(quality, axis=1)
+
+    def by_class(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the PQ of each class in per cent, and its segments: both (C,)."""
+        overlap, weight = self.overlap.sum(0), self._weight().sum(0)
+        quality = np.full(count, np.nan)
+        np.divide(100 * overlap, weight, out=quality, where=weight > 0)
+        return quality, (self.found + self.missed).sum(0)
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.overlap)
+
+    def _weight(self) -> np.ndarray:
+        return self.found + (self.wrong + self.missed) / 2
+
+
+@dataclass(frozen=True)
 class Hits:
     """What each image adds to a share of images.
 
@@ -236,7 +274,7 @@ class Classified:
         return len(self.label)
 
 
-Sample = Overlaps | Matches | Hits | Classified | Likeness | Mean
+Sample = Overlaps | Matches | Segments | Hits | Classified | Likeness | Mean
 
 
 def figure(sample: Sample) -> float:
@@ -327,7 +365,7 @@ def read_samples(file: str | Path) -> dict[str, Sample]:
         for key in filter(lambda key: '|' in key, arrays.files):
             name, kind, field = key.split('|')
             parts.setdefault((name, kind), {})[field] = arrays[key]
-    kinds = {kind.__name__: kind for kind in (Overlaps, Matches, Classified)}
+    kinds = {kind.__name__: kind for kind in (Overlaps, Matches, Segments, Classified)}
     return {
         name: kinds[kind](**found)
         for (name, kind), found in parts.items()

@@ -1,15 +1,19 @@
 """One real step of each model reaches every parameter of the ViT."""
 
+import copy
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing as mp
 from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
+from torch import distributed
 
 from ccmim.dense.predictions import objects_of
 from ccmim.engine import LayerDecayOptimWrapperConstructor
@@ -110,8 +114,9 @@ CASES = {
 
 
 def total_loss(model, batch):
-    data = model.data_preprocessor(batch, training=True)
-    total, values = model.parse_losses(model(**data, mode='loss'))
+    inner = getattr(model, 'module', model)
+    data = inner.data_preprocessor(batch, training=True)
+    total, values = inner.parse_losses(model(**data, mode='loss'))
     return total, {k: v for k, v in values.items() if 'loss' in k and k != 'loss'}
 
 
@@ -135,6 +140,54 @@ def test_a_step_has_finite_losses_and_reaches_every_parameter(case, bf16):
         if param.requires_grad:
             # Attention does not feel a shift of the keys, a third of this bias.
             assert param.grad.abs().max() > 0, name
+
+
+def _shared(*size, **_):
+    """Random numbers that each image and mask has alike, whatever the batch."""
+    size = size[0] if isinstance(size[0], tuple | torch.Size) else size
+    generator = torch.Generator().manual_seed(size[-2])
+    drawn = torch.empty(size[1:]).uniform_(generator=generator)
+    return drawn.expand(size).contiguous()
+
+
+def _gradients(model, batch):
+    total, _ = total_loss(model, batch)
+    total.backward()
+    inner = getattr(model, 'module', model)
+    return {n: p.grad for n, p in inner.named_parameters() if p.requires_grad}
+
+
+def _one_of_two(rank, folder, model, images):
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    torch.rand = _shared
+    batch = {k: v[rank : rank + 1] for k, v in images.items()}
+    wrapped = MMDistributedDataParallel(copy.deepcopy(model), broadcast_buffers=False)
+    gradients = _gradients(wrapped, batch)
+    if rank == 0:
+        torch.save(gradients, f'{folder}/gradients')
+    distributed.barrier()
+    os._exit(0)  # gloo's threads may wait for the interpreter's lock
+
+
+@pytest.mark.dist
+@pytest.mark.parametrize('case', ['eomt', 'eomt_semantic', 'eomt_panoptic'])
+def test_two_processes_of_eomt_have_the_gradients_of_one(case, tmp_path, monkeypatch):
+    """Of an image each, and of both; the points at which masks are judged are given.
+
+    The two have as many objects: mmdet averages the loss of classes in each process.
+    """
+    build_model, make_batch = CASES[case]
+    model, batch = build_model().train(), make_batch()
+    batch['inputs'][1] = batch['inputs'][1].flip(-1)
+    given = str(tmp_path), model, batch
+    mp.start_processes(_one_of_two, given, nprocs=2, start_method='fork')
+    found = torch.load(tmp_path / 'gradients')
+    monkeypatch.setattr(torch, 'rand', _shared)
+    for name, wanted in _gradients(model, batch).items():
+        size = wanted.abs().max().item()
+        torch.testing.assert_close(found[name], wanted, rtol=0, atol=1e-4 * size)
 
 
 def test_boxes_are_found_in_float32_under_autocast():

@@ -9,6 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
+from PIL import Image
 
 from ccmim.checkpoints.eomt import load_eomt
 from ccmim.dense.mask_annealing import kept_masks
@@ -377,8 +378,9 @@ def test_weights_of_another_head_are_refused_in_a_line(tmp_path):
 
 @pytest.mark.parametrize('kind', ['EoMT', 'EoMTSegmentor'])
 @torch.no_grad()
-def test_pictures_show_the_attention_of_the_network(pair, kind, tmp_path):
+def test_pictures_show_the_attention_of_the_network(pair, kind, tmp_path, monkeypatch):
     """The masks are its own, and what it mixes is what it is said to attend to."""
+    from ccmim.dense import query_pictures
     from ccmim.dense.query_pictures import load_eomt_run, look_at_queries, query_sheet
 
     _, model, head = pair(kind, rotary=True)
@@ -410,6 +412,13 @@ def test_pictures_show_the_attention_of_the_network(pair, kind, tmp_path):
     picture = query_sheet(model, images, count=2)
     assert picture.ndim == 3
     assert picture.std() > 10
+    # Of files, as on the page of a transfer.
+    names = [str(tmp_path / f'{i}.png') for i in range(2)]
+    for name, image in zip(names, images, strict=True):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(name)
+    monkeypatch.setattr(query_pictures, 'load_eomt_run', lambda *_: model)
+    drawn = query_pictures.draw_queries(None, 'x.pth', names, 'cpu')
+    assert np.array_equal(drawn, query_sheet(model, images))
     with pytest.raises(ValueError, match='queries are of EoMT, and --config is a A'):
         load_eomt_run(ConfigDict(model=dict(type='A')), tmp_path / 'x.pth')
 

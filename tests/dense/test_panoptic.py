@@ -10,8 +10,10 @@ import torch
 from mmengine.registry import DATASETS, METRICS, DefaultScope
 from PIL import Image
 
+from ccmim.dense.per_image import keep_samples
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import check_config
+from ccmim.evaluation.resampling import figure
 from tests.labels.sets import Objects
 
 pytest.importorskip('mmdet')
@@ -140,7 +142,8 @@ def test_mmdet_gives_the_truth_a_quality_of_100(config, wrong):
     with DefaultScope.overwrite_default_scope('mmdet'):
         data = DATASETS.build(config.val_dataloader.dataset)
         metric = METRICS.build(config.val_evaluator)
-        metric.dataset_meta = data.metainfo
+        metric.dataset_meta, samples = data.metainfo, {}
+        keep_samples(metric, samples)
         for i in range(len(data)):
             sample = data[i]['data_samples']
             segments = truth_of(config, i)
@@ -152,6 +155,11 @@ def test_mmdet_gives_the_truth_a_quality_of_100(config, wrong):
     assert found['coco_panoptic/PQ_th'] == pytest.approx(100.0)
     assert found['coco_panoptic/PQ_st'] == pytest.approx(
         100 * 520 / 1012 / 2 if wrong else 100.0
+    )
+    # What each image adds makes the same figure, for the bootstrap.
+    assert len(samples['coco_panoptic/PQ']) == len(data)
+    assert figure(samples['coco_panoptic/PQ']) == pytest.approx(
+        found['coco_panoptic/PQ']
     )
 
 

@@ -7,6 +7,7 @@ from ccmim.evaluation.resampling import (
     Classified,
     Matches,
     Overlaps,
+    Segments,
     difference_range,
     figure,
     join,
@@ -28,6 +29,22 @@ def test_iou_counts_an_image_as_often_as_it_is_drawn():
     # The second class does not come at all in the first draw.
     expected = [50, (50 + 0) / 2, 100 * (13 / 26 + 0) / 2]
     assert sample.figures(counts).tolist() == pytest.approx(expected)
+
+
+def test_quality_counts_an_image_as_often_as_it_is_drawn():
+    """Found with an IoU of 0.8 and 0.6, one too many, two missed; a class not there."""
+    overlap = np.array([[0.8, 0, 0], [0.6, 0, 0]])
+    found, wrong, missed = overlap > 0, np.eye(2, 3)[::-1], np.array([[0, 0, 0]] * 2)
+    missed[0, 1] = 2
+    sample = Segments(overlap, found.astype(int), wrong.astype(int), missed)
+    # Image 0: one found of class 0, and of class 1 two missed, one wrongly seen.
+    counts = np.array([[1, 1], [1, 0], [0, 2]])
+    expected = [100 * (1.4 / 2.5 + 0) / 2, 100 * (0.8 + 0) / 2, 100 * 0.6 / 1.5]
+    assert sample.figures(counts).tolist() == pytest.approx(expected)
+    quality, segments = sample.by_class(3)
+    assert quality[:2].tolist() == pytest.approx([56, 0])
+    assert np.isnan(quality[2])
+    assert segments.tolist() == [2, 2, 0]
 
 
 def coco(rng, images):
@@ -117,7 +134,8 @@ def test_samples_come_back_from_their_file(tmp_path):
     marks = np.array([[True, False]])
     numbers = np.array([0, 1]), np.array([0, 0]), marks, ~marks, np.array([[2], [1]])
     matches = Matches(*numbers, np.array([0.9, 0.2]))
-    samples = {'mIoU': overlaps(), 'coco/bbox_mAP': matches}
+    segments = Segments(*np.arange(8.0).reshape(4, 2, 1))
+    samples = {'mIoU': overlaps(), 'coco/bbox_mAP': matches, 'PQ': segments}
     write_samples(samples, tmp_path / 'images.npz', ['a.jpg', 'b.jpg'])
     assert read_names(tmp_path / 'images.npz') == ['a.jpg', 'b.jpg']
     found = read_samples(tmp_path / 'images.npz')
@@ -125,3 +143,4 @@ def test_samples_come_back_from_their_file(tmp_path):
     assert list(found) == list(samples)
     assert found['coco/bbox_mAP'].figures(counts) == matches.figures(counts)
     assert np.array_equal(found['mIoU'].united, overlaps().united)
+    assert found['PQ'].figures(counts) == segments.figures(counts)

@@ -1,5 +1,7 @@
 """Labelled tasks resume bit for bit, as pretraining does."""
 
+from argparse import Namespace
+
 import pytest
 from mmengine.config import Config
 
@@ -20,6 +22,14 @@ COMMON = {
     'test_dataloader': None,
     'test_evaluator': None,
 }
+EOMT = {
+    'train_cfg.max_iters': 6,  # masks fade from the second on
+    'model.backbone.img_size': 64,
+    'model.train_cfg.num_points': 64,
+}
+THINGS = 'striped_blob', 'dotted_star', 'checked_cross', 'zigzag_crescent'
+STUFF = 'grass', 'sand', 'clouds', 'planks'
+SLOW = 'small/eomt_vitt_camvid', 'small/eomt_vitt_street'
 OWN = {
     'demo/fcos_toy_64px': {
         'train_cfg.max_iters': 5,
@@ -30,10 +40,20 @@ OWN = {
         'model.decode_head.in_channels': 32,
     },
     'small/eomt_vitt_penn_fudan': {
-        'train_cfg.max_iters': 6,  # masks fade from the second on
-        'model.backbone.img_size': 64,
+        **EOMT,
         'model.panoptic_head.num_things_classes': 4,
-        'model.train_cfg.num_points': 64,
+    },
+    'small/eomt_vitt_camvid': {
+        **EOMT,
+        'model.decode_head.num_classes': 8,
+    },
+    'small/eomt_vitt_street': {
+        **EOMT,
+        'model.panoptic_head.num_things_classes': 4,
+        'model.panoptic_head.num_stuff_classes': 4,
+        'train_dataloader.dataset.metainfo': dict(
+            classes=THINGS + STUFF, thing_classes=THINGS, stuff_classes=STUFF
+        ),
     },
     'small/finetune_vitt_cifar10': {
         'train_cfg.max_epochs': 1,
@@ -52,12 +72,14 @@ OWN['small/finetune_vitt_cifar10_10pct_lio'] = {
 def start(request, image_folder, tmp_path, monkeypatch):
     """Build a short run of a leaf on images of the test."""
     monkeypatch.setenv('CCMIM_TOY', str(tmp_path / 'toy'))
+    monkeypatch.setenv('CCMIM_STREET', str(tmp_path / 'street'))
 
     def start(leaf, name, workers, stop=None, resume=None):
         cfg = Config.fromfile(request.config.rootpath / f'mm_configs/{leaf}.py')
         cfg.model.backbone.arch = TINY
-        if 'eomt' in leaf:
-            toys = request.config.rootpath / 'mm_configs/demo/mask_rcnn_toy.py'
+        if 'street' not in leaf and 'eomt' in leaf:
+            toys = 'upernet_toy' if 'camvid' in leaf else 'mask_rcnn_toy'
+            toys = request.config.rootpath / f'mm_configs/demo/{toys}.py'
             cfg.train_dataloader = Config.fromfile(toys).train_dataloader
         cfg.merge_from_dict({**COMMON, **OWN[leaf]})
         cfg.work_dir, cfg.experiment_name = str(tmp_path / name), name
@@ -74,13 +96,25 @@ def start(request, image_folder, tmp_path, monkeypatch):
     return start
 
 
-@pytest.mark.parametrize('leaf', OWN)
-def test_a_resumed_task_repeats_the_losses(start, tmp_path, leaf):
+@pytest.mark.parametrize(
+    'leaf',
+    [
+        pytest.param(leaf, marks=pytest.mark.slow) if leaf in SLOW else leaf
+        for leaf in OWN
+    ],
+)
+def test_a_resumed_task_repeats_the_losses(start, tmp_path, leaf, request):
     """Steps 4 and on, with two workers, equal those of a run that was left alone."""
     if 'finetune' not in leaf:
         pytest.importorskip('mmdet')
         pytest.importorskip('mmseg')
         write_toy_scenes(tmp_path / 'toy', 6, 2, 64)
+    if 'street' in leaf:
+        from make_panoptic import make
+
+        maps = str(request.config.rootpath / 'mm_configs/demo/upernet_toy.py')
+        given = dict(maps=maps, objects=None, things=THINGS, rename=[])
+        make(Namespace(out=tmp_path / 'street', **given))
 
     def losses(runner):
         runner.train()

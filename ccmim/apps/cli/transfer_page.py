@@ -158,11 +158,14 @@ class Page:
     ) -> list[tuple[Path, str]]:
         """Draw the truth and what both networks predict, in the same test photos.
 
+        Of EoMT also what the queries of the last network take and look at.
+
         Args:
             configs: Of what was trained, by task.
             checkpoints: By task and arm.
         """
         from ccmim.dense.predictions import draw_rows, tested_images
+        from ccmim.dense.query_pictures import draw_queries
 
         figures = []
         for task, by_arm in checkpoints.items():
@@ -175,6 +178,12 @@ class Page:
                 file = self._file(task, f'found_{i}')
                 _save(row, file)
                 figures.append((file, f'{task}: {Path(name).name}'))
+            if '.EoMT' in cfg.model.type:
+                *_, (title, checkpoint) = files.items()
+                file = self._file(task, 'queries')
+                _save(draw_queries(cfg, checkpoint, images, get_device()), file)
+                what = 'masks and attention of the surest queries'
+                figures.append((file, f'{task}, {title}: {what}.'))
         return figures
 
     def fractions(self, plan: Any) -> list[tuple[Path, str]]:

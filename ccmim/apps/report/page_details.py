@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.compare.gains import Samples
 from ccmim.apps.compare.scores import Score
-from ccmim.evaluation.resampling import Classified, Matches, Sample
+from ccmim.evaluation.resampling import Classified, Matches, Segments
 from ccmim.files import replacing
 
 _MOST_CLASSES = 40  # of a confusion matrix that can be read
 _COLORS = ('#4269d0', '#efb118', '#ff725c', '#6cc5b0')
+_COUNTED = {Classified: 'test images', Matches: 'objects', Segments: 'segments'}
 _DASH = '\N{EN DASH}'
 
 
@@ -41,7 +42,8 @@ def class_table(
     heads = [(m, arm) for m in metrics for arm in arms if (m, arm) in found]
     if not heads:
         return []
-    what = ('test images', 'objects', 'pixels')[_kind(next(iter(of_task.values())))]
+    kind = type(next(iter(of_task.values())))
+    what = _COUNTED.get(kind, 'pixels')
     counts = found[heads[0]][1]
     rows = [['', what, *(f'{metric}, {arm}' for metric, arm in heads)]]
     for i, name in enumerate(classes):
@@ -152,12 +154,6 @@ def draw_fractions(
         panel.legend(fontsize=9)
     _save(figure, file)
     return True
-
-
-def _kind(sample: Sample) -> int:
-    return (
-        0 if isinstance(sample, Classified) else 1 if isinstance(sample, Matches) else 2
-    )
 
 
 def _percent(value: float) -> str:
