@@ -99,6 +99,7 @@ class DenseTask:
                 batches, precision
             ),
             from_memory([self.batch(batch_size, seed) for seed in range(count)]),
+            loss=None if predicts else lambda batch: self._loss(batch, precision),
             state=lambda: self._state(precision),
         )
 
@@ -129,6 +130,12 @@ class DenseTask:
         with matmul_precision(precision):
             for batch in batches:
                 self.model.train_step(batch, wrapper)
+
+    def _loss(self, batch: Any, precision: str) -> Tensor:
+        with self._wrapper(precision).optim_context(self.model):
+            data = self.model.data_preprocessor(batch, True)
+            losses = self.model(**data, mode='loss')
+        return self.model.parse_losses(losses)[0]
 
     @torch.no_grad()
     def _predict(self, batches: Iterator[Any], precision: str) -> None:

@@ -66,6 +66,8 @@ def test_a_segmentor_needs_two_images():
 
 @pytest.mark.parametrize('config', [DETECTION, SEGMENTATION])
 def test_a_row_trains_the_network(config):
+    from benchmarks.saved_bytes import saved_bytes
+
     task = _task(config)
     row = task.row('bf16', 2)
     assert row.label[:3] == ('dense', 't', 2)
@@ -76,7 +78,11 @@ def test_a_row_trains_the_network(config):
     before = {name: weight.detach().clone() for name, weight in weights.items()}
     with row.feed() as batches:
         row.train(itertools.islice(batches, 1))
+        kept = saved_bytes(lambda: row.loss(next(batches)), row.state())
     assert [n for n, w in weights.items() if torch.equal(w, before[n])] == []
+    tokens, width, depth = 2 * (6 * 6 + 1), 192, 12
+    assert kept > depth * 2 * tokens * 8 * width  # at least what 8 layers take, in bf16
+    assert task.row('bf16', 2, predicts=True).loss is None
 
 
 def test_roi_align_reads_contiguous_float32_maps():
