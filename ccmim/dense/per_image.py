@@ -6,9 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
+from torch import Tensor
 
-from ccmim.evaluation.resampling import Classified, Matches, Overlaps, Sample, Segments
+from ccmim.evaluation.resampling import (
+    MOST_CONFUSED,
+    Classified,
+    Confusions,
+    Matches,
+    Overlaps,
+    Sample,
+    Segments,
+)
 
 
 def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
@@ -20,13 +30,15 @@ def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
         samples: Filled when the metric is computed: by the metric's key.
     """
     compute = metric.compute_metrics
+    if type(metric).__name__ == 'IoUMetric':
+        _count_pairs(metric)
 
     def compute_and_keep(results: Sequence[Any]) -> dict[str, float]:
-        found = compute(results)
         if type(metric).__name__ == 'IoUMetric':
-            shared, united = (np.stack([r[i].numpy() for r in results]) for i in (0, 1))
-            samples['mIoU'] = Overlaps(shared, united)
-        elif type(metric).__name__ == 'TopAccuracy':
+            samples['mIoU'] = _overlaps(results)
+            results = [result[:4] for result in results]
+        found = compute(results)
+        if type(metric).__name__ == 'TopAccuracy':
             _, label, predicted = np.array(results, int).reshape(-1, 3).T
             samples['accuracy/top1'] = Classified(label, predicted)
         elif type(metric).__name__ == 'CocoMetric':
@@ -36,6 +48,31 @@ def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
         return found
 
     metric.compute_metrics = compute_and_keep
+
+
+def _count_pairs(metric: Any) -> None:
+    """Let mmseg's metric note which class each pixel was taken for, behind its own."""
+    own = metric.intersect_and_union
+
+    def count(
+        predicted: Tensor, label: Tensor, classes: int, ignored: int
+    ) -> tuple[Tensor, ...]:
+        found = own(predicted, label, classes, ignored)
+        if classes > MOST_CONFUSED:
+            return found
+        known = (label != ignored) & (label < classes)
+        pairs = classes * label[known].long() + predicted[known].long()
+        pairs = torch.bincount(pairs, minlength=classes**2).cpu()
+        return *found, pairs.unflatten(0, (classes, classes))
+
+    metric.intersect_and_union = count
+
+
+def _overlaps(results: Sequence[Any]) -> Overlaps | Confusions:
+    if len(results[0]) > 4:
+        return Confusions(np.stack([result[4].numpy() for result in results]))
+    shared, united = (np.stack([r[i].numpy() for r in results]) for i in (0, 1))
+    return Overlaps(shared, united)
 
 
 def _segments(images: Sequence[Any], categories: Iterable[int]) -> Segments:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ccmim.files import replacing
 
+MOST_CONFUSED = 40  # classes of a confusion matrix that can be read
 _RECALLS = np.linspace(0, 1, 101)  # where COCO reads precision
 _AT_ONCE = 2**24  # numbers held for a part of the draws
 
@@ -51,6 +52,33 @@ class Overlaps:
     def __len__(self) -> int:
         """Count the images."""
         return len(self.shared)
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """What each image adds to mIoU, and what its pixels were taken for.
+
+    Attributes:
+        pairs: Pixels by their class and by the predicted one, (n, C, C).
+    """
+
+    pairs: np.ndarray
+
+    def figures(self, counts: np.ndarray) -> np.ndarray:
+        """Compute mIoU in per cent; see ``Overlaps.figures``."""
+        return self._overlaps().figures(counts)
+
+    def by_class(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the IoU of each class in per cent, and its pixels: both (C,)."""
+        return self._overlaps().by_class(count)[0], self.pairs.sum((0, 2))
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.pairs)
+
+    def _overlaps(self) -> Overlaps:
+        shared = np.diagonal(self.pairs, axis1=1, axis2=2)
+        return Overlaps(shared, self.pairs.sum(1) + self.pairs.sum(2) - shared)
 
 
 @dataclass(frozen=True)
@@ -274,7 +302,9 @@ class Classified:
         return len(self.label)
 
 
-Sample = Overlaps | Matches | Segments | Hits | Classified | Likeness | Mean
+Sample = (
+    Overlaps | Confusions | Matches | Segments | Hits | Classified | Likeness | Mean
+)
 
 
 def figure(sample: Sample) -> float:
@@ -365,7 +395,8 @@ def read_samples(file: str | Path) -> dict[str, Sample]:
         for key in filter(lambda key: '|' in key, arrays.files):
             name, kind, field = key.split('|')
             parts.setdefault((name, kind), {})[field] = arrays[key]
-    kinds = {kind.__name__: kind for kind in (Overlaps, Matches, Segments, Classified)}
+    known = (Overlaps, Confusions, Matches, Segments, Classified)
+    kinds = {kind.__name__: kind for kind in known}
     return {
         name: kinds[kind](**found)
         for (name, kind), found in parts.items()

@@ -15,10 +15,13 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 from torch import distributed
 
+from ccmim.apps.report.page_details import draw_confusions
+from ccmim.dense.per_image import keep_samples
 from ccmim.dense.predictions import objects_of
 from ccmim.engine import LayerDecayOptimWrapperConstructor
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import fit_sizes
+from ccmim.evaluation.resampling import figure
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -289,6 +292,28 @@ def test_the_segmentor_predicts_a_class_for_each_pixel():
     assert torch.equal(
         result.pred_sem_seg.data[0], result.seg_logits.data.argmax(dim=0)
     )
+
+
+def test_pixels_are_counted_by_class_and_prediction(tmp_path):
+    """Of each image, so that they make mmseg's mIoU and a matrix on a page."""
+    from mmseg.evaluation import IoUMetric
+
+    metric, samples = IoUMetric(), {}
+    metric.dataset_meta = dict(classes=tuple('abc'))
+    keep_samples(metric, samples)
+    labels = torch.randint(0, 3, (4, 1, 8, 8))
+    labels[:, :, 0] = 255
+    predicted = torch.where(torch.rand(labels.shape) < 0.6, labels % 3, 2)
+    for truth, seen in zip(labels, predicted, strict=True):
+        parts = dict(pred_sem_seg=dict(data=seen), gt_sem_seg=dict(data=truth))
+        metric.process({}, [parts])
+    found = metric.evaluate(4)
+    sample = samples['mIoU']
+    assert figure(sample) == pytest.approx(found['mIoU'], abs=0.01)
+    assert sample.by_class(3)[1].sum() == sample.pairs.sum() == 4 * 7 * 8
+    taken = (labels == 1) & (predicted == 2)
+    assert sample.pairs[:, 1, 2].tolist() == taken.sum((1, 2, 3)).tolist()
+    assert draw_confusions(dict(random=sample), 'abc', tmp_path / 'confusions.png')
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from ccmim.checkpoints import Weights
 from ccmim.classification.labels import FolderLabels
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import read_file
-from ccmim.evaluation.resampling import Classified, Matches
+from ccmim.evaluation.resampling import Classified, Confusions, Matches
 from ccmim.files import replacing
 from ccmim.labels.layouts import Classes, Labelled, describe
 from ccmim.pictures.overlay import with_legend
@@ -124,11 +124,14 @@ class Page:
                 continue
             table[0] = [self._in_words(text) for text in table[0]]
             figures = []
-            for metric in _DETAILED:
-                hits = self._of(task, metric, Classified)
+            for metric in (*_DETAILED, 'mIoU'):
+                hits = self._of(task, metric, Classified | Confusions)
                 file = self._file(task, f'confusions_{metric}')
                 if hits and draw_confusions(hits, classes, file):
-                    what = f'{task}: what was taken for what, by {metric}.'
+                    what = f'{task}: what was taken for what, '
+                    what += (
+                        'per cent of pixels.' if metric == 'mIoU' else f'by {metric}.'
+                    )
                     figures.append((file, what))
                     break
             for metric in ('mask AP', 'box AP'):
@@ -194,7 +197,7 @@ class Page:
             return [(file, 'Per cent over the labels that were trained with.')]
         return []
 
-    def _of(self, task: str, metric: str, kind: type) -> dict[str, Any]:
+    def _of(self, task: str, metric: str, kind: Any) -> dict[str, Any]:
         found = {}
         for (arm, of, _, named), sample in self._samples.items():
             if (of, named) == (task, metric) and isinstance(sample, kind):

@@ -11,10 +11,15 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.compare.gains import Samples
 from ccmim.apps.compare.scores import Score
-from ccmim.evaluation.resampling import Classified, Matches, Segments
+from ccmim.evaluation.resampling import (
+    MOST_CONFUSED,
+    Classified,
+    Confusions,
+    Matches,
+    Segments,
+)
 from ccmim.files import replacing
 
-_MOST_CLASSES = 40  # of a confusion matrix that can be read
 _COLORS = ('#4269d0', '#efb118', '#ff725c', '#6cc5b0')
 _COUNTED = {Classified: 'test images', Matches: 'objects', Segments: 'segments'}
 _DASH = '\N{EN DASH}'
@@ -53,9 +58,11 @@ def class_table(
 
 
 def draw_confusions(
-    samples: Mapping[str, Classified], classes: Sequence[str], file: Path
+    samples: Mapping[str, Classified | Confusions], classes: Sequence[str], file: Path
 ) -> bool:
     """Draw how often each class is taken for which, a matrix for each title.
+
+    Images are counted; of pixels per cent of those of the class.
 
     Args:
         samples: By title.
@@ -65,20 +72,24 @@ def draw_confusions(
     Returns:
         Whether there was something to draw.
     """
-    if not samples or len(classes) > _MOST_CLASSES:
+    if not samples or len(classes) > MOST_CONFUSED:
         return False
     count = len(classes)
     side = max(3.0, min(9.0, 0.42 * count + 1.6))
     figure = Figure((side * len(samples), side))
     panels = figure.subplots(1, len(samples), squeeze=False)[0]
     for panel, (title, sample) in zip(panels, samples.items(), strict=True):
-        matrix = np.zeros((count, count), int)
-        np.add.at(matrix, (sample.label, sample.predicted), 1)
+        if is_of_pixels := isinstance(sample, Confusions):
+            matrix = sample.pairs.sum(0)
+        else:
+            matrix = np.zeros((count, count), int)
+            np.add.at(matrix, (sample.label, sample.predicted), 1)
         shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
         panel.imshow(shares, cmap='Blues', vmin=0, vmax=1)
-        for i, j in np.argwhere(matrix) if count <= 20 else ():
+        shown = np.round(100 * shares).astype(int) if is_of_pixels else matrix
+        for i, j in np.argwhere(shown) if count <= 20 else ():
             ink = 'white' if shares[i, j] > 0.5 else 'black'
-            panel.text(j, i, matrix[i, j], ha='center', va='center', color=ink)
+            panel.text(j, i, shown[i, j], ha='center', va='center', color=ink)
         panel.set_xticks(range(count), classes, rotation=45, ha='right', fontsize=8)
         panel.set_yticks(range(count), classes, fontsize=8)
         panel.set_xlabel('predicted')
