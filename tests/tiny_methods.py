@@ -1,5 +1,7 @@
 """Every pretraining method in the small configs, made tiny: generic tests find it."""
 
+import copy
+import functools
 from pathlib import Path
 
 import torch
@@ -12,8 +14,14 @@ from ccmim.registry import MODELS
 from soaking.runs import VIT, narrow
 
 ROOT = Path(__file__).parents[1]
+# How leaves begin that train or judge on labels; the others pretrain.
+LABELED = (
+    *('finetune', 'linear', 'knn', 'mask_rcnn', 'cascade', 'faster', 'fcos'),
+    *('upernet', 'eomt'),
+)
 
 
+@functools.cache
 def names():
     """Name each small config of a pretraining method at 128 px, as ``mae``."""
     found = sorted((ROOT / 'mm_configs/small').glob('*_vitt.py'))
@@ -40,6 +48,11 @@ def kinds():
 
 def read(leaf):
     """Read a small config."""
+    return copy.deepcopy(_read(leaf))
+
+
+@functools.cache
+def _read(leaf):
     file = ROOT / f'mm_configs/small/{leaf}.py'
     return Config.fromfile(file, import_custom_modules=False)
 

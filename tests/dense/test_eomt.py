@@ -449,7 +449,9 @@ def test_a_published_file_is_loaded_by_the_tools(tmp_path):
     assert 'is of another head: 2 weights start anew, such as' in logged[-1]
 
 
-@pytest.mark.parametrize('kind', ['EoMT', 'EoMTSegmentor'])
+@pytest.mark.parametrize(
+    'kind', [pytest.param('EoMT', marks=pytest.mark.slow), 'EoMTSegmentor']
+)
 def test_a_graph_of_the_whole_gives_the_same_in_batches_of_any(
     pair, kind, tmp_path, monkeypatch
 ):

@@ -32,7 +32,7 @@ def _environment(request):
     }
 
 
-def _run(request, *command, code=0):
+def _run(request, *command):
     done = subprocess.run(
         [str(word) for word in command],
         cwd=request.config.rootpath,
@@ -41,12 +41,8 @@ def _run(request, *command, code=0):
         text=True,
         timeout=600,
     )
-    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
-
-
-def _python(request, *command, code=0):
-    return _run(request, sys.executable, '-W', 'ignore', *command, code=code)
 
 
 @pytest.mark.dist
@@ -65,34 +61,6 @@ def test_two_processes_pretrain_on_a_folder(request, image_folder, tmp_path):
     assert len(losses) == 30  # 8 photos, 2 processes, batch 4: one step an epoch
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
     assert (tmp_path / 'epoch_30.pth').is_file()
-
-
-@pytest.mark.parametrize(
-    ('command', 'message'),
-    [
-        pytest.param(
-            ['tools/train.py', 'no_such.py'],
-            'config no_such.py does not exist',
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ['tools/test.py', 'mm_configs/pretrain/ccmim_vitb.py', 'x.pth'],
-            'has nothing to test',
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ['tools/train.py', PRETRAIN[0], '--work-dir', '{tmp}', '--cfg-options',
-             'model.mask_ratio=0.999'],
-            'mask_ratio=0.999 leaves 0 of 196 patches visible',
-            marks=pytest.mark.slow,
-        ),
-    ],
-)  # fmt: skip
-def test_mistakes_are_one_line(request, tmp_path, command, message):
-    command = [word.format(tmp=tmp_path) for word in command]
-    text = _python(request, *command, code=2)
-    assert message in text
-    assert 'Traceback' not in text
 
 
 @pytest.mark.slow
@@ -116,7 +84,7 @@ def test_quickstart_fast(request, tmp_path):
             '\nInterrupted. Run it again to resume.\n'
         )
     assert first.returncode == 1
-    text = _python(request, *command)
+    text = _run(request, sys.executable, '-W', 'ignore', *command)
     assert 'pretraining: done before' in text
     # 2 pretrainings, 3 x (patches, 2 x 2)
     assert f'Stage {text.count("done before") + 1} of 17: ' in text

@@ -118,9 +118,7 @@ def _wait_for_end(pids, limit):
     ('name', 'code', 'wait'),
     [
         ('SIGUSR1', 0, True),
-        ('SIGHUP', 129, True),
         ('SIGTERM', 143, True),
-        ('SIGUSR1', 0, False),
         ('SIGHUP', 129, False),
     ],
 )

@@ -242,10 +242,12 @@ def test_what_is_wrong_with_an_installation_is_one_line(files, env, line, tmp_pa
     assert 'Traceback' in _run(script, tmp_path, CCMIM_DEBUG='1', **env).stderr
 
 
-def test_a_script_that_imports_ccmim_first_gets_the_operators_in_mmdet():
+@pytest.mark.slow
+def test_a_script_that_imports_ccmim_first_gets_the_operators():
+    """Of mmdet the front door is enough: its parts import them from mmcv."""
     script = (
         'import ccmim, sys\nassert "torch" not in sys.modules\n'
-        'import mmdet.models, mmseg.models, mmcv.ops\n'
+        'import mmdet, mmcv.ops\n'
         'print(mmcv.ops.nms.__module__, mmcv.ops.get_compiler_version())'
     )
     done = _run(script, CCMIM_OPS='torchvision')

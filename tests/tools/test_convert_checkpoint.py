@@ -1,6 +1,6 @@
 """The command converts, reports, and answers a user's mistakes with one line."""
 
-import subprocess
+import runpy
 import sys
 
 import pytest
@@ -17,7 +17,6 @@ def checkpoint(tiny_vit, tmp_path):
 @pytest.fixture
 def convert(request, monkeypatch, capsys):
     """Run the command in this process; gives exit code, output and errors."""
-    import runpy
 
     def convert(*arguments):
         path = str(request.config.rootpath / 'tools/convert_checkpoint.py')
@@ -84,16 +83,3 @@ def test_overwrite_replaces(convert, checkpoint, tmp_path):
     assert out.read_text() == 'old'
     assert convert(*arguments, '--overwrite')[0] == 0
     assert torch.load(out)['meta']['ccmim']['layout'] == 'ccmim'
-
-
-@pytest.mark.slow
-def test_the_command_runs_by_itself(request, checkpoint, tmp_path):
-    root = request.config.rootpath
-    done = subprocess.run(
-        [sys.executable, 'tools/convert_checkpoint.py', checkpoint,
-         tmp_path / 'o.pth', '--num-heads', '2'],
-        cwd=root, env={'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert 'Wrote' in done.stdout

@@ -1,7 +1,7 @@
 """The report of a comparison and of single runs, from the command line."""
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -38,21 +38,24 @@ def test_comparison_has_its_table_on_top(comparison):
     assert read_comparison(comparison / 'mae_seed0').table == ()
 
 
-@pytest.mark.slow
-def test_command(comparison):
+def test_command(comparison, monkeypatch, capsys):
     """It says what it wrote; a folder without a run is a mistake in one line."""
 
     def run(*words):
-        command = [sys.executable, 'tools/report.py', *map(str, words)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        monkeypatch.setattr(sys, 'argv', ['tools/report.py', *map(str, words)])
+        try:
+            runpy.run_path(str(ROOT / 'tools/report.py'), run_name='__main__')
+        except SystemExit as end:
+            return end.code, *capsys.readouterr()
+        return 0, *capsys.readouterr()
 
     page = comparison / 'both.html'
-    done = run(comparison / 'mae_seed0', comparison / 'ccmim_seed0', '--out', page)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith('2 runs, ')
+    parts = comparison / 'mae_seed0', comparison / 'ccmim_seed0'
+    code, said, error = run(*parts, '--out', page)
+    assert code == 0, error
+    assert said.startswith('2 runs, ')
     assert '<title>mae_seed0, ccmim_seed0</title>' in page.read_text()
-    wrong = run(comparison / 'nothing')
-    assert wrong.returncode == 2
-    assert wrong.stderr.startswith('error: ')
-    assert wrong.stderr.count('\n') == 1
-    assert 'python tools/report.py work_dirs/' in run('--help').stdout
+    code, _, error = run(comparison / 'nothing')
+    assert code == 2
+    assert error.startswith('error: ')
+    assert error.count('\n') == 1

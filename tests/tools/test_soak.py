@@ -22,11 +22,13 @@ def test_a_folder_of_others_is_refused_and_not_touched(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('processes', [1, pytest.param(2, marks=pytest.mark.dist)])
-def test_killed_runs_end_like_the_straight_one(request, tmp_path, processes):
+@pytest.mark.parametrize(
+    ('processes', 'kills'), [(1, 4), pytest.param(2, 2, marks=pytest.mark.dist)]
+)
+def test_killed_runs_end_like_the_straight_one(request, tmp_path, processes, kills):
     done = subprocess.run(
         [
-            sys.executable, '-W', 'ignore', 'tools/soak.py', '--kills', '4',
+            sys.executable, '-W', 'ignore', 'tools/soak.py', '--kills', str(kills),
             '--processes', str(processes), '--work-dir', str(tmp_path / 'soak'),
         ],
         cwd=request.config.rootpath,
@@ -41,7 +43,9 @@ def test_killed_runs_end_like_the_straight_one(request, tmp_path, processes):
     )  # fmt: skip
     text = done.stdout
     assert done.returncode == 0, text + done.stderr[-3000:]
-    assert re.search(r'^kills: 4 .*, 0 left a process hanging$', text, re.MULTILINE)
+    assert re.search(
+        rf'^kills: {kills} .*, 0 left a process hanging$', text, re.MULTILINE
+    )
     completed = r'^runs completed: (\d+), identical to the straight run: \1$'
     assert re.search(completed, text, re.MULTILINE)
     assert text.count(', 0 after SIGTERM') == 1
