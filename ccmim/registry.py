@@ -29,6 +29,7 @@ _ROOMS = {
     'TRANSFORMS': ('data', 'classification'),
     'HOOKS': ('engine', 'classification'),
     'METRICS': ('classification',),
+    'MODEL_WRAPPERS': ('engine',),
     'OPTIMIZERS': ('classification',),
     'OPTIM_WRAPPERS': ('engine',),
     'OPTIM_WRAPPER_CONSTRUCTORS': ('engine',),

@@ -1,6 +1,7 @@
 """Precision, parameter groups, seeding, and the start of a run."""
 
 from ccmim.engine.compile import ChannelsLastHook
+from ccmim.engine.fully_shard import FullyShard
 from ccmim.engine.hooks.bad_files import BadFilesHook
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
 from ccmim.engine.hooks.deferred_log import DeferredRuntimeInfoHook
@@ -31,6 +32,7 @@ __all__ = [
     'DeferredRuntimeInfoHook',
     'FeatureWatchHook',
     'FiniteHook',
+    'FullyShard',
     'LayerDecayOptimWrapperConstructor',
     'LoaderTimeoutHook',
     'PartConstantLR',

@@ -1,6 +1,7 @@
 """From a config file to a Runner that fits the machine it stands on."""
 
 import copy
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ccmim.data import seed_samples
 from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.compile import compile_blocks
 from ccmim.engine.connect import connect
+from ccmim.engine.fully_shard import FullyShard, save_whole
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
 from ccmim.engine.hooks.load_from import LoadFromHook
 from ccmim.engine.optim.schedule import fit_to_loop
@@ -94,7 +96,15 @@ def start_processes(cfg: Config, launcher: str) -> None:
         PeerError: If the other processes do not come, or cannot be reached.
     """
     cfg.launcher = launcher
+    spread = 'FullyShard' in (cfg.get('model_wrapper_cfg') or {}).get('type', '')
     if launcher == 'none':
+        if spread:
+            print_log(
+                'model_wrapper_cfg: FullyShard needs several processes, as '
+                'tools/dist_train.sh starts; one holds the whole model',
+                logger='current',
+                level=logging.WARNING,
+            )
         return
     if not cfg.get('model_wrapper_cfg'):
         cfg.model_wrapper_cfg = dict(
@@ -103,7 +113,7 @@ def start_processes(cfg: Config, launcher: str) -> None:
             find_unused_parameters=cfg.get('find_unused_parameters', False),
             gradient_as_bucket_view=True,
         )
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() and not spread:
         cfg.model_wrapper_cfg.device_ids = None
     if not is_distributed():
         connect(launcher, cfg.get('env_cfg') or {})
@@ -148,6 +158,9 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     runner = build(_as_begun(cfg))
     stop_at_full_disk(runner.logger)
     _prepare_training(runner)
+    sharded = isinstance(runner.model, FullyShard)
+    if sharded:
+        save_whole(runner)
     runner.register_hook(SummaryHook())
     runner.register_hook(LoadFromHook())
     if cfg.get('resume'):
@@ -155,7 +168,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
         # mmengine would trust `last_checkpoint`, and start at 0 without it.
         runner._load_from = choose_resume(runner.work_dir, cfg.get('load_from'))
         runner._resume = runner._load_from is not None
-    if _wants_compilation(cfg):
+    if _wants_compilation(cfg) and not sharded:
         compile_blocks(runner.model)
     return runner
 

@@ -39,7 +39,8 @@ class ImageTextContrast(nn.Module):
         same_text: Literal['negative', 'positive'] = 'negative',
     ) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        # Of one dimension, as what is sharded must be.
+        self.log_scale = nn.Parameter(torch.tensor([-math.log(temperature)]))
         self.limit = math.log(largest_scale)
         self.same_text = same_text
 

@@ -56,8 +56,12 @@ class EMATeacher(nn.Module):
 
     def start(self, backbone: nn.Module, projector: nn.Module) -> None:
         """Take over the weights of the student as they are."""
-        self.backbone.load_state_dict(backbone.state_dict())
-        self.projector.load_state_dict(projector.state_dict())
+        for ours, theirs in ((self.backbone, backbone), (self.projector, projector)):
+            # As they are, also where each process holds a part of them.
+            for own, value in zip(
+                ours.state_dict().values(), theirs.state_dict().values(), strict=True
+            ):
+                own.copy_(value)
         self.started = True
 
     def update(self, backbone: nn.Module, projector: nn.Module) -> None:

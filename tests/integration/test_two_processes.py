@@ -52,7 +52,7 @@ def _train(cfg, folder, launcher='none', **changes):
     cfg = Config(cfg.to_dict())
     cfg.merge_from_dict({k.replace('__', '.'): v for k, v in changes.items()})
     cfg.work_dir = cfg.experiment_name = str(folder)
-    if launcher != 'none':
+    if launcher != 'none' and not cfg.get('model_wrapper_cfg'):
         cfg.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None
         )
@@ -68,6 +68,11 @@ def _train(cfg, folder, launcher='none', **changes):
     return dict(seen=hook.seen, losses=hook.losses, weights=weights, error=error)
 
 
+SHARDED = dict(
+    train_dataloader__batch_size=2, model_wrapper_cfg__type='ccmim.FullyShard'
+)
+
+
 def _worker(rank, cfg, folder):
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
@@ -77,6 +82,11 @@ def _worker(rank, cfg, folder):
     photos = cfg.train_dataloader.dataset.data
     results = dict(
         even=_train(cfg, f'{folder}/run', 'pytorch', train_dataloader__batch_size=2),
+        sharded=_train(cfg, f'{folder}/sharded', 'pytorch', **SHARDED),
+        resumed=_train(
+            cfg, f'{folder}/sharded', 'pytorch', resume=True,
+            load_from=f'{folder}/sharded/iter_3.pth', **SHARDED,
+        ),
         odd=_train(
             cfg, f'{folder}/odd', 'pytorch', custom_hooks__0__slow=True,
             train_dataloader__drop_last=False, train_dataloader__batch_size=2,
@@ -126,6 +136,19 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
         for key, value in zero[name]['weights'].items():
             if 'running' not in key:
                 assert torch.equal(value, one[name]['weights'][key]), (name, key)
+
+    # Spread weights train alike, are saved whole, and resume.
+    for rank in (zero, one):
+        torch.testing.assert_close(rank['sharded']['losses'], rank['even']['losses'])
+        assert rank['resumed']['losses'] == rank['sharded']['losses'][3:]
+    saved, same = (
+        torch.load(tmp_path / name / 'iter_6.pth', weights_only=False)
+        for name in ('run', 'sharded')
+    )
+    for content in (same, saved):
+        content['moments'] = content['optimizer']['state']
+    for key in ('state_dict', 'moments'):
+        torch.testing.assert_close(same[key], saved[key], rtol=1e-4, atol=1e-6)
 
     # Nine images for two processes in batches of two: 2 + 2 + 1 each.
     assert [len(b) for b in zero['odd']['seen']] == [2, 2, 1] * 3

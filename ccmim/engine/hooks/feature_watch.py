@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ccmim.data.transforms import ResizeCenterCrop, ToUint8Tensor
 from ccmim.data.unlabeled import UnlabeledImages, unlabeled_in
+from ccmim.engine.fully_shard import FullyShard
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
 from ccmim.engine.hooks.probe import apart
 from ccmim.evaluation.dense_features import DenseFeatures, compute_dense
@@ -76,12 +77,19 @@ class FeatureWatchHook(Hook):
         """Look at the labels, and have the best checkpoint kept.
 
         Raises:
-            ValueError: If there are no labels of pixels, or no epochs.
+            ValueError: If there are no labels of pixels, or no epochs, or the model is
+                sharded.
         """
         model = _bare(runner)
         started = (getattr(model.backbone, 'init_cfg', None) or {}).get('checkpoint')
         self._on = bool(started or runner._load_from)
         if not self._on:
+            return
+        if isinstance(runner.model, FullyShard):  # it looks into single blocks
+            if self.labels is not None:
+                raise ValueError('feature_watch.labels cannot be had with FullyShard')
+            self._on = False
+            runner.logger.info('Features are not watched: the weights are sharded')
             return
         epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
         if self.labels is None:  # as every config has it: it must stop no run

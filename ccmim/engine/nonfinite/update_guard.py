@@ -18,7 +18,13 @@ def total_norm(parameters: Iterable[Tensor]) -> Tensor:
         Not finite if a gradient is not.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return whole_norm(norm)
+
+
+def whole_norm(norm: Tensor) -> Tensor:
+    """Sum up a norm of which each process has a part; others are as they are."""
+    return norm.full_tensor() if hasattr(norm, 'full_tensor') else norm
 
 
 class UpdateGuard:

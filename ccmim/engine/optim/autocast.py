@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from ccmim.engine.nonfinite.update_guard import UpdateGuard, total_norm
+from ccmim.engine.nonfinite.update_guard import UpdateGuard, total_norm, whole_norm
 from ccmim.registry import OPTIM_WRAPPERS
 
 CPU_FLAGS = Path('/proc/cpuinfo')
@@ -123,7 +123,7 @@ class AutocastOptimWrapper(OptimWrapper):
         if not self.clip_grad_kwargs:
             return total_norm(params)
         if self.grad_name == 'grad_norm':
-            return self.clip_func(params, **self.clip_grad_kwargs)
+            return whole_norm(self.clip_func(params, **self.clip_grad_kwargs))
         norm = total_norm(params)  # clipping by value makes infinite ones finite
         self.clip_func(params, **self.clip_grad_kwargs)
         return norm

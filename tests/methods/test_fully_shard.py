@@ -1,0 +1,120 @@
+"""Fully sharded training gives what DDP gives: every method, and the dense models.
+
+All in one pair of processes, as starting them takes long.
+"""
+
+import copy
+import os
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.config import Config
+from mmengine.hooks import EMAHook
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from torch import distributed
+from torch.distributed.tensor import DTensor
+
+from ccmim.engine.fully_shard import FullyShard, _gather, save_whole
+from ccmim.engine.optim.autocast import AutocastOptimWrapper
+from tests import tiny_methods
+from tests.dense.test_dense_training import CASES
+
+STEPS = 3
+
+
+def _ddp(model):
+    return MMDistributedDataParallel(
+        model, broadcast_buffers=False, find_unused_parameters=True
+    )
+
+
+def _train(model, step, wrap):
+    """Losses of three steps, and the weights after them."""
+    wrapped = wrap(copy.deepcopy(model))
+    inner = wrapped.module
+    wrapper = AutocastOptimWrapper(
+        dtype='float32',
+        optimizer=torch.optim.SGD(inner.parameters(), lr=0.1, momentum=0.9),
+        clip_grad=dict(max_norm=0.5),
+    )
+    losses = []
+    for number in range(STEPS):
+        torch.manual_seed(10 * number + distributed.get_rank())
+        loss, _ = inner.parse_losses(step(wrapped))
+        wrapper.update_params(loss)
+        losses.append(loss.item())
+        if wrap is FullyShard:
+            for part in inner.modules():
+                getattr(part, 'reshard', lambda: None)()
+    pieces = [v for v in inner.state_dict().values() if isinstance(v, DTensor)]
+    held = sum(v.to_local().numel() for v in pieces), sum(v.numel() for v in pieces)
+    return losses, _gather(dict(inner.state_dict())), held
+
+
+def _worker(rank, folder, names):
+    torch.set_num_threads(1)
+    os.environ.update(LOCAL_RANK=str(rank))
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    results = {}
+    for name in names:
+        torch.manual_seed(0)
+        if name in CASES:
+            build, make = CASES[name]
+            model, batch = revert_sync_batchnorm(build()), make()
+            data = model.data_preprocessor(batch, training=True)
+            step = lambda wrapped, data=data: wrapped(**data, mode='loss')  # noqa: E731
+        else:
+            model = tiny_methods.build(name)
+            batch = tiny_methods.batch(model)
+            step = lambda wrapped, batch=batch: wrapped(batch, mode='loss')  # noqa: E731
+        model._is_init = True  # as the parts were drawn
+        results[name] = [_train(model, step, wrap) for wrap in (_ddp, FullyShard)]
+    torch.save(results, f'{folder}/results{rank}')
+    distributed.barrier()
+    # Gloo's threads and the interpreter's lock may wait for each other in destructors.
+    os._exit(0)
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_losses_and_weights_are_those_of_ddp(tmp_path):
+    names = [*tiny_methods.names(), *CASES]
+    mp.start_processes(_worker, (str(tmp_path), names), nprocs=2, start_method='fork')
+    results = torch.load(tmp_path / 'results0')
+    for name, (ddp, sharded) in results.items():
+        losses, weights, _ = ddp
+        ours, whole, (held, of) = sharded
+        assert losses == pytest.approx(ours, rel=1e-6), name
+        assert held < 0.55 * of, name  # of two processes
+        assert losses[0] != losses[-1], name
+        for key, value in weights.items():
+            # Two patches may tie for a code; a norm over two values turns with the last
+            # digits of its input.
+            if not key.startswith(('dictionary.', 'decode_head.psp_modules.0')):
+                torch.testing.assert_close(
+                    whole[key], value, rtol=1e-5, atol=1e-5, msg=f'{name}: {key}'
+                )
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'hooks', 'key'),
+    [
+        (dict(compile_blocks=True, optim_wrapper={}), [], 'compile_blocks=True'),
+        (dict(optim_wrapper=dict(dtype='float16')), [], "dtype='float16'"),
+        (dict(optim_wrapper={}), [EMAHook()], 'EMAHook'),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused(cfg, hooks, key):
+    runner = SimpleNamespace(cfg=Config(cfg), hooks=hooks)
+    with pytest.raises(ValueError, match=key + ' cannot be had with FullyShard'):
+        save_whole(runner)
+
+
+def test_an_anchor_is_refused():
+    model = tiny_methods.build('mae', anchor=dict(type='GramAnchor'))
+    with pytest.raises(ValueError, match='model.anchor copies the network'):
+        FullyShard(model)
