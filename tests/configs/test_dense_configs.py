@@ -95,7 +95,7 @@ def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
     family, arch, data, length = re.fullmatch(
         r'((?:cascade_)?mask_rcnn|fcos|upernet|linear|eomt)_(?:(vit.)_)?(\w+?)'
-        r'(?:_(1x|25e|relpos))?',
+        r'(?:_(1x|25e|relpos|lio))?',
         Path(leaf).stem,
     ).groups()
     wanted = MODEL_OF[family]
@@ -111,7 +111,9 @@ def test_the_name_says_what_is_inside(leaf):
         assert cfg.model.backbone.arch == ARCH_OF[arch]
     relative = cfg.model.backbone.get('attention') == 'rel_pos'
     assert relative == (length == 'relpos')
-    if length and not relative:
+    context = 'context' in cfg.model.get('roi_head', {})
+    assert context == (length == 'lio')
+    if length in ('1x', '25e'):
         epochs = cfg.train_cfg.max_iters * cfg.auto_scale_lr.base_batch_size / 118e3
         assert epochs == pytest.approx({'1x': 12, '25e': 25}[length], rel=0.01)
     classes = CLASSES_OF['panoptic' if leaf.startswith('panoptic') else data]
