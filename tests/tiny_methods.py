@@ -67,8 +67,16 @@ def tiny_config(name):
     return cfg
 
 
+def with_extras():
+    """Name all small configs, and one with each extra loss."""
+    return [*names(), 'mae_graph']
+
+
 def build(name, **changes):
     """Build a tiny method that knows of which images stored scores are wanted."""
+    if name.endswith('_graph'):
+        name = name.removesuffix('_graph')
+        changes = dict(extra=dict(type='GraphContrast'), **changes)
     with DefaultScope.overwrite_default_scope('ccmim'):
         method = MODELS.build(
             dict(tiny_config(name).model, data_preprocessor=None, **changes)

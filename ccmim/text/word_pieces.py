@@ -32,8 +32,9 @@ class WordPieces(nn.Module):
         num_words: Most pieces in the vocabulary, padding and unknown ones included:
             the rows of the tower's table.
         context: Pieces of a caption that are kept, L.
-        file: A ``tokenizer.json`` of the library, such as CLIP's, or a ``vocab.txt``
-            of BERT's kind, whose letters are made small.
+        file: A ``tokenizer.json`` of the library, or a ``vocab.txt`` of BERT's kind,
+            whose letters are made small; or ``hf:OWNER/NAME`` of a model that has the
+            first, as ``hf:openai/clip-vit-base-patch32`` has CLIP's, of 49,409 pieces.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -172,6 +173,8 @@ def _read(file: str) -> Any:
     from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
 
+    if file.startswith('hf:'):
+        return _download(file)
     if not os.path.isfile(file):
         raise FileNotFoundError(f'No such vocabulary: {os.path.abspath(file)}')
     try:
@@ -182,3 +185,20 @@ def _read(file: str) -> Any:
         raise ValueError(
             f'{file} is no vocabulary, tokenizer.json or vocab.txt: {error}'
         ) from error
+
+
+def _download(name: str) -> Any:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from tokenizers import Tokenizer
+
+    owner_and_name = name.removeprefix('hf:')
+    try:
+        found = hf_hub_download(owner_and_name, 'tokenizer.json')
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        said = str(error).strip().partition('\n')[0]
+        raise ValueError(
+            f'{name}: no tokenizer.json could be had ({said}): check the name and the '
+            'network, or set file to a copy of it'
+        ) from error
+    return Tokenizer.from_file(found)

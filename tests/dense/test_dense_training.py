@@ -10,7 +10,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 from torch import distributed
@@ -22,6 +22,7 @@ from ccmim.engine import LayerDecayOptimWrapperConstructor
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings import fit_sizes
 from ccmim.evaluation.resampling import figure
+from tests import tiny_methods
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -212,19 +213,38 @@ def test_bf16_gives_nearly_the_loss_of_float32(case):
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
+def _pretrained(name):
+    """A method, an extra loss of one, or a fine-tuning, with the same ViT at 64 px."""
+    size = dict(arch=TINY, img_size=SIZE, init_cfg=None)
+    if name == 'lio':
+        cfg = Config.fromfile(ROOT / 'small/finetune_vitt_cifar10_10pct_lio.py')
+        cfg.model.backbone.update(size, patch_size=16)
+    else:
+        cfg = tiny_methods.tiny_config(name.removesuffix('_graph'))
+        cfg.model.backbone.update(size)
+        if name.endswith('_graph'):
+            cfg.model.extra = dict(type='GraphContrast')
+    with DefaultScope.overwrite_default_scope('ccmim'):
+        return MODELS.build(cfg.model)
+
+
 @pytest.mark.parametrize('build_model', [detector, segmentor])
-def test_a_pretraining_checkpoint_is_loaded_as_it_is(tmp_path, build_model, tiny_mae):
-    pretrained = tiny_mae(**{'backbone.arch.depth': TINY['depth']})
+@pytest.mark.parametrize('name', ['mae', 'flip', 'soho', 'mae_graph', 'lio'])
+def test_a_checkpoint_is_loaded_as_it_is(tmp_path, build_model, name):
+    """Nothing of the backbone is missing or unexpected; other parts are left out."""
+    pretrained = _pretrained(name)
     for value in pretrained.backbone.state_dict().values():
         value.add_(0.5)
     file = tmp_path / 'epoch_1.pth'
     torch.save(dict(meta={}, state_dict=pretrained.state_dict()), file)
-    model = build_model()
-    model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    model, start = build_model(), dict(type='Pretrained', checkpoint=str(file))
+    if name == 'lio':  # the norm is the head's in fine-tuning
+        start['allow_missing'] = ['norm.weight', 'norm.bias']
+    model.backbone.init_cfg = start
     model.init_weights()
     loaded = model.backbone.state_dict()
-    for name, value in pretrained.backbone.state_dict().items():
-        torch.testing.assert_close(loaded[name], value, msg=name)
+    for key, value in pretrained.backbone.state_dict().items():
+        torch.testing.assert_close(loaded[key], value, msg=key)
 
 
 def test_heads_and_neck_learn_at_the_full_rate_and_blocks_by_depth():

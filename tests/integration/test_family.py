@@ -10,7 +10,7 @@ from tests import tiny_methods
 
 # What begins later than these short runs end, below `model`.
 EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
-METHODS = tiny_methods.names()
+METHODS = tiny_methods.with_extras()
 
 
 @pytest.fixture
@@ -25,7 +25,9 @@ def config(image_folder, teacher):
     """Make the small config of a method narrow, on a folder of eight photos."""
 
     def make(method, work_dir):
-        cfg = tiny_methods.tiny_config(method)
+        cfg = tiny_methods.tiny_config(method.removesuffix('_graph'))
+        if method.endswith('_graph'):
+            cfg.model.extra = dict(type='GraphContrast')
         changes = {
             'work_dir': str(work_dir),
             'train_dataloader.batch_size': 4,

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import distributed
 
 from ccmim.losses import (
+    GraphContrast,
     QueueContrast,
     SingleViewContrast,
     TwoViewContrast,
@@ -52,6 +53,7 @@ def _worker(rank, folder):
     )
     _check_summed_gradients(rank)
     _check_two_views(rank)
+    _check_graphs(rank)
     results = {}
     for options in OPTIONS:
         part = slice(rank * BATCH, (rank + 1) * BATCH)
@@ -97,6 +99,19 @@ def _check_two_views(rank):
     queue = QueueContrast(dim=5, length=10)
     queue(views[rank], views[rank], views[rank])
     torch.testing.assert_close(queue.queue[:8].double(), z, atol=1e-6, rtol=0)
+
+
+def _check_graphs(rank):
+    """A contrast within images is the mean over processes, and over steps."""
+    torch.manual_seed(0)
+    part = GraphContrast(5, 6, 4, drop_edges=(0.0, 0.0), hide_channels=(0.0, 0.0))
+    part, nodes = part.double(), torch.randn(4, 7, 5).double()
+    attention = torch.rand(4, 7, 7).double().softmax(2)
+    own = slice(2 * rank, 2 * rank + 2)
+    loss = part.contrast(nodes[own], attention[own])['loss_graph'].detach()
+    distributed.all_reduce(loss)
+    whole = part.contrast(nodes, attention)['loss_graph']
+    torch.testing.assert_close(loss / 2, whole.detach())
 
 
 @pytest.fixture(scope='module')

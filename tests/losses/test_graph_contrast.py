@@ -1,6 +1,9 @@
 """GCA's corruptions in closed form, its loss against loops, and what it may not do."""
 
+import importlib.util
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +11,8 @@ import torch
 from ccmim.losses import GraphContrast
 from ccmim.losses.graph_contrast import channel_hide, edge_drop, join
 from tests import tiny_methods
+
+GOLDEN = Path(__file__).parents[1] / 'golden'
 
 
 def _star():
@@ -98,6 +103,44 @@ def _slow_loss(part, nodes, edges):
             others = others + sum(like(u[i], u[k]) for k in range(len(u)) if k != i)
             total = total - (like(u[i], v[i]) / others).log() / (2 * len(u))
     return total
+
+
+def test_against_the_published_code():
+    """Recorded by tests/golden/record_family.py: probabilities and contrast."""
+    spec = importlib.util.spec_from_file_location('record', GOLDEN / 'record_family.py')
+    recorder = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recorder)
+    recorded = json.loads((GOLDEN / 'family_published.json').read_text())['gca']
+    central = torch.tensor(recorded['central'], dtype=torch.float64)[None]
+    rows, columns = recorder.edge_index()
+    edges = torch.zeros(1, recorder.NODES, recorder.NODES, dtype=torch.bool)
+    edges[0, rows, columns] = True
+    drop = edge_drop(edges, central, 0.1, cap=1.0)[0, rows, columns]
+    weights = torch.tensor(recorded['edge_weights'])
+    torch.testing.assert_close(drop, 0.1 * weights, atol=1e-6, rtol=0)
+    nodes = recorder.wave(1, 1, recorder.NODES, recorder.CHANNELS)
+    hide = channel_hide(nodes, central, 0.1, cap=1.0)[0]
+    weights = torch.tensor(recorded['channel_weights'], dtype=torch.float64)
+    torch.testing.assert_close(hide, 0.1 * weights, atol=1e-12, rtol=0)
+
+    part = GraphContrast(recorder.CHANNELS, 2 * recorder.OUT, recorder.OUT).double()
+    ours = dict(
+        encoder_conv_0=part.first, encoder_conv_1=part.second,
+        fc1=part.projector.fc1, fc2=part.projector.fc2,
+    )  # fmt: skip
+    with torch.no_grad():
+        for i, name in enumerate(recorded['parameters']):
+            layer, _, kind = name.replace('.lin', '').rpartition('.')
+            parameter = getattr(ours[layer.replace('.', '_')], kind)
+            is_bias = layer.startswith('encoder') and kind == 'bias'
+            parameter.copy_((not is_bias) * recorder.wave(2 + i, *parameter.shape))
+        fewer = edges.clone()
+        fewer[0, [0, 4], [4, 0]] = False
+        hidden = nodes * torch.tensor([1.0, 1.0, 0.0, 1.0])
+        u = torch.nn.functional.normalize(part._encode(nodes, edges), dim=2)
+        v = torch.nn.functional.normalize(part._encode(hidden, fewer), dim=2)
+        found = (part._find(u, v)[0] + part._find(v, u)[0]) / 2
+    assert found.item() == pytest.approx(recorded['contrast'], abs=1e-12)
 
 
 @pytest.mark.parametrize('centrality', ['pagerank', 'uniform'])

@@ -1,12 +1,17 @@
 """LIO's extent and context against slow oracles, and what they may not do."""
 
+import importlib.util
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from ccmim.losses import ObjectExtent, SpatialContext, likeness
 from ccmim.losses.spatial_context import seen_from
+
+GOLDEN = Path(__file__).parents[1] / 'golden'
 
 
 def _normed(x):
@@ -30,13 +35,13 @@ def _slow_extent(part, patches, labels):
     return extents, part.weight * total
 
 
-def _slow_context(part, patches, grid, extents):
-    """Published: all others seen from the anchor, in polar coordinates."""
+def _slow_context(part, patches, grid, extents, norm=_normed, with_anchor=False):
+    """Published, where the anchor sees itself too: all seen from it, in polar terms."""
     height, width = grid
     places = [(i, j) for i in range(height) for j in range(width)]
     total = 0.0
     for image, extent in zip(patches, extents, strict=True):
-        s = [part.structure(_normed(x)).clamp(min=0) for x in image]
+        s = [part.structure(norm(x)).clamp(min=0) for x in image]
         mean = sum(extent) / len(extent)
         inside = [float(e > mean) for e in extent]
         means = [v.mean().item() * e for v, e in zip(s, inside, strict=True)]
@@ -47,8 +52,9 @@ def _slow_context(part, patches, grid, extents):
                 (x - y) / max(grid) for x, y in zip((i, j), places[a], strict=True)
             )
             distance, turn = part.place(torch.cat([s[a], s[n]]))
-            errors.append((distance - math.hypot(down, right)) ** 2)
-            if n != a:
+            errors.append((distance - math.hypot(down, right)) ** 2 * (n != a))
+            turn = turn if n != a else 0.0  # as published
+            if n != a or with_anchor:
                 gap = turn - (math.atan2(right, down) / math.pi + 1) / 2
                 turns[n] = gap + 1 if gap < 0 else gap
         middle = sum(turns.values()) / len(turns)
@@ -84,6 +90,35 @@ def test_against_a_slow_oracle(through_target):
         )
         for a, b in zip(*pairs, strict=True):
             torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+def test_against_the_published_code():
+    """Recorded by tests/golden/record_family.py, from groups in its order."""
+    spec = importlib.util.spec_from_file_location('record', GOLDEN / 'record_family.py')
+    recorder = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recorder)
+    recorded = json.loads((GOLDEN / 'family_published.json').read_text())['lio']
+    count, side = 1 + recorder.PARTNERS, recorder.SIDE
+    shape = recorder.GROUPS * count, recorder.WIDTH, side, side
+    patches = recorder.wave(1, *shape).flatten(2).transpose(1, 2)
+    labels = torch.arange(recorder.GROUPS).repeat_interleave(count)
+    found, _ = likeness(patches, labels, recorder.PARTNERS)
+    theirs = torch.tensor(recorded['likeness'], dtype=torch.float64).flatten(1)
+    torch.testing.assert_close(found, theirs, atol=1e-12, rtol=0)
+    extents = torch.tensor(recorded['extent'], dtype=torch.float64).flatten(1)
+    error = (extents - found).square().mean()
+    assert error.item() == pytest.approx(recorded['extent_error'], abs=1e-12)
+    part = SpatialContext(recorder.WIDTH, recorder.STRUCTURE, weight=1.0).double()
+    with torch.no_grad():
+        for i, parameter in enumerate(part.parameters()):
+            parameter.copy_(0.3 * recorder.wave(2 + i, *parameter.shape))
+        part.place.weight *= 0.05
+        part.place.bias.fill_(0.5)
+    slow = _slow_context(
+        part, patches, (side, side), extents.tolist(), torch.relu, with_anchor=True
+    )
+    # Places are float32 there.
+    assert slow.item() == pytest.approx(recorded['context'], abs=1e-8)
 
 
 def test_images_are_compared_with_those_of_their_class():

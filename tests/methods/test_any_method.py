@@ -25,9 +25,9 @@ class _HostReads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture(params=tiny_methods.names())
+@pytest.fixture(params=tiny_methods.with_extras())
 def model(request):
-    """A tiny model of each method that has a small config."""
+    """A tiny model of each method that has a small config, and of each extra loss."""
     return tiny_methods.build(request.param)
 
 
@@ -39,7 +39,7 @@ def batch(model):
 
 def test_a_step_reads_nothing_from_the_device(model, batch):
     with _HostReads() as reads:
-        losses = model.loss(batch)
+        losses = model(batch, mode='loss')
         sum(v for k, v in losses.items() if k.startswith('loss_')).backward()
     assert reads.seen == []
     with reads:
@@ -53,7 +53,9 @@ def test_bf16_is_close_to_float32(model, batch):
     for enabled in (False, True):
         torch.manual_seed(3)
         with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
-            losses = copy.deepcopy(model).loss(batch)  # a step may move its state
+            losses = copy.deepcopy(model)(
+                batch, mode='loss'
+            )  # a step may move its state
         assert all(v.dtype == torch.float32 for v in losses.values())
         values.append(sum(v for k, v in losses.items() if k.startswith('loss_')))
     assert values[1].item() == pytest.approx(values[0].item(), rel=0.02)
@@ -66,7 +68,7 @@ def test_the_step_seed_is_all_the_randomness(model, batch):
     values = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        values.append(model.loss(batch))
+        values.append(model(batch, mode='loss'))
     one, again, other = ([*v.values()][0].item() for v in values)
     assert one == again != other
 
@@ -102,7 +104,7 @@ def _check_bf16_gradients(model, images):
                 lambda *a: splits.append(a[-1]) or splits[0]
             )
         with torch.autocast('cpu', torch.bfloat16, enabled=enabled), _StaleCasts() as s:
-            losses = one.loss(images)
+            losses = one(images, mode='loss')
         assert s.seen == []
         sum(v for k, v in losses.items() if k.startswith('loss_')).backward()
         trained = {n: p.grad for n, p in one.named_parameters() if p.requires_grad}

@@ -7,6 +7,10 @@ import sys
 import pytest
 import torch
 from PIL import Image
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
 
 from ccmim.data import SampleKey
 from ccmim.text import CaptionedImages, WordPieces, read_captions
@@ -155,6 +159,38 @@ def test_vocabularies_of_others(tmp_path):
         WordPieces(3, 4, tmp_path / 'x.json')
     with pytest.raises(FileNotFoundError, match='No such vocabulary'):
         WordPieces(3, 4, tmp_path / 'none.txt')
+
+
+def test_clips_vocabulary_by_its_name(tmp_path, monkeypatch):
+    """Byte pairs without padding, from a file or a hub; 0 is the padding here."""
+    pieces = {'a</w>': 0, 'd': 1, 'og</w>': 2, 'dog</w>': 3, 'o': 4, 'g</w>': 5}
+    model = BPE(
+        {**pieces, '<|endoftext|>': 6},
+        [('o', 'g</w>'), ('d', 'og</w>')],
+        unk_token='<|endoftext|>',
+        end_of_word_suffix='</w>',
+    )
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer, tokenizer.pre_tokenizer = Lowercase(), Whitespace()
+    tokenizer.save(str(tmp_path / 'tokenizer.json'))
+    asked = []
+
+    def download(owner_and_name, file):
+        asked.append(owner_and_name)
+        if owner_and_name != 'openai/clip':
+            raise OSError(f'no {owner_and_name}\nlong story')
+        return str(tmp_path / file)
+
+    monkeypatch.setattr('huggingface_hub.hf_hub_download', download)
+    for file in (tmp_path / 'tokenizer.json', 'hf:openai/clip'):
+        words = WordPieces(8, 4, file)
+        assert words(['A dog x', '']).tolist() == [[1, 4, 7, 0], [7, 0, 0, 0]]
+        again = WordPieces(8, 4)
+        again.load_state_dict(words.state_dict())  # needs neither
+        assert torch.equal(again(['a dog']), words(['a dog']))
+    assert asked == ['openai/clip']
+    with pytest.raises(ValueError, match=r'hf:x/y: no tokenizer.json .* \(no x/y\): '):
+        WordPieces(8, 4, 'hf:x/y')
 
 
 @pytest.mark.parametrize(

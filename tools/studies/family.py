@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ccmim.api.zero_shot import retrieve, zero_shot
 from ccmim.evaluation import knn_accuracy, linear_accuracy
+from studies.extent import fine_tuned
 from studies.small import data, features, photos, probes, train
 
 Values = dict[str, float]
@@ -28,6 +29,7 @@ class Show:
             it is multiplied by.
         options: Changes of all arms.
         configs: Another config for some arms.
+        small: Whether the sizes of ``SMALL`` hold.
     """
 
     config: str
@@ -36,12 +38,13 @@ class Show:
     logged: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     configs: Mapping[str, str] = field(default_factory=dict)
+    small: bool = True
 
     def run(self, arm: str, seed: int, out: Path) -> Values:
         """Train an arm and measure it."""
         config = self.configs.get(arm, self.config)
         options = {**self.options, **self.arms[arm]}
-        model, last, seconds = train(config, out, seed, options)
+        model, last, seconds = train(config, out, seed, options, self.small)
         kept = {
             name: last[key] * factor
             for name, (key, factor) in self.logged.items()
@@ -81,9 +84,9 @@ def color_invariance(model: nn.Module) -> Values:
 
 
 def classes_by_name(model: nn.Module) -> Values:
-    """Measure zero-shot top-1 on a fifth of CIFAR-10's test images, and k-NN."""
+    """Measure zero-shot top-1 on a fifth of CIFAR-10's test images."""
     found = zero_shot(model, data('cifar10/test'), label_ratio=0.2)
-    return {'zero-shot': found['zero-shot'], 'k-NN': probes(model)['k-NN']}
+    return {'zero-shot': found['zero-shot']}
 
 
 def captions_of_flickr(model: nn.Module) -> Values:
@@ -101,6 +104,8 @@ _STYLES = dict(
     style={'model.perturbation': [_STYLE]},
     both={'model.perturbation': [_COLOR, _STYLE]},
 )
+# As many steps of half as many images.
+_HALF = {'train_dataloader.batch_size': 32, 'train_dataloader.dataset.fraction': 0.05}
 _SAME_WORD = {
     'model.scorer': None,
     'model.sampler': dict(_delete_=True, type='SameScoreSampler'),
@@ -116,7 +121,55 @@ _ATTENDED = {
     'model.sampler': dict(_delete_=True, type='MILANSampler'),
 }
 _GRAPH = dict(type='GraphContrast', hidden_dim=96, out_dim=64, neighbors=4)
+_LIO = dict(
+    without={'model.extra': None},
+    extent={'model.extra.context': None},
+    context={'model.extra.extent': None},
+    both={},
+)
+_FINE_TUNING = {
+    'model.backbone.arch': dict(embed_dim=64, depth=3, num_heads=2),
+    'model.backbone.patch_size': 4,
+    'optim_wrapper.paramwise_cfg.layer_decay': 1.0,  # from scratch
+    'train_dataloader.batch_size': 32,
+    'train_dataloader.dataset.fraction': ...,
+    'val_cfg': None,
+    'val_dataloader': None,
+    'val_evaluator': None,
+}
+_DETECTION = {
+    'model.backbone.arch': dict(embed_dim=96, depth=4, num_heads=3),
+    'model.backbone.img_size': 192,
+    'train_cfg.max_iters': 200,
+    'train_cfg.val_interval': 200,
+    'visualizer.vis_backends': [dict(type='LocalVisBackend')],
+}
 SHOWS = dict(
+    lio_2pct=Show(
+        'small/finetune_vitt_cifar10_2pct_lio.py',
+        _LIO,
+        measure=fine_tuned,
+        options=_FINE_TUNING | {'train_cfg.max_epochs': 6},
+    ),
+    lio_10pct=Show(
+        'small/finetune_vitt_cifar10_10pct_lio.py',
+        _LIO,
+        measure=fine_tuned,
+        options=_FINE_TUNING | {'train_cfg.max_epochs': 2},
+    ),
+    lio_penn_fudan=Show(
+        'small/mask_rcnn_vitt_penn_fudan_lio.py',
+        dict(without={}, context={}),
+        measure=lambda model: {},
+        logged={
+            'box AP': ('val/coco/bbox_mAP', 100.0),
+            'box AP50': ('val/coco/bbox_mAP_50', 100.0),
+            'mask AP': ('val/coco/segm_mAP', 100.0),
+        },
+        options=_DETECTION,
+        configs=dict(without='small/mask_rcnn_vitt_penn_fudan.py'),
+        small=False,
+    ),
     styles_conmim=Show(
         'small/conmim_vitt_cifar10.py', _STYLES, measure=color_invariance
     ),
@@ -126,6 +179,7 @@ SHOWS = dict(
     words=Show(
         'small/soho_vitt_cifar10.py',
         dict(mae={}, simmim={}, conmim={}, soho={}, soho_same_word=_SAME_WORD),
+        options=_HALF,
         logged={'perplexity': ('code_perplexity', 1.0), 'used': ('codes_used', 100.0)},
         configs={
             name: f'small/{name}_vitt_cifar10.py'
@@ -143,6 +197,7 @@ SHOWS = dict(
                 'model.dictionary.redraw_below': 0.0,
             },
         ),
+        options=_HALF,
         logged={'perplexity': ('code_perplexity', 1.0), 'used': ('codes_used', 100.0)},
     ),
     graph=Show(
@@ -153,6 +208,7 @@ SHOWS = dict(
             adaptive={'model.extra': _GRAPH},
             adaptive_no_positions={'model.extra': dict(_GRAPH, positions=False)},
         ),
+        options=_HALF,
         logged={'nodes found': ('graph_accuracy', 100.0)},
     ),
     flip=Show(
@@ -165,7 +221,12 @@ SHOWS = dict(
             mask_75_as_long={'model.mask_ratio': 0.75, 'train_cfg.max_epochs': 6},
         ),
         measure=classes_by_name,
-        options=_TOWERS | {'model.backbone.patch_size': 4, 'train_cfg.max_epochs': 3},
+        options=_TOWERS
+        | {
+            'model.backbone.patch_size': 4,
+            'train_cfg.max_epochs': 3,
+            'train_dataloader.dataset.fraction': 0.05,
+        },
     ),
     retrieval=Show(
         'small/flip_vitt.py',

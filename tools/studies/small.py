@@ -7,6 +7,7 @@ import copy
 import os
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ccmim.registry import DATASETS
 ROOT = Path(__file__).resolve().parents[2]
 # A ViT of 0.45 million weights and 16 patches that sees 5,000 images twice.
 SMALL: Mapping[str, Any] = {
-    'model.backbone.arch': dict(_delete_=True, embed_dim=96, depth=4, num_heads=3),
+    'model.backbone.arch': dict(embed_dim=96, depth=4, num_heads=3),
     'model.backbone.patch_size': 8,
     'train_cfg.max_epochs': 2,
     'train_dataloader.batch_size': 64,
@@ -54,7 +55,11 @@ def train(
     """
     changes = {**(SMALL if small else {}), **options, 'randomness.seed': seed}
     changes = {k: v for k, v in changes.items() if v is not ...}
-    cfg: Config = read_config(str(ROOT / 'mm_configs' / config), str(out))
+    prefix, backbone = 'model.backbone.', {}
+    for key in [key for key in changes if key.startswith(prefix)]:
+        backbone[key.removeprefix(prefix)] = copy.deepcopy(changes.pop(key))
+    file = str(ROOT / 'mm_configs' / config)
+    cfg: Config = read_config(file, str(out), backbone=backbone)
     cfg.merge_from_dict(copy.deepcopy(changes))
     fit_sizes(cfg)
     for name in ('probe', 'pictures'):
@@ -69,7 +74,7 @@ def train(
     last = {
         key.removeprefix('train/'): float(buffer.mean(min(13, len(buffer.data[0]))))
         for key, buffer in scalars.items()
-        if key.startswith('train/') and len(buffer.data[0])
+        if key.startswith(('train/', 'val/')) and len(buffer.data[0])
     }
     return runner.model.eval(), last, seconds
 
@@ -79,6 +84,7 @@ def data(folder: str) -> Path:
     return Path(os.environ.get('CCMIM_DATA', 'data')) / folder
 
 
+@cache
 def photos(split: str, ratio: float) -> tuple[Tensor, Tensor]:
     """Read a part of CIFAR-10, always the same: uint8 (n, 3, 32, 32), classes (n,)."""
     images = DATASETS.build(

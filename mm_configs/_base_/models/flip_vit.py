@@ -10,7 +10,7 @@ model = dict(
     backbone=dict(type='VisionTransformer', arch='base', img_size=224, patch_size=16),
     scorer=dict(type='ConstantScorer'),
     sampler=dict(type='RandomSampler'),
-    # file: a vocab.txt or tokenizer.json; None makes one of the training captions.
+    # file: vocab.txt, tokenizer.json or hf:OWNER/NAME; None makes one of the captions.
     tokenizer=dict(type='WordPieces', num_words=30522, context=32, file=None),
     text_tower=dict(
         type='TextTower', embed_dim=512, depth=12, num_heads=8, out_dim=512
