@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from studies.extent import area_under_curve
 
 
