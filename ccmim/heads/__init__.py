@@ -3,7 +3,12 @@
 from ccmim.heads.cross_decoder import CrossDecoder
 from ccmim.heads.hardness_predictor import HardnessPredictor
 from ccmim.heads.mae_decoder import MAEDecoder
-from ccmim.heads.projections import DenseProjection, LinearHead, ProjectionHead
+from ccmim.heads.projections import (
+    DenseProjection,
+    LinearHead,
+    MLPProjection,
+    ProjectionHead,
+)
 
 __all__ = [
     'CrossDecoder',
@@ -11,5 +16,6 @@ __all__ = [
     'HardnessPredictor',
     'LinearHead',
     'MAEDecoder',
+    'MLPProjection',
     'ProjectionHead',
 ]

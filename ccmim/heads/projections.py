@@ -3,6 +3,8 @@
 B batch, S cells, D width, C channels of the projection.
 """
 
+from itertools import pairwise
+
 import torch
 from timm.layers import Mlp
 from torch import Tensor, nn
@@ -73,6 +75,38 @@ class ProjectionHead(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Project tokens (B, n, D) to (B, n, C)."""
         return self.layers(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+
+
+@MODELS.register_module()
+class MLPProjection(nn.Module):
+    """Project each token alone: linear layers with GELU between them, as in NeCo.
+
+    Args:
+        in_dim: Width D of the encoder.
+        hidden_dim: Width of the hidden layers.
+        out_dim: Channels C of the projection.
+        num_layers: Number of linear layers.
+    """
+
+    def __init__(
+        self,
+        in_dim: Count = 768,
+        hidden_dim: Count = 2048,
+        out_dim: Count = 256,
+        num_layers: Count = 3,
+    ) -> None:
+        super().__init__()
+        self.out_dim = out_dim
+        dims = [in_dim, *[hidden_dim] * (num_layers - 1), out_dim]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(dims):
+            layers += [nn.Linear(before, after), nn.GELU()]
+        self.layers = nn.Sequential(*layers[:-1])
+        self.apply(draw_linear)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Project tokens (B, n, D) to (B, n, C)."""
+        return self.layers(tokens)
 
 
 @MODELS.register_module()

@@ -13,6 +13,7 @@ from ccmim.losses.distillation import FeatureDistillation
 from ccmim.losses.gather import gather_constant, gather_with_grad
 from ccmim.losses.graph_contrast import GraphContrast
 from ccmim.losses.image_text_contrast import ImageTextContrast
+from ccmim.losses.neighbor_order import NeighborOrder
 from ccmim.losses.object_extent import ObjectExtent, likeness
 from ccmim.losses.patch_contrast import PatchContrast
 from ccmim.losses.queue_contrast import QueueContrast
@@ -30,6 +31,7 @@ __all__ = [
     'HardnessRanking',
     'ImageTextContrast',
     'KernelAnchor',
+    'NeighborOrder',
     'ObjectExtent',
     'PatchContrast',
     'PatchRelations',

@@ -11,6 +11,7 @@ from ccmim.methods.flip import FLIP
 from ccmim.methods.hpm import HPM
 from ccmim.methods.mae import MAE
 from ccmim.methods.maskdistill import MaskDistill
+from ccmim.methods.neco import NeCo
 from ccmim.methods.progressive_resize import ProgressiveResize
 from ccmim.methods.relational_distill import RelationalDistill
 from ccmim.methods.simclr import SimCLR
@@ -26,6 +27,7 @@ __all__ = [
     'SOHO',
     'ConMIM',
     'DenseCL',
+    'NeCo',
     'ProgressiveResize',
     'MaskDistill',
     'Prediction',

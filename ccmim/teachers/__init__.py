@@ -7,6 +7,7 @@ from ccmim.teachers.frozen_start import FrozenStart
 from ccmim.teachers.network_scorer import FrozenScorer, MomentumScorer
 from ccmim.teachers.perturbation import ColorPerturbation
 from ccmim.teachers.pixels import normalize_patches, patchify, unpatchify
+from ccmim.teachers.shared_crops import SharedCrops
 from ccmim.teachers.style_perturbation import StylePerturbation
 from ccmim.teachers.timm_teacher import TimmTeacher
 from ccmim.teachers.vit_teacher import ViTTeacher
@@ -17,6 +18,7 @@ __all__ = [
     'FrozenScorer',
     'FrozenStart',
     'MomentumScorer',
+    'SharedCrops',
     'StylePerturbation',
     'TimmTeacher',
     'ViTTeacher',

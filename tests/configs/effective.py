@@ -150,8 +150,10 @@ def _layer_decay(model, groups):
             depths.setdefault(depth, set()).add(rate / top)
         else:
             assert rate == top, name
-    if not depths or all(ratios == {1.0} for ratios in depths.values()):
-        return dict(layer_decay=1.0)
+    alike = set().union(*depths.values())
+    if len(alike) < 2:  # all blocks learn at one rate, of the rest or of their own
+        own = alike - {1.0}
+        return dict(layer_decay=1.0, **{'backbone': ratio for ratio in own})
     assert all(len(ratios) == 1 for ratios in depths.values())
     rate_of = {depth: ratio for depth, (ratio,) in depths.items()}
     blocks = [rate_of[i] for i in sorted(rate_of) if 0 < i <= model.backbone.depth]

@@ -132,6 +132,23 @@ TINY_DENSECL = dict(
     cells=2,
     dense_begin=0,
 )
+TINY_NECO = dict(
+    type='ccmim.NeCo',
+    backbone=BACKBONE,
+    crops=dict(type='ccmim.SharedCrops', img_size=64, num_local=1, local_ratio=0.5),
+    perturbation=dict(type='ccmim.ColorPerturbation'),
+    projector=dict(type='ccmim.MLPProjection', in_dim=32, hidden_dim=48, out_dim=8),
+    order=dict(
+        type='ccmim.NeighborOrder',
+        dim=8,
+        length=12,
+        num_references=6,
+        num_new=2,
+        steepness=5e3,
+    ),
+    teacher=dict(momentum=0.9),
+    cells=2,
+)
 
 
 @pytest.fixture
@@ -204,6 +221,12 @@ def tiny_simclr(builder):
 def tiny_densecl(builder):
     """Build a tiny DenseCL, with changed arguments if any are given."""
     return builder(TINY_DENSECL)
+
+
+@pytest.fixture
+def tiny_neco(builder):
+    """Build a tiny NeCo, with changed arguments if any are given."""
+    return builder(TINY_NECO)
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def _load_by_load_backbone(model, file):
 @pytest.mark.parametrize(
     'load', [_load_by_init_cfg, _load_by_load_from, _load_by_load_backbone]
 )
-@pytest.mark.parametrize('method', ['conmim', 'hpm', 'densecl'])
+@pytest.mark.parametrize('method', ['conmim', 'hpm', 'densecl', 'neco'])
 def test_an_averaged_copy_begins_like_what_was_loaded(
     request, images, tiny_vit, tmp_path, method, load
 ):

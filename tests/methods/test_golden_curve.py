@@ -48,7 +48,7 @@ def _curve(model):
     queues = [b for name, b in model.named_buffers() if name.endswith('queue')]
     for i, queue in enumerate(queues):
         queue.copy_(torch.sin(torch.arange(96).double() * 0.53 + i).reshape(12, 8))
-    height = 64 if hasattr(model, 'mask_ratio') else 128  # of one or of two views
+    height = 64 * model.num_views
     index = torch.arange(4 * 3 * height * 64, dtype=torch.float64)
     images = torch.sin(index * 0.011 + (index * 0.0007) ** 2)
     images = images.reshape(4, 3, height, 64)

@@ -16,7 +16,7 @@ from ccmim.registry import MODELS
 CONFIGS = Path(__file__).resolve().parents[2] / 'mm_configs'
 DENSE = {'detection': 'demo/mask_rcnn_toy.py', 'segmentation': 'demo/upernet_toy.py'}
 VIT = dict(embed_dim=32, depth=2, num_heads=2)
-NARROW = dict(hidden_dim=48, length=24, num_words=64)
+NARROW = dict(hidden_dim=48, length=24, num_words=64, num_references=6)
 PHOTOS, EPOCHS, STEPS, INTERVAL, ACCUMULATED = 24, 2, 20, 2, 2
 # What begins later than these short runs end, below `model`.
 _EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
