@@ -1,11 +1,12 @@
 """Judge weights by segmentation with the nearest patches: nothing is trained.
 
-    python tools/patch_knn.py [CHECKPOINT] --config CONFIG [--k 20] [--random]
+    python tools/patch_knn.py [CHECKPOINT] --config CONFIG [--k 30] [--random]
         [--images 500] [--out FILE.json] [--cfg-options KEY=VALUE ...]
 
 CONFIG is any segmentation config: its backbone, training and validation images and
-test pipeline are used. Each patch of the validation images takes the class of those
-training patches that are most alike. Without a checkpoint random weights are measured.
+test pipeline are used. It is the dense NN retrieval of `ccmim judge`: each patch of the
+validation images takes the soft labels of the training patches that are most alike, and
+pixels count. Without a checkpoint random weights are measured.
 """
 
 import argparse
@@ -23,8 +24,9 @@ from ccmim.checkpoints import load_backbone
 from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.launch import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.evaluation import extract_patches, labeled_maps, patch_knn_overlaps
+from ccmim.evaluation import labeled_maps, remember_patches, retrieval_overlaps
 from ccmim.evaluation.resampling import Overlaps, write_samples
+from ccmim.evaluation.retrieval import NEIGHBORS
 
 KEY = 'patch_mIoU'
 
@@ -38,7 +40,7 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', nargs='?', help='of a pretraining run, or another ViT file'
     )
     parser.add_argument('--config', required=True, help='a segmentation config')
-    parser.add_argument('--k', type=int, default=20, help='neighbors')
+    parser.add_argument('--k', type=int, default=NEIGHBORS, help='neighbors')
     parser.add_argument(
         '--images', type=int, default=500, help='training images at most, spread evenly'
     )
@@ -61,19 +63,16 @@ def parse_args() -> argparse.Namespace:
 
 
 def measure(model: Any, cfg: Config, args: argparse.Namespace) -> Overlaps:
-    """Compute the overlaps of patches with their classes in each test image."""
-    found = []
+    """Compute the overlaps of found and true pixels in each test image."""
+    maps = []
     for split, limit in ('train', args.images), ('val', None):
         data = cfg[f'{split}_dataloader'].dataset.to_dict()
         data['pipeline'] = cfg.val_dataloader.dataset.pipeline
         data = DATASETS.build(data)
         classes = len(data.metainfo['classes'])
-        maps = labeled_maps(data, model.data_preprocessor, limit)
-        of_images = [extract_patches(model.backbone, [m], classes) for m in maps]
-        found += [torch.cat(part) for part in zip(*of_images, strict=True)]
-    counts = torch.tensor([len(part) for part, _ in of_images])
-    images = torch.arange(len(counts)).repeat_interleave(counts)
-    overlaps = patch_knn_overlaps(*found, classes, args.k, images=images)
+        maps.append(labeled_maps(data, model.data_preprocessor, limit))
+    known = remember_patches(model.backbone, maps[0], classes)
+    overlaps = retrieval_overlaps(model.backbone, maps[1], *known, args.k)
     return Overlaps(*(part.numpy() for part in overlaps))
 
 
@@ -100,7 +99,7 @@ def main() -> None:
         name: {KEY: float(found.figures(np.ones((1, len(found))))[0])}
         for name, found in rows.items()
     }
-    print(f'mean IoU of patches in percent, {args.k} neighbors')
+    print(f'mIoU in percent by dense NN retrieval, {args.k} neighbors')
     for name, found in figures.items():
         print(f'{name:<10}  {found[KEY]:5.2f}')
     if args.out:

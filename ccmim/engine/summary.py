@@ -12,6 +12,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
 from ccmim.engine.optim.schedule import fit_to_loop
+from ccmim.losses.queue import Queue
 
 REST = 'the rest'
 INF = int(1e9)  # what mmengine takes for no end
@@ -37,8 +38,33 @@ class SummaryHook(Hook):
         by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
         lines += describe_schedule(schedule, by_epoch and length)
         runner.logger.info('\n'.join(lines))
-        for text in beyond_the_run(schedule, runner):
+        photos = len(runner.train_dataloader.dataset)
+        for text in [*beyond_the_run(schedule, runner), *long_queues(model, photos)]:
             runner.logger.warning(text)
+
+
+def long_queues(model: nn.Module, photos: int) -> list[str]:
+    """Name the queues of a model that hold more than its photos give in an epoch.
+
+    Args:
+        model: With queues or without.
+        photos: How many there are.
+
+    Returns:
+        A line each.
+    """
+    lines = []
+    for name, part in model.named_modules():
+        if not isinstance(part, Queue):
+            continue
+        length, most = len(part.queue), photos * part.per_photo
+        if length > most:
+            lines.append(
+                f'model.{name}.length={length} is more than {photos} photos give in an '
+                f'epoch, {most}: it holds the same photos again, as they were before; '
+                f'set it to {max(1, most // 2)} or less'
+            )
+    return lines
 
 
 def describe_rates(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[str]:

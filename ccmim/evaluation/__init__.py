@@ -5,11 +5,9 @@ from ccmim.evaluation.knn import knn_accuracy, nearest, vote
 from ccmim.evaluation.linear import fit_linear, fit_probe, linear_accuracy
 from ccmim.evaluation.mask_overlap import mask_overlap
 from ccmim.evaluation.patch_knn import (
-    extract_patches,
     labeled_maps,
-    patch_classes,
-    patch_knn_iou,
-    patch_knn_overlaps,
+    remember_patches,
+    retrieval_overlaps,
 )
 from ccmim.evaluation.zero_shot import (
     class_vectors,
@@ -20,7 +18,6 @@ from ccmim.evaluation.zero_shot import (
 __all__ = [
     'class_vectors',
     'extract_features',
-    'extract_patches',
     'feature_rank',
     'fit_linear',
     'fit_probe',
@@ -29,9 +26,8 @@ __all__ = [
     'linear_accuracy',
     'mask_overlap',
     'nearest',
-    'patch_classes',
-    'patch_knn_iou',
-    'patch_knn_overlaps',
+    'remember_patches',
+    'retrieval_overlaps',
     'retrieval_recall',
     'vote',
     'zero_shot_accuracy',

@@ -1,7 +1,6 @@
-"""Segmentation by the nearest patches: a dense probe without any training.
+"""Dense NN retrieval on the data of any segmentation config: see ``retrieval``.
 
-B batch, H W image, P patch side, N patches, D width, C classes; n patches that are
-known, m patches that are asked for.
+B batch, H W image, D width, C classes; n patches that are remembered.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,39 +14,21 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ccmim.checkpoints import check_features
-from ccmim.evaluation.knn import nearest, vote
-
-_NONE = -1  # class of a patch in which no pixel has one
-
-
-def patch_classes(maps: Tensor, patch_size: int, num_classes: int) -> Tensor:
-    """Find the commonest class in each patch.
-
-    Args:
-        maps: Class of each pixel, (B, H, W); other values than 0 to C - 1 are ignored.
-            What is missing on the right and bottom to whole patches is ignored too.
-        patch_size: Side P of a patch.
-        num_classes: Number C of classes.
-
-    Returns:
-        Classes (B, N), row by row, the lowest of equally common ones; -1 where all
-        pixels are ignored.
-    """
-    side = patch_size
-    height, width = maps.shape[1:]
-    maps = F.pad(maps.long(), (0, -width % side, 0, -height % side), value=_NONE)
-    patches = maps.unfold(1, side, side).unfold(2, side, side).flatten(3).flatten(1, 2)
-    known = (patches >= 0) & (patches < num_classes)
-    counts = patches.new_zeros(*patches.shape[:2], num_classes)
-    counts.scatter_add_(2, patches.where(known, 0), known.long())
-    return counts.argmax(2).where(known.any(2), _NONE)
+from ccmim.evaluation.retrieval import (
+    NEIGHBORS,
+    class_counts,
+    count_overlaps,
+    look_up,
+    shares_of,
+    to_pixels,
+)
 
 
 @torch.no_grad()
-def extract_patches(
+def remember_patches(
     backbone: Any, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int
 ) -> tuple[Tensor, Tensor]:
-    """Compute the features of all patches that have a class.
+    """Compute the features of all patches that have a labeled pixel.
 
     Args:
         backbone: Vision Transformer; its mode is as before afterwards.
@@ -55,82 +36,64 @@ def extract_patches(
         num_classes: Number C of classes.
 
     Returns:
-        Normed tokens (n, D), float32, and classes (n,), on the host.
+        Normed tokens (n, D), float32, and soft labels (n, C), on the host.
     """
-    was_training = backbone.training
-    backbone.eval()
-    features, classes = [], []
-    for images, maps in batches:
-        tokens = backbone.encode(backbone.embed(images))[:, 1:].float().cpu()
-        found = patch_classes(maps.cpu(), backbone.patch_size, num_classes)
-        features.append(tokens[found != _NONE])
-        classes.append(found[found != _NONE])
-    backbone.train(was_training)
+    features, labels = [], []
+    for tokens, _, maps in _tokens(backbone, batches):
+        shares = shares_of(class_counts(maps, backbone.patch_size, num_classes))
+        known = shares.any(2)
+        features.append(tokens[known])
+        labels.append(shares[known])
     found = torch.cat(features)
     check_features(found, backbone)
-    return found, torch.cat(classes)
+    return found, torch.cat(labels)
 
 
-def patch_knn_overlaps(
-    train: Tensor,
-    train_classes: Tensor,
-    test: Tensor,
-    test_classes: Tensor,
-    num_classes: int,
-    k: int = 20,
-    temperature: float = 0.07,
-    images: Tensor | None = None,
+@torch.no_grad()
+def retrieval_overlaps(
+    backbone: Any,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    known: Tensor,
+    shares: Tensor,
+    k: int = NEIGHBORS,
 ) -> tuple[Tensor, Tensor]:
-    """Count right patches of each class when patches take that of their neighbors.
-
-    Neighbors are found by the cosine of the features and vote as in ``knn_accuracy``.
-    The IoU of a class is the first count over the second, see ``patch_knn_iou``.
+    """Segment images by the nearest patches, as ``ccmim judge`` does.
 
     Args:
-        train: Features (n, D).
-        train_classes: Their classes (n,), in [0, C).
-        test: Features (m, D).
-        test_classes: Their classes (m,), in [0, C).
-        num_classes: Number C of classes.
-        k: Number of neighbors.
-        temperature: See ``vote``.
-        images: Number of the image of each test patch, (m,), from 0; one image for
-            all when None.
+        backbone: Vision Transformer; its mode is as before afterwards.
+        batches: As of ``remember_patches``.
+        known: Features that are remembered, (n, D).
+        shares: Their soft labels (n, C).
+        k: Neighbors, at most n.
 
     Returns:
-        Patches of each class that are found, and those that are found or should be,
+        Pixels of each class that are found, and those that are found or should be,
         both (images, C).
 
     Raises:
-        ValueError: If ``k`` or ``temperature`` is out of range.
+        ValueError: If ``k`` is out of range.
     """
-    similarities, ids = nearest(train, test, k)
-    predicted = vote(similarities, train_classes[ids], temperature)
-    if images is None:
-        images = torch.zeros_like(test_classes)
-    pairs = (images * num_classes + test_classes) * num_classes + predicted
-    count = int(images.max()) + 1
-    confusion = pairs.bincount(minlength=count * num_classes**2)
-    confusion = confusion.view(count, num_classes, num_classes)
-    right = confusion.diagonal(dim1=1, dim2=2)
-    return right, confusion.sum(1) + confusion.sum(2) - right
+    known, parts = F.normalize(known), []
+    count = shares.shape[1]
+    for tokens, grid, maps in _tokens(backbone, batches):
+        values = look_up(known, shares, tokens.flatten(0, 1), k)
+        values = values.view(*tokens.shape[:2], count)
+        found = to_pixels(values, grid, maps.shape[1:], backbone.patch_size)
+        parts.append(count_overlaps(found, maps, count))
+    right, united = (torch.cat(part) for part in zip(*parts, strict=True))
+    return right, united
 
 
-def patch_knn_iou(*args: Any, **kwargs: Any) -> Tensor:
-    """Compute the IoU of each class when patches take that of their neighbors.
-
-    The mean over classes, ``iou.nanmean()``, is coarser than mIoU over pixels, and
-    comparable among backbones with the same patches only.
-
-    Args:
-        args: Those of ``patch_knn_overlaps``.
-        kwargs: Likewise.
-
-    Returns:
-        Percent in [0, 100], (C,); NaN for a class that is neither there nor predicted.
-    """
-    right, united = patch_knn_overlaps(*args, **kwargs)
-    return 100 * right.sum(0).double() / united.sum(0)
+def _tokens(
+    backbone: Any, batches: Iterable[tuple[Tensor, Tensor]]
+) -> Iterator[tuple[Tensor, tuple[int, int], Tensor]]:
+    """Yield normed tokens of patches (B, N, D), their grid and the maps."""
+    was_training = backbone.training
+    backbone.eval()
+    for images, maps in batches:
+        tokens = backbone.encode(backbone.embed(images))[:, 1:].float().cpu()
+        yield tokens, backbone.grid_of(images), maps.cpu()
+    backbone.train(was_training)
 
 
 def labeled_maps(

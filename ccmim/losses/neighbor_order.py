@@ -56,6 +56,7 @@ class NeighborOrder(Queue):
             )
         self.num_references = num_references
         self.num_new = num_new
+        self.per_photo = 2 * num_new  # of two large crops
         self.steepness = steepness
         self.teacher_steepness = teacher_steepness or steepness
         self.register_buffer('filled', torch.tensor(0))

@@ -19,6 +19,7 @@ class Queue(nn.Module):
     """
 
     queue: Tensor  # of shape (K, C), newest first
+    per_photo = 1  # vectors that a photo adds in a step
 
     def __init__(self, dim: int, length: int) -> None:
         super().__init__()

@@ -26,7 +26,8 @@ class FrozenStart(nn.Module):
         renew_interval: Steps after which it takes over the weights again; 0 for never.
 
     Raises:
-        ValueError: If images cannot be enlarged, as positions are those of one grid.
+        ValueError: If images cannot be enlarged, as positions are those of one grid, or
+            not by so much, as patches would not fill them.
     """
 
     def __init__(
@@ -37,6 +38,11 @@ class FrozenStart(nn.Module):
             raise ValueError(
                 f'anchor.scale={scale} must be 1: {backbone.needs_all} is for the '
                 'grid of img_size alone'
+            )
+        if any(side * scale % 1 for side in backbone.grid):
+            raise ValueError(
+                f'anchor.scale={scale} makes no whole patches of the '
+                f'{" x ".join(map(str, backbone.grid))} of an image: take 2'
             )
         self.backbone = copy.deepcopy(backbone).requires_grad_(False).eval()
         self.scale = scale

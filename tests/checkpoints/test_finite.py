@@ -7,7 +7,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 import ccmim
 from ccmim.checkpoints import guard_mmengine, load_backbone
 from ccmim.evaluation import extract_features
-from ccmim.evaluation.patch_knn import extract_patches
+from ccmim.evaluation.patch_knn import remember_patches
 
 NAME = 'blocks.1.mlp.fc1.bias'
 
@@ -49,7 +49,7 @@ EXTRACTORS = dict(
     probes=lambda vit, images: extract_features(
         vit, [dict(inputs=images, labels=torch.zeros(4))]
     ),
-    patches=lambda vit, images: extract_patches(
+    patches=lambda vit, images: remember_patches(
         vit, [(images, torch.zeros(4, 64, 64).long())], 1
     ),
 )

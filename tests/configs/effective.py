@@ -152,8 +152,8 @@ def _layer_decay(model, groups):
             assert rate == top, name
     alike = set().union(*depths.values())
     if len(alike) < 2:  # all blocks learn at one rate, of the rest or of their own
-        own = alike - {1.0}
-        return dict(layer_decay=1.0, **{'backbone': ratio for ratio in own})
+        found = dict(layer_decay=1.0)
+        return found if alike <= {1.0} else dict(found, backbone=alike.pop())
     assert all(len(ratios) == 1 for ratios in depths.values())
     rate_of = {depth: ratio for depth, (ratio,) in depths.items()}
     blocks = [rate_of[i] for i in sorted(rate_of) if 0 < i <= model.backbone.depth]
@@ -177,7 +177,9 @@ def curves(cfg, part='rest'):
     for scheduler in fit_schedule(cfg.param_scheduler, POINTS, POINTS, 1):
         scheduler = {**scheduler, 'by_epoch': False}
         if scheduler.get('eta_min') and scheduler['type'] != 'PolyLR':
-            scheduler['eta_min'] /= cfg.optim_wrapper.optimizer.lr
+            of_decay = scheduler.get('param_name') == 'weight_decay'
+            most = cfg.optim_wrapper.optimizer['weight_decay' if of_decay else 'lr']
+            scheduler['eta_min'] /= most
         schedulers.append(
             PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer))
         )

@@ -68,7 +68,7 @@ def test_name_is_content(leaf, cfg):
     assert cfg.model.type in names
     if size != 'toy':
         assert cfg.model.backbone.arch == ARCH_OF[size[-1]]
-    by_14 = size == 'vith' or '_vits14_' in leaf.stem
+    by_14 = size == 'vith' or '_vits14_' in leaf.stem or leaf.stem == 'neco_vits'
     patch = 4 if 'cifar10' in leaf.stem else 14 if by_14 else 16
     patch = 8 if leaf.stem.endswith('_64px') else patch
     assert cfg.model.backbone.patch_size == patch

@@ -171,6 +171,34 @@ def test_a_run_of_other_data_is_not_watched():
         FeatureWatchHook(labels='maps').before_run(runner)
 
 
+def test_steps_can_be_counted(monkeypatch):
+    """After every third, and the last; of epochs nothing."""
+    seen = []
+    hook = FeatureWatchHook(interval=3, by_epoch=False)
+    monkeypatch.setattr(hook, '_watch', lambda runner, step: seen.append(step))
+    for step in range(8):
+        runner = SimpleNamespace(iter=step, epoch=2, max_iters=8, max_epochs=3)
+        hook.after_train_iter(runner, step)
+    hook.after_train_epoch(runner)
+    assert seen == [3, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ('classes', 'photos', 'message'),
+    [
+        (('road',), 9, 'has one class only, road'),
+        (('road', 'sky'), 7, 'has 28 patches to look up, fewer than the 30 neighbors'),
+    ],
+)
+def test_labels_that_tell_nothing_are_refused(monkeypatch, classes, photos, message):
+    found = SimpleNamespace(has_maps=True, classes=classes, train=[None] * photos)
+    module = 'ccmim.engine.hooks.feature_watch'
+    monkeypatch.setattr(f'{module}.find_labels', lambda path: path)
+    monkeypatch.setattr(f'{module}.open_photos', lambda data, most: found)
+    with pytest.raises(ValueError, match=message):
+        FeatureWatchHook(labels='maps')._open((2, 2))
+
+
 def test_photos_without_maps_are_no_labels(train, tmp_path, tiny_vit, image_folder):
     torch.save(tiny_vit().state_dict(), tmp_path / 'vit.pth')
     watch = dict(type='ccmim.FeatureWatchHook', labels=str(image_folder))

@@ -198,3 +198,5 @@ def test_an_anchor_that_has_nothing_to_hold_is_refused(tiny_vit):
         tiny_methods.build('simclr', anchor=dict(type='GramAnchor', visible_only=True))
     with pytest.raises(ValueError, match='anchor.scale=2.0 must be 1'):
         GramAnchor(tiny_vit(pos_embed='rotary'), scale=2.0)
+    with pytest.raises(ValueError, match='anchor.scale=1.3 makes no whole patches'):
+        GramAnchor(tiny_vit(), scale=1.3)

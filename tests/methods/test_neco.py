@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from ccmim.engine.summary import long_queues
 from ccmim.losses import NeighborOrder
 from ccmim.losses.soft_sorting import comparators, soft_permutation
 from ccmim.teachers import SharedCrops
@@ -187,5 +188,10 @@ def test_references_are_patches_of_earlier_steps():
         assert max(numbers) < 6
     order.remember(patches)
     assert order.filled == 10
+    model = torch.nn.ModuleDict(dict(order=order))
+    (line,) = long_queues(model, 2)
+    assert line.startswith('model.order.length=10 is more than 2 photos give in an')
+    assert line.endswith('set it to 4 or less')
+    assert long_queues(model, 3) == []
     with pytest.raises(ValueError, match='num_references=49 are more than the'):
         NeighborOrder(length=24)

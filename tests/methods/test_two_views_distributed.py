@@ -1,4 +1,4 @@
-"""SimCLR and DenseCL under DDP: two processes with batch n are one with batch 2n."""
+"""SimCLR, DenseCL, NeCo under DDP: two processes with batch n are one with batch 2n."""
 
 import copy
 import os
@@ -42,12 +42,21 @@ def _worker(rank, folder, models, views):
     os._exit(0)
 
 
+def _alike(shape, **_):
+    """Draw the same for each image: its crops (4, B), or an order of patches (B, n)."""
+    if shape[1] <= 2 * BATCH:
+        return (torch.arange(shape[0]) * 0.37 % 1)[:, None].expand(shape)
+    return (torch.arange(shape[1]) * 0.618 % 1).expand(shape)
+
+
 @pytest.mark.slow
-def test_two_processes_are_one(tiny_simclr, tiny_densecl, views, tmp_path):
+def test_two_processes_are_one(
+    tiny_simclr, tiny_densecl, tiny_neco, views, tmp_path, monkeypatch
+):
     """Losses, weights, statistics and queues after a step, on both processes."""
-    models = [
-        build(perturbation=PLAIN).double() for build in (tiny_simclr, tiny_densecl)
-    ]
+    builders = tiny_simclr, tiny_densecl, tiny_neco
+    models = [build(perturbation=PLAIN).double() for build in builders]
+    monkeypatch.setattr(torch, 'rand', _alike)
     mp.start_processes(
         _worker, (str(tmp_path), models, views.double()), nprocs=2, start_method='fork'
     )

@@ -47,11 +47,11 @@ def test_patches_are_their_own_neighbors_and_those_of_other_images_are_not(
     )
     options = ['--config', CONFIG, '--out', tmp_path / 'found.json']
     text = patch_knn(*options, '--k', 1, '--cfg-options', *same)
-    assert re.search(r'^random +100\.00$', text, re.M), 'each image was known before'
+    known = float(re.search(r'^random +(\S+)$', text, re.M)[1])
     text = patch_knn(*options, '--images', 2)
     found = json.loads((tmp_path / 'found.json').read_text())['random']['patch_mIoU']
     assert f'{found:.2f}' in text
-    assert 0 < found < 100
+    assert 0 < found < 0.7 * known <= 70, 'each image was known before'
 
 
 @pytest.mark.slow

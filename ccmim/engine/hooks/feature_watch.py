@@ -21,6 +21,7 @@ from ccmim.evaluation.judging import retrieve
 from ccmim.evaluation.labeled_photos import LabeledPhotos, open_photos
 from ccmim.evaluation.neighborhoods import agreement, patch_neighbors
 from ccmim.evaluation.resampling import Likeness, figure
+from ccmim.evaluation.retrieval import NEIGHBORS
 from ccmim.labels.layouts import find_labels
 from ccmim.ranges import Count, PositiveRatio
 from ccmim.registry import HOOKS
@@ -33,7 +34,7 @@ _RETRIEVAL, _AGREEMENT = 'patch_retrieval', 'patch_agreement'
 class FeatureWatchHook(Hook):
     """Measure the dense features of a run that starts from weights.
 
-    Before the first step and at the end of every ``interval``-th epoch, on photos that
+    Before the first step and after every ``interval``-th epoch or step, on photos that
     stay the same, without gradient and without a random number of the training:
     ``probe/patch_agreement``, the percentage of the 10 nearest patches of other photos
     that are those of the start; ``probe/token_likeness``, the mean cosine between class
@@ -43,7 +44,8 @@ class FeatureWatchHook(Hook):
     start is a warning. A run from random weights is left alone.
 
     Args:
-        interval: Epochs from one time to the next.
+        interval: Epochs from one time to the next, or steps.
+        by_epoch: Whether it counts epochs; steps serve runs by iterations too.
         images: How many photos of the training set, or of each split of the labeled
             ones.
         labels: Folder of labeled photos with maps or masks, as ``ccmim judge`` takes
@@ -58,12 +60,14 @@ class FeatureWatchHook(Hook):
     def __init__(
         self,
         interval: Count = 10,
+        by_epoch: bool = True,
         images: Count = 64,
         labels: str | None = None,
         least: PositiveRatio | None = None,
         stop: bool = False,
     ) -> None:
         self.interval = interval
+        self.by_epoch = by_epoch
         self.images = images
         self.labels = labels
         self.least = least
@@ -77,8 +81,8 @@ class FeatureWatchHook(Hook):
         """Look at the labels, and have the best checkpoint kept.
 
         Raises:
-            ValueError: If there are no labels of pixels, or no epochs, or the model is
-                sharded.
+            ValueError: If there are no epochs to count, no labels of pixels or too few
+                of them, or the model is sharded.
         """
         model = _bare(runner)
         started = (getattr(model.backbone, 'init_cfg', None) or {}).get('checkpoint')
@@ -92,27 +96,43 @@ class FeatureWatchHook(Hook):
             runner.logger.info('Features are not watched: the weights are sharded')
             return
         epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        counts = epochs or not self.by_epoch
         if self.labels is None:  # as every config has it: it must stop no run
             found = unlabeled_in(runner.train_dataloader.dataset)
-            self._on = epochs and found is not None and len(found) > 1
+            self._on = counts and found is not None and len(found) > 1
             if not self._on:
                 runner.logger.info(
-                    'Features are not watched: that needs epochs of two unlabeled '
-                    'photos or more, or feature_watch.labels'
+                    'Features are not watched: that needs two unlabeled photos or '
+                    'more, or feature_watch.labels, and epochs or by_epoch=False'
                 )
             return
-        if not epochs:
+        if not counts:
             raise ValueError(
-                'feature_watch.labels needs epochs, and train_cfg has iterations'
+                'feature_watch.labels needs epochs, and train_cfg has iterations: set '
+                'feature_watch.by_epoch=False, and an interval in steps'
             )
-        self._labeled = open_photos(find_labels(Path(self.labels)), self.images)
-        if not self._labeled.has_maps:
-            raise ValueError(
-                f'feature_watch.labels={self.labels} has no maps or masks: leave it out'
-            )
+        self._labeled = self._open(model.backbone.grid)
         for hook in runner.hooks:
             if isinstance(hook, SafeCheckpointHook):
                 hook.keep_best(f'probe/{_RETRIEVAL}')
+
+    def _open(self, grid: tuple[int, int]) -> LabeledPhotos:
+        photos = open_photos(find_labels(Path(str(self.labels))), self.images)
+        place = f'feature_watch.labels={self.labels}'
+        if not photos.has_maps:
+            raise ValueError(f'{place} has no maps or masks: leave it out')
+        if len(photos.classes) < 2:
+            raise ValueError(
+                f'{place} has one class only, {photos.classes[0]}: nothing can be told '
+                'apart, leave it out'
+            )
+        patches = len(photos.train) * grid[0] * grid[1]
+        if patches < NEIGHBORS:
+            raise ValueError(
+                f'{place} has {patches} patches to look up, fewer than the {NEIGHBORS} '
+                'neighbors of one: give more photos'
+            )
+        return photos
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Take over the start of the run that is resumed."""
@@ -135,10 +155,26 @@ class FeatureWatchHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Measure if it is time, keep what is best, warn of what is lost."""
         done = self.every_n_epochs(runner, self.interval)
-        if not self._on or not (done or self.is_last_train_epoch(runner)):
+        if self.by_epoch and (done or self.is_last_train_epoch(runner)):
+            self._watch(runner, runner.iter)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Do the same after a step, if steps are counted."""
+        done = self.every_n_train_iters(runner, self.interval)
+        if not self.by_epoch and (done or self.is_last_train_iter(runner)):
+            self._watch(runner, runner.iter + 1)
+
+    def _watch(self, runner: Runner, step: int) -> None:
+        if not self._on:
             return
         values = self._measure(runner)
-        self._log(runner, values, runner.iter, 'Features')
+        self._log(runner, values, step, 'Features')
         self._keep(runner, {f'probe/{name}': value for name, value in values.items()})
         now, start = values[self._key], self._start['values'][self._key]
         least = self.least or (1.0 if self.labels else 0.5)
@@ -198,13 +234,15 @@ class FeatureWatchHook(Hook):
     def _keep(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Offer the values to hooks that keep the best checkpoint, as a validation."""
         loop: Any = runner.train_loop
-        loop._epoch += 1  # as it is when a validation follows an epoch
+        count = '_epoch' if self.by_epoch else '_iter'
+        # As it is when a validation follows.
+        setattr(loop, count, getattr(loop, count) + 1)
         try:
             for hook in runner.hooks:
                 if isinstance(hook, SafeCheckpointHook) and hook.wants(metrics):
                     hook.after_val_epoch(runner, metrics)
         finally:
-            loop._epoch -= 1
+            setattr(loop, count, getattr(loop, count) - 1)
 
 
 class _Seen:
