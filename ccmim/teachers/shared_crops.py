@@ -12,7 +12,6 @@ from annotated_types import Len
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from ccmim.data.transforms import check_order, height_width
 from ccmim.ranges import Count, Index, InnerRatio, Positive, PositiveRatio, Sides
 from ccmim.registry import MODELS
 
@@ -70,7 +69,10 @@ class SharedCrops(nn.Module):
         for name, limits in dict(
             scale=scale, local_scale=local_scale, ratio=ratio
         ).items():
-            check_order(limits, name)
+            if limits[0] > limits[1]:
+                raise ValueError(
+                    f'{name}={limits} must be the least value and the greatest'
+                )
         smallest = [scale, *[local_scale] * min(num_local, 1)]
         narrow = min(ratio[0], 1 / ratio[1])
         for limits, times in zip(smallest, (2, 1), strict=False):
@@ -79,7 +81,7 @@ class SharedCrops(nn.Module):
                     f'least_shared={least_shared} is more than the smallest crops can '
                     f'share, with an area of {limits[0]} of the image'
                 )
-        large = height_width(img_size)
+        large = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
         small = [
             max(1, round(s * local_ratio / patch_size)) * patch_size for s in large
         ]
