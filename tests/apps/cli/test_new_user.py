@@ -137,6 +137,48 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+def run(request, folder, script, words):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', script, *words],
+        cwd=folder,
+        env={
+            **os.environ,
+            'PYTHONPATH': str(request.config.rootpath),
+            'OMP_NUM_THREADS': '1',
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.downstream
+def test_photos_with_maps_become_an_eomt_and_its_graph(request, tmp_path):
+    pytest.importorskip('mmseg')
+    runtime = pytest.importorskip('onnxruntime')
+    vit = VisionTransformer(dict(embed_dim=96, depth=4, num_heads=2), 64)
+    torch.save(vit.state_dict(), tmp_path / 'weights.pth')
+    maps(tmp_path / 'maps')
+    words = ['transfer', 'weights.pth', '--num-heads', '2', '--data', 'maps']
+    words += ['--heads', 'eomt', '--fast', '--steps', '2', '--jobs', '1']
+    file = 'out/checkpoint_seed0/maps_eomt/iter_2.pth'
+    export = ['export', file, '--to', 'onnx', '--whole', '--out', 'maps.onnx']
+    script = FORKING.replace('main(sys.argv[1:])', f'main(words) or main({export})')
+    script = script.replace('class Forked', 'words = sys.argv[1:]\nclass Forked')
+    said = run(request, tmp_path, script, [*words, '--out', 'out'])
+    assert f'ccmim export {file} --to onnx --whole' in said
+    page = (tmp_path / 'out/report.html').read_text()
+    assert 'masks and attention of the surest queries' in page
+    assert 'what was taken for what, per cent of pixels' in page
+    session = runtime.InferenceSession(str(tmp_path / 'maps.onnx'))
+    images = np.random.default_rng(0).uniform(0, 255, (3, 3, 256, 256))
+    (classes,) = session.run(None, {'images': images.astype(np.float32)})
+    assert classes.shape == (3, 256, 256)
+    assert set(np.unique(classes)) <= {0, 1}
+
+
 @pytest.mark.slow
 @pytest.mark.downstream
 def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
@@ -149,18 +191,7 @@ def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
         make(tmp_path / name)
     words = ['transfer', 'weights.pth', '--num-heads', '2', '--data', *LAYOUTS]
     words += ['--fast', '--steps', '2', '--jobs', '1', '--out', 'out']
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', FORKING, *words],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            'PYTHONPATH': str(request.config.rootpath),
-            'OMP_NUM_THREADS': '1',
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    said = run(request, tmp_path, FORKING, words)
     table = (tmp_path / 'out/table.md').read_text()
     head, _, *rows = [line for line in table.split('\n') if line.startswith('|')]
     wanted = {f'{name}: {m}' for name, (_, metrics) in LAYOUTS.items() for m in metrics}
@@ -169,5 +200,5 @@ def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
     assert 'not run' not in rows[0] + rows[1]
     page = (tmp_path / 'out/report.html').read_text()
     assert all(f'{name}: ' in page for name in LAYOUTS)
-    assert 'patches of 14 px are resampled to 16 px' in done.stdout
-    assert 'Estimate     about ' in done.stdout
+    assert 'patches of 14 px are resampled to 16 px' in said
+    assert 'Estimate     about ' in said
