@@ -1,4 +1,4 @@
-"""Where unlabelled images come from: folder trees, list files, tars, zips and parquet.
+"""Where unlabeled images come from: folders, lists, tars, zips, parquet and addresses.
 
 A source knows how many images it has, what each is called and how to read the bytes
 of one. It decodes nothing and keeps no open state that pickling could lose, so the
@@ -7,7 +7,6 @@ same object serves the main process and loader workers of either start method.
 
 import glob
 import os
-import re
 import stat
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -26,11 +25,11 @@ from ccmim.data.paths import (
     checksum_of_file,
     printable,
 )
+from ccmim.data.remote import RemoteImages, is_address, split_addresses
 from ccmim.data.tar_index import compressed_text
 from ccmim.data.tar_shards import TarShards
 from ccmim.data.zip_shards import ZipShards
 
-_ADDRESS = re.compile(r'([A-Za-z][A-Za-z0-9+.-]+):/')
 _KINDS = ('.tar', '.zip', '.parquet', '.txt', *IMAGE_SUFFIXES)
 
 
@@ -158,8 +157,9 @@ def open_source(
     Args:
         data: A folder (searched recursively), a list file (``.txt``), a plain tar
             file (``.tar``), a ``.zip``, a ``.parquet``, an image file, a glob pattern
-            of these, or a list of them. Files are numbered before members of tars, and
-            those before members of zips and rows of parquet files.
+            of these, an address (see ``RemoteImages``), or a list of them. Files are
+            numbered before members of tars, and those before members of zips, rows of
+            parquet files and what is remote.
         root: Folder that relative paths in list files start from; the folder of
             each list file when None.
 
@@ -172,8 +172,10 @@ def open_source(
     """
     items = [data] if isinstance(data, str | os.PathLike) else data
     files: list[str] = []
+    addresses: list[str] = []
     archives: dict[str, list[str]] = {'.tar': [], '.zip': [], '.parquet': []}
-    for path in (path for item in items for path in _expand(os.fspath(item))):
+    given, remote = split_addresses(os.fspath(item) for item in items)
+    for path in (path for item in given for path in _expand(item)):
         suffix = os.path.splitext(path)[1].lower()
         if os.path.isdir(path):
             files += walk_images(path)
@@ -187,7 +189,9 @@ def open_source(
         elif suffix in archives:
             archives[suffix].append(path)
         elif suffix == '.txt':
-            files += _listed(path, root)
+            listed, far = split_addresses(_listed(path, root))
+            files += listed
+            addresses += far
         else:
             files.append(path)
     parts = (
@@ -195,6 +199,7 @@ def open_source(
         TarShards(archives['.tar']),
         ZipShards(archives['.zip']),
         ParquetShards(archives['.parquet']),
+        RemoteImages(remote, addresses),
     )
     sources: list[ImageSource] = [part for part in parts if len(part)]
     if not sources:
@@ -217,21 +222,10 @@ def _expand(item: str) -> list[str]:
 
 
 def _local(path: str) -> str:
-    """Take the path out of a ``file://`` address; refuse other addresses.
-
-    Raises:
-        ValueError: It is the address of something on another machine.
-    """
-    # A slash may have been lost in a Path; one letter is a drive of Windows.
-    address = _ADDRESS.match(path)
-    if not address or os.path.lexists(path):
-        return path
-    if address[1].lower() == 'file':
-        return unquote(urlsplit(path).path)
-    raise ValueError(
-        f'{printable(path)} is an address ({address[1]}), and images are read from '
-        'files alone: copy them to a disk, or mount the storage as a folder'
-    )
+    """Take the path out of a ``file://`` address."""
+    # A slash may have been lost in a Path.
+    is_file = path.lower().startswith('file:/') and not os.path.lexists(path)
+    return unquote(urlsplit(path).path) if is_file else path
 
 
 def _listed(path: str, root: str | os.PathLike | None) -> list[str]:
@@ -244,6 +238,8 @@ def _listed(path: str, root: str | os.PathLike | None) -> list[str]:
         raise ValueError(f'No images in {printable(path)}: the list is empty')
     if nul := next((name for name in names if '\0' in name), None):
         raise ValueError(f'{printable(path)} is no list of paths: {printable(nul)}')
+    if any(is_address(name) for name in names):
+        return [n if is_address(n) else os.path.join(folder, n) for n in names]
     paths = [os.path.join(folder, name) for name in names]
     # One look catches a wrong root at once; looking at all would take minutes on a
     # network disk, and single missing files are counted as damaged later.

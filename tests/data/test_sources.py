@@ -4,7 +4,6 @@ import pickle
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -342,17 +341,6 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     _write(tmp_path, ['a.parquet'])
     with pytest.raises(ValueError, match=r'needs pyarrow: pip install "ccmim.parquet'):
         open_source(tmp_path / 'a.parquet')
-
-
-@pytest.mark.parametrize('scheme', ['s3', 'gs', 'http', 'https', 'memory', 'hdfs'])
-def test_an_address_is_called_one(tmp_path, monkeypatch, scheme):
-    monkeypatch.chdir(tmp_path)
-    address = f'{scheme}://bucket/photos'
-    (tmp_path / 'list.txt').write_text(f'{address}/a.jpg\n')
-    text = rf'{scheme}:/.*/photos.* is an address \({scheme}\), and images are read'
-    for data in (address, Path(address), f'{address}/*.jpg', 'list.txt', [address]):
-        with pytest.raises(ValueError, match=text):
-            open_source(data)
 
 
 def test_the_address_of_a_file_is_its_path(tmp_path):

@@ -10,6 +10,7 @@ import tarfile
 import time
 import zipfile
 
+import fsspec
 import pytest
 import torch
 from mmengine.config import Config
@@ -188,7 +189,7 @@ def test_the_average_of_the_weights_goes_on(start):
 
 @pytest.mark.slow
 def test_archives_are_trained_on_and_resumed(start, image_folder, tmp_path):
-    """A tar within a tar, a zip and parquet, in a worker, in the middle of an epoch."""
+    """A tar within a tar, zip, parquet, an address; in a worker, in mid-epoch."""
     pyarrow = pytest.importorskip('pyarrow')
     photos = sorted(image_folder.rglob('*.jpg'))
     for name, files in dict(inner=photos[:3], outer=[tmp_path / 'inner.tar']).items():
@@ -198,12 +199,16 @@ def test_archives_are_trained_on_and_resumed(start, image_folder, tmp_path):
     with zipfile.ZipFile(tmp_path / 'some.zip', 'w', zipfile.ZIP_DEFLATED) as packed:
         for file in photos[3:6]:
             packed.write(file, file.name)
-    rows = [dict(bytes=file.read_bytes(), path=file.name) for file in photos[6:]]
+    rows = [dict(bytes=file.read_bytes(), path=file.name) for file in photos[6:7]]
     table = pyarrow.table(dict(image=rows))
     pytest.importorskip('pyarrow.parquet').write_table(table, tmp_path / 'a.parquet')
+    far = fsspec.filesystem('memory')
+    for file in photos[7:]:
+        far.pipe_file(f'/photos/{file.name}', file.read_bytes())
     names = ('outer.tar', 'some.zip', 'a.parquet')
+    data = [*(str(tmp_path / name) for name in names), 'memory://photos']
     options = dict(
-        train_dataloader__dataset__data=[str(tmp_path / name) for name in names],
+        train_dataloader__dataset__data=data,
         train_dataloader__num_workers=1,
     )
     straight = start('straight', **options)

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.checkpoints.config_text import read_values
 from ccmim.data.paths import printable
+from ccmim.data.remote import is_address
 from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.files import write_file
 
@@ -25,6 +26,8 @@ _BEFORE_EPOCHS = re.compile(r'( --method \S+(?: --size \S+)?(?: --image-size \S+
 
 def absolute(item: str) -> str:
     """Make a path or pattern absolute."""
+    if is_address(item):
+        return item
     return os.path.abspath(os.path.expanduser(item))
 
 
