@@ -149,6 +149,14 @@ def _clean_slate():
         manager._instance_dict.clear()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Begin with files of slow tests, then with long ones: none is left for the end."""
+    count = Counter(item.path for item in items)
+    slow = Counter(item.path for item in items if item.get_closest_marker('slow'))
+    items.sort(key=lambda i: (-slow[i.path] / count[i.path], -count[i.path]))
+
+
 LEFT_OUT = Counter()  # tests that are not run, by folder
 
 

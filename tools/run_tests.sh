@@ -32,10 +32,12 @@ cd "$ccmim_root"
 python=$(ccmim_python)
 
 # The models of the tests are small: a core each for several tests at a time is faster
-# than threads that wait for each other. Tests of one file stay together.
+# than threads that wait for each other. Tests of one file stay together, in the order
+# of tests/conftest.py.
 cores=$(nproc)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-options=(-n "$((cores < 4 ? cores : 4))" --dist loadfile "${options[@]}")
+options=(-n "$((cores < 4 ? cores : 4))" --dist loadfile --no-loadscope-reorder
+  "${options[@]}")
 export MPLBACKEND=${MPLBACKEND:-Agg}
 
 "$python" -m ruff check .

@@ -19,7 +19,8 @@ case "$*" in
 esac
 """
 
-PARALLEL = f'-n {min(4, len(os.sched_getaffinity(0)))} --dist loadfile'
+CORES = min(4, len(os.sched_getaffinity(0)))
+PARALLEL = f'-n {CORES} --dist loadfile --no-loadscope-reorder'
 
 
 @pytest.fixture
