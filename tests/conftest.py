@@ -8,6 +8,7 @@ import copy
 import functools
 import os
 import re
+import runpy
 import signal
 import sys
 import zlib
@@ -138,6 +139,23 @@ def image_folder(tmp_path):
             folder / f'{i}.jpg', quality=95
         )
     return tmp_path / 'photos'
+
+
+@pytest.fixture
+def run_tool(request, monkeypatch, capsys):
+    """Run a script of tools/ in this process; its exit code, output and errors."""
+
+    def run_tool(name, *words):
+        script = str(request.config.rootpath / 'tools' / name)
+        monkeypatch.setattr(sys, 'argv', [script, *map(str, words)])
+        try:
+            runpy.run_path(script, run_name='__main__')
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capsys.readouterr()
+
+    return run_tool
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
 from ccmim.data.bad_images import BadPhotoError, TooManyBadImagesError
 from ccmim.data.unlabeled import unlabeled_in
@@ -77,6 +78,7 @@ def end_workers() -> None:
     This process would wait for them at its exit, with some for ever.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would raise an error
+    signal_handling._SIGCHLD_handler_set = False  # and is to watch the next loader
     for worker in multiprocessing.active_children():
         worker.kill()
 

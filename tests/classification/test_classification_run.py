@@ -2,7 +2,6 @@
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 
@@ -166,21 +165,17 @@ def _words(script, config, *words, **options):
 
 
 def test_the_commands_train_and_print_top_1_and_top_5(
-    request, monkeypatch, capsys, options, tmp_path
+    request, monkeypatch, run_tool, options, tmp_path
 ):
     monkeypatch.chdir(request.config.rootpath)
     given = options('run', train_cfg__max_epochs=1, train_cfg__val_interval=1)
     given.pop('work_dir')
-    for words in (
-        _words('train.py', 'linear', '--work-dir', tmp_path / 'run', **given),
-        _words(
-            'test.py', 'linear', tmp_path / 'run' / 'epoch_1.pth',
-            '--work-dir', tmp_path / 'test', **given,
-        ),
-    ):  # fmt: skip
-        monkeypatch.setattr(sys, 'argv', words)
-        runpy.run_path(words[0], run_name='__main__')
-    text = capsys.readouterr().out
+    for script, *words in (
+        ('train.py', '--work-dir', tmp_path / 'run'),
+        ('test.py', tmp_path / 'run/epoch_1.pth', '--work-dir', tmp_path / 'test'),
+    ):
+        code, text, _ = run_tool(script, *_words(script, 'linear', *words, **given)[1:])
+        assert code == 0
     top1 = re.search(r'^accuracy/top1 +(\S+)$', text, re.MULTILINE)
     assert 0 <= float(top1[1]) <= 100
     assert re.search(r'^accuracy/top5 +100$', text, re.MULTILINE)  # three classes
@@ -213,7 +208,7 @@ def test_two_processes_train_and_validate(request, options, tmp_path, config):
 
 
 def test_averaged_weights_are_tested_and_the_trained_ones_too(
-    start, options, request, tmp_path, monkeypatch, capsys
+    start, run_tool, tmp_path, monkeypatch
 ):
     runner = start('finetune', 'ema', custom_hooks=[dict(type='EMAHook', momentum=0.5)])
     runner.train()
@@ -224,17 +219,15 @@ def test_averaged_weights_are_tested_and_the_trained_ones_too(
         state['state_dict']['head.fc.weight'],
         state['ema_state_dict']['module.head.fc.weight'],
     )
-    script = str(request.config.rootpath / 'tools' / 'test.py')
     runner.cfg.dump(tmp_path / 'ema.py')
     seen = []
     for part in ('ema', 'trained'):
-        words = [script, tmp_path / 'ema.py', file, '--out', out, '--part', part]
-        monkeypatch.setattr('sys.argv', list(map(str, words)))
+        words = [tmp_path / 'ema.py', file, '--out', out, '--part', part]
         monkeypatch.setattr(
             'mmengine.runner.Runner.test',
             lambda self: seen.append(self.model.head.fc.weight.detach().clone()) or {},
         )
-        runpy.run_path(script, run_name='__main__')
+        assert run_tool('test.py', *words)[0] == 0
     assert torch.equal(seen[0], state['state_dict']['head.fc.weight'])
     assert torch.equal(seen[1], state['ema_state_dict']['module.head.fc.weight'])
     assert validated >= 0
@@ -246,10 +239,9 @@ def test_averaged_weights_are_tested_and_the_trained_ones_too(
         (plain, 'is no checkpoint of this Classifier: it lacks '),
     ):
         torch.save({**state, 'state_dict': weights}, file)
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(script, run_name='__main__')
-        assert end.value.code == 2
-        (line,) = capsys.readouterr().err.splitlines()[-1:]
+        code, _, error = run_tool('test.py', *words)
+        assert code == 2
+        (line,) = error.splitlines()[-1:]
         assert line.startswith(f'error: {file} {message}')
 
 

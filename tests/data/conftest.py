@@ -3,7 +3,6 @@
 import gc
 import logging
 import multiprocessing
-import signal
 import tempfile
 from pathlib import Path
 
@@ -47,7 +46,5 @@ def folder(tmp_path):
 def pytest_runtest_teardown(item):
     """End workers that a failed iteration left: it waits seconds for each of them."""
     if multiprocessing.active_children():
-        handler = signal.getsignal(signal.SIGCHLD)  # PyTorch's, which it sets only once
         end_workers()
         gc.collect()
-        signal.signal(signal.SIGCHLD, handler)

@@ -2,10 +2,9 @@
 
 import io
 import os
-import runpy
-import sys
 import tarfile
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 import numpy as np
 import pytest
@@ -45,17 +44,9 @@ def mixed(tmp_path):
 
 
 @pytest.fixture
-def command(request, monkeypatch, capsys):
+def command(run_tool):
     """Run the command in this process: exit code, standard output and errors."""
-
-    def command(*words):
-        script = str(request.config.rootpath / 'tools/check_images.py')
-        monkeypatch.setattr(sys, 'argv', [script, *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_path(script, run_name='__main__')
-        return caught.value.code, *capsys.readouterr()
-
-    return command
+    return partial(run_tool, 'check_images.py')
 
 
 def test_values_of_few_bits_in_16_are_warned_of(tmp_path):

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from ccmim.data import UnlabeledImages, unlabeled
 from ccmim.data.bad_images import TooManyBadImagesError
 from ccmim.data.crop_box import ImagesWithCropBox
-from ccmim.data.loader_errors import explain, require_batch
+from ccmim.data.loader_errors import end_workers, explain, require_batch
 from ccmim.data.unlabeled import unlabeled_in
 
 TRANSFORM = [
@@ -69,7 +69,8 @@ def error_of(folder, monkeypatch):
     [('killed', ''), ('bus error', 'signal: Bus error; '), ('exit', 'exit code 3; ')],
 )
 def test_a_killed_worker_is_explained_at_once(error_of, folder, kind, why):
-    line, seconds = error_of(kind, timeout=300)  # as in a run
+    end_workers()  # as a run before it in this process may have done
+    line, seconds = error_of(kind, timeout=20)
     # Which of two messages PyTorch gives is a matter of timing; one lacks the signal.
     assert re.fullmatch(
         rf'A loader worker was killed \(({why})?often out of memory\) while reading '

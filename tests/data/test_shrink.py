@@ -2,8 +2,6 @@
 
 import io
 import os
-import runpy
-import sys
 
 import numpy as np
 import pytest
@@ -95,14 +93,9 @@ def test_other_formats_are_decoded_whole(photo):
     assert decode_image(data.getvalue(), least_side=70).size == (640, 480)
 
 
-def test_the_command_names_what_it_leaves_out(
-    folder, tmp_path, request, monkeypatch, capsys
-):
-    tool = str(request.config.rootpath / 'tools/shrink_images.py')
+def test_the_command_names_what_it_leaves_out(folder, tmp_path, run_tool):
     words = [folder, tmp_path / 'small', '--short-side', '120', '--workers', '1']
-    monkeypatch.setattr(sys, 'argv', [tool, *map(str, words)])
-    runpy.run_path(tool, run_name='__main__')
-    text = capsys.readouterr().out
+    text = run_tool('shrink_images.py', *words)[1]
     assert f'Left out: {folder / "bad.jpg"} (not an image)' in text
     assert '3 images, 2 left out' in text
     with Image.open(tmp_path / 'small' / 'wide.jpg') as copy:

@@ -1,8 +1,6 @@
 """The drawn learning rates are those that a run trains with."""
 
 import math
-import runpy
-import sys
 
 import pytest
 from mmengine.config import Config
@@ -86,12 +84,11 @@ def test_steps_in_a_run_by_epochs_need_the_length_of_an_epoch(config):
     assert reached == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_command_draws_and_prints(request, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(request.config.rootpath)
-    words = ['tools/plot_schedule.py', 'mm_configs/small/mae_vitt.py']
-    monkeypatch.setattr(sys, 'argv', [*words, '--out', str(tmp_path / 'rates.png')])
-    runpy.run_path(words[0], run_name='__main__')
-    assert 'lr x 1, wd 0.05' in capsys.readouterr().out
+def test_the_command_draws_and_prints(request, tmp_path, run_tool):
+    leaf = request.config.rootpath / 'mm_configs/small/mae_vitt.py'
+    code, said, _ = run_tool('plot_schedule.py', leaf, '--out', tmp_path / 'rates.png')
+    assert code == 0
+    assert 'lr x 1, wd 0.05' in said
     with Image.open(tmp_path / 'rates.png') as picture:
         assert len(picture.convert('RGB').getcolors(1 << 24)) > 10
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import runpy
 import signal
 import subprocess
 import sys
@@ -288,34 +287,30 @@ def test_the_command_is_stopped_from_outside(request, image_folder, tmp_path):
 
 
 @pytest.fixture
-def run_here(request, monkeypatch):
-    """Run a command in this process; how it exits."""
+def run_here(request, monkeypatch, run_tool):
+    """Run a command in this process; how it exits, and its last line."""
 
     def run_here(words):
         monkeypatch.chdir(request.config.rootpath)
-        monkeypatch.setattr(sys, 'argv', words)
-        try:
-            runpy.run_path(words[0], run_name='__main__')
-        except SystemExit as error:
-            return error.code
-        return 0
+        code, _, errors = run_tool('train.py', *words[1:])
+        return code, errors.splitlines()[-1]
 
     return run_here
 
 
-def test_a_damaged_file_is_one_line(run_here, image_folder, tmp_path, capsys):
+def test_a_damaged_file_is_one_line(run_here, image_folder, tmp_path):
     torch.save(dict(state_dict=torch.zeros(9)), tmp_path / 'epoch_1.pth')
     with open(tmp_path / 'epoch_1.pth', 'r+b') as file:
         file.truncate(500)
     for words in (['--resume', tmp_path / 'epoch_1.pth'], ['--resume']):
-        assert run_here(_words(image_folder, tmp_path, *words)) == 2
-        (error,) = capsys.readouterr().err.splitlines()[-1:]
+        code, error = run_here(_words(image_folder, tmp_path, *words))
+        assert code == 2
         assert error.startswith('error: ')
         assert f'checkpoint {tmp_path}/epoch_1.pth is damaged' in error
     assert not list(tmp_path.glob('epoch_2.pth'))
 
 
-def test_a_full_disk_is_one_line(run_here, image_folder, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_one_line(run_here, image_folder, tmp_path, monkeypatch):
     """The second checkpoint does not fit; the first can be resumed."""
     replace, saves = os.replace, []
 
@@ -327,16 +322,16 @@ def test_a_full_disk_is_one_line(run_here, image_folder, tmp_path, monkeypatch, 
 
     monkeypatch.setattr(os, 'replace', full)
     options = {'default_hooks__checkpoint__max_keep_ckpts': 1}
-    assert run_here(_words(image_folder, tmp_path, **options)) == 3
-    error = capsys.readouterr().err.splitlines()[-1]
+    code, error = run_here(_words(image_folder, tmp_path, **options))
+    assert code == 3
     assert error.startswith(f'error: cannot write {tmp_path}/epoch_2.pth: No space')
     assert choose_resume(tmp_path) == f'{tmp_path}/epoch_1.pth'
 
 
-def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path, capsys):
+def test_numbers_out_of_range_are_one_line(run_here, image_folder, tmp_path):
     options = {'optim_wrapper.optimizer.lr': 1e35}
-    assert run_here(_words(image_folder, tmp_path, **options)) == 1
-    error = capsys.readouterr().err.splitlines()[-1]
+    code, error = run_here(_words(image_folder, tmp_path, **options))
+    assert code == 1
     found = re.match(
         r'error: [\w, ]+ (is|are) not finite at step ([23]) '
         rf'\(images {image_folder}/\S+.jpg, {image_folder}/\S+.jpg\); what it was '

@@ -1,7 +1,6 @@
 """The command: exit codes, lines and a sheet; unlabelled images; wrong input."""
 
-import runpy
-import sys
+from functools import partial
 
 import pytest
 from mmengine.config import Config
@@ -69,17 +68,9 @@ def test_a_sheet_holds_all_pictures_and_a_legend(tmp_path):
 
 
 @pytest.fixture
-def run(request, monkeypatch, capsys):
-    """Run the command in this process; gives its exit code and what it printed."""
-    path = request.config.rootpath / 'tools/check_dataset.py'
-
-    def call(*args):
-        monkeypatch.setattr(sys, 'argv', [str(path), *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(path), run_name='__main__')
-        return ended.value.code, capsys.readouterr()
-
-    return call
+def run(run_tool):
+    """Run the command in this process; gives exit code, output and errors."""
+    return partial(run_tool, 'check_dataset.py')
 
 
 def test_placed_images_are_checked_as_others(run, image_folder, tmp_path):
@@ -93,9 +84,9 @@ def test_placed_images_are_checked_as_others(run, image_folder, tmp_path):
         f"data='{image_folder}', transform=[{crop}])\n"
         'train_dataloader = dict(dataset=data)\n'
     )
-    code, printed = run(config)
+    code, said, _ = run(config)
     assert code == 0
-    assert 'train (ImagesWithCropBox): 8 images' in printed.out
+    assert 'train (ImagesWithCropBox): 8 images' in said
 
 
 def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path):
@@ -106,16 +97,16 @@ def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path)
         f"data = dict(type='UnlabeledImages', data='{image_folder}', transform=[])\n"
         'train_dataloader = dict(dataset=data)\n'
     )
-    code, printed = run(config, '--out', sheet, '--num', 2)
+    code, said, _ = run(config, '--out', sheet, '--num', 2)
     assert code == 0
-    assert 'train (UnlabeledImages): 8 images' in printed.out
-    assert printed.out.endswith('problems found: none\n')
+    assert 'train (UnlabeledImages): 8 images' in said
+    assert said.endswith('problems found: none\n')
     assert sheet.exists()
     option = f'train_dataloader.dataset.data={tmp_path}/none'
-    code, printed = run(config, '--split', 'train', '--cfg-options', option)
+    code, said, _ = run(config, '--split', 'train', '--cfg-options', option)
     assert code == 1
-    assert 'PROBLEM: ' in printed.out
-    assert printed.out.endswith('problems found: 1\n')
+    assert 'PROBLEM: ' in said
+    assert said.endswith('problems found: 1\n')
     for args, message in (
         ((tmp_path / 'none.py',), 'none.py does not exist'),
         ((config, '--num', 0), '--num 0 must be positive'),
@@ -123,6 +114,6 @@ def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path)
         ((config, '--out', tmp_path / 'none/sheet.png'), 'cannot write to'),
         ((config, '--out', tmp_path / 'sheet.txt'), 'must end in .png'),
     ):
-        code, printed = run(*args)
+        code, _, error = run(*args)
         assert code == 2
-        assert message in printed.err
+        assert message in error

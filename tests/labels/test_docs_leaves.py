@@ -77,14 +77,10 @@ def test_the_leaves_read_other_data_than_their_base(name, leaf, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', LEAVES)
-def test_the_leaves_train_and_are_tested(name, leaf, tmp_path, monkeypatch):
-    import runpy
-    import sys
-
+def test_the_leaves_train_and_are_tested(name, leaf, tmp_path, run_tool):
     LEAVES[name][0](tmp_path)
     words = ['--work-dir', str(tmp_path / 'run'), '--cfg-options']
     words += ['train_cfg.max_iters=2', 'train_cfg.val_interval=2']
     words += ['default_hooks.visualization.draw=True']
-    monkeypatch.setattr(sys, 'argv', ['tools/train.py', str(leaf(name)), *words])
-    runpy.run_path('tools/train.py', run_name='__main__')
+    assert run_tool('train.py', leaf(name), *words)[0] == 0
     assert list((tmp_path / 'run').glob('iter_2.pth'))

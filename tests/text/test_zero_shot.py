@@ -1,8 +1,6 @@
 """Zero-shot tests against loops, and from a checkpoint to figures."""
 
 import json
-import runpy
-import sys
 
 import pytest
 import torch
@@ -45,7 +43,7 @@ def test_against_loops():
 
 
 @pytest.mark.slow
-def test_a_run_learns_the_names_of_colors(tmp_path, request, monkeypatch, capsys):
+def test_a_run_learns_the_names_of_colors(tmp_path, request, run_tool):
     """Trained, resumed from, tuned without masks: the tool tells red from blue."""
     root, rng = request.config.rootpath, torch.Generator().manual_seed(0)
     for name, color in (('red', (220, 30, 30)), ('blue', (30, 30, 220))):
@@ -78,8 +76,8 @@ def test_a_run_learns_the_names_of_colors(tmp_path, request, monkeypatch, capsys
     for file in (checkpoint, tuned):
         found = zero_shot(file, tmp_path / 'data', ['a {}'])
         assert found == {'zero-shot': 100.0, 'chance': 50.0}
-    words = ['zero_shot.py', str(checkpoint), '--data', str(tmp_path / 'data')]
-    monkeypatch.setattr(sys, 'argv', [*words, '--out', str(tmp_path / 'x.json')])
-    runpy.run_path(f'{root}/tools/zero_shot.py', run_name='__main__')
-    assert capsys.readouterr().out.splitlines()[-1] == 'zero-shot 100.0  chance 50.0'
+    words = [checkpoint, '--data', tmp_path / 'data', '--out', tmp_path / 'x.json']
+    code, said, _ = run_tool('zero_shot.py', *words)
+    assert code == 0
+    assert said.splitlines()[-1] == 'zero-shot 100.0  chance 50.0'
     assert json.loads((tmp_path / 'x.json').read_text())['zero-shot'] == 100

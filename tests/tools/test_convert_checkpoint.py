@@ -1,7 +1,6 @@
 """The command converts, reports, and answers a user's mistakes with one line."""
 
-import runpy
-import sys
+from functools import partial
 
 import pytest
 import torch
@@ -15,20 +14,9 @@ def checkpoint(tiny_vit, tmp_path):
 
 
 @pytest.fixture
-def convert(request, monkeypatch, capsys):
+def convert(run_tool):
     """Run the command in this process; gives exit code, output and errors."""
-
-    def convert(*arguments):
-        path = str(request.config.rootpath / 'tools/convert_checkpoint.py')
-        monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
-        try:
-            runpy.run_path(path, run_name='__main__')
-            code = 0
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return convert
+    return partial(run_tool, 'convert_checkpoint.py')
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The exported graph gives the backbone's features, and the check would see others."""
 
-import runpy
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -22,17 +22,9 @@ def checkpoint(tiny_vit, tmp_path):
 
 
 @pytest.fixture
-def export(request, monkeypatch, capsys):
+def export(run_tool):
     """Run the command in this process; gives exit code, output and errors."""
-
-    def export(*arguments):
-        path = str(request.config.rootpath / 'tools/export_onnx.py')
-        monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(path, run_name='__main__')
-        return end.value.code, *capsys.readouterr()
-
-    return export
+    return partial(run_tool, 'export_onnx.py')
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """tools/mask_overlap.py says how much of what masks hide lies on objects."""
 
-import runpy
-import sys
+from functools import partial
 
 import pytest
 import torch
@@ -16,15 +15,10 @@ CONFIG = 'mm_configs/demo/ccmim_toy.py'
 
 
 @pytest.fixture
-def overlap(request, monkeypatch, tmp_path):
-    """Make a function that runs the command; what it says in the end, if a mistake."""
+def overlap(request, monkeypatch, run_tool):
+    """Run the command in the checkout: exit code, standard output and errors."""
     monkeypatch.chdir(request.config.rootpath)
-
-    def overlap(*words):
-        monkeypatch.setattr(sys, 'argv', ['tools/mask_overlap.py', *map(str, words)])
-        runpy.run_path('tools/mask_overlap.py', run_name='__main__')
-
-    return overlap
+    return partial(run_tool, 'mask_overlap.py')
 
 
 @pytest.mark.slow
@@ -60,8 +54,6 @@ def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_pat
     assert table in page.read_text()
 
 
-def test_a_mistake_is_one_line(overlap, capsys):
-    with pytest.raises(SystemExit) as error:
-        overlap('no.pth', '--config', CONFIG, '--data', 'a', 'b', 'c.json')
-    assert error.value.code == 2
-    assert capsys.readouterr().err == 'error: checkpoint no.pth does not exist\n'
+def test_a_mistake_is_one_line(overlap):
+    words = ['no.pth', '--config', CONFIG, '--data', 'a', 'b', 'c.json']
+    assert overlap(*words)[::2] == (2, 'error: checkpoint no.pth does not exist\n')

@@ -1,17 +1,12 @@
 """The report of a comparison and of single runs, from the command line."""
 
 import json
-import runpy
-import sys
-from pathlib import Path
 
 import pytest
 
 from ccmim.apps.report.page import write_page
 from ccmim.apps.report.page_comparison import read_comparison
 from ccmim.apps.runs.folder import find_runs
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -38,24 +33,15 @@ def test_comparison_has_its_table_on_top(comparison):
     assert read_comparison(comparison / 'mae_seed0').table == ()
 
 
-def test_command(comparison, monkeypatch, capsys):
+def test_command(comparison, run_tool):
     """It says what it wrote; a folder without a run is a mistake in one line."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, 'argv', ['tools/report.py', *map(str, words)])
-        try:
-            runpy.run_path(str(ROOT / 'tools/report.py'), run_name='__main__')
-        except SystemExit as end:
-            return end.code, *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
     page = comparison / 'both.html'
     parts = comparison / 'mae_seed0', comparison / 'ccmim_seed0'
-    code, said, error = run(*parts, '--out', page)
+    code, said, error = run_tool('report.py', *parts, '--out', page)
     assert code == 0, error
     assert said.startswith('2 runs, ')
     assert '<title>mae_seed0, ccmim_seed0</title>' in page.read_text()
-    code, _, error = run(comparison / 'nothing')
+    code, _, error = run_tool('report.py', comparison / 'nothing')
     assert code == 2
     assert error.startswith('error: ')
     assert error.count('\n') == 1

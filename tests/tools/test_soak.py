@@ -2,22 +2,17 @@
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 
 import pytest
 
 
-def test_a_folder_of_others_is_refused_and_not_touched(
-    request, tmp_path, monkeypatch, capsys
-):
+def test_a_folder_of_others_is_refused_and_not_touched(tmp_path, run_tool):
     (tmp_path / 'notes.txt').write_text('mine')
-    monkeypatch.setattr(sys, 'argv', ['soak.py', '--work-dir', str(tmp_path)])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(request.config.rootpath / 'tools/soak.py'), None, '__main__')
-    assert end.value.code == 2
-    assert f'error: {tmp_path} holds other files' in capsys.readouterr().err
+    code, _, error = run_tool('soak.py', '--work-dir', tmp_path)
+    assert code == 2
+    assert f'error: {tmp_path} holds other files' in error
     assert (tmp_path / 'notes.txt').read_text() == 'mine'
 
 

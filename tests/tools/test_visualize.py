@@ -1,8 +1,6 @@
 """tools/visualize.py draws on any folder, and its mistakes are one line."""
 
 import os
-import runpy
-import sys
 
 import pytest
 import torch
@@ -19,21 +17,13 @@ OPTIONS += ['model.backbone.arch.num_heads=3']
 
 
 @pytest.fixture
-def visualize(request, monkeypatch, capsys, image_folder, tmp_path):
+def visualize(request, monkeypatch, run_tool, image_folder, tmp_path):
     """Run the command; its exit code, what it prints and its complaints."""
     monkeypatch.chdir(request.config.rootpath)
 
     def visualize(*words, images=image_folder):
-        words = ['tools/visualize.py', words[0], images, '--out', tmp_path / 'out',
-                 '--device', 'cpu', *words[1:]]  # fmt: skip
-        monkeypatch.setattr(sys, 'argv', list(map(str, words)))
-        code = 0
-        try:
-            runpy.run_path(words[0], run_name='__main__')
-        except SystemExit as error:
-            code = error.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        where = ['--out', tmp_path / 'out', '--device', 'cpu']
+        return run_tool('visualize.py', words[0], images, *where, *words[1:])
 
     return visualize
 

@@ -1,4 +1,3 @@
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -162,15 +161,13 @@ def test_scenes_with_a_file_of_somebody_else_among_them_are_not_replaced(tmp_pat
     assert (root / 'notes.txt').read_text() == 'mine'
 
 
-def test_the_tool_writes_what_the_function_writes(tmp_path, monkeypatch, capsys):
-    tool = Path(__file__).parents[3] / 'tools' / 'make_toy_scenes.py'
+def test_the_tool_writes_what_the_function_writes(tmp_path, run_tool):
     options = ['--train=2', '--val=1', '--unlabelled=1', '--size=40', '--seed=7']
-    monkeypatch.setattr('sys.argv', [str(tool), str(tmp_path / 'a'), *options])
-    runpy.run_path(str(tool), run_name='__main__')
-    assert str(tmp_path / 'a') in capsys.readouterr().out
+    code, said, _ = run_tool('make_toy_scenes.py', tmp_path / 'a', *options)
+    assert code == 0
+    assert str(tmp_path / 'a') in said
     expected = write_toy_scenes(tmp_path / 'b', 2, 1, 40, 7, 1)
     assert _files(tmp_path / 'a') == _files(expected)
-    monkeypatch.setattr('sys.argv', [str(tool), str(tmp_path / 'c'), '--size', '8'])
-    with pytest.raises(SystemExit):
-        runpy.run_path(str(tool), run_name='__main__')
-    assert 'size must be at least 32' in capsys.readouterr().err
+    code, _, error = run_tool('make_toy_scenes.py', tmp_path / 'c', '--size', '8')
+    assert code == 2
+    assert 'size must be at least 32' in error

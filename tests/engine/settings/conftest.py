@@ -1,8 +1,5 @@
 """A pretraining that takes a second, as a config file of its own."""
 
-import runpy
-import sys
-
 import pytest
 
 CONFIG = """
@@ -38,19 +35,12 @@ def config_file(request, image_folder, tmp_path):
 
 
 @pytest.fixture
-def tool(request, monkeypatch, capsys):
+def tool(run_tool):
     """Run a script of tools/ in this process; its exit code and last line of errors."""
 
     def tool(name, *words):
-        script = str(request.config.rootpath / 'tools' / name)
-        monkeypatch.setattr(sys, 'argv', [script, *map(str, words)])
-        try:
-            runpy.run_path(script, run_name='__main__')
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        output = capsys.readouterr()
-        assert 'Traceback' not in output.err
-        return code, (output.err.splitlines() or [''])[-1]
+        code, _, errors = run_tool(name, *words)
+        assert 'Traceback' not in errors
+        return code, (errors.splitlines() or [''])[-1]
 
     return tool

@@ -1,8 +1,5 @@
 """What steps cost beside each other; mistakes of the command are one line."""
 
-import runpy
-import sys
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -49,13 +46,10 @@ def test_teachers_maps_and_views_need_not_be_given(leaf, name):
         (['a=mm_configs/small/upernet_vitt_camvid.py'], 'pretrains nothing'),
     ],
 )
-def test_mistakes_are_one_line(request, monkeypatch, capsys, words, message):
+def test_mistakes_are_one_line(request, monkeypatch, run_tool, words, message):
     monkeypatch.chdir(request.config.rootpath)
-    monkeypatch.setattr(sys, 'argv', ['tools/step_cost.py', *words])
-    with pytest.raises(SystemExit) as error:
-        runpy.run_path('tools/step_cost.py', run_name='__main__')
-    assert error.value.code == 2
-    text = capsys.readouterr().err
+    code, _, text = run_tool('step_cost.py', *words)
+    assert code == 2
     assert text.startswith('error: ')
     assert message in text
     assert text.count('\n') == 1

@@ -1,0 +1,72 @@
+"""Mutants differ in one place, and those that no test notices are listed."""
+
+import ast
+import os
+import subprocess
+import sys
+
+from tools.mutate import mutants
+
+ROOM = """
+def f(x: int = 1) -> int:
+    if x < 3:
+        return 2 * x
+    log('large')
+    raise ValueError('x + 1')
+"""
+TEST = 'from room import f\n\ndef test_f():\n    assert f(1) == 2\n'
+
+
+def test_each_mutant_has_one_change():
+    found = {(m.line, m.what): ast.unparse(m.tree).splitlines() for m in mutants(ROOM)}
+    plain = ast.unparse(ast.parse(ROOM)).splitlines()
+    assert {
+        where: [line.strip() for line in lines if line not in plain]
+        for where, lines in found.items()
+    } == {
+        (2, '1 -> 2'): ['def f(x: int=2) -> int:'],
+        (3, 'condition negated'): ['if not x < 3:'],
+        (3, 'Lt -> LtE'): ['if x <= 3:'],
+        (3, '3 -> 4'): ['if x < 4:'],
+        (4, 'Mult -> Div'): ['return 2 / x'],
+        (4, '2 -> 3'): ['return 3 * x'],
+        (5, 'call left out'): ['None'],
+    }
+
+
+def test_survivors_are_listed_and_answers_are_kept(request, tmp_path):
+    """A quotient by 1 is the product, and nobody asks beyond x = 1."""
+    (tmp_path / 'room.py').write_text(ROOM)
+    (tmp_path / 'test_room.py').write_text(TEST)
+
+    def ask(*words):
+        command = [sys.executable, request.config.rootpath / 'tools/mutate.py']
+        done = subprocess.run(
+            [
+                *command,
+                'room.py',
+                '--tests',
+                'test_room.py',
+                '--preload',
+                'pytest',
+                *words,
+            ],
+            cwd=tmp_path,
+            env={**os.environ, 'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1'},
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.splitlines(), done.stderr
+
+    lines, error = ask('--out', 'a.json')
+    assert lines == [
+        'room.py:2 1 -> 2: def f(x: int = 1) -> int:',
+        'room.py:3 Lt -> LtE: if x < 3:',
+        'room.py:3 3 -> 4: if x < 3:',
+        'room.py:4 Mult -> Div: return 2 * x',
+        "room.py:5 call left out: log('large')",
+        '2 of 7 mutants killed (28.6 per cent), 0 not asked',
+    ], error
+    assert ask('--out', 'a.json', '--minutes', '0')[0] == lines, 'all are known'
+    last = ask('--out', 'b.json', '--minutes', '0', '--limit', '3')[0][-1]
+    assert last == '0 of 0 mutants killed, 3 not asked'
