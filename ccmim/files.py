@@ -1,4 +1,4 @@
-"""Files that are either complete or not there at all.
+"""Atomic writing of files.
 
 Light to import: whatever writes a file may import it.
 """

@@ -1,4 +1,4 @@
-"""Rooms whose parts are imported when they are first asked for.
+"""Packages whose modules are imported on first use.
 
 A command that looks at files alone then starts without torch, which takes seconds.
 """

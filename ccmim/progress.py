@@ -1,4 +1,4 @@
-"""A bar in a terminal, else a line every ten seconds: nothing is silent."""
+"""A progress bar in a terminal, otherwise a line every ten seconds."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Old names that a release still takes, with a warning, wherever a config names them.
+"""Deprecated names in configs, still accepted with a warning.
 
 To rename a registered class or one of its arguments, add a line here: the registries,
 the constructors and the checks of a config and of a resume all look it up. Weights of

@@ -1,4 +1,4 @@
-"""Draw what training will see of a data set, after augmentation.
+"""Draw training images after augmentation.
 
 Views of pretraining and classification; boxes and masks, or classes, of detection and
 segmentation by mmdet's or mmseg's own visualizer.

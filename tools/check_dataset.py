@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-r"""Say what is wrong with the data that a config will read.
+r"""Check the data that a config will read.
 
     python tools/check_dataset.py CONFIG [--split train|val|test] [--out sheet.png]
         [--num 12] [--cfg-options KEY=VALUE ...]

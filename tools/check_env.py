@@ -1,4 +1,4 @@
-"""Prints what is installed, runs the operators of detection, and says what to mend.
+"""Print what is installed, run the detection operators, and say how to fix problems.
 
 python tools/check_env.py            everything; exit code 1 if a need is not met
 python tools/check_env.py --unmet    only the pinned requirements to install

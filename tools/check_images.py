@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Decode every image ahead of a run, and list those that cannot be used.
+"""Decode every image before training, and list those that cannot be used.
 
     python tools/check_images.py DATA [DATA ...] [--workers N] [--out FILE]
         [--least-side PX]

@@ -1,4 +1,4 @@
-r"""Compare ways to begin on dense tasks: arms x tasks x seeds to one table.
+r"""Compare initializations on dense tasks: arms x tasks x seeds, in one table.
 
     python tools/compare.py \
         --arms random mae=mm_configs/small/mae_vitt.py ccmim=CHECKPOINT \

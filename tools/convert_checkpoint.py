@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Read the weights of a ViT from any project and write them for another.
+"""Convert the weights of a ViT from any project for another one.
 
 python tools/convert_checkpoint.py mae_pretrain_vit_base.pth mae.safetensors
 python tools/convert_checkpoint.py work_dirs/ccmim_vitb/epoch_800.pth OUT --to hf

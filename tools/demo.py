@@ -1,4 +1,4 @@
-"""Draw what a trained detector or segmentor sees in images.
+"""Draw the predictions of a detector or segmentor.
 
 Boxes and masks, or classes, are drawn by mmdet's or mmseg's own visualizer.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the features of a ViT as an ONNX graph: the class token and the last map.
+"""Export the features of a ViT to ONNX: the class token and the last map.
 
 python tools/export_onnx.py CHECKPOINT vit.onnx --size 512 512 --check
 """

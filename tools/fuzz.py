@@ -1,4 +1,4 @@
-"""Feed damaged and forged files to their readers, in processes that may crash.
+"""Fuzz the readers of files, in processes that may crash.
 
     python tools/fuzz.py [--files 20000] [--seed 0] [--readers all] [--batch 500]
 

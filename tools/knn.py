@@ -1,4 +1,4 @@
-"""Judge a pretraining checkpoint by k-NN, and by a linear probe, on its features.
+"""Evaluate a pretraining checkpoint by k-NN and linear probe.
 
     python tools/knn.py [CHECKPOINT] --config CONFIG [--k 5 10 20 100 200] [--random]
         [--linear] [--pool class|average|both] [--block N] [--train DATA --test DATA]

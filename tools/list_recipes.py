@@ -1,4 +1,4 @@
-"""List which recipe each full-size config follows, its figures, and where it departs.
+"""List the recipe of each full-size config, its results, and its differences.
 
     python tools/list_recipes.py            # prints docs/recipes.md
     python tools/list_recipes.py --write    # writes it
@@ -20,11 +20,11 @@ FOLDERS = ('pretrain', 'classification', 'detection', 'segmentation', 'panoptic'
 VALUES = ('train', 'data', 'hooks', 'model')
 HEAD = """# Recipes
 
-Which published recipe each full-size config follows, what was published with it, and
-every point in which it departs. Made of `mm_configs/recipes.yml` by
+The published recipe that each full-size config follows, its published results, and
+every point in which we depart from it. Generated from `mm_configs/recipes.yml` by
 `python tools/list_recipes.py --write`; tests compare its values with the built model,
-the groups of the optimizer, the curve of the learning rate and the pipelines. Figures
-are those of the sources, with their weights; none was tried by us at full length.
+the optimizer's parameter groups, the learning rate curve and the pipelines. Results are
+those of the sources, with their weights; we have not run any recipe at full length.
 """
 
 
@@ -65,7 +65,7 @@ def page(table: Mapping[str, Any]) -> str:
         f'| {_link(name, table["sources"])} | {source.get("commit", "")} |'
         for name, source in table['sources'].items()
     ]
-    lines += ['', '## What all share', '']
+    lines += ['', '## Common to all', '']
     lines += [f'- {part["what"]}: {part["why"]}.' for part in table['everywhere']]
     for folder in FOLDERS:
         lines += ['', f'## {folder.capitalize()}', '']

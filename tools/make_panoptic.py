@@ -1,4 +1,4 @@
-"""Make a panoptic data set in COCO's layout from maps of classes and from objects.
+"""Make a panoptic dataset in COCO format from segmentation maps and objects.
 
     CCMIM_DATA=data python tools/make_panoptic.py data/street_panoptic \
         --maps mm_configs/small/upernet_vitt_camvid.py \

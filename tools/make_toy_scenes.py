@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the built-in toy scenes: COCO instances, ADE20K-style maps, plain images.
+"""Generate the synthetic scenes: COCO instances, ADE20K-style maps, unlabeled images.
 
 Example: python tools/make_toy_scenes.py work_dirs/toy_scenes
 """

@@ -1,4 +1,4 @@
-r"""Measure how much of what masks cover lies on objects, more than by chance.
+r"""Measure how much more often than by chance masks cover objects.
 
     python tools/mask_overlap.py work_dirs/ccmim/epoch_40.pth \
         --config mm_configs/small/ccmim_vitt.py --out work_dirs/overlap \

@@ -1,4 +1,4 @@
-"""Judge weights by segmentation with the nearest patches: nothing is trained.
+"""Evaluate weights by k-NN segmentation of patches, without training.
 
     python tools/patch_knn.py [CHECKPOINT] --config CONFIG [--k 30] [--random]
         [--images 500] [--out FILE.json] [--cfg-options KEY=VALUE ...]

@@ -1,4 +1,4 @@
-r"""Draw the learning rates that a config trains with, one line a parameter group.
+r"""Plot the learning rates of a config, one line per parameter group.
 
     python tools/plot_schedule.py mm_configs/detection/mask_rcnn_vitb_coco.py \
         --epoch-length 1832 --out schedule.png [--cfg-options KEY=VALUE ...]

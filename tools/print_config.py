@@ -1,4 +1,4 @@
-"""Print a config as a run will see it: bases resolved, changes applied."""
+"""Print a config with its bases resolved and options applied."""
 
 import argparse
 from pathlib import Path

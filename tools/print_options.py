@@ -1,4 +1,4 @@
-"""Print what the parts of a config take: arguments, ranges and defaults.
+"""Print the arguments, ranges and defaults of the parts of a config.
 
     python tools/print_options.py [NAME ...] [--out docs/options.md]
 

@@ -1,10 +1,10 @@
-"""The whole chain on toy scenes: pretrain, transfer from it and from scratch, compare.
+"""Pretrain on synthetic scenes, fine-tune from it and from scratch, and compare.
 
     bash tools/quickstart.sh [--fast | --full] [--images PHOTOS] [--out DIR]
 
-Every stage is a command of this project, printed before it runs; a stage that is done
-is not done again, an interrupted one goes on. They run in copies of this process, two
-at a time, each on a core.
+Every stage is a command of this project, printed before it runs. Finished stages are
+not repeated, and an interrupted one resumes. Two stages run at a time, each on one
+core, in forks of this process.
 """
 
 import argparse
@@ -126,8 +126,8 @@ def main() -> None:
     counts = plan.unlabeled * (not photos), plan.train, plan.val
     painting = _seconds_of_a_scene(plan.size) * sum(counts)
     print(
-        f'Painting {sum(counts):,} scenes, about {clock(painting)}; importing PyTorch, '
-        'mmdetection and mmsegmentation meanwhile',
+        f'Generating {sum(counts):,} scenes, about {clock(painting)}, while importing '
+        'PyTorch, mmdetection and mmsegmentation',
         flush=True,
     )
     with ProcessPoolExecutor(1, multiprocessing.get_context('fork')) as pool:
@@ -152,15 +152,19 @@ def parse_args() -> argparse.Namespace:
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        '--fast', action='store_true', help='a minute: does everything work?'
+        '--fast', action='store_true', help='a smoke test of about a minute'
     )
     length.add_argument(
-        '--full', action='store_true', help='scenes of 128 px, 300 of them annotated'
+        '--full', action='store_true', help='128 px scenes, 300 of them annotated'
     )
     parser.add_argument('--images', type=Path, help='pretrain on these photos')
-    parser.add_argument('--out', type=Path, help='where all goes')
+    parser.add_argument('--out', type=Path, help='output folder')
     parser.add_argument(
-        '--seeds', type=int, nargs='+', default=[0], help='run all with each seed'
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0],
+        help='repeat everything with each seed',
     )
     args = parser.parse_args()
     if args.images and not args.images.exists():
@@ -190,14 +194,14 @@ def compare(plan: Plan, out: Path, photos: Path, seeds: Sequence[int]) -> Compar
 
 
 def announce(comparison: Comparison, plan: Plan, places: int) -> None:
-    """Say what will be done, and how long it takes here: by steps of each run."""
+    """Print what will be run and how long it takes, from a few steps of each run."""
     options = [
         dict(option.split('=', 1) for option in chosen)
         for chosen in (comparison.pretrain_options, comparison.options)
     ]
     for chosen in options:
         chosen |= {k: int(v) for k, v in chosen.items() if k.startswith('train_cfg')}
-    print('Measuring a few steps of each stage', flush=True)
+    print('Timing a few steps of each stage', flush=True)
     methods = comparison.arms[1:]
     runs = [(arm.source, options[0]) for arm in methods]
     runs += [(comparison.tasks[task], options[1]) for task, _ in plan.tasks.values()]
@@ -206,7 +210,7 @@ def announce(comparison: Comparison, plan: Plan, places: int) -> None:
     count = len(comparison.seeds)
     chains = [[pace.seconds] for pace in starts] * count
     chains += [[pace.seconds] for pace in tasks] * count * len(comparison.arms)
-    names = [f'pretraining by {arm.name}' for arm in methods]
+    names = [f'{arm.name} pretraining' for arm in methods]
     names += [
         f'{name}, {len(comparison.arms)} times' for _, name in plan.tasks.values()
     ]
@@ -215,8 +219,8 @@ def announce(comparison: Comparison, plan: Plan, places: int) -> None:
         print(f'  {name:<22}{steps}, about {clock(pace.seconds)}')
     total = total_seconds(chains, places)
     print(
-        f'About {clock(total)} in all with {places} at a time, in {starts[0].dtype}. '
-        'Ctrl-C stops it; the same command goes on.\n',
+        f'About {clock(total)} in total with {places} at a time, in {starts[0].dtype}. '
+        'Ctrl-C stops it; run the same command to resume.\n',
         flush=True,
     )
 
@@ -241,17 +245,17 @@ def finish(
     for name, leads in gains.items():
         table.append([f'{name} - {SCRATCH}', *(gain.text for gain in leads)])
     count = len(comparison.seeds)
-    chance = f'{count} seeds' if count > 1 else 'the test images drawn anew'
+    chance = f'over {count} seeds' if count > 1 else 'bootstrap over the test images'
     sentence = ' '.join(verdict(name, leads) for name, leads in gains.items())
     if plan.steps:
-        sentence = '--fast: this shows that all works, and nothing about pretraining.'
+        sentence = '--fast is a smoke test: these scores say nothing about pretraining.'
     notes = [
         sentence,
-        f'In brackets what chance leaves of a difference, 95 %: {chance}'
-        + ('.' if count > 1 else ', not another training.'),
+        f'In brackets: 95 % interval of the difference, {chance}'
+        + ('.' if count > 1 else ' (not over training runs).'),
         f'Pretrained on {photos}, fine-tuned on {plan.train} annotated scenes of '
-        f'{plan.size} px, tested on {plan.val}. The patches are named by their '
-        'nearest neighbors, which trains nothing.',
+        f'{plan.size} px, tested on {plan.val}. Patches are classified by '
+        'k-NN, without training.',
     ]
     figures = draw(comparison, out, photos)
     commands = [
@@ -296,9 +300,12 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
     networks = {'random weights': None, ours.name: weights}
     draw_features(cfg, networks, scenes / 'images/validation', out / 'features.png')
     return [
-        Figure(out / 'masks.png', 'What was masked, and what was made of the rest.'),
-        Figure(out / 'found.png', 'Objects and maps of each start beside the truth.'),
-        Figure(out / 'features.png', 'Patches in the colors of their features.'),
+        Figure(out / 'masks.png', 'Masks and reconstructions.'),
+        Figure(
+            out / 'found.png',
+            'Predictions from each initialization next to the ground truth.',
+        ),
+        Figure(out / 'features.png', 'Patch features as colors (PCA).'),
     ]
 
 

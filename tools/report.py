@@ -1,4 +1,4 @@
-"""Write one HTML page about one or several runs: it needs no network.
+"""Write one self-contained HTML page about one or more runs.
 
     python tools/report.py work_dirs/ccmim_vitb
     python tools/report.py work_dirs/mae work_dirs/ccmim --out mae_and_ccmim.html

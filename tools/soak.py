@@ -1,4 +1,4 @@
-"""Kill a short training at random moments until it is done, and compare its end.
+"""Kill a short training at random moments, and compare its result.
 
     python tools/soak.py [--kills 50] [--processes 1] [--seed 0] [--work-dir DIR]
         [--trainings all] [--minutes 60]

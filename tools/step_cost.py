@@ -1,4 +1,4 @@
-r"""What a training step of any pretraining configs costs, relative to the first.
+r"""Measure the cost of a training step of pretraining configs, relative to the first.
 
     python tools/step_cost.py mae=mm_configs/small/mae_vitt.py \
         ccmim=mm_configs/small/ccmim_vitt.py [--batch-size 16] [--rounds 5] [--steps 2]

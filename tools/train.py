@@ -1,19 +1,19 @@
-"""Train what a config describes: pretraining, detection or segmentation.
+"""Train a config: pretraining, detection, segmentation or classification.
 
     python tools/train.py CONFIG [--work-dir DIR] [--resume [FILE] | --overwrite]
         [--amp] [--auto-scale-lr] [--debug] [--cfg-options KEY=VALUE ...]
 
 For several processes use tools/dist_train.sh or tools/slurm_train.sh.
 
-Exit codes: 0, also for a run that was finished before; 2 for a mistake in what was
-asked for, found before training; 3 for a full or read-only disk, or too little GPU
-memory; 1 for numbers out of range and for bugs. A run that gets SIGTERM, SIGUSR1,
-SIGHUP or Ctrl-C saves a checkpoint first and ends with 143, 0, 129 or 130.
+Exit codes: 0 for success, also if the run was already finished; 2 for a user error,
+found before training; 3 for a full or read-only disk or too little GPU memory; 1 for
+NaN or infinite values and for bugs. On SIGTERM, SIGUSR1, SIGHUP or Ctrl-C a run saves a
+checkpoint and exits with 143, 0, 129 or 130.
 """
 
 import signal
 
-if __name__ == '__main__':  # what comes while all is imported waits
+if __name__ == '__main__':  # signals wait until all is imported
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGHUP))
 
 import argparse
@@ -56,8 +56,8 @@ def parse_args() -> argparse.Namespace:
     group.add_argument(
         '--overwrite',
         action='store_true',
-        help='start again; the checkpoints, logs and pictures of the run that the work '
-        'dir holds are deleted after the first step',
+        help='start over; the old checkpoints, logs and pictures in the work dir are '
+        'deleted after the first step',
     )
     parser.add_argument('--amp', action='store_true', help='train in bf16 autocast')
     parser.add_argument(
@@ -87,7 +87,7 @@ def configure(args: argparse.Namespace) -> Config:
 
 
 def main() -> None:
-    """Check all that can be checked, then train."""
+    """Check everything that can be checked, then train."""
     args = parse_args()
     start = StartHook()
     with clear_errors(start, args.debug):

@@ -1,4 +1,4 @@
-r"""Draw what a network has learnt, on any image or folder.
+r"""Draw what a network has learned, on any image or folder.
 
     python tools/visualize.py CHECKPOINT IMAGE_OR_FOLDER --out pictures
     python tools/visualize.py work_dirs/ccmim_vitt/epoch_40.pth photos/ --out pictures \

@@ -1,4 +1,4 @@
-"""Test a run of FLIP without training: classes by their names, or retrieval.
+"""Zero-shot classification and image-text retrieval with a run of FLIP.
 
     python tools/zero_shot.py CHECKPOINT --data FOLDER [--templates 'a photo of a {}.']
     python tools/zero_shot.py CHECKPOINT --data FOLDER --captions FILE [--part test]

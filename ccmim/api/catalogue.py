@@ -1,4 +1,4 @@
-"""Which models there are: a config of mm_configs is a model, its name is the file's."""
+"""The available models: each config of mm_configs is a model, named after its file."""
 
 import difflib
 import fnmatch

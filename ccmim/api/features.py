@@ -1,4 +1,4 @@
-"""Features of images, whatever form the images come in.
+"""Features of images given in any form.
 
 B images, D width, P patch side.
 """

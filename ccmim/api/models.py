@@ -1,4 +1,4 @@
-"""A model from its name, its config or the file of its weights."""
+"""Build a model from its name, its config or a file of weights."""
 
 from copy import deepcopy
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What a person runs; nothing above imports it."""
+"""The commands that users run; nothing else imports them."""

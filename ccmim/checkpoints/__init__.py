@@ -1,4 +1,4 @@
-"""One reader of weights of any layout; safe reading and writing of checkpoints."""
+"""Read weights of any format; read and write checkpoints safely."""
 
 from ccmim.checkpoints.architecture import Architecture, architecture_of
 from ccmim.checkpoints.atomic import write_atomically

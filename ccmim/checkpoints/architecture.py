@@ -1,4 +1,4 @@
-"""What a ViT is made of, read from its tensors and from what its file says of them."""
+"""Architecture of a ViT, read from its tensors and metadata."""
 
 import re
 from collections.abc import Mapping

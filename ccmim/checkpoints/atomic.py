@@ -1,4 +1,4 @@
-"""All that mmengine writes is either complete or not there at all."""
+"""Make mmengine write files atomically."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Values of a config that was found in a file, read without running anything."""
+"""Read values of a config found in a file, without executing anything."""
 
 import ast
 import math

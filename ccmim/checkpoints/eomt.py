@@ -1,4 +1,4 @@
-"""Published files of EoMT: those of transformers and those of its authors."""
+"""Published EoMT weights: those of transformers and of the authors."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Weights and features that are numbers: a NaN gives plausible scores elsewhere."""
+"""Refuse NaN and infinite weights or features, which could give plausible scores."""
 
 from collections.abc import Mapping
 from typing import Any

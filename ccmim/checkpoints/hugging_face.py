@@ -1,4 +1,4 @@
-"""What ``config.json`` says of a network: transformers' and timm's, both from a hub."""
+"""Read and write ``config.json`` of transformers and timm."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The layouts by name: how each is recognized, read and written.
+"""The formats by name: how each is recognized, read and written.
 
 A layout's ``read`` renames to our names what it knows and leaves the rest, its
 ``write`` goes back. What several have in common (queries, keys and values apart, absent

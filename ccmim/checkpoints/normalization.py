@@ -1,4 +1,4 @@
-"""How the owner of weights normalizes images: what their files say of it."""
+"""Image normalization that weights expect, from their metadata."""
 
 import json
 from collections.abc import Mapping

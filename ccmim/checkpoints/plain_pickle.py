@@ -1,4 +1,4 @@
-"""Stand-ins for what mmengine pickles: nothing that a file describes is built as it is.
+"""Stand-ins for what mmengine pickles, so that no object of a file is built.
 
 numpy takes the flags and sizes of a pickled type or array on trust: forged ones make it
 read and write memory that is not its own. Here a pickle fills these stand-ins alone;

@@ -1,4 +1,4 @@
-"""From weights in any layout to our names, with a report of every key."""
+"""Read weights of any format into our names, accounting for every key."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How other projects name what a ViT consists of, by the names that are ours."""
+"""Parameter names of other projects, mapped to ours."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""From which checkpoint an interrupted run resumes."""
+"""Choose the checkpoint from which an interrupted run resumes."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Reading of checkpoint files without running code that they may hold."""
+"""Read checkpoints without executing code that they may contain."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""What layouts have in common: from tensors with our names to those of our network."""
+"""Conversions shared by several formats: split QKV, missing biases."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where weights are and what is in there, read without running code.
+"""Find weights and read them, without executing code.
 
 A file, a folder, ``timm:NAME`` or ``hf:OWNER/NAME``; from caches without a network.
 """

@@ -1,4 +1,4 @@
-"""Weights written in another layout, wholly or not at all, and read back in thought."""
+"""Write weights in another format, atomically, and verify the result."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Classification: labelled images, the classifier, and how it is trained and judged."""
+"""Classification: labeled images, classifier, training and evaluation."""
 
 from ccmim.lazy import attach
 

@@ -1,4 +1,4 @@
-"""How often the right class is among the first k."""
+"""Top-k accuracy."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal

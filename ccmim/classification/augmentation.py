@@ -1,4 +1,4 @@
-"""RandAugment on pictures, before they become bytes for the device."""
+"""RandAugment on PIL images."""
 
 from PIL import Image
 from timm.data.auto_augment import rand_augment_transform

@@ -1,4 +1,4 @@
-"""A run whose parts know different classes does not start."""
+"""Check that model, training and validation have the same classes."""
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper

@@ -1,4 +1,4 @@
-"""A classifier: fine-tuned as a whole, or a linear probe of a frozen backbone."""
+"""A classifier: fully fine-tuned, or a linear probe on a frozen backbone."""
 
 from contextlib import nullcontext
 from typing import Any, Literal

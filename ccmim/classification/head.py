@@ -1,4 +1,4 @@
-"""From a feature to a score of each class. B batch, D width, C classes."""
+"""Classification heads. B batch, D width, C classes."""
 
 from functools import partial
 from typing import Literal

@@ -1,4 +1,4 @@
-"""A data set of images with labels."""
+"""A dataset of labeled images."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which class an image belongs to: that of its folder, or what a list says."""
+"""The class of an image, from its folder or a list."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""LARS as linear probes use it."""
+"""LARS, as used for linear probes."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any

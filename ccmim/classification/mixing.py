@@ -1,4 +1,4 @@
-"""What a batch goes through in training: erasing, mixup, cutmix, label smoothing.
+"""Batch augmentation: erasing, mixup, cutmix, label smoothing.
 
 B batch, H W image, C classes.
 """

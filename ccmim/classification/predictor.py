@@ -1,4 +1,4 @@
-"""A trained classifier, for photos; and a fitted linear probe as such a one."""
+"""Predict with a trained classifier, or a fitted linear probe."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Part of a labelled collection: a fraction of each class, or what a list names."""
+"""A subset of labeled images: a fraction of each class, or those in a list."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Unlabelled images: sources, decoding, transforms and samplers."""
+"""Unlabeled images: sources, decoding, transforms and samplers."""
 
 from ccmim.lazy import attach
 

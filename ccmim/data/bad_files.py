@@ -1,4 +1,4 @@
-"""The list of the images that could not be used, and why."""
+"""The list of images that could not be used, with reasons."""
 
 import fcntl
 import os

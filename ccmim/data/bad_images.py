@@ -1,4 +1,4 @@
-"""What a run knows of the images that it cannot use."""
+"""Bookkeeping of the images that a run cannot use."""
 
 import logging
 import os

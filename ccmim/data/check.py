@@ -1,4 +1,4 @@
-"""Decode every image of a source ahead of a run, and say what is wrong with which."""
+"""Decode every image of a source before training, and report problems."""
 
 import signal
 from collections.abc import Iterable, Iterator

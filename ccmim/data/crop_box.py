@@ -1,4 +1,4 @@
-"""Images with the box of their picture that a random crop took."""
+"""Images together with the box of their random crop."""
 
 from collections.abc import Sequence
 from copy import copy

@@ -1,4 +1,4 @@
-"""Part of a source: without what a list names, or a fraction of it."""
+"""A source without the images of a list, or a fraction of it."""
 
 import logging
 import os

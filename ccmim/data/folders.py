@@ -1,4 +1,4 @@
-"""The image files below a folder, in an order that does not depend on the disk."""
+"""Image files below a folder, in an order independent of the file system."""
 
 import os
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Encoded bytes to an RGB picture, whatever the file was."""
+"""Decode an image file to RGB."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""Images that stay decoded, and are augmented a batch at a time.
+"""Images kept in memory as one tensor, augmented a batch at a time.
 
 B batch, S side.
 """

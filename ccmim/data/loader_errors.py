@@ -1,4 +1,4 @@
-"""What is wrong with a data loader, in one line."""
+"""One-line explanations of data loader errors."""
 
 import multiprocessing
 import re

@@ -1,4 +1,4 @@
-"""Files that stay open between reads, in each process its own."""
+"""Files kept open between reads, separately in each process."""
 
 from collections.abc import Sequence
 from typing import IO

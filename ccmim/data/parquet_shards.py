@@ -1,4 +1,4 @@
-"""Images in parquet files, as the Hugging Face hub lays image sets out."""
+"""Images in parquet files, in the Hugging Face hub's format."""
 
 import os
 from collections.abc import Sequence

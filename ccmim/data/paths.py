@@ -1,4 +1,4 @@
-"""Paths of images: which names count, how to print them, how to keep millions."""
+"""Paths of images: extensions, display, compact storage."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for.
+"""Random numbers as a function of seed, epoch and image.
 
 What is drawn for one sample depends on its key alone: not on the worker that draws,
 on how many workers there are, or on what was drawn before. So a resumed run repeats

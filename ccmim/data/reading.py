@@ -1,4 +1,4 @@
-"""Which image each loader worker is at, for the main process to ask when one dies."""
+"""Record which image each loader worker is reading, in case it dies."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Samplers that say with every sample for which visit of it the numbers are drawn."""
+"""Samplers that also give the visit of each sample, which seeds its transforms."""
 
 import math
 from collections.abc import Iterator, Sized

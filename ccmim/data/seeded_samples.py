@@ -1,4 +1,4 @@
-"""Any data set, with transforms by (seed, visit, sample), and without bad photos."""
+"""Any dataset, with transforms seeded by (seed, visit, sample), without bad photos."""
 
 from collections.abc import Mapping
 from typing import Any

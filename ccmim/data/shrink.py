@@ -1,4 +1,4 @@
-"""Copies of photos that load faster: smaller, as JPEG."""
+"""Make smaller JPEG copies of photos, which load faster."""
 
 import os
 from collections.abc import Iterator

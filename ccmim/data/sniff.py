@@ -1,4 +1,4 @@
-"""What a file is that no reader takes."""
+"""Identify files that no image reader supports."""
 
 import re
 import struct

@@ -1,4 +1,4 @@
-"""Where unlabeled images come from: folders, lists, tars, zips, parquet and addresses.
+"""Sources of unlabeled images: folders, lists, tars, zips, parquet and addresses.
 
 A source knows how many images it has, what each is called and how to read the bytes
 of one. It decodes nothing and keeps no open state that pickling could lose, so the

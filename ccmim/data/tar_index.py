@@ -1,4 +1,4 @@
-"""Where the images are inside a plain tar file, whatever its headers claim."""
+"""Locate the images in a plain tar file, without trusting its headers."""
 
 import io
 import os

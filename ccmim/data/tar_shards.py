@@ -1,4 +1,4 @@
-"""Images inside plain tar files, read at random."""
+"""Images in plain tar files, with random access."""
 
 import os
 from collections.abc import Sequence

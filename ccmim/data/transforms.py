@@ -1,4 +1,4 @@
-"""The few image operations that pretraining needs: PIL in, torchvision underneath.
+"""Image transforms for pretraining, on PIL images.
 
 In the order crop, flip, ``ToUint8Tensor`` they are MAE's augmentation. Nothing here
 computes in floating point on the CPU: bytes go to the device and are normalized there.

@@ -1,4 +1,4 @@
-"""A data set of images without labels."""
+"""A dataset of unlabeled images."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Images inside zip files, read at random."""
+"""Images in zip files, with random access."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""What dense tasks need from the Vision Transformer.
+"""Adapters between the Vision Transformer and dense tasks.
 
 Light to import: mmdet and mmseg build these parts, and are not imported here.
 """

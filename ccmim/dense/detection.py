@@ -1,4 +1,4 @@
-"""All parts that are built on mmdet's.
+"""Everything that is built on mmdet.
 
 Imports mmdet, so the room does not import it: detection configs name it in
 ``custom_imports``.

@@ -1,4 +1,4 @@
-"""Heads of mmdet that begin or compute as ViTDet's do.
+"""mmdet heads with ViTDet's initialization and computation.
 
 Imports mmdet, so the room does not import it: detection configs name it in
 ``custom_imports``.

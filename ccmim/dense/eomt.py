@@ -1,4 +1,4 @@
-"""EoMT in mmdet: instances and panoptic segmentation by the ViT itself."""
+"""EoMT in mmdet: instance and panoptic segmentation with a plain ViT."""
 
 from typing import Any
 

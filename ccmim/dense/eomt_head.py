@@ -1,4 +1,4 @@
-"""Queries among the tokens of a plain ViT: the head of EoMT.
+"""The head of EoMT: learned queries among the tokens of a plain ViT.
 
 B batch, Q queries, N patches, T tokens (queries, class token, registers, patches), D
 width, P patch side, C classes, H W image.

@@ -1,4 +1,4 @@
-"""What EoMT's head consists of, and what it asks of its backbone.
+"""Parts of EoMT's head, and what it requires of its backbone.
 
 B batch, D width, H W image.
 """

@@ -1,4 +1,4 @@
-"""EoMT in mmseg: a class for each pixel by the ViT itself.
+"""EoMT in mmseg: semantic segmentation with a plain ViT.
 
 Imports mmdet and mmseg, so the room does not import it: segmentation configs name it in
 ``custom_imports``.

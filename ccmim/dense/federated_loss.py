@@ -1,4 +1,4 @@
-"""Classification on data in which not every class is annotated in every image.
+"""Federated loss, for data where not every class is annotated in every image.
 
 R boxes, C classes; background has the number C.
 """

@@ -1,4 +1,4 @@
-"""Boxes and masks found in several views of an image, merged into one result."""
+"""Merge detections from several augmented views of an image."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""mmseg's reader of maps of classes, for maps of any depth and for colors.
+"""mmseg's reader of segmentation maps, for any bit depth and for colors.
 
 Imports mmseg, so the room does not import it.
 """

@@ -1,4 +1,4 @@
-"""Made-up annotations, where only the time that a step takes is of interest."""
+"""Synthetic annotations for timing training steps."""
 
 from typing import Any
 

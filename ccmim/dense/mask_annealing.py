@@ -1,4 +1,4 @@
-"""How masks of attention fade while EoMT trains, so that inference needs none."""
+"""Annealing of EoMT's masked attention, so that inference needs none."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The pyramid of iBOT's and CAE's detectors: four depths, rescaled, into an FPN."""
+"""The FPN of iBOT's and CAE's detectors, from four depths of the ViT."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The pyramid that UperNet needs, made from four maps of a plain backbone.
+"""UperNet's feature pyramid, from four depths of a plain ViT.
 
 B batch, D width of the backbone, P patch side.
 """

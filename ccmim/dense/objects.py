@@ -1,4 +1,4 @@
-"""mmdet's data set and metric of COCO's format, reading by this library's reader.
+"""mmdet's COCO dataset and metric, with this library's reader of annotations.
 
 Imports mmdet, so the room does not import it.
 """

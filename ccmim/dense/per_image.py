@@ -1,4 +1,4 @@
-"""What each tested image adds to the figures of metrics."""
+"""Per-image contributions to evaluation metrics."""
 
 import tempfile
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""mmcv's reader of photos, for the files that it stumbles over or reads otherwise.
+"""mmcv's image loading, for files that it reads wrongly or not at all.
 
 Imports mmcv, so the room does not import it.
 """

@@ -1,4 +1,4 @@
-"""What trained detectors and segmentors see, drawn and written.
+"""Draw and save predictions of detectors and segmentors.
 
 Imports mmdet or mmseg when something is drawn, not before.
 """

@@ -1,4 +1,4 @@
-"""What EoMT's queries look at and what they take, over photos.
+"""Pictures of the attention and masks of EoMT's queries.
 
 B batch, Q queries, N patches, T tokens, H W image.
 """

@@ -1,4 +1,4 @@
-"""The feature pyramid of ViTDet, made from the last map of a plain backbone.
+"""ViTDet's simple feature pyramid, from the last map of a plain ViT.
 
 B batch, D width of the backbone, C channels of the pyramid, P patch side.
 """

@@ -1,4 +1,4 @@
-"""Precision, parameter groups, seeding, and the start of a run."""
+"""What a training run needs: precision, parameter groups, seeding, startup."""
 
 from ccmim.engine.compile import ChannelsLastHook
 from ccmim.engine.fully_shard import FullyShard

@@ -1,4 +1,4 @@
-"""mmdet's and mmseg's readers of labels and photos, replaced by ours in any config."""
+"""Replace mmdet's and mmseg's readers of labels and photos by ours, in any config."""
 
 from collections.abc import MutableMapping
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""The connections of the processes that a launcher has started."""
+"""Connect the processes that a launcher has started."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""From a config file to a Runner that fits the machine it stands on."""
+"""From a config file to a Runner, adapted to the machine."""
 
 import copy
 import logging

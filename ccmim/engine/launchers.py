@@ -1,4 +1,4 @@
-"""Which launcher started this process, and what it says in torchrun's words."""
+"""Detect the launcher of this process, and set torchrun's variables."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""By which of its addresses other hosts reach this one."""
+"""Find the address at which other hosts reach this one."""
 
 import fcntl
 import ipaddress

@@ -1,4 +1,4 @@
-"""The other processes of a run: whether they come, and which of them is gone."""
+"""The other processes of a run: wait for them, and detect which one is lost."""
 
 import json
 import os

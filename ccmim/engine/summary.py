@@ -1,4 +1,4 @@
-"""What a run will do, told before its first step: precision, rates, schedule."""
+"""Print precision, learning rates and schedule before the first step."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a network, or a way of masking, is worth."""
+"""Evaluation of features and masks."""
 
 from ccmim.evaluation.features import extract_features, feature_rank
 from ccmim.evaluation.knn import knn_accuracy, nearest, vote

@@ -1,4 +1,4 @@
-"""Clusters of patches beside classes: do features group what belongs together?
+"""Compare k-means clusters of patches with classes.
 
 n patches, D width, K clusters, B images, N patches of an image, C classes.
 """

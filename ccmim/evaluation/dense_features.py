@@ -1,4 +1,4 @@
-"""All that measures need of photos, computed by one pass and kept on the disk.
+"""Features of photos for dense evaluation, computed in one pass and cached.
 
 n photos, N patches, D width, H W the size at which photos are looked at.
 """

@@ -1,4 +1,4 @@
-"""One object in each photo, found without labels: LOST.
+"""Unsupervised object discovery: LOST.
 
 Simeoni et al., https://arxiv.org/abs/2109.14279, without its clustering of found
 objects. B images, N patches, D width.

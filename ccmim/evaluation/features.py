@@ -1,4 +1,4 @@
-"""Features of a data set, for probes of a backbone that stays as it is.
+"""Features of a dataset, for probes on a frozen backbone.
 
 n images, B batch, N patches, D width.
 """

@@ -1,4 +1,4 @@
-"""Operations and parameters of a model, counted without computing anything.
+"""Count operations and parameters of a model without running it.
 
 Matrix products, convolutions and attention; a multiplication and an addition are two
 operations, where OpenMMLab counts them as one.

@@ -1,4 +1,4 @@
-"""What dense features are worth, by measures that train nothing or one matrix.
+"""Evaluation of frozen dense features.
 
 n photos, N patches, D width, C classes.
 """

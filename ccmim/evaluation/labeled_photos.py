@@ -1,4 +1,4 @@
-"""Labeled photos one by one, whatever the layout of the labels.
+"""Iterate over labeled photos of any label format.
 
 H W the size at which photos are looked at.
 """

@@ -1,4 +1,4 @@
-"""A linear classifier on features that stay as they are, fitted to its optimum.
+"""A linear probe on frozen features, fitted to convergence.
 
 n training images or patches, m test images, D width, C classes.
 """

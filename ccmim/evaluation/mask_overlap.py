@@ -1,4 +1,4 @@
-"""Whether masks cover objects.
+"""Overlap of masks with objects.
 
 B batch, H W image, N patches, P patch side.
 """

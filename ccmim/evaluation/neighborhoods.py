@@ -1,4 +1,4 @@
-"""Whether patches keep their neighbors: what training has changed, without labels.
+"""Agreement of patch neighbors before and after training, without labels.
 
 n photos, N patches, D width.
 """

@@ -1,4 +1,4 @@
-"""How far a figure would move with other test images: the bootstrap.
+"""Bootstrap of metrics over test images.
 
 n images, C classes, d detections, T overlaps that count as found, R draws of images.
 """

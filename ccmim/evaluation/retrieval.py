@@ -1,4 +1,4 @@
-"""Dense nearest-neighbor retrieval: a dense probe that trains nothing.
+"""Dense nearest-neighbor retrieval: a dense probe without training.
 
 Hummingbird (Balazevic et al., https://arxiv.org/abs/2306.01667): patches of validation
 images look up the labels of the most similar training patches. B images, H W pixels of

@@ -1,4 +1,4 @@
-"""What images and texts that share a space know of each other, without training.
+"""Zero-shot classification and image-text retrieval.
 
 n images, m texts, C channels, K classes.
 """

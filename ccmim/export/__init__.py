@@ -1,4 +1,4 @@
-"""The backbone for machines that run no PyTorch."""
+"""Export to ONNX."""
 
 from ccmim.export.onnx import MissingLibrary, compare_with_onnx, export_onnx
 

@@ -1,4 +1,4 @@
-"""The backbone's features as an ONNX graph, and how far they are from PyTorch's.
+"""Export the backbone's features to ONNX, and compare them with PyTorch's.
 
 B batch, H W image, D width.
 """

@@ -1,4 +1,4 @@
-"""A whole classifier or segmentor as an ONNX graph, from photo to answer.
+"""Export a whole classifier or segmentor to ONNX.
 
 B batch, H W image, C classes.
 """

@@ -1,4 +1,4 @@
-"""What turns tokens back into pixels, or into other targets."""
+"""Decoders, projections and predictors."""
 
 from ccmim.heads.cross_decoder import CrossDecoder
 from ccmim.heads.hardness_predictor import HardnessPredictor

@@ -1,4 +1,4 @@
-"""A decoder whose masked tokens look at the visible ones, and not at each other.
+"""CrossMAE's decoder: masked tokens attend to visible ones, not to each other.
 
 B batch, V visible, M masked, D width of the encoder, P patch side.
 """

@@ -1,4 +1,4 @@
-"""How hard each patch is to predict, predicted.
+"""Predict how hard each patch is to reconstruct.
 
 B batch, N patches, V visible, M masked, D width of the encoder.
 """

@@ -1,4 +1,4 @@
-"""Linear layers and perceptrons from tokens to where they are compared.
+"""Linear and MLP projections of tokens.
 
 B batch, S cells, D width, C channels of the projection.
 """

@@ -1,4 +1,4 @@
-"""Labelled data: read once, by the same code for the checks and for training."""
+"""Labeled data, read by the same code for checks and for training."""
 
 from ccmim.labels.coco_file import LabelError
 from ccmim.labels.drawing import write_sheet

@@ -1,4 +1,4 @@
-"""Images with a class each: is there one for every class, and can all be opened?"""
+"""Check class folders: images in every class, all readable."""
 
 import os
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Objects in COCO's format: does the file fit the config, the images and itself?"""
+"""Check COCO annotations against the config, the images and each other."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

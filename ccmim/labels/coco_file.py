@@ -1,4 +1,4 @@
-"""Annotation files in COCO's format: read once, validated by a schema, then trusted."""
+"""Read annotation files in COCO format, validated by a schema."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Objects of other layouts, gathered for COCO's format."""
+"""Objects of other label formats, collected into COCO format."""
 
 from collections.abc import Sequence
 from pathlib import Path

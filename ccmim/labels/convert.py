@@ -1,4 +1,4 @@
-"""Labels of YOLO, Pascal VOC, LabelMe and CVAT, as what COCO's format would say."""
+"""Convert labels of YOLO, Pascal VOC, LabelMe and CVAT to COCO format."""
 
 import os
 from collections.abc import Iterator, Sequence

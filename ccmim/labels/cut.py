@@ -1,4 +1,4 @@
-"""Labelled data cut in two, or cut short: lists and annotation files in a folder."""
+"""Split or subsample labeled data: write lists and annotation files."""
 
 import json
 import os

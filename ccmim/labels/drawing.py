@@ -1,4 +1,4 @@
-"""Images with their annotations, and a sheet of them."""
+"""Draw images with their annotations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

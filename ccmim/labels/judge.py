@@ -1,4 +1,4 @@
-"""Labels of a folder, judged as those of a config are."""
+"""Check the labels of a folder as those of a config are checked."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

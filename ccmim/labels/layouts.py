@@ -1,4 +1,4 @@
-"""What kind of labelled data a folder holds, and where its parts are."""
+"""Detect the label format of a folder, and find its parts."""
 
 import os
 from collections import Counter

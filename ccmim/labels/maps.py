@@ -1,4 +1,4 @@
-"""Maps of classes: the numbers that training reads, whatever the file is.
+"""Segmentation maps: the class indices that training reads.
 
 H W image.
 """

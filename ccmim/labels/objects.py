@@ -1,4 +1,4 @@
-"""Boxes and masks in COCO's format: do they lie in their images, and together?"""
+"""Check boxes and masks: inside their image, and consistent."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

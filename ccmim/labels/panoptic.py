@@ -1,4 +1,4 @@
-"""Panoptic sets in COCO's format: do file, maps, photos and lists of classes agree?"""
+"""Check panoptic data in COCO format: file, maps, photos and classes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Photos on the disk: are they there, whole, and of the size that is said?"""
+"""Check photos: present, readable, and of the stated size."""
 
 import os
 import unicodedata

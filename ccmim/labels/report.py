@@ -1,4 +1,4 @@
-"""What was found in the data of one split."""
+"""Results of checking one split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

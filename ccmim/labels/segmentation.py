@@ -1,4 +1,4 @@
-"""Maps of classes: does each image have one, of its size, with known numbers?"""
+"""Check segmentation maps: one per image, same size, known class indices."""
 
 import os
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""What the config of a data set says: folders, classes, colors."""
+"""Dataset settings in a config: folders, classes, colors."""
 
 import colorsys
 import inspect

@@ -1,4 +1,4 @@
-"""Unlabelled images: how many are there, and what do they look like?"""
+"""Check and summarize unlabeled images."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Losses, one a file, and the gathering over processes."""
+"""Losses, one per file, and gathering over processes."""
 
 from ccmim.losses.anchors import (
     Anchor,

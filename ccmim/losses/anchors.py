@@ -1,4 +1,4 @@
-"""Anchors: what patches know of each other stays as it was at the start.
+"""Anchors: losses that preserve the patch similarities of the initial weights.
 
 Training on photos of one's own wears the dense features of good weights down. Both
 anchors hold on to relations between the patches of an image alone, so that features

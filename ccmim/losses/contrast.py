@@ -1,4 +1,4 @@
-"""Contrast between the class tokens of the two halves of one view.
+"""Contrast between the class tokens of the visible and the masked half.
 
 n samples of a process, D width, C channels of the projection, R processes.
 """

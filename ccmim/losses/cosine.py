@@ -1,4 +1,4 @@
-"""Cosine similarities, and the contrast that is made of them.
+"""Cosine similarities, and InfoNCE based on them.
 
 K keys, C channels.
 """

@@ -1,4 +1,4 @@
-"""Error of predicted features of the masked patches."""
+"""Regression of a teacher's features at masked patches."""
 
 import torch
 import torch.nn.functional as F

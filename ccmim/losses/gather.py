@@ -1,4 +1,4 @@
-"""Gathering of tensors over the processes of a distributed run, in one place.
+"""Gather tensors over the processes of a distributed run.
 
 Without a distributed run these functions give their input back. Every process must
 bring the same shape. n samples of a process, D width, R processes.

@@ -1,4 +1,4 @@
-"""Contrast between two corrupted views of the graph of an image's patches.
+"""Contrast between two corrupted graphs of an image's patches (GCA).
 
 B batch, N patches, D width, C channels of the projection.
 """

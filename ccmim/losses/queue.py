@@ -1,4 +1,4 @@
-"""What earlier steps have left behind: the newest vectors of all processes.
+"""A queue of the latest vectors of all processes.
 
 m new vectors of a process, K vectors in the queue, C channels.
 """

@@ -1,4 +1,4 @@
-"""Contrast of pairs against a queue of earlier keys.
+"""InfoNCE against a queue of earlier keys.
 
 n pairs, m new keys of a process, K keys in the queue, C channels of the projection.
 """

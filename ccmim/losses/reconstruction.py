@@ -1,4 +1,4 @@
-"""Error of the predicted pixels of the masked patches."""
+"""Pixel reconstruction loss on masked patches."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""A student relates patches and photos as its teacher does.
+"""Distillation of a teacher's similarities between patches and between photos.
 
 B batch, N patches, C channels of the teacher, K vectors in the queue.
 """

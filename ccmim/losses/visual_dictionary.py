@@ -1,4 +1,4 @@
-"""A dictionary of visual words that follows the features, and how to predict them.
+"""SOHO's visual dictionary: a moving codebook, and the loss that predicts its codes.
 
 B batch, N patches, n patches of a process, C channels, K codes, R processes.
 """

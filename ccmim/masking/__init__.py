@@ -1,4 +1,4 @@
-"""Which patches are masked: scores, masks drawn from them, and the split."""
+"""Masking: scores of patches, masks drawn from them, and the split into tokens."""
 
 from ccmim.masking.block_samplers import BlockSampler, MaskUnitSampler
 from ccmim.masking.centrality import CentralityScorer, degree, eigenvector, pagerank

@@ -1,4 +1,4 @@
-"""Masks of areas larger than a patch: rectangles at random, and squares.
+"""Masks of areas larger than a patch: random rectangles, and squares.
 
 B batch, N patches, U units of an image, S patches of a unit.
 """

@@ -1,4 +1,4 @@
-"""Patches as nodes of a graph whose edges are attention.
+"""Score patches by their centrality in the attention graph.
 
 B batch, N patches. An edge from i to j weighs as much as patch i attends to patch j.
 """

@@ -1,4 +1,4 @@
-"""Masks that change in the course of a run.
+"""Samplers that change in the course of a run.
 
 B batch, N patches, M masked.
 """

@@ -1,4 +1,4 @@
-"""How important each patch of an image is, by the attention of the network itself.
+"""Scorers: the importance of each patch, from the network's own attention.
 
 B batch, N patches, D width, H heads, n rows.
 """

@@ -1,4 +1,4 @@
-"""Scores that are computed now and then for whole pictures, and cut out as the crops.
+"""Scores computed every few epochs for whole images, and cropped with them.
 
 B batch, I pictures of the training set, N patches.
 """

@@ -1,4 +1,4 @@
-"""Pretraining methods, one a file. A new file is found without a line here."""
+"""Pretraining methods, one per file, found automatically."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""What every pretraining method answers.
+"""The base class of pretraining methods.
 
 B batch, N patches, M masked, C numbers predicted of a patch, H W image.
 """

@@ -1,4 +1,4 @@
-"""DenseCL: two views of an image recognize each other, cell by cell."""
+"""DenseCL: contrast of two views, globally and between their cells."""
 
 from typing import Annotated
 

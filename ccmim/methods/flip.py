@@ -1,4 +1,4 @@
-"""FLIP: images and captions recognize each other, most of an image left out."""
+"""FLIP: contrast of images and captions, with most patches dropped."""
 
 from collections.abc import Sequence
 from typing import Any

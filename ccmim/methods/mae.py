@@ -1,4 +1,4 @@
-"""MAE: masked autoencoding, the baseline that every claim is measured against."""
+"""MAE: masked autoencoding."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""MaskDistill: a frozen teacher's features of masked patches."""
+"""MaskDistill: predict a frozen teacher's features of masked patches."""
 
 import math
 

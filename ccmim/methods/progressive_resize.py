@@ -1,4 +1,4 @@
-"""Images that grow in the course of a run.
+"""Grow the image size in the course of a run.
 
 B batch, H W image.
 """

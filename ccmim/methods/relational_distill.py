@@ -1,4 +1,4 @@
-"""Relational distillation: patches and photos are alike as a frozen teacher sees it."""
+"""Relational distillation of a frozen teacher's similarities."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Several masks for one look at the scores.
+"""Several masks per scoring pass.
 
 B batch, N patches.
 """

@@ -1,4 +1,4 @@
-"""SimCLR: two views of an image recognize each other."""
+"""SimCLR: contrast of two views of an image."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""SimMIM: pixels of large masked squares from mask tokens in the encoder."""
+"""SimMIM: predict the pixels of masked squares, with mask tokens in the encoder."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""SOHO's visual words as what masked patches are to be."""
+"""SOHO: predict the visual words of masked patches."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pictures of what a network learns."""
+"""Pictures of what a network has learned."""
 
 from ccmim.pictures.attention import attention_sheet, head_attention
 from ccmim.pictures.image_map import draw_map, map_figure, project

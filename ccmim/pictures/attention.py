@@ -1,4 +1,4 @@
-"""Where the class token looks, head by head.
+"""The class token's attention, per head.
 
 B batch, H heads, N patches, C channels of a head.
 """

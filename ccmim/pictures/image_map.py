@@ -1,4 +1,4 @@
-"""Images on a plane, those of like features near each other.
+"""A 2D map of images in which similar ones are near each other.
 
 n images, D width.
 """

@@ -1,4 +1,4 @@
-"""What several networks make of the same photos, side by side.
+"""Predictions of several networks on the same photos, side by side.
 
 H W image, N patches, D width.
 """

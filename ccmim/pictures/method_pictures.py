@@ -1,4 +1,4 @@
-"""What each pretraining method does to its images, in columns.
+"""Pictures of each pretraining method: inputs, masks, predictions.
 
 B batch, N patches, M masked, H W image.
 """

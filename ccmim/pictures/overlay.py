@@ -1,4 +1,4 @@
-"""Objects and classes drawn over a photo, with a legend below.
+"""Draw objects and classes on a photo, with a legend.
 
 n objects, H W photo.
 """

@@ -1,4 +1,4 @@
-"""Features of patches as colors: alike in color, alike in features.
+"""Patch features as colors, by PCA.
 
 B batch, N patches, D width.
 """

@@ -1,4 +1,4 @@
-"""Patches of other images that are most like a patch.
+"""Patches of other images that are most similar to a patch.
 
 B images, N patches, D width; n patches that are asked for.
 """

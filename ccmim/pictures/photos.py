@@ -1,4 +1,4 @@
-"""Photos to draw on: a few of any folder, list, tar shards or a single file.
+"""Load a few photos to draw on.
 
 B images, H W their size.
 """

@@ -1,4 +1,4 @@
-"""Networks as they are in a checkpoint, to be looked at."""
+"""Load networks from checkpoints for visualization."""
 
 from pathlib import Path
 

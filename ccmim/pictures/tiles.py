@@ -1,4 +1,4 @@
-"""Tiles of one size under labelled columns, as one picture.
+"""Arrange tiles under column labels, as one picture.
 
 B batch, N patches, H W image.
 """

@@ -1,4 +1,4 @@
-"""Targets of masked patches, and copies of a network that give them."""
+"""Targets for masked patches, and the networks that provide them."""
 
 from ccmim.renamed import old_names
 from ccmim.teachers.ema_teacher import EMATeacher

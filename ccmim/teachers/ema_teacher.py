@@ -1,4 +1,4 @@
-"""Momentum copies of the network, whose tokens are targets.
+"""Momentum encoders that provide targets.
 
 B batch, N patches, C channels of the projection.
 """

@@ -1,4 +1,4 @@
-"""What teachers have in common: weights that stay, and features of one scale."""
+"""Shared parts of frozen teachers: fixed weights, normalized features."""
 
 from collections.abc import Callable
 

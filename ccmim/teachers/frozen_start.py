@@ -1,4 +1,4 @@
-"""The network as it was when training began.
+"""A frozen copy of the network as it was when training began.
 
 B batch, H W image, N patches, D width.
 """

@@ -1,4 +1,4 @@
-"""Scores of patches by another network than the one in training.
+"""Scores from a network other than the one being trained.
 
 B batch, N patches.
 """

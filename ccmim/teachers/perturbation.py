@@ -1,4 +1,4 @@
-"""Strong changes of color, for a batch at once on its device.
+"""Strong color augmentation of a whole batch on its device.
 
 B batch, H W image.
 """

@@ -1,4 +1,4 @@
-"""Pixels as what a masked patch must become.
+"""Pixels as reconstruction targets.
 
 B batch, C channels, H W image, N patches, P patch side.
 """

@@ -1,4 +1,4 @@
-"""Another image's style on an image's content, for a batch at once on its device.
+"""Style transfer between the images of a batch, on its device.
 
 B batch, H W image.
 """

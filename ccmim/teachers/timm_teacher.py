@@ -1,4 +1,4 @@
-"""Features of a frozen model of timm as what a masked patch must become.
+"""Features of a frozen timm model as targets.
 
 B batch, N patches of the student, C channels of the teacher.
 """

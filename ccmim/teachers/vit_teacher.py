@@ -1,4 +1,4 @@
-"""Features of a frozen network of this library as what a masked patch must become.
+"""Features of a frozen ViT of this library as targets.
 
 B batch, N patches of the student, C channels of the teacher.
 """

@@ -1,4 +1,4 @@
-"""Captions: data sets of them, their words, and the tower that encodes them."""
+"""Captions: datasets, tokenizer and text encoder."""
 
 from ccmim.lazy import attach
 

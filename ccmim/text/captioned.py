@@ -1,4 +1,4 @@
-"""A data set of images with captions."""
+"""A dataset of images with captions."""
 
 import os
 from collections.abc import Sequence

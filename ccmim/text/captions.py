@@ -1,4 +1,4 @@
-"""What is said of images: files of captions, or sentences about classes."""
+"""Read captions from files, or make sentences about classes."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A transformer that encodes captions, made of the Vision Transformer's blocks.
+"""A text encoder made of the Vision Transformer's blocks.
 
 B captions, L words, D width, C channels of the projection.
 """

@@ -1,4 +1,4 @@
-"""Words of captions as numbers, by a vocabulary that is part of the checkpoint.
+"""A caption tokenizer whose vocabulary is part of the checkpoint.
 
 B captions, L words.
 """

@@ -1,4 +1,4 @@
-"""Self-attention on PyTorch's fused kernel, with the class token's row beside it.
+"""Self-attention with PyTorch's fused kernel, and the class token's row on request.
 
 B batch, N tokens (class token included), D width, H heads, C channels of a head.
 """

@@ -1,4 +1,4 @@
-"""The kinds of attention that the Vision Transformer offers, by name."""
+"""The attention variants of the Vision Transformer, by name."""
 
 from torch import nn
 

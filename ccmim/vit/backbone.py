@@ -1,4 +1,4 @@
-"""The one Vision Transformer, for pretraining and for every downstream task.
+"""The Vision Transformer, for pretraining and every downstream task.
 
 B batch, H W image, P patch side, N patches, D width.
 """

@@ -1,4 +1,4 @@
-"""Relative positions decomposed into rows and columns, as ViTDet has them.
+"""ViTDet's decomposed relative positions.
 
 B batch, N tokens, D width, H heads, C channels of a head, R rows, S columns of patches.
 """

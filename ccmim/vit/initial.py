@@ -1,4 +1,4 @@
-"""What the Vision Transformer starts with: drawn weights, and what stays frozen."""
+"""Initialization and freezing of the Vision Transformer."""
 
 import math
 import warnings

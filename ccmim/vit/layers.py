@@ -1,4 +1,4 @@
-"""Small layers of the Vision Transformer: cut patches, stochastic depth, no gradient.
+"""Small layers: cut images into patches, stochastic depth, no gradient.
 
 B batch, H W image, P patch side, N patches.
 """

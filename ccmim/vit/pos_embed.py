@@ -1,4 +1,4 @@
-"""Positions of patches: the fixed sin-cos table of MAE, and resampling."""
+"""Position embeddings: MAE's fixed sin-cos table, and resampling."""
 
 import logging
 import math

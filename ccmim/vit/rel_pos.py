@@ -1,4 +1,4 @@
-"""Relative positions as BEiT adds them to the attention: one table for each block.
+"""BEiT's relative position bias, one table per block.
 
 A table for R x C patches has (2R - 1)(2C - 1) rows, one for each offset between two
 patches, then three for class token to patch, patch to class token and class token to

@@ -1,4 +1,4 @@
-"""Rotary positions as DINOv3 has them: queries and keys turned by where a patch is.
+"""DINOv3's rotary position embeddings.
 
 B batch, H heads, T tokens, C channels of a head.
 """

@@ -1,4 +1,4 @@
-"""What code that was written for timm asks of a Vision Transformer.
+"""timm's interface of a Vision Transformer.
 
 B batch, N patches, H W image, P patch side, D width.
 """

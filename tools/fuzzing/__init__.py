@@ -1,1 +1,1 @@
-"""Files that are damaged or forged, for ``tools/fuzz.py``."""
+"""Corrupted and forged files for ``tools/fuzz.py``."""

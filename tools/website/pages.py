@@ -1,4 +1,4 @@
-"""Pages of the site that no file of docs/ holds, made when mkdocs builds it.
+"""Generate pages of the site when mkdocs builds it.
 
 mkdocs calls ``on_files`` and ``on_page_markdown``; see ``mkdocs.yml``.
 """

@@ -1,4 +1,4 @@
-r"""Draw the picture of the README: what a real network makes of photos.
+r"""Draw the picture of the README: features of a pretrained network.
 
     python tools/website/picture.py WEIGHTS PHOTO [PHOTO ...] --out docs/look.jpg
 

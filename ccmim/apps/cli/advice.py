@@ -1,15 +1,15 @@
-"""What is said before a pretraining begins: the method and why, and when not to."""
+"""Advice printed before pretraining: the method and why, and when not to pretrain."""
 
 _WIDTH = 13  # of the names of lines
 _FEW = 1595  # photos; the fewest with which we have seen pretraining pay
 _STUDY = 'in our study (ViT-Ti, 10,000 small photos, five epochs)'
-_AHEAD = 'in a linear probe, 52.7 against 50.3, at less than half the cost'
+_AHEAD = 'by linear probe, 52.7 to 50.3, at less than half the cost'
 # What our study found (docs/study.md, docs/results.md), in a line for each method.
 _WHY = {
-    'mae': f'the default: {_STUDY} it was ahead of ccMIM {_AHEAD}',
-    'ccmim': f'as published; {_STUDY} MAE was ahead of it {_AHEAD}',
+    'mae': f'the default: {_STUDY} it beat ccMIM {_AHEAD}',
+    'ccmim': f'as published; {_STUDY} MAE beat it {_AHEAD}',
 }
-_OTHER = 'asked for; --method mae is the default, as it was ahead of ccMIM in our study'
+_OTHER = 'as requested; the default is mae, which beat ccMIM in our study'
 _INIT = '--init timm:vit_small_patch14_dinov2.lvd142m'
 
 
@@ -31,21 +31,21 @@ def advice(
     if begins_from_weights:
         if not has_anchor:
             lines.append(
-                'good weights lose dense features by this (44.9 to 24.6 mIoU in a test '
-                "of ours): model.anchor=dict(type='GramAnchor') keeps them; judge by "
-                'ccmim transfer, before and after'
+                'this degrades the dense features of good weights (44.9 to 24.6 mIoU '
+                "in our test): model.anchor=dict(type='GramAnchor') preserves them; "
+                'compare before and after with ccmim judge'
             )
     elif photos < _FEW:
         lines.append(
-            f'{photos:,} photos are few: {_FEW:,} are the fewest with which we have '
-            'seen it help (a detector, by 5.5 box AP). Public weights, which have seen '
-            'millions, are better here: give them to ccmim transfer as they are, or '
-            f'begin from them ({_INIT})'
+            f'{photos:,} photos are few: the smallest set for which pretraining helped '
+            f'in our tests had {_FEW:,} (a detector, by 5.5 box AP). Public weights, '
+            'trained on millions of photos, are likely better: evaluate them with '
+            f'ccmim transfer, or start from them ({_INIT})'
         )
     else:
         lines.append(
-            'public weights have seen millions of photos: where yours are like those, '
-            f'begin from them ({_INIT}), and compare both by ccmim transfer'
+            'public weights were trained on millions of photos: if yours are similar, '
+            f'start from them ({_INIT}), and compare both with ccmim transfer'
         )
     return [line for text in lines for line in _broken(text)]
 

@@ -22,7 +22,7 @@ def command(commands: Any, name: str, what: str, more: str) -> Parser:
 
 
 def add_checkpoint(parser: Parser, name: str = 'checkpoint') -> None:
-    """Add weights of any layout, and what is told of them where they do not tell.
+    """Add weights of any format, and the options for what they leave open.
 
     Args:
         parser: Of the command.
@@ -39,25 +39,30 @@ def add_checkpoint(parser: Parser, name: str = 'checkpoint') -> None:
 
 
 def add_told(parser: Parser) -> None:
-    """Add what is told of weights where they do not tell it themselves."""
+    """Add options for what a file of weights may leave open."""
     parser.add_argument(
-        '--num-heads', type=positive, metavar='H', help='if the weights do not say'
+        '--num-heads',
+        type=positive,
+        metavar='H',
+        help='needed if the weights do not say',
     )
     parser.add_argument(
         '--img-size', type=positive, nargs='+', metavar='PX', action=Size,
-        help='side, or height and width, that the weights are for, if they do not say',
+        help='image size of the weights, if they do not say: side, or height and width',
     )  # fmt: skip
     parser.add_argument(
-        '--part', default='', help="which of several networks; 'ema': averaged weights"
+        '--part',
+        default='',
+        help="which network, if there are several; 'ema' for averaged weights",
     )
 
 
 def add_image_size(parser: Parser) -> None:
-    """Add the side at which features are computed."""
+    """Add the image size for feature extraction."""
     parser.add_argument(
         '--image-size', type=positive, metavar='PX',
-        help='side at which features are computed (default: that of the weights, 224 '
-        'at most)',
+        help='image size for feature extraction (default: that of the weights, at most '
+        '224)',
     )  # fmt: skip
 
 

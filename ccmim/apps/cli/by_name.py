@@ -1,4 +1,4 @@
-"""Classes told by their names alone, where a checkpoint knows words."""
+"""Zero-shot classification in ``ccmim transfer``, for checkpoints of FLIP."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""``ccmim check``: damaged images and wrong annotations, before they cost time."""
+"""``ccmim check``: find damaged images and wrong annotations."""
 
 from argparse import Namespace
 from pathlib import Path

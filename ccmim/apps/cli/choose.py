@@ -1,4 +1,4 @@
-"""The settings of a pretraining that a user has not set: a simple rule, no search."""
+"""Default settings of a pretraining, by a simple rule."""
 
 import math
 import os

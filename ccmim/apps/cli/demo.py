@@ -1,4 +1,4 @@
-"""``ccmim demo``: the whole chain on built-in scenes."""
+"""``ccmim demo``: pretrain and evaluate on synthetic scenes."""
 
 from argparse import Namespace
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""``ccmim doctor``: what is installed, whether it works, how to mend it."""
+"""``ccmim doctor``: check the installation, and say how to fix it."""
 
 from argparse import Namespace
 

@@ -1,4 +1,4 @@
-"""``ccmim embed``: features of photos in a file, neighbors and near-duplicates."""
+"""``ccmim embed``: save features of photos, find neighbors and near-duplicates."""
 
 import csv
 import io

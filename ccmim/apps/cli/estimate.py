@@ -1,4 +1,4 @@
-"""How long a run will take and what it needs, from a few steps of the real model."""
+"""Estimate time and memory of a run from a few steps of the real model."""
 
 import resource
 import time

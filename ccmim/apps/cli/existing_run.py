@@ -1,4 +1,4 @@
-"""Whether a command has been given before, so that giving it again resumes it."""
+"""Detect that a command was run before, so that running it again resumes."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""``ccmim export``: pretrained weights for another library."""
+"""``ccmim export``: convert pretrained weights for another library."""
 
 from argparse import Namespace
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""``ccmim judge``: what dense features of several weights are worth, side by side."""
+"""``ccmim judge``: compare frozen dense features of several weights."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""``ccmim knn``: the classes of the nearest photos, without a config."""
+"""``ccmim knn``: k-NN classification on frozen features, without a config."""
 
 from argparse import Namespace
 from pathlib import Path

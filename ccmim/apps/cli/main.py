@@ -1,4 +1,4 @@
-"""Read the command line, run the command, and end with one clear line if it fails."""
+"""Read the command line, run the command, and report errors in one line."""
 
 import sys
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         code = import_module(f'ccmim.apps.cli.{args.command}').run(args) or 0
     except KeyboardInterrupt:
-        more = ' The same command goes on.' if args.command in _GO_ON else ''
+        more = ' Run the same command to resume.' if args.command in _GO_ON else ''
         print(f'\nInterrupted.{more}', file=sys.stderr)
         return 130
     except Exception as error:

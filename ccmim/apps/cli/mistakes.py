@@ -1,4 +1,4 @@
-"""What a user sees of a mistake: one line that says what, one how to mend it."""
+"""User errors: one line with the problem, one with the remedy."""
 
 import errno
 import sys

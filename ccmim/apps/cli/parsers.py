@@ -8,20 +8,20 @@ from typing import Any, NoReturn
 from ccmim import __version__
 from ccmim.apps.cli.mistakes import Mistake
 
-_ABOUT = """Unlabelled images in, a pretrained Vision Transformer out.
+_ABOUT = """Pretrain Vision Transformers on unlabeled images, and evaluate them.
 
-  ccmim demo                                  the whole chain on built-in scenes
-  ccmim check FOLDER                          damaged photos, wrong labels
-  ccmim pretrain PHOTOS                       pretrain on a folder of your own
-  ccmim transfer WEIGHTS --data LABELED       what it is worth: one table
-  ccmim judge WEIGHTS ... --data LABELED      dense features side by side, in minutes
-  ccmim leaf LABELED --backbone WEIGHTS       a config to train by hand
-  ccmim predict CHECKPOINT PHOTOS             what a trained one sees: pictures, JSON
-  ccmim embed PHOTOS --weights W --out x.csv  features in a file, near-duplicates
+  ccmim demo                                  pretrain and evaluate on synthetic scenes
+  ccmim check FOLDER                          find damaged photos and wrong labels
+  ccmim pretrain PHOTOS                       pretrain on your own photos
+  ccmim transfer WEIGHTS --data LABELED       evaluate on downstream tasks
+  ccmim judge WEIGHTS ... --data LABELED      compare frozen dense features
+  ccmim leaf LABELED --backbone WEIGHTS       write the config transfer would use
+  ccmim predict CHECKPOINT PHOTOS             draw and save predictions
+  ccmim embed PHOTOS --weights W --out x.csv  save features, find near-duplicates
   ccmim report work_dirs/RUN                  one page with curves and pictures
 """
-_MORE = """Every command has --help with an example. All of it stands on tools/*.py and
-mm_configs/, OpenMMLab's way to the same functions."""
+_MORE = """Every command has --help with examples. The commands wrap the scripts in
+tools/ and the configs in mm_configs/, which you can also use directly."""
 FORMAT = dict(formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
@@ -58,6 +58,6 @@ def make_parser() -> Parser:
             '--debug',
             action='store_true',
             default=os.environ.get('CCMIM_DEBUG') == '1',
-            help='show where a mistake was found',
+            help='show the traceback of an error',
         )
     return parser

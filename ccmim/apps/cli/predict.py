@@ -1,4 +1,4 @@
-"""``ccmim predict``: what a trained network sees in photos."""
+"""``ccmim predict``: predictions of a trained network on photos."""
 
 import csv
 import io

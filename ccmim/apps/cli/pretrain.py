@@ -1,4 +1,4 @@
-"""``ccmim pretrain``: look, choose, estimate, train, export, say where all is."""
+"""``ccmim pretrain``: survey the photos, choose settings, estimate, train, export."""
 
 import os
 import re
@@ -66,8 +66,8 @@ _KEYS = dict(
     size='model.backbone.arch',
 )
 _ANCHORED = (
-    'Anchor       keeps what patches know of each other, for a second pass of all;\n'
-    '             --cfg-options model.anchor=None leaves it out'
+    'Anchor       preserves similarities between patches, at the cost of a second\n'
+    '             pass; --cfg-options model.anchor=None turns it off'
 )
 _BAD_RATIO = 0.01  # of which a run would stop
 
@@ -88,7 +88,7 @@ def run(args: Namespace) -> int:
     if args.dry_run:
         said = f'The settings are in {_short(config)}'
         if not resumed and files_of_a_run(out):
-            said = f'The run in {_short(out)} is as it was'
+            said = f'The run in {_short(out)} is unchanged'
         elif not resumed:
             _write(out, cfg, bad)
         print(f'\nNothing was trained (--dry-run). {said}')
@@ -107,7 +107,7 @@ def run(args: Namespace) -> int:
     last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
     if code or not last.exists():
         if files_of_a_run(out):
-            print('To resume, give this ccmim command again; --resume may be left out.')
+            print('To resume, run the same ccmim command again.')
         return code
     _finish(out, last)
     return 0
@@ -281,7 +281,7 @@ def _change(cfg: Config, words: list[str]) -> None:
 
 def _measure(cfg: Config, machine: Machine) -> Estimate:
     """Time some steps, with half the batch where the GPU is too small for it."""
-    print('Measuring    a few steps, for the estimate', flush=True)
+    print('Measuring    a few steps for the estimate', flush=True)
     while True:
         try:
             with no_messages():
@@ -308,12 +308,12 @@ def _say(
         f'Settings     {settings.method}, {vit}, batch {batch}, {settings.workers} '
         f'loader process{"es" * (settings.workers > 1)}',
         f'             {epochs} epochs = {steps:,} steps',
-        f'Estimate     about {duration(seconds)}: {cost.step:.2g} s a step, '
+        f'Estimate     about {duration(seconds)}: {cost.step:.2g} s per step, '
         f'{1000 * cost.image:.0f} ms to load an image',
         f'             {_memory(cost, machine)}'
-        f'{4 * cost.checkpoint / 1e9:.2g} GB on the disk',
-        f'             measured over {_over(cost.steps)}; other programs make it '
-        'longer',
+        f'{4 * cost.checkpoint / 1e9:.2g} GB of disk space',
+        f'             measured over {_over(cost.steps)}; other programs will '
+        'slow it down',
     ]
     print(*lines, sep='\n', flush=True)
 

@@ -1,4 +1,4 @@
-"""What k-NN and a linear probe are given, and how long they will take."""
+"""Settings and estimated time of k-NN and linear probes."""
 
 import time
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""The commands in Python: the same defaults, the same messages, results to go on with.
+"""The commands as Python functions, with the same defaults and messages.
 
 ``ccmim.pretrain`` and ``ccmim.transfer``; ``ccmim.embed`` is a library's function.
 """

@@ -1,4 +1,4 @@
-"""A terminal without mmengine's long listings, which stay in the log file."""
+"""Keep mmengine's long listings out of the terminal; they stay in the log file."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""A pretraining config for the chosen settings, made from one of mm_configs."""
+"""Write the pretraining config for the chosen settings."""
 
 import math
 from collections.abc import Sequence

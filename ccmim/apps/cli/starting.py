@@ -1,4 +1,4 @@
-"""A pretraining that begins from weights, or learns from a teacher's.
+"""Pretraining from initial weights, or with a teacher.
 
 The rate of the backbone is a tenth of the recipe's when it begins from weights: the
 recipes' rates are for random weights, and undo in a warm-up what others have learned in

@@ -1,4 +1,4 @@
-"""What a user has given to pretrain on: how many images, how large, what not."""
+"""Survey the images to pretrain on: number, sizes, damaged and skipped files."""
 
 import os
 from collections import Counter

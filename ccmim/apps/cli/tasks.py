@@ -1,4 +1,4 @@
-"""Configs that measure a backbone on labelled data, made from those of mm_configs."""
+"""Configs that evaluate a backbone on labeled data, derived from mm_configs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

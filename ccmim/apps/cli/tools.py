@@ -1,4 +1,4 @@
-"""The scripts of tools/, which do what the commands say."""
+"""Run the scripts of tools/, which do the work of the commands."""
 
 import sys
 import traceback

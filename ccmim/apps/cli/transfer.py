@@ -1,4 +1,4 @@
-"""``ccmim transfer``: what a checkpoint is worth on labelled data, in one table."""
+"""``ccmim transfer``: evaluate a checkpoint on labeled data, in one table."""
 
 import json
 import os
@@ -129,7 +129,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         print(f'pictures and curves: {page}')
         _say_how_to_use(args, plan, comparison, scores)
     if args.fast:
-        print('--fast: this shows that all works, and nothing about the weights.')
+        print('--fast is a smoke test: these scores say nothing about the weights.')
     if failure:
         raise StageError(failure)
     return out, scores
@@ -244,7 +244,7 @@ def _say_how_long(
     waiting = [chain for chain in comparison.transfers() if not chain[-1].is_done]
     if not waiting:
         return
-    print('Measuring    a few steps of what is trained, for the estimate', flush=True)
+    print('Measuring    a few steps of each training for the estimate', flush=True)
     seconds = {}
     for name, config in plan.dense.items():
         with no_messages():
@@ -252,7 +252,7 @@ def _say_how_long(
         seconds[config] = pace.seconds
         print(
             f'  {name:<14} {pace.steps:,} steps of {pace.step:.2g} s, {pace.images:,} '
-            f'test images: about {duration(pace.seconds)} a run',
+            f'test images: about {duration(pace.seconds)} per run',
             flush=True,
         )
     chains = [[seconds[str(chain[0].command[1])]] for chain in waiting]
@@ -357,7 +357,7 @@ def _say_how_to_use(
         task = what.partition(':')[0].partition(', seed')[0]
         if task not in best or value > best[task][0]:
             best[task] = (value, what, file)
-    print('\nTrained from the checkpoint, the best of each:')
+    print('\nBest models trained from the checkpoint:')
     for _, what, file in best.values():
         print(f'  {what}\n    {_short(file)}')
     photos = shlex.quote(_short(args.data[0]))

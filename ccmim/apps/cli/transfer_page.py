@@ -1,4 +1,4 @@
-"""The page of a transfer: the answer, then what lies behind it, then the curves."""
+"""The report of a transfer: the conclusion, the details, the curves."""
 
 import shlex
 import sys
@@ -271,11 +271,13 @@ def write_transfer_page(
     sentence, table = page.answer()
     details, figures = parts
     lines = [f'{line}.' for line in weights_of_images(samples)]
-    brackets = 'In brackets what chance leaves of a gain, 95 %: by the seeds, with one '
-    brackets += 'seed by the test images drawn anew (not by another training).'
+    brackets = 'In brackets: 95 % interval of the gain, over the seeds; with one seed, '
+    brackets += 'from a bootstrap over the test images (not over training runs).'
     notes = [sentence, *lines, *[brackets] * ('[' in str(table[-1]))]
     if args.fast:
-        notes.insert(1, '--fast: this shows that all works, and nothing else.')
+        notes.insert(
+            1, '--fast is a smoke test: these scores say nothing about the weights.'
+        )
     command = f'ccmim {shlex.join(sys.argv[1:])}'
     summary = Summary(
         table, notes, figures, [command], page.facts(args, weights), details

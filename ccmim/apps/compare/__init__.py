@@ -1,4 +1,4 @@
-"""Several runs that make one experiment."""
+"""Experiments that consist of several runs."""
 
 from ccmim.lazy import attach
 

@@ -1,4 +1,4 @@
-"""Scripts that run in copies of this process, so that its imports are paid once."""
+"""Run scripts in forks of this process, to import the libraries only once."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""What the pretrainings of an experiment have logged, over their epochs."""
+"""Logged curves of the pretraining runs of an experiment."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""How long stages will take on this machine, from a few steps of each."""
+"""Estimate how long stages will take, from a few steps of each."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""What a table may be said to show: never more than its figures."""
+"""Gains with confidence intervals, and what may be concluded from them."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
@@ -65,9 +65,9 @@ def verdict(who: str, gains: Sequence[Gain]) -> str:
     if behind:
         parts.append(f'{who} is behind in {_listed(behind)}.')
     if level:
-        parts.append(f'No difference beyond chance in {_listed(level)}.')
+        parts.append(f'No significant difference in {_listed(level)}.')
     if unknown:
-        parts.append(f'One run says nothing about chance in {_listed(unknown)}.')
+        parts.append(f'No interval from a single run for {_listed(unknown)}.')
     return ' '.join(parts)
 
 

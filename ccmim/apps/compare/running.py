@@ -1,4 +1,4 @@
-"""Stages that run side by side, and what is seen of them meanwhile."""
+"""Run stages in parallel, and show their progress."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Tables of a comparison in Markdown: means, differences, how much an image counts."""
+"""Markdown tables of a comparison: means, differences, weight of a single image."""
 
 from collections.abc import Mapping, Sequence
 

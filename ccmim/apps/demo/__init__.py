@@ -1,1 +1,1 @@
-"""The built-in toy scenes."""
+"""The synthetic scenes."""

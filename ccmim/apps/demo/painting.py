@@ -1,4 +1,4 @@
-"""One toy scene: what is in it, where, and how it looks.
+"""Draw one synthetic scene.
 
 A category is a shape, a texture and a loose range of hues; a kind of ground is a
 texture and a range of hues between them. Hues overlap, so that they help and do not

@@ -1,4 +1,4 @@
-"""What the first command shows: masks, what was found beside the truth, features.
+"""Pictures of the quickstart: masks, predictions, features.
 
 Imports mmdet and mmseg when something is found, not before.
 """

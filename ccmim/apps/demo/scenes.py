@@ -1,4 +1,4 @@
-"""The built-in toy scenes: a small data set for detection and segmentation.
+"""Synthetic scenes: a small dataset for detection and segmentation.
 
 Written in the layouts that COCO and ADE20K users have, so the same configs read it.
 Each image is a function of (seed, split, index) and nothing else.
@@ -118,7 +118,7 @@ def write_toy_scenes(
 def _scenes(
     seed: int, split: str, count: int, size: int
 ) -> Iterator[tuple[str, Scene]]:
-    for index in tqdm(range(count), f'Painting {split}', disable=None, leave=False):
+    for index in tqdm(range(count), f'Generating {split}', disable=None, leave=False):
         yield f'{split}_{index:06d}', toy_scene(seed, split, index, size)
 
 

@@ -1,4 +1,4 @@
-"""Outlines of the toy objects."""
+"""Outlines of the synthetic objects."""
 
 import numpy as np
 from numpy.random import Generator

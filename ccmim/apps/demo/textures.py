@@ -1,4 +1,4 @@
-"""Surfaces of the toy objects and of what lies behind them.
+"""Textures of the synthetic objects and their background.
 
 A texture is a field of numbers from 0 to 1 that mixes two colors. All lengths are in
 pixels of a scene of side 128 and grow with the scene.

@@ -1,1 +1,1 @@
-"""The report: one page with all that some runs have left."""
+"""The HTML report about runs."""

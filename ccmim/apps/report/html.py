@@ -1,4 +1,4 @@
-"""One HTML file that shows results: table, pictures, runs, commands."""
+"""One HTML file with results: table, pictures, runs, commands."""
 
 from collections.abc import Sequence
 from pathlib import Path

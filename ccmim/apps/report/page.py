@@ -1,4 +1,4 @@
-"""The report: one page with all that some runs have left, which needs no network."""
+"""The report: one self-contained page about one or more runs."""
 
 import base64
 import hashlib

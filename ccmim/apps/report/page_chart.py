@@ -1,4 +1,4 @@
-"""The charts of the page: numbers for plotly, as few as a screen can show."""
+"""Charts of the report: data for plotly, thinned to what a screen can show."""
 
 import json
 from collections.abc import Mapping, Sequence

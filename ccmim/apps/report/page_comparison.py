@@ -1,4 +1,4 @@
-"""What a comparison of several arms has found, as the top of a report."""
+"""Results of a comparison, at the top of a report."""
 
 from collections.abc import Sequence
 from pathlib import Path

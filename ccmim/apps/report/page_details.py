@@ -1,4 +1,4 @@
-"""What lies behind the figures of a comparison: classes, confusions, curves.
+"""Details of a comparison: per-class scores, confusions, curves.
 
 C classes, n test images.
 """

@@ -1,4 +1,4 @@
-"""Which runs and which values belong together in a report."""
+"""Grouping of runs and values in a report."""
 
 import re
 from collections.abc import Mapping, Sequence

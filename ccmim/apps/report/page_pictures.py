@@ -1,4 +1,4 @@
-"""Pictures as parts of a page, as small as the page needs them."""
+"""Pictures embedded in a report, scaled to their size on the page."""
 
 import base64
 import io

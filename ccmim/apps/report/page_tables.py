@@ -1,4 +1,4 @@
-"""The tables of a report: what each run is, where it ends, how runs differ."""
+"""Tables of a report: runs, final values, config differences."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,1 +1,1 @@
-"""What a run has left in its folder, read without running anything found there."""
+"""Read the work dir of a run, without executing anything in it."""

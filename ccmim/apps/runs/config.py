@@ -1,4 +1,4 @@
-"""Recorded configs, read without running them, and how they differ."""
+"""Read recorded configs without executing them, and compare them."""
 
 import ast
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Files of a run that may be read: regular, in its folder, and not too long."""
+"""Files of a run that are safe to read: regular, inside its folder, not too long."""
 
 from pathlib import Path
 

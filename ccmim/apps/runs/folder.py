@@ -1,4 +1,4 @@
-"""One run, read from the folder it leaves: any of OpenMMLab's projects."""
+"""Read a run from its work dir, for any OpenMMLab project."""
 
 import json
 import re

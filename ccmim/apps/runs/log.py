@@ -1,4 +1,4 @@
-"""What the text log of a session says of its machine and its time."""
+"""Machine and times, from the text log of a session."""
 
 import re
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The pictures that lie in the folder of a run."""
+"""Pictures in the folder of a run."""
 
 import re
 from collections import defaultdict

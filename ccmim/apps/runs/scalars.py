@@ -1,4 +1,4 @@
-"""The curves of a run, out of the JSON lines that mmengine leaves.
+"""Curves of a run, from mmengine's JSON lines.
 
 Several sessions of one run, interrupted and resumed, are one history.
 """

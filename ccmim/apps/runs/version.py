@@ -1,4 +1,4 @@
-"""Which ccmim this is."""
+"""Version and commit of ccmim."""
 
 import subprocess
 from functools import cache

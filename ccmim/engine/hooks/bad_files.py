@@ -1,4 +1,4 @@
-"""The list of the images that a run could not use, in its work dir."""
+"""Write the list of images that a run could not use."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Checkpoints that replace older ones only when they are known to be good."""
+"""Checkpoints that replace older ones only after verification."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Which hooks a run has: those of its config, and those that every run relies on."""
+"""The hooks of a run: those of its config, and those that every run needs."""
 
 from typing import Any
 

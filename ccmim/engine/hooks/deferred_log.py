@@ -1,4 +1,4 @@
-"""Losses reach the log without making the host wait for the device at every step."""
+"""Log losses without synchronizing with the device at every step."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Damage shows while it happens: dense features beside those at the start."""
+"""Monitor dense features during a run that starts from weights."""
 
 from pathlib import Path
 from typing import Any

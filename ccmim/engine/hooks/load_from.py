@@ -1,4 +1,4 @@
-"""Weights that a run starts from: all of a model, or its backbone."""
+"""Load the weights of ``load_from``: a whole model, or its backbone."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pictures of what a method masks and predicts, while it trains."""
+"""Save pictures of masks and predictions during training."""
 
 import io
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the features of a run are worth, every few epochs.
+"""k-NN on the features of a run, every few epochs.
 
 n images, D width.
 """

@@ -1,4 +1,4 @@
-"""How fast a run is, and one bar on the terminal in place of lines."""
+"""Speed of a run, and a progress bar in place of log lines."""
 
 import atexit
 import logging

@@ -1,4 +1,4 @@
-"""Scores of all training images, anew every few epochs."""
+"""Refresh the stored scores of all training images every few epochs."""
 
 import time
 from typing import Any

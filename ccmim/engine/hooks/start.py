@@ -1,4 +1,4 @@
-"""The moment from which a run trains."""
+"""Record that a run has started to train."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The words of captions, counted before a run begins."""
+"""Build the vocabulary of captions before a run begins."""
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper

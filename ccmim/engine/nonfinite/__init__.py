@@ -1,1 +1,1 @@
-"""Losses, gradients and weights that are no numbers."""
+"""NaN and infinite losses, gradients and weights."""

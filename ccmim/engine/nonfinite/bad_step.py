@@ -1,4 +1,4 @@
-"""Steps with numbers out of range: whose images, and how to compute them again.
+"""Save and replay steps with NaN or infinite values.
 
 A file ``WORK_DIR/debug/nan_STEP.pt`` holds what a step was computed from. To look:
 

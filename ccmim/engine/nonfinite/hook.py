@@ -1,4 +1,4 @@
-"""A run with losses, gradients or weights that are no numbers stops and says why."""
+"""Stop a run whose losses, gradients or weights are not finite, and say why."""
 
 import math
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Updates that do not happen when gradients are no numbers, without asking the host."""
+"""Skip updates with non-finite gradients, without synchronizing with the device."""
 
 from collections.abc import Iterable
 from typing import Any

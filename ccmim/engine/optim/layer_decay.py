@@ -1,4 +1,4 @@
-"""Parameter groups: learning rates that fall with depth, and who is weight-decayed."""
+"""Parameter groups: layer-wise learning rate decay, and weight decay."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Schedules in fractions of a run, so that its length is one key."""
+"""Schedules in fractions of a run, so that one key sets its length."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""Where a run is, and how it resumes exactly there."""
+"""Exact resuming of interrupted runs."""

@@ -1,4 +1,4 @@
-"""Which images a run is trained on, so that a resumed one can tell if they changed.
+"""A record of the training images, so that a resumed run can detect changes.
 
 The order of the images, and with it the position that a run has reached, is a function
 of their numbers, which follow from the sorted names.

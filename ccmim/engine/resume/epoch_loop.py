@@ -1,4 +1,4 @@
-"""Epochs that resume where they were interrupted."""
+"""An epoch-based training loop that resumes within an epoch."""
 
 from collections.abc import Iterator
 from itertools import islice

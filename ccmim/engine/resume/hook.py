@@ -1,4 +1,4 @@
-"""A resumed run says what is different, and keeps its position in the data."""
+"""Check what has changed when a run resumes, and keep its position in the data."""
 
 import logging
 from typing import Any

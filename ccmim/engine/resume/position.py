@@ -1,4 +1,4 @@
-"""Where in the data a run is, in steps of one size or another."""
+"""The position of a run in its data, for any number of images per step."""
 
 from typing import NamedTuple
 

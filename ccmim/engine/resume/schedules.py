@@ -1,4 +1,4 @@
-"""Learning rates that continue where the steps or the schedule itself have changed."""
+"""Continue learning rate schedules whose steps or settings have changed."""
 
 import warnings
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which settings of a run decide its numbers, and how two runs differ in them."""
+"""Settings that affect the numbers of a run, and how two runs differ in them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Whether the state in a checkpoint is that of the model and optimizer of a run."""
+"""Check that the state in a checkpoint fits the model and optimizer."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Random numbers of the model as a function of the step."""
+"""Seed the model's random numbers by the step."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""Settings that cannot work are found before a run begins."""
+"""Checks of settings before a run begins."""
 
 from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.settings.arguments import check_arguments

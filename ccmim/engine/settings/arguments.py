@@ -1,4 +1,4 @@
-"""Every key and value of a config, compared with what reads it before it is built."""
+"""Check every key and value of a config against the class that takes it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Batches of one image, which a batch norm cannot normalize."""
+"""Refuse batches of one image for models with batch norm."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What all commands that read a config have in common."""
+"""Options shared by all scripts that read a config."""
 
 import os
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -17,24 +17,27 @@ def config_parser(description: str, *positional: tuple[str, str]) -> ArgumentPar
     parser = ArgumentParser(
         description=description, formatter_class=RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='path of the config')
+    parser.add_argument('config', help='config file')
     for name, meaning in positional:
         parser.add_argument(name, help=meaning)
     parser.add_argument('--work-dir', help='where logs and results go')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
+        '--cfg-options',
+        nargs='+',
+        action=OptionAction,
+        help='override keys of the config',
     )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
-        help='what has started the processes; by default what their environment says',
+        help='how the processes were started (default: detected from the environment)',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     parser.add_argument(
         '--debug',
         action='store_true',
         default=os.environ.get('CCMIM_DEBUG') == '1',
-        help='show where a mistake was found (also: CCMIM_DEBUG=1)',
+        help='show the traceback of an error (also: CCMIM_DEBUG=1)',
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Sizes in detection and segmentation configs: from the backbone, where left out."""
+"""Sizes in detection and segmentation configs, derived from the backbone."""
 
 from collections.abc import Iterator, Mapping
 from numbers import Real

@@ -1,4 +1,4 @@
-"""The end of a command: one clear line for a mistake, a traceback for a bug."""
+"""How a command ends: one line for a user error, a traceback for a bug."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""Ranges of the keys that people set in parts of mmengine, mmdet, mmcv and mmseg.
+"""Ranges of common keys of mmengine, mmdet, mmcv and mmseg.
 
 Data alone: their classes state no ranges. ``check_arguments`` reads it. None is taken
 everywhere, as it mostly means a default.

@@ -1,4 +1,4 @@
-"""The one judge of labels: what a config will read, checked before it is read."""
+"""Check the labels that a config will read."""
 
 import json
 import os

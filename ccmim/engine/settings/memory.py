@@ -1,4 +1,4 @@
-"""What to do when a GPU has too little memory."""
+"""Advice for when a GPU runs out of memory."""
 
 from mmengine.config import Config
 

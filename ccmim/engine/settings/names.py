@@ -1,4 +1,4 @@
-"""What the ``type`` of a config names, and the nearest of names that exist."""
+"""Resolve the ``type`` of a config, and suggest similar names."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Settings of the command line (``--cfg-options``), taken apart."""
+"""Parse ``--cfg-options``."""
 
 from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence

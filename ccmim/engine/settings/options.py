@@ -1,4 +1,4 @@
-"""Settings of the command line, compared with the config that they change."""
+"""Check ``--cfg-options`` against the config that they change."""
 
 import logging
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The size of the images: one key, that of the backbone."""
+"""Derive all sizes from the image size of the backbone."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

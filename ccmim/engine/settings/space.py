@@ -1,4 +1,4 @@
-"""Whether the checkpoints of a run fit on the disk."""
+"""Check that the checkpoints of a run fit on the disk."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""The folder that a run writes to: whether it may, and whether it is free."""
+"""Check that the work dir of a run is writable and not in use."""
 
 import re
 import shutil

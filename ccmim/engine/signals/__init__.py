@@ -1,1 +1,1 @@
-"""Stopping a run, and noticing that one was stopped."""
+"""Stopping on signals, and detecting interrupted runs."""

@@ -1,4 +1,4 @@
-"""One run at a time in a work dir."""
+"""A lock that allows one run at a time in a work dir."""
 
 import fcntl
 import os

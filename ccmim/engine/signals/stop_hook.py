@@ -1,4 +1,4 @@
-"""A run that is asked to stop saves first."""
+"""Save a checkpoint before stopping on a signal."""
 
 import os
 import signal

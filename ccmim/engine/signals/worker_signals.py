@@ -1,4 +1,4 @@
-"""Loader workers: when they stop, and how long the run waits for them."""
+"""Signals and timeouts of data loader workers."""
 
 import os
 import signal

@@ -78,7 +78,7 @@ def test_the_same_command_goes_on_after_ctrl_c(
         patch.setattr(ParamSchedulerHook, 'after_train_iter', press)
         code, said, _ = ccmim(*words)
     assert code == 130
-    assert 'give this ccmim command again; --resume may be left out' in said
+    assert 'run the same ccmim command again' in said
     assert (tmp_path / 'run' / 'epoch_0_iter_1.pth').is_file()
     code, said, error = ccmim(*words)
     assert code == 0, error

@@ -19,18 +19,18 @@ ALONE = Gain('k-NN', 9.0)
         ([AHEAD], 'A is ahead in mIoU (+4.7 [+1.2, +8.1]).'),
         ([BEHIND], 'A is behind in box AP (-3.0 [-5.0, -0.5]).'),
         # The greatest lead is none when chance may have made it.
-        ([LEVEL], 'No difference beyond chance in mask AP (+1.3 [-0.4, +3.0]).'),
+        ([LEVEL], 'No significant difference in mask AP (+1.3 [-0.4, +3.0]).'),
         (
             [LEVEL._replace(value=0.0, low=0.0, high=0.0)],
-            'No difference beyond chance in mask AP (+0.0 [+0.0, +0.0]).',
+            'No significant difference in mask AP (+0.0 [+0.0, +0.0]).',
         ),
-        ([ALONE], 'One run says nothing about chance in k-NN (+9.0).'),
+        ([ALONE], 'No interval from a single run for k-NN (+9.0).'),
         (
             [LEVEL, AHEAD, ALONE, AHEAD._replace(measure='top-1'), BEHIND],
             'A is ahead in mIoU (+4.7 [+1.2, +8.1]) and top-1 (+4.7 [+1.2, +8.1]). '
             'A is behind in box AP (-3.0 [-5.0, -0.5]). '
-            'No difference beyond chance in mask AP (+1.3 [-0.4, +3.0]). '
-            'One run says nothing about chance in k-NN (+9.0).',
+            'No significant difference in mask AP (+1.3 [-0.4, +3.0]). '
+            'No interval from a single run for k-NN (+9.0).',
         ),
     ],
 )
