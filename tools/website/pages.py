@@ -17,22 +17,23 @@ PAGES = {
     'CHANGELOG.md': 'changelog.md',
     'CONTRIBUTING.md': 'contributing.md',
 }
-# Rooms whose modules are described, in the order in which they build on each other.
-ROOMS = {
-    'api': 'The library in a notebook',
+# Packages whose modules are documented, in the order of the navigation.
+PACKAGES = {
+    'api': 'Python interface',
     'methods': 'Pretraining methods',
-    'masking': 'What is hidden: scorers, samplers, schedules',
+    'masking': 'Masking: scorers, samplers, schedules',
     'vit': 'The Vision Transformer',
     'heads': 'Decoders, projections and predictors',
     'losses': 'Losses and anchors',
-    'teachers': 'Teachers and averaged copies',
-    'data': 'Unlabelled images',
-    'labels': 'Labelled data',
+    'teachers': 'Teachers and momentum encoders',
+    'data': 'Unlabeled images',
+    'labels': 'Labeled data',
     'classification': 'Classification',
     'dense': 'Detection and segmentation',
-    'evaluation': 'Measures',
-    'checkpoints': 'Weights in and out',
-    'engine': 'What a run needs',
+    'text': 'Captions and text encoder',
+    'evaluation': 'Evaluation',
+    'checkpoints': 'Reading and writing weights',
+    'engine': 'Training runs',
 }
 _LINK = re.compile(r'(?<=\]\()(?!\w+:)([^)#\s]+)')
 
@@ -43,9 +44,9 @@ def on_files(files: Any, config: Any) -> Any:
 
     texts = {new: (ROOT / old).read_text('utf-8') for old, new in PAGES.items()}
     texts['configs.md'] = configs_page()
-    texts |= {f'api/{room}.md': api_page(room) for room in ROOMS}
+    texts |= {f'api/{package}.md': api_page(package) for package in PACKAGES}
     texts['api/ranges.md'] = (
-        '# Ranges\n\nThe annotations of arguments name what a value may be.\n\n'
+        '# Ranges\n\nValid values of arguments, as used in annotations.\n\n'
         '::: ccmim.ranges\n    options: {show_if_no_docstring: true}\n'
     )
     for name, text in texts.items():
@@ -54,7 +55,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(text: str, page: Any, **_: Any) -> str:
-    """Let links lead to pages of the site, whatever folder they were written in."""
+    """Rewrite links to pages of the site."""
     at_home = page.file.src_uri in PAGES.values()
 
     def moved(found: re.Match) -> str:
@@ -66,10 +67,10 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
     return _LINK.sub(moved, text)
 
 
-def api_page(room: str) -> str:
-    """Write the page of a room: its modules, whose docstrings mkdocstrings reads."""
-    folder = ROOT / 'ccmim' / room
-    lines = [f'# ccmim.{room}', '', f'{ROOMS[room]}.', '']
+def api_page(package: str) -> str:
+    """Write the page of a package: its modules, rendered by mkdocstrings."""
+    folder = ROOT / 'ccmim' / package
+    lines = [f'# ccmim.{package}', '', f'{PACKAGES[package]}.', '']
     for file in sorted(folder.rglob('*.py')):
         if file.name[0] == '_':
             continue
@@ -79,18 +80,18 @@ def api_page(room: str) -> str:
 
 
 def configs_page() -> str:
-    """List every config: what it says of itself, whose recipe it is, what that gave."""
+    """List every config: its description, source and published results."""
     lines = [
         '# Configs',
         '',
-        'Every file of `mm_configs`, by folder; `ccmim.get_model(NAME)` builds its '
-        'model, `tools/train.py` runs it. Figures are published ones, of the source.',
+        'All configs of `mm_configs`, by folder. `ccmim.get_model(NAME)` builds the '
+        'model, `tools/train.py` trains it. Results are those published by the source.',
         '',
     ]
     recipes = read_recipes(ROOT / 'mm_configs' / 'recipes.yml')
     for folder in sorted((ROOT / 'mm_configs').glob('[!_]*/')):
         known = any(name.startswith(f'{folder.name}/') for name in recipes)
-        head = ['config', 'what it is', *['recipe of', 'published'] * known]
+        head = ['config', 'description', *['source', 'published'] * known]
         lines += [f'## {folder.name}', '', row(head), row(['---'] * len(head))]
         for file in sorted(folder.glob('*.py')):
             text = ast.get_docstring(ast.parse(file.read_text('utf-8'))) or ''
@@ -107,7 +108,7 @@ def row(cells: list[str]) -> str:
 
 
 def read_recipes(file: Path) -> dict[str, tuple[str, str]]:
-    """Read whose recipe each config follows, as a link, and what was published."""
+    """Read the source of each config's recipe, as a link, and its published results."""
     if not file.is_file():
         return {}
     content = yaml.safe_load(file.read_text('utf-8'))

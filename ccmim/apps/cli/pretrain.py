@@ -312,8 +312,7 @@ def _say(
         f'{1000 * cost.image:.0f} ms to load an image',
         f'             {_memory(cost, machine)}'
         f'{4 * cost.checkpoint / 1e9:.2g} GB of disk space',
-        f'             measured over {_over(cost.steps)}; other programs will '
-        'slow it down',
+        f'             timed over {_over(cost.steps)}; slower if other programs run',
     ]
     print(*lines, sep='\n', flush=True)
 
@@ -325,7 +324,7 @@ def _memory(cost: Estimate, machine: Machine) -> str:
 
 
 def _over(steps: int) -> str:
-    return f'{steps} steps' if steps else 'a few images, as a step takes long here'
+    return f'{steps} steps' if steps else 'a few images, as a step is slow here'
 
 
 def _finish(out: Path, checkpoint: Path) -> None:
