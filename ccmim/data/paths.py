@@ -18,6 +18,7 @@ ARCHIVES = ('.tar', '.zip', *COMPRESSED)
 WORK_DIRS = 'work_dirs'  # where runs write, unless they are told otherwise
 RUN_FILES = ('run.lock', 'last_checkpoint')  # of a run in its folder
 RUN_PICTURES = 'pictures'
+_CHUNK = 1 << 26  # bytes that are looked at together
 SESSION = re.compile(r'\d{8}_\d{6}')  # a folder for each start of a run
 LOOKED_FOR = 'looked for ' + ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)
 
@@ -79,24 +80,47 @@ class PathTable:
 
     def __init__(self, paths: Iterable[str]) -> None:
         encoded = [os.fsencode(path) for path in paths]
-        self._bounds = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-        self._bytes = b''.join(encoded)
+        # Each ends with a line break, which is in none of the paths' bounds.
+        self._ends = np.cumsum([len(path) + 1 for path in encoded], dtype=np.int64)
+        self._bytes = b'\n'.join(encoded)
+
+    @classmethod
+    def of_lines(cls, text: bytes) -> 'PathTable':
+        """Make a table of one path a line, without a string for each.
+
+        Args:
+            text: At least one line; without a line break at the end.
+        """
+        table = cls(())
+        codes = np.frombuffer(text, np.uint8)
+        breaks = [
+            np.flatnonzero(codes[start : start + _CHUNK] == ord('\n')) + start
+            for start in range(0, len(codes), _CHUNK)
+        ]
+        table._ends = np.concatenate([*breaks, [len(text)]]) + 1
+        table._bytes = text
+        return table
 
     def __len__(self) -> int:
         """Count the paths."""
-        return len(self._bounds) - 1
+        return len(self._ends)
 
     def __getitem__(self, index: int) -> str:
         """Return path ``index``; IndexError outside ``0 <= index < len``."""
         if not 0 <= index < len(self):
             raise IndexError(f'image {index} of {len(self)}')
-        start, stop = self._bounds[index : index + 2].tolist()
-        return os.fsdecode(self._bytes[start:stop])
+        start = self._ends[index - 1] if index else 0
+        return os.fsdecode(self._bytes[start : self._ends[index] - 1])
 
     def encoded(self) -> list[bytes]:
         """List all paths as bytes, a hundred times as fast as one after the other."""
-        bounds = self._bounds.tolist()
-        return [self._bytes[i:j] for i, j in zip(bounds, bounds[1:], strict=False)]
+        ends = self._ends.tolist()
+        starts = [0, *ends[:-1]]
+        return [self._bytes[i : j - 1] for i, j in zip(starts, ends, strict=True)]
+
+    def joined(self) -> bytes:
+        """Return all paths, one a line."""
+        return self._bytes
 
 
 def checksum_of_file(path: str) -> int:

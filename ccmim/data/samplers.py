@@ -11,6 +11,8 @@ from ccmim.data.randomness import SampleKey, visit_order
 from ccmim.ranges import Index
 from ccmim.registry import DATA_SAMPLERS
 
+_CHUNK = 1 << 16
+
 
 @DATA_SAMPLERS.register_module()
 class VisitSampler(Sampler):
@@ -47,8 +49,10 @@ class VisitSampler(Sampler):
         order = _order(self._shuffle, self._seed, self._epoch, self._size)
         if self._round_up:
             order = np.resize(order, len(self) * self._world_size)
-        for index in order[self._rank :: self._world_size].tolist():
-            yield SampleKey(self._seed, self._epoch, index)
+        mine = order[self._rank :: self._world_size]
+        for start in range(0, len(mine), _CHUNK):  # numbers of Python are large
+            for index in mine[start : start + _CHUNK].tolist():
+                yield SampleKey(self._seed, self._epoch, index)
 
     def __len__(self) -> int:
         """Count the samples of this rank in one epoch."""

@@ -7,6 +7,7 @@ same object serves the main process and loader workers of either start method.
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -30,6 +31,8 @@ from ccmim.data.tar_index import compressed_text
 from ccmim.data.tar_shards import TarShards
 from ccmim.data.zip_shards import ZipShards
 
+# Comments, spaces, addresses, empty lines: what is not simply a path.
+_ODD = re.compile(rb'[#:\s\0](?<!\n)|\n\n')
 _KINDS = ('.tar', '.zip', '.parquet', '.txt', *IMAGE_SUFFIXES)
 
 
@@ -62,8 +65,8 @@ class ImageFiles:
         paths: Their paths, in the order in which they are numbered.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._paths = PathTable(paths)
+    def __init__(self, paths: Iterable[str] | PathTable) -> None:
+        self._paths = paths if isinstance(paths, PathTable) else PathTable(paths)
 
     def __len__(self) -> int:
         """Count the images."""
@@ -80,6 +83,10 @@ class ImageFiles:
     def paths(self) -> list[bytes]:
         """List the paths as they were given."""
         return self._paths.encoded()
+
+    def joined(self) -> bytes:
+        """Return the paths as they were given, one a line."""
+        return self._paths.joined()
 
     def checksum(self, index: int) -> int:
         """Sum up file ``index``, see ``checksum_of_file``."""
@@ -170,7 +177,9 @@ def open_source(
         FileNotFoundError: A path does not exist or a pattern matches nothing.
         ValueError: Something is of no known kind, or there is no image in it.
     """
-    items = [data] if isinstance(data, str | os.PathLike) else data
+    if isinstance(data, str | os.PathLike):
+        data = os.fspath(data)
+    items = [data] if isinstance(data, str) else data
     files: list[str] = []
     addresses: list[str] = []
     archives: dict[str, list[str]] = {'.tar': [], '.zip': [], '.parquet': []}
@@ -189,6 +198,8 @@ def open_source(
         elif suffix in archives:
             archives[suffix].append(path)
         elif suffix == '.txt':
+            if path == data and (table := _plain_list(path, root)):
+                return ImageFiles(table)
             listed, far = split_addresses(_listed(path, root))
             files += listed
             addresses += far
@@ -241,12 +252,36 @@ def _listed(path: str, root: str | os.PathLike | None) -> list[str]:
     if any(is_address(name) for name in names):
         return [n if is_address(n) else os.path.join(folder, n) for n in names]
     paths = [os.path.join(folder, name) for name in names]
+    _look_at_first(path, names[0], paths[0])
+    return paths
+
+
+def _plain_list(path: str, root: str | os.PathLike | None) -> PathTable | None:
+    """Read a list of nothing but paths in seconds for ten million; None for others."""
+    folder = os.path.dirname(path) if root is None else os.fspath(root)
+    with open(path, 'rb') as file:
+        text = file.read().strip(b'\n')
+    if not text or _ODD.search(text):
+        return None
+    first = text.partition(b'\n')[0]
+    count = 1 + text.count(b'\n')
+    absolute = text.startswith(b'/') + text.count(b'\n/')
+    if absolute not in (0, count):
+        return None
+    if not absolute:
+        prefix = os.fsencode(os.path.join(folder, ''))
+        text = prefix + text.replace(b'\n', b'\n' + prefix)
+    table = PathTable.of_lines(text)
+    _look_at_first(path, os.fsdecode(first), table[0])
+    return table
+
+
+def _look_at_first(file: str, name: str, path: str) -> None:
     # One look catches a wrong root at once; looking at all would take minutes on a
     # network disk, and single missing files are counted as damaged later.
-    if not os.path.exists(paths[0]):
+    if not os.path.exists(path):
         raise FileNotFoundError(
-            f'{printable(path)} lists {printable(names[0])}, but '
-            f'{printable(os.path.abspath(paths[0]))} does not exist; relative '
+            f'{printable(file)} lists {printable(name)}, but '
+            f'{printable(os.path.abspath(path))} does not exist; relative '
             'paths start at the list file unless root is given'
         )
-    return paths

@@ -11,7 +11,7 @@ from ccmim.data.exclude import fraction_of, leave_out
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.randomness import SampleKey, replacements, seeded
 from ccmim.data.reading import Reading
-from ccmim.data.sources import open_source
+from ccmim.data.sources import ImageFiles, open_source
 from ccmim.ranges import Index, Parts, PositiveRatio, Ratio
 from ccmim.registry import DATASETS, TRANSFORMS
 
@@ -86,6 +86,12 @@ class UnlabeledImages(Dataset):
     def paths(self) -> list[bytes]:
         """List what distinguishes the images, in order and quickly: paths as given."""
         return self._source.paths()
+
+    def joined_paths(self) -> bytes:
+        """Return ``paths``, one a line."""
+        source = self._source
+        files = isinstance(source, ImageFiles)
+        return source.joined() if files else b'\n'.join(source.paths())
 
     def checksum(self, index: int) -> int:
         """Sum up the size of image ``index`` and some of its bytes; 0 if unreadable."""

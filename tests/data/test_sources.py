@@ -4,6 +4,7 @@ import pickle
 import sys
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -408,3 +409,28 @@ def test_a_list_with_zero_bytes_is_no_list(tmp_path):
     (tmp_path / 'a.txt').write_bytes(b'a.jpg\nb\0.jpg\n')
     with pytest.raises(ValueError, match=r'a.txt is no list of paths: b\\x00.jpg'):
         open_source(tmp_path / 'a.txt')
+
+
+@pytest.mark.parametrize('lines', ['a.jpg\nsub/b.jpg\n', '\n{0}/a.jpg\n{0}/sub/b.jpg'])
+@pytest.mark.parametrize('root', [None, 'here'])
+@pytest.mark.parametrize('relative', [False, True])
+def test_a_plain_list_is_read_as_any_other(
+    tmp_path, monkeypatch, lines, root, relative
+):
+    """Without a string for each path; a comment takes the long way."""
+    _write(tmp_path, ['a.jpg', 'sub/b.jpg'])
+    monkeypatch.chdir(tmp_path)
+    root = root and tmp_path
+    text = lines.format(tmp_path)
+    Path('short.txt').write_text(text)
+    Path('long.txt').write_text('# a comment\n' + text)
+    short, long = (
+        open_source(name if relative else tmp_path / name, root)
+        for name in ('short.txt', 'long.txt')
+    )
+    assert short.paths() == long.paths() == short.joined().split(b'\n')
+    assert [short.name(i) for i in (0, 1)] == [long.name(i) for i in (0, 1)]
+    assert pickle.loads(pickle.dumps(short)).read(1) == b'bytes of sub/b.jpg'
+    Path('short.txt').write_text('gone.jpg\na.jpg\n')
+    with pytest.raises(FileNotFoundError, match='lists gone.jpg, but'):
+        open_source('short.txt')

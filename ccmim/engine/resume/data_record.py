@@ -40,12 +40,13 @@ def image_list(dataset: Dataset) -> bytes | None:
     images = unlabeled_in(dataset)
     if images is None:
         return None
-    paths = images.paths()
-    # What the first and the last of all in order have in common, all have.
-    first, last = min(paths), max(paths)
-    same = os.path.commonprefix([first, last])
-    start = same.rfind(b'/') + 1
-    return b'\n'.join([path[start:] for path in paths])
+    text = images.joined_paths()
+    ends = text[: text.find(b'\n')], text[text.rfind(b'\n') + 1 :]
+    same = os.path.commonprefix(ends) if len(images) > 1 else text
+    folder = same[: same.rfind(b'/') + 1]
+    while text.count(b'\n' + folder) < len(images) - 1:
+        folder = folder[: folder[:-1].rfind(b'/') + 1]
+    return text.replace(b'\n' + folder, b'\n')[len(folder) :]
 
 
 def fingerprint(names: bytes | None) -> str | None:
