@@ -1,8 +1,9 @@
 """A worker that dies or hangs ends the run soon, with one line that names the image."""
 
+import ctypes
+import multiprocessing
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -91,37 +92,41 @@ def test_a_stuck_worker_is_named_when_the_time_is_over(error_of, folder, kind):
     assert seconds < 5
 
 
-_CRAMPED = """
-import sys
-from torch.utils.data import DataLoader
-from ccmim.data import UnlabeledImages
-from ccmim.data.loader_errors import explain
+def _cram(folder, out):
+    """Load in a process whose /dev/shm holds 128 kB; what is said of it."""
+    if ctypes.CDLL(None).unshare(0x20000):  # CLONE_NEWNS: mounts of its own
+        out.write_text('no mounts')
+        return
+    small = ['-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', '/dev/shm']
+    for words in (['--make-rprivate', '/'], small):
+        subprocess.run(['mount', *words], check=True)
+    transform = [
+        dict(type='ccmim.RandomResizedCrop', size=160),
+        dict(type='ccmim.ToUint8Tensor'),
+    ]
+    loader = DataLoader(UnlabeledImages(folder, transform), 3, num_workers=1)
+    try:
+        list(loader)
+    except RuntimeError as error:
+        out.write_text(explain(error, loader))
 
-transform = [dict(type='ccmim.RandomResizedCrop', size=160),
-             dict(type='ccmim.ToUint8Tensor')]
-loader = DataLoader(UnlabeledImages(sys.argv[1], transform), 3, num_workers=1)
-try:
-    list(loader)
-except RuntimeError as error:
-    print(explain(error, loader))
-"""
 
-
-@pytest.mark.skipif(os.getuid() != 0 or not shutil.which('unshare'), reason='root')
-def test_a_small_shared_memory_is_named(folder):
+@pytest.mark.skipif(os.getuid() != 0, reason='root')
+def test_a_small_shared_memory_is_named(folder, tmp_path):
     """As containers have it, here 128 kB for batches of 230 kB."""
-    mounted = 'mount -t tmpfs -o size=128k tmpfs /dev/shm && exec "$@"'
-    command = ['unshare', '-m', 'bash', '-c', mounted, '-', sys.executable, '-c']
-    done = subprocess.run(
-        [*command, _CRAMPED, folder], capture_output=True, text=True, timeout=100
+    out = tmp_path / 'said.txt'
+    cramped = multiprocessing.get_context('fork').Process(
+        target=_cram, args=(folder, out)
     )
-    if 'Operation not permitted' in done.stderr:
+    cramped.start()
+    cramped.join(60)
+    if (said := out.read_text()) == 'no mounts':
         pytest.skip('no mounts here')
-    assert done.stdout == (
+    assert said == (
         'The shared memory is full, through which loader workers pass batches: give '
         'the container more, or try train_dataloader.num_workers=0 or a smaller '
-        'batch_size, and --resume; /dev/shm free: 0.0 GB\n'
-    ), done.stderr
+        'batch_size, and --resume; /dev/shm free: 0.0 GB'
+    )
 
 
 _SCRIPT = """
