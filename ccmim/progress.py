@@ -34,3 +34,13 @@ def progress(
             print(f'{what} {done}', file=sys.stderr, flush=True)
             shown = now
         yield item
+
+
+def duration(seconds: float) -> str:
+    """Write a time as a person would say it."""
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    if seconds < 5400:
+        return f'{seconds / 60:.0f} minutes'
+    hours = seconds / 3600
+    return f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'

@@ -28,6 +28,7 @@ _ROOMS = {
     'DATA_SAMPLERS': ('data', 'classification'),
     'TRANSFORMS': ('data', 'classification'),
     'HOOKS': ('engine', 'classification'),
+    'LOOPS': ('engine',),
     'METRICS': ('classification',),
     'MODEL_WRAPPERS': ('engine',),
     'OPTIMIZERS': ('classification',),

@@ -16,7 +16,7 @@ from mmengine.utils import import_modules_from_strings
 from PIL import Image
 
 from ccmim.data import SampleKey
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.files import replacing

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import SPLITS, check_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.labels import write_sheet
@@ -55,9 +55,10 @@ def main() -> None:
     """Check, print and draw."""
     args = parse_args()
     try:
-        with no_messages():  # of mmdet and mmseg, which it imports
-            cfg = read_config(args.config, None, args.cfg_options)
-        reports = check_config(cfg, [args.split] if args.split else SPLITS, args.num)
+        with no_messages():  # of mmdet and mmseg, if it imports them
+            cfg = read_config(args.config, None, args.cfg_options, imports=False)
+            splits = [args.split] if args.split else SPLITS
+            reports = check_config(cfg, splits, args.num)
     except (ValueError, OSError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)

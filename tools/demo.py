@@ -10,7 +10,7 @@ from mmengine.device import get_device
 from PIL import Image
 
 from ccmim.dense.predictions import draw_predictions
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.files import replacing

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation.flops import (

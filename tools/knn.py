@@ -26,7 +26,7 @@ from mmengine.runner import Runner
 from ccmim.checkpoints import load_backbone
 from ccmim.checkpoints.atomic import write_atomically
 from ccmim.classification.predictor import write_probe
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_features, fit_probe, nearest, vote
 from ccmim.evaluation.features import POOLS

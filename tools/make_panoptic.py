@@ -26,7 +26,7 @@ from pycocotools import mask as coco_mask
 from scipy import ndimage
 from tqdm import tqdm
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.files import write_file
 from ccmim.labels.maps import read_map

@@ -22,7 +22,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from ccmim.checkpoints import load_backbone
 from ccmim.checkpoints.atomic import write_atomically
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import labeled_maps, remember_patches, retrieval_overlaps
 from ccmim.evaluation.resampling import Overlaps, write_samples

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.optim.rates import Schedule, learning_rates
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.files import replacing

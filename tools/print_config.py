@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.files import write_file

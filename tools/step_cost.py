@@ -17,7 +17,7 @@ from torch import device
 
 from benchmarks.configs import step_costs
 from ccmim.checkpoints.atomic import write_atomically
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
 
 

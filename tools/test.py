@@ -22,8 +22,9 @@ from mmengine.runner import Runner
 from ccmim.checkpoints import load_file
 from ccmim.checkpoints.eomt import load_eomt
 from ccmim.dense.per_image import keep_samples
+from ccmim.engine.config import read_config
 from ccmim.engine.hooks.load_from import eomt_head
-from ccmim.engine.launch import build_runner, read_config, start_processes
+from ccmim.engine.launch import build_runner, start_processes
 from ccmim.engine.settings import (
     StartHook,
     check_labels,

@@ -22,9 +22,9 @@ import os
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 
+from ccmim.engine.config import read_config
 from ccmim.engine.launch import (
     build_runner,
-    read_config,
     report_batch,
     scale_learning_rate,
     start_processes,

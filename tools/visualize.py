@@ -36,7 +36,7 @@ from torchvision.transforms import Compose
 
 from ccmim.checkpoints import load_backbone
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.files import replacing
 from ccmim.pictures.attention import attention_sheet

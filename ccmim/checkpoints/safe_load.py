@@ -8,8 +8,6 @@ from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from mmengine.runner import checkpoint as mmengine_checkpoint
-from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError
 from safetensors.torch import load_file as load_tensors
 
@@ -108,7 +106,10 @@ def guard_mmengine() -> None:
 
     Weights that are not finite are refused.
     """
-    CheckpointLoader.register_scheme(prefixes='', loader=_load_weights, force=True)
+    from mmengine.runner import checkpoint as mmengine_checkpoint
+
+    loader = mmengine_checkpoint.CheckpointLoader
+    loader.register_scheme(prefixes='', loader=_load_weights, force=True)
     # Its loaders of other addresses end in one of these.
     mmengine_checkpoint._safe_torch_load = _load_weights
     mmengine_checkpoint.load_url = _load_url

@@ -187,7 +187,7 @@ def height_width(size: Sides | None) -> tuple[int, int]:
     if size is None:
         raise ValueError(
             'size=None stands for model.backbone.img_size, which '
-            'ccmim.engine.launch.read_config fills in: set size to it'
+            'ccmim.engine.config.read_config fills in: set size to it'
         )
     height, width = (size, size) if isinstance(size, int) else size
     return height, width

@@ -1,6 +1,7 @@
 """Replace mmdet's and mmseg's readers of labels and photos by ours, in any config."""
 
 from collections.abc import MutableMapping
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,11 +23,12 @@ _OURS = {
 _RENAMED = {'LoadAnnotations': 'ccmim.LoadLabelMap'}
 
 
-def adopt_readers(cfg: Config) -> None:
+def adopt_readers(cfg: Config, imports: bool = True) -> None:
     """Let a config read labels as the checks do, and complete its palettes.
 
     Args:
         cfg: Changed in place; one without detection or segmentation is left alone.
+        imports: Whether to import them now.
     """
     scope = cfg.get('default_scope')
     if scope not in _OURS or find_spec(scope) is None:
@@ -34,12 +36,13 @@ def adopt_readers(cfg: Config) -> None:
     for module, names in _OURS[scope].items():
         if not _replace(cfg._cfg_dict, names):
             continue
-        imports = cfg.get('custom_imports') or dict(imports=[])
-        listed = imports.get('imports') or []
+        named = cfg.get('custom_imports') or dict(imports=[])
+        listed = named.get('imports') or []
         listed = [listed] if isinstance(listed, str) else list(listed)
         if module not in listed:
-            cfg.custom_imports = dict(imports, imports=[*listed, module])
-        __import__(module)
+            cfg.custom_imports = dict(named, imports=[*listed, module])
+        if imports:
+            import_module(module)
 
 
 def _replace(node: Any, names: tuple[str, ...]) -> bool:

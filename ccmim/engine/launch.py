@@ -2,8 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from mmengine.runner import Runner
 
 from ccmim.checkpoints import choose_resume, guard_mmengine, write_atomically
 from ccmim.data import seed_samples
-from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.compile import compile_blocks
+from ccmim.engine.config import drop_absent_workers
 from ccmim.engine.connect import connect
 from ccmim.engine.fully_shard import FullyShard, save_whole
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
@@ -27,61 +26,11 @@ from ccmim.engine.settings import (
     check_batches,
     check_captions,
     check_groups,
-    check_options,
     check_updates,
     fit_sizes,
-    paths_as_texts,
 )
 from ccmim.engine.settings.space import stop_at_full_disk
 from ccmim.engine.summary import SummaryHook
-from ccmim.operators import InstallError
-
-
-def read_config(
-    file: str,
-    work_dir: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    backbone: Mapping[str, Any] | None = None,
-) -> Config:
-    """Read a config and apply the settings of the command line.
-
-    Args:
-        file: Path of the config.
-        work_dir: Where the run writes; by default what the config says, else
-            ``work_dirs/NAME_OF_CONFIG``.
-        options: Values of ``--cfg-options``, by dotted key.
-        backbone: Values of ``model.backbone``, from which sizes that the config leaves
-            out are filled in.
-
-    Returns:
-        The config.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it cannot be read, or has no place for an option.
-    """
-    if not Path(file).is_file():
-        raise FileNotFoundError(f'config {file} does not exist')
-    try:
-        cfg = Config.fromfile(file)
-    except InstallError as error:
-        raise ValueError(str(error)) from error
-    except Exception as error:  # a config is code: it may raise anything
-        raise ValueError(
-            f'config {file} cannot be read: {type(error).__name__}: {error}'
-        ) from error
-    add_guarantees(cfg)
-    if options:
-        options = paths_as_texts(options)
-        check_options(cfg, options)
-        cfg.merge_from_dict(options)
-    if backbone:
-        cfg.model.backbone.update(backbone)
-    adopt_readers(cfg)
-    fit_sizes(cfg)
-    drop_absent_workers(cfg)
-    cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(file).stem}'
-    return cfg
 
 
 def start_processes(cfg: Config, launcher: str) -> None:
@@ -219,15 +168,6 @@ def _prepare_training(runner: Runner) -> None:
         return built
 
     runner.build_train_loop = build_and_fit
-
-
-def drop_absent_workers(cfg: Config) -> None:
-    """Let ``num_workers=0`` be enough to load in the main process."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        loader = cfg.get(name) or {}
-        if not loader.get('num_workers', 1):
-            loader.pop('persistent_workers', None)
-            loader.pop('prefetch_factor', None)
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -5,7 +5,6 @@ n patches, D width, K clusters, B images, N patches of an image, C classes.
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 MANY = 300  # clusters, for overclustering
@@ -78,6 +77,8 @@ def match_classes(overlaps: Tensor) -> Tensor:
     clusters, classes = overlaps.shape
     if clusters != classes:
         return overlaps.argmax(1)
+    from scipy.optimize import linear_sum_assignment  # slow to import, rarely needed
+
     rows, columns = linear_sum_assignment(overlaps.numpy(), maximize=True)
     found = torch.empty(clusters, dtype=torch.long)
     found[torch.from_numpy(rows)] = torch.from_numpy(columns)

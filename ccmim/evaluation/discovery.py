@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor, nn
 
 _GROWN = 100  # patches that may join the first one, as published
@@ -70,6 +69,8 @@ def find_object(keys: Tensor, grid: tuple[int, int]) -> tuple[int, int, int, int
     Returns:
         First row and column, and those after the last ones.
     """
+    from scipy import ndimage  # slow to import, rarely needed
+
     alike = keys @ keys.T
     order = (alike.clone().fill_diagonal_(0) > 0).sum(1).argsort(stable=True)
     first, few = int(order[0]), order[:_GROWN]

@@ -1,6 +1,6 @@
 """Check the labels of a folder as those of a config are checked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,9 @@ from ccmim.labels.layouts import Classes, Instances, Labelled
 from ccmim.labels.photos import same_files
 from ccmim.labels.report import Report
 from ccmim.labels.segmentation import check_segmentation
+from ccmim.labels.settings import plain_kind
 
-
-class _Plain:
-    """Stands for a data set of mmdet or mmseg that has no classes of its own."""
-
-    METAINFO: Mapping[str, Any] = {}
-
-    def __init__(
-        self, ignore_index: int = 255, reduce_zero_label: bool = False
-    ) -> None: ...
+_PLAIN = plain_kind('labels')
 
 
 def judge(data: Labelled, num_pictures: int = 0) -> list[Report]:
@@ -78,7 +71,7 @@ def _run(
     check: Callable[..., None], dataset: dict[str, Any], report: Report, count: int
 ) -> None:
     try:
-        check(dataset, _Plain, report, count)
+        check(dataset, _PLAIN, report, count)
     except ValueError as error:
         report.problem(str(error))
 

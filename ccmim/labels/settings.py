@@ -13,6 +13,29 @@ from ccmim.labels.coco_file import read_text
 from ccmim.labels.report import Color
 
 
+class _Plain:
+    """Stands for a data set of mmdet or mmseg that has no classes of its own."""
+
+    METAINFO: Mapping[str, Any] = {}
+
+    def __init__(
+        self,
+        img_suffix: str = '.jpg',
+        seg_map_suffix: str = '.png',
+        ignore_index: int = 255,
+        reduce_zero_label: bool = False,
+    ) -> None: ...
+
+
+def plain_kind(name: str) -> type:
+    """Make what stands for a data set whose config says all that the checks ask.
+
+    Args:
+        name: Of its class.
+    """
+    return type(name, (_Plain,), {})
+
+
 def resolve_path(dataset: Mapping[str, Any], path: str) -> Path:
     """Join a path of a data set with its root, as mmengine does.
 

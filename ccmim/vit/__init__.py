@@ -1,18 +1,14 @@
 """The Vision Transformer and its parts."""
 
-from ccmim.vit.archs import ARCHS
-from ccmim.vit.backbone import VisionTransformer
-from ccmim.vit.block import Block, LayerNorm, draw_linear
-from ccmim.vit.layers import no_grad
-from ccmim.vit.pos_embed import resample_pos_embed, sincos_pos_embed
+from ccmim.lazy import attach
 
-__all__ = [
-    'ARCHS',
-    'Block',
-    'LayerNorm',
-    'VisionTransformer',
-    'draw_linear',
-    'no_grad',
-    'resample_pos_embed',
-    'sincos_pos_embed',
-]
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        'archs': ('ARCHS',),
+        'backbone': ('VisionTransformer',),
+        'block': ('Block', 'LayerNorm', 'draw_linear'),
+        'layers': ('no_grad',),
+        'pos_embed': ('resample_pos_embed', 'sincos_pos_embed'),
+    },
+)

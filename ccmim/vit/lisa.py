@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from ccmim.vit.attention import ALL, refuse_scores, split_heads
@@ -163,5 +162,7 @@ def weigh_by_offset(x: Tensor, weights: Tensor, grid: tuple[int, int]) -> Tensor
 @torch.compiler.disable  # the compiler reads neither SciPy nor a cache
 @lru_cache
 def _fft_length(side: int) -> int:
+    from scipy.fft import next_fast_len  # slow to import, rarely needed
+
     # No shorter than all offsets, so that far ones do not wrap around.
     return next_fast_len(2 * side - 1, real=True)

@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 
 from ccmim.apps.demo.scenes import CATEGORIES, PALETTE, SEG_CLASSES
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')

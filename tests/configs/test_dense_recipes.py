@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.registry import MODELS, init_default_scope
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.optim.rates import learning_rates
 
 pytest.importorskip('mmdet')

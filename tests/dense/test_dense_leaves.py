@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData, PixelData
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import fit_sizes
 
 pytest.importorskip('mmdet')

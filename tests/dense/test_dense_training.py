@@ -19,7 +19,7 @@ from ccmim.apps.report.page_details import draw_confusions
 from ccmim.dense.per_image import keep_samples
 from ccmim.dense.predictions import objects_of
 from ccmim.engine import LayerDecayOptimWrapperConstructor
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import fit_sizes
 from ccmim.evaluation.resampling import figure
 from tests import tiny_methods

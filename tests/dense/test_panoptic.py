@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, METRICS, DefaultScope
 from PIL import Image
 
 from ccmim.dense.per_image import keep_samples
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import check_config
 from ccmim.evaluation.resampling import figure
 from tests.labels.sets import Objects

@@ -2,8 +2,9 @@
 
 import pytest
 
+from ccmim.engine.config import read_config
 from ccmim.engine.hooks.default import GUARANTEES
-from ccmim.engine.launch import build_runner, read_config
+from ccmim.engine.launch import build_runner
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from mmengine.config import Config
 
 from ccmim.engine import launch
+from ccmim.engine.config import read_config
 from ccmim.engine.launch import (
     build_runner,
-    read_config,
     report_batch,
     scale_learning_rate,
     use_mixed_precision,

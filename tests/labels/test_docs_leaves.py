@@ -7,7 +7,7 @@ import pytest
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import check_labels
 from tests.labels.sets import Objects, photo
 

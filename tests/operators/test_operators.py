@@ -14,7 +14,7 @@ import torch
 pytest.importorskip('mmdet')
 
 import ccmim.operators as operators
-from ccmim.engine import launch
+from ccmim.engine import config
 from ccmim.operators import InstallError, from_torchvision
 
 ROOT = Path(__file__).parents[2]
@@ -258,9 +258,9 @@ def test_a_script_that_imports_ccmim_first_gets_the_operators():
 
 
 def test_a_config_is_not_blamed_for_the_operators_that_it_imports(monkeypatch):
-    def fail(_):
+    def fail(_, **settings):
         raise InstallError('CCMIM_OPS=x is unknown: set it')
 
-    monkeypatch.setattr(launch.Config, 'fromfile', fail)
+    monkeypatch.setattr(config.Config, 'fromfile', fail)
     with pytest.raises(ValueError, match='^CCMIM_OPS=x is unknown: set it$'):
-        launch.read_config(__file__)
+        config.read_config(__file__)

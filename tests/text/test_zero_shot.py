@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from ccmim.api.zero_shot import load_flip, zero_shot
-from ccmim.engine.launch import build_runner, read_config
+from ccmim.engine.config import read_config
+from ccmim.engine.launch import build_runner
 from ccmim.evaluation import class_vectors, retrieval_recall, zero_shot_accuracy
 
 

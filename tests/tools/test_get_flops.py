@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.evaluation.flops import (
     build_shapes,
     forward_flops,

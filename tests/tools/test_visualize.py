@@ -100,7 +100,7 @@ def test_predictions_beside_the_truth(visualize, request, tmp_path, monkeypatch)
     """Two detectors of chance on toy scenes, and one of another config."""
     pytest.importorskip('mmdet')
     from ccmim.apps.demo.scenes import write_toy_scenes
-    from ccmim.engine.launch import read_config
+    from ccmim.engine.config import read_config
 
     write_toy_scenes(tmp_path / 'scenes', 4, 2)
     monkeypatch.setenv('CCMIM_TOY', str(tmp_path / 'scenes'))

@@ -21,7 +21,7 @@ from benchmarks.precision import DTYPES, matmul_precision
 from benchmarks.rows import Contender, Label, training_state
 from ccmim.dense.made_up import made_up_areas, made_up_objects
 from ccmim.engine.compile import compile_blocks, use_channels_last
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 
 VARIANTS = ('plain', 'channels_last', 'compiled')
 

@@ -15,7 +15,7 @@ from benchmarks.inputs import Feed
 from benchmarks.options import apply_option, before_step
 from benchmarks.precision import DTYPES, autocast, matmul_precision
 from benchmarks.rows import Contender, Label, training_state
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.methods import ProgressiveResize
 from ccmim.registry import MODELS
 

@@ -16,7 +16,8 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ccmim.apps.compare.scores import Score
-from ccmim.engine.launch import build_runner, read_config
+from ccmim.engine.config import read_config
+from ccmim.engine.launch import build_runner
 from ccmim.engine.settings import fit_sizes
 from ccmim.evaluation import extract_features, knn_accuracy, linear_accuracy
 from ccmim.registry import DATASETS

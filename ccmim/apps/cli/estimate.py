@@ -105,13 +105,3 @@ def measure(cfg: Config, machine: Machine) -> Estimate:
     else:
         held = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Estimate(step, image, held / _GB, size, len(times))
-
-
-def duration(seconds: float) -> str:
-    """Write a time as a person would say it."""
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    if seconds < 5400:
-        return f'{seconds / 60:.0f} minutes'
-    hours = seconds / 3600
-    return f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'

@@ -15,7 +15,7 @@ from ccmim.apps.cli.probing import told_weights
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.starting import place_of
 from ccmim.apps.cli.tasks import Tasks, heads_of
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, describe, find_labels
 
@@ -73,7 +73,7 @@ def leaf_text(base: str, cfg: Config) -> str:
         Lines that give the same config when they are read.
     """
     with no_messages():
-        old = read_config(base)._cfg_dict.to_dict()
+        old = read_config(base, imports=False)._cfg_dict.to_dict()
     new = cfg._cfg_dict.to_dict()
     for made in (old, new):
         made.pop('work_dir', None)

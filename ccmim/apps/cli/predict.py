@@ -19,7 +19,7 @@ from ccmim.classification.predictor import ClassPredictor
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
 from ccmim.dense.predictions import Predictor, config_of, objects_of
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.files import write_file
 from ccmim.labels.report import number_of
 from ccmim.pictures.overlay import with_legend

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.advice import advice
 from ccmim.apps.cli.choose import Machine, Settings, choose, this_machine
-from ccmim.apps.cli.estimate import Estimate, duration, measure
+from ccmim.apps.cli.estimate import Estimate, measure
 from ccmim.apps.cli.existing_run import (
     CHOSEN,
     RECIPE,
@@ -53,6 +53,7 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.engine.signals.run_lock import RunLock
 from ccmim.files import write_file
+from ccmim.progress import duration
 
 _LEFT_OUT = 'left_out.txt'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}

@@ -9,11 +9,11 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 
-from ccmim.apps.cli.estimate import duration
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Weights, read_weights, write_weights
 from ccmim.classification.labels import open_labels
 from ccmim.data.image import require_rgb
+from ccmim.progress import duration
 from ccmim.registry import DATASETS, MODELS
 
 _NEIGHBORS = 20

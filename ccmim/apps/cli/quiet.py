@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from mmengine.logging import MMLogger
-from mmengine.runner import Runner
-
 _LINES = 10  # a listing has more: the environment, the config, the order of the hooks
 
 
 @contextmanager
 def short_messages() -> Iterator[None]:
     """Keep listings of Runners that are built in this context off the terminal."""
+    from mmengine.runner import Runner  # takes seconds, and few need it
+
     build = Runner.build_logger
 
-    def build_quiet(*args: Any, **kwargs: Any) -> MMLogger:
+    def build_quiet(*args: Any, **kwargs: Any) -> logging.Logger:
         logger = build(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.choose import Settings
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 
 _LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
 _LEAST_SCALE = 0.2  # area of the smallest crop

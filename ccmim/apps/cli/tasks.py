@@ -11,7 +11,7 @@ from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import FolderLabels, open_labels
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.files import write_file
 from ccmim.labels.cut import cut_coco, is_test, list_classes, list_names
 from ccmim.labels.layouts import Classes, Instances, Labelled, Maps
@@ -231,7 +231,8 @@ class Tasks:
         cfg = self._dense(f'segmentation/{kind}_vit{{}}_ade20k', f'{kind}_vitt_camvid')
         depth, model = self._architecture.depth, cfg.model
         if not self._full:  # whole images there, of one size; here crops of any
-            crops = read_config(str(home() / 'mm_configs/_base_/datasets/ade20k.py'))
+            file = home() / 'mm_configs/_base_/datasets/ade20k.py'
+            crops = read_config(str(file), imports=False)
             side = 256
             for transform in crops.train_pipeline:
                 if transform.type == 'RandomResize':
@@ -328,7 +329,7 @@ class Tasks:
     def _read(self, name: str, backbone: dict[str, Any] | None = None) -> Config:
         self.base = str(home() / 'mm_configs' / f'{name}.py')
         with no_messages():  # of mmdet and mmseg, which it imports
-            return read_config(self.base, backbone=backbone)
+            return read_config(self.base, backbone=backbone, imports=False)
 
 
 def heads_of(data: Labelled, chosen: Sequence[str] | None) -> list[str]:

@@ -14,7 +14,6 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.by_name import name_scores, name_stages
-from ccmim.apps.cli.estimate import duration
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.probing import (
     estimate_probe,
@@ -48,6 +47,7 @@ from ccmim.labels.layouts import (
     describe,
     find_labels,
 )
+from ccmim.progress import duration
 
 RANDOM, OURS = 'random', 'checkpoint'
 _PROBES = {'k=': 'k-NN', 'linear': 'linear'}

@@ -16,7 +16,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from ccmim.data.randomness import SampleKey
 from ccmim.data.seeded_samples import SeededSamples
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 
 _STEPS, _TESTED = 2, 4  # that are timed, after one that is not
 

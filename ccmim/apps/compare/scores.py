@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from ccmim.files import write_file
 
@@ -76,6 +75,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     count, mean = len(values), float(np.mean(values))
     if count < 2:
         return Estimate(mean, float('nan'), float('nan'), count)
+    from scipy import stats  # takes half a second
+
     spread = float(np.std(values, ddof=1))
     half = float(stats.t.ppf(0.975, count - 1)) * spread / count**0.5
     return Estimate(mean, spread, half, count)

@@ -11,16 +11,9 @@ from torch.utils.data import DataLoader
 
 from ccmim.engine.settings.known_ranges import BY_NAME, BY_PATH, NEVER_NONE
 from ccmim.engine.settings.names import did_you_mean, find_types, typo_of
+from ccmim.engine.settings.options import BUILT
 from ccmim.ranges import arguments_of, check_value, is_ours
 from ccmim.renamed import renamed
-
-# What mmengine's Runner builds; the other names of a config are its own variables.
-BUILT = (
-    *('model', 'data_preprocessor', 'train_dataloader', 'val_dataloader'),
-    *('test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper'),
-    *('param_scheduler', 'val_evaluator', 'test_evaluator', 'default_hooks'),
-    *('custom_hooks', 'visualizer', 'log_processor', 'tta_model', 'tta_pipeline'),
-)
 
 
 def names_of(*kinds: Callable) -> set[str]:

@@ -35,7 +35,7 @@ _ROOTS = (
 _TYPO = 0.75  # similarity from which a name is taken for a misspelling of another
 
 
-def find_types(kind: Any) -> list[Callable]:
+def find_types(kind: Any, roots: Iterable[Registry] = _ROOTS) -> list[Callable]:
     """Find the classes and functions that a ``type`` may mean, in any registry.
 
     Several registries may know the same name; which of them builds it is only known to
@@ -43,11 +43,12 @@ def find_types(kind: Any) -> list[Callable]:
 
     Args:
         kind: A registered name, looked up in the current scope, or a class itself.
+        roots: The registries, by default all. Looking one up imports what it holds.
     """
     if not isinstance(kind, str):
         return [kind] if callable(kind) else []
     found = []
-    for root in _ROOTS:
+    for root in roots:
         with root.switch_scope_and_registry(None) as current:
             known = _look_up(current, kind)
         if callable(known) and known not in found:

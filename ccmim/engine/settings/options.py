@@ -1,18 +1,24 @@
 """Check ``--cfg-options`` against the config that they change."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
-from ccmim.engine.settings.arguments import BUILT, SECTIONS, TOP
 from ccmim.engine.settings.known_ranges import ASKED_FOR, BY_PATH
 from ccmim.engine.settings.names import did_you_mean, typo_of
 from ccmim.ranges import check_value
 
+# What mmengine's Runner builds; the other names of a config are its own variables.
+BUILT = (
+    *('model', 'data_preprocessor', 'train_dataloader', 'val_dataloader'),
+    *('test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper'),
+    *('param_scheduler', 'val_evaluator', 'test_evaluator', 'default_hooks'),
+    *('custom_hooks', 'visualizer', 'log_processor', 'tta_model', 'tta_pipeline'),
+)
 _PATHS = {'data', 'root', 'data_root', 'ann_file', 'img', 'img_path', 'seg_map_path'}
 _PATHS |= {'checkpoint', 'work_dir', 'load_from', 'exclude', 'names', 'test_out_dir'}
 
@@ -90,7 +96,7 @@ def _check(old: Any, new: Mapping[str, Any], path: str) -> None:
             continue
         else:
             present = old[key]
-            if not path and key not in TOP:
+            if not path and key not in BUILT and key not in _known_keys()[0]:
                 _refuse_variable(old, key)
         if isinstance(value, Mapping):
             _check(present, value, f'{full}.')
@@ -98,10 +104,17 @@ def _check(old: Any, new: Mapping[str, Any], path: str) -> None:
             _check_value(present, value, key, full)
 
 
+def _known_keys() -> tuple[Collection[str], Mapping[str, Collection[str]]]:
+    from ccmim.engine.settings.arguments import SECTIONS, TOP  # which asks mmengine
+
+    return TOP, SECTIONS
+
+
 def _check_new(old: Mapping[str, Any], key: str, value: Any, path: str) -> None:
     if 'type' in old or (isinstance(value, Mapping) and 'type' in value):
         return  # the class will be asked
-    known = SECTIONS.get(path.removesuffix('.'), TOP if not path else None)
+    top, sections = _known_keys()
+    known = sections.get(path.removesuffix('.'), top if not path else None)
     if key in (known or {'_delete_'}):
         return
     names = old.keys() | (known or set())

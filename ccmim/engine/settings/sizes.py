@@ -9,7 +9,6 @@ from mmengine.registry import DefaultScope
 from ccmim.data.image import require_rgb
 from ccmim.engine.settings.dense_sizes import fit_dense
 from ccmim.engine.settings.names import find_types
-from ccmim.methods import PretrainMethod
 
 
 def fit_sizes(cfg: Config) -> None:
@@ -47,8 +46,6 @@ def fit_images(cfg: Config) -> None:
     for _, node in _dicts(cfg._cfg_dict, ''):
         if 'type' in node and node.get('size', size) is None:
             node['size'] = size
-    if not _takes_one_view(model):
-        return
     images = cfg.get('train_dataloader')
     images = images.get('dataset') if isinstance(images, Mapping) else None
     if not isinstance(images, Mapping):
@@ -56,7 +53,7 @@ def fit_images(cfg: Config) -> None:
     key = 'train_dataloader.dataset.transform'
     crops = [item for item in _dicts(images.get('transform'), key) if 'size' in item[1]]
     for key, crop in crops[-1:]:
-        if _sides(crop['size']) != _sides(size):
+        if _sides(crop['size']) != _sides(size) and _takes_one_view(model):
             raise ValueError(
                 f'{key}.size={crop["size"]} does not fit model.backbone: its img_size '
                 f'is {size}. Set that alone, and leave the other at None'
@@ -130,7 +127,9 @@ def _takes_one_view(model: Mapping[str, Any]) -> bool:
     return any(kind.num_views == 1 for kind in _methods(model))
 
 
-def _methods(model: Mapping[str, Any]) -> list[type[PretrainMethod]]:
+def _methods(model: Mapping[str, Any]) -> list[type]:
+    from ccmim.methods import PretrainMethod  # imports torch, which few configs need
+
     with DefaultScope.overwrite_default_scope('ccmim'):
         kinds = find_types(model.get('type'))
     kinds = [kind for kind in kinds if isinstance(kind, type)]

@@ -7,7 +7,7 @@ import pytest
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.checkpoints import Architecture
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.labels.layouts import Instances, Maps
 
 PARTS = (Path('images'), Path('maps'))

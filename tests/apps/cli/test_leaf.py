@@ -10,7 +10,7 @@ import torch
 
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.checkpoints import read_weights
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.labels.layouts import find_labels
 from ccmim.vit import VisionTransformer
 

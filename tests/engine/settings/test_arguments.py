@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from ccmim.engine.launch import read_config
+from ccmim.engine.config import read_config
 from ccmim.engine.settings import check_arguments, fit_sizes
 from ccmim.engine.settings.known_ranges import BY_NAME, BY_PATH
 from ccmim.registry import HOOKS

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ccmim.engine.launch import build_runner, read_config
+from ccmim.engine.config import read_config
+from ccmim.engine.launch import build_runner
 from ccmim.engine.settings import StartHook, clear_errors
 
 VALUES = [
