@@ -10,9 +10,9 @@ B batch, N patches.
 
 import copy
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from types import ModuleType, SimpleNamespace
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -38,6 +38,7 @@ class Peer(NamedTuple):
         rename: Our names of its parameters; those without are not compared.
         compared: The part of the loss that the gate compares.
         engine: Module of the training loop, if that is timed too.
+        needs: Packages that it imports and we do not: what to install, by module.
     """
 
     folder: str
@@ -49,6 +50,7 @@ class Peer(NamedTuple):
     rename: Callable[[Iterable[str]], dict[str, str]]
     compared: str = 'loss'
     engine: str | None = 'engine_pretrain'
+    needs: Mapping[str, str] = MappingProxyType({})
 
 
 def _mae_like(
@@ -238,6 +240,7 @@ PEERS = (
         _names_of_hpm,
         compared='loss_reconstruction',
         engine=None,
+        needs={'einops': 'einops'},
     ),
     Peer(
         'mmpretrain',
@@ -248,5 +251,11 @@ PEERS = (
         _loss_of_mmpretrain,
         _names_of_mmpretrain,
         engine=None,
+        needs={
+            'einops': 'einops',
+            'importlib_metadata': "'importlib-metadata<8'",
+            'mat4py': 'mat4py',
+            'modelindex': 'model-index',
+        },
     ),
 )

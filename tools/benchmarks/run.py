@@ -1,6 +1,7 @@
 """Measure what a plan asks for, print the table and write the files."""
 
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def run(plan: Plan) -> int:
         facts['peers'] = {code.peer.folder: commit_of(code.folder) for code in codes}
         torch.backends.cudnn.benchmark = True  # as the pretraining configs set it
         rows = list(list_rows(plan, codes))
-        taken = measure(rows, plan.rounds, plan.steps, plan.warmup, plan.device)
+        taken = measure(rows, plan.rounds, plan.steps, plan.warmup, plan.device, _say)
         saved = {row.label: _saved(row) for row in rows if taken[row.label]}
     peaks = {name: peak_rate(name, plan.device) for name in plan.precisions}
     facts['peak_tflops'] = {name: rate / 1e12 for name, rate in peaks.items()}
@@ -100,7 +101,9 @@ def admit_peers(plan: Plan) -> tuple[list[Code], bool]:
         try:
             code = import_code(peer, folder)
         except ImportError as error:
-            print(f'{peer.folder}: left out, its code cannot be imported: {error}')
+            missing = [pip for name, pip in peer.needs.items() if not find_spec(name)]
+            how = f'; pip install {" ".join(missing)}' if missing else ''
+            print(f'{peer.folder}: left out, its code cannot be imported: {error}{how}')
             continue
         equal, line = check(code)
         print(f'{line}, commit {commit_of(folder)}')
@@ -108,6 +111,10 @@ def admit_peers(plan: Plan) -> tuple[list[Code], bool]:
         if equal:
             codes.append(code)
     return codes, passed
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _saved(row: Contender) -> float | None:

@@ -1,13 +1,14 @@
 """Timing in interleaved rounds: A B C A B C, so that drifts meet all rows alike."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import torch
 
 from benchmarks.rows import Contender, Label
+from ccmim.progress import duration
 
 
 class Round(NamedTuple):
@@ -30,6 +31,7 @@ def measure(
     steps: int,
     warmup: int,
     device: torch.device,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[Label, list[Round]]:
     """Time all rows in turn, several times over.
 
@@ -39,15 +41,23 @@ def measure(
         steps: Steps of a row in a round.
         warmup: Steps of a row before the first round.
         device: Where they run.
+        say: Is told how long all of it will take, and each row of each round.
 
     Returns:
         The rounds of each row, in their order; none for a row that ran out of memory.
     """
     taken: dict[Label, list[Round]] = {row.label: [] for row in contenders}
-    fitting = [row for row in contenders if _fits(row, warmup, device)]
-    for _ in range(rounds):
+    warm = [(row, _warm_up(row, warmup, device)) for row in contenders]
+    fitting = [row for row, one in warm if one]
+    seconds = sum(one.seconds for _, one in warm if one) / warmup * steps
+    say(f'about {duration(rounds * seconds)}: {rounds} rounds of {len(fitting)} rows')
+    for number in range(rounds):
         for row in fitting:
-            taken[row.label].append(time_round(row, steps, device))
+            one = time_round(row, steps, device)
+            taken[row.label].append(one)
+            rate = row.label.batch_size * steps / one.seconds
+            name = ' '.join(map(str, row.label))
+            say(f'round {number + 1} of {rounds}: {name}: {rate:.1f} img/s')
     return taken
 
 
@@ -75,11 +85,11 @@ def time_round(row: Contender, steps: int, device: torch.device) -> Round:
     return Round(start.elapsed_time(end) / 1000, cpu, peak)
 
 
-def _fits(row: Contender, warmup: int, device: torch.device) -> bool:
+def _warm_up(row: Contender, warmup: int, device: torch.device) -> Round | None:
+    """Take the first steps; None if the memory does not suffice."""
     try:
-        time_round(row, warmup, device)
-        return True
+        return time_round(row, warmup, device)
     except torch.OutOfMemoryError:
         pass  # what the exception holds on to is free only after this block
     torch.cuda.empty_cache()
-    return False
+    return None

@@ -62,6 +62,8 @@ def test_table_and_files(command, tmp_path, capsys, image_folder):
         ('files', 'ours', 'ccmim score3'),
         ('files', 'ours', 'loader'),
     ]
+    begun = printed.index('rounds of 9 rows')  # before the first row
+    assert begun < printed.index('round 1 of 2: step s 2 ours ccmim fp32: ')
     table = printed[printed.index('level ') :].splitlines()
     for line, row in zip(table[1:], rows, strict=False):
         rate = float(row['images_per_s'])
