@@ -1,12 +1,12 @@
 """Print a config with its bases resolved and options applied."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from ccmim.engine.config import read_config
-from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import write_file
+from ccmim.files import one_line, write_file
 
 EXAMPLE = """example:
   python tools/print_config.py mm_configs/pretrain/ccmim_vitb.py \\
@@ -35,11 +35,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Print, and save if asked to."""
     args = parse_args()
-    with clear_errors(StartHook(), args.debug):
-        text = read_config(args.config, None, args.cfg_options).pretty_text
+    try:
+        cfg = read_config(args.config, None, args.cfg_options, imports=False)
+        text = cfg.pretty_text
         print(text)
         if args.save_path:
             write_file(args.save_path, text)
+    except (ValueError, OSError) as error:
+        if args.debug:
+            raise
+        print(f'error: {one_line(str(error))}', file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == '__main__':

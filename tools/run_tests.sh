@@ -39,6 +39,8 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 options=(-n "$((cores < 4 ? cores : 4))" --dist loadfile --no-loadscope-reorder
   "${options[@]}")
 export MPLBACKEND=${MPLBACKEND:-Agg}
+# Many tests start processes: each would compile the whole package, half a second.
+unset PYTHONDONTWRITEBYTECODE
 
 "$python" -m ruff check .
 "$python" -m ruff format --check .
