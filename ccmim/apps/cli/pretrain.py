@@ -136,7 +136,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     if not any('dataset.exclude=' in word for word in args.cfg_options):
         _refuse_damage(survey, args.data)
     machine = this_machine()
-    has_anchor = any('anchor' in word for word in args.cfg_options)
+    has_anchor = 'model.anchor=None' not in args.cfg_options
     said = advice(args.method, survey.num_good, bool(args.init), has_anchor)
     print(*said, sep='\n', flush=True)
     given = {name: getattr(args, name) for name in CHOSEN}
