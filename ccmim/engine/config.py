@@ -54,8 +54,9 @@ def read_config(
     except InstallError as error:
         raise ValueError(str(error)) from error
     except Exception as error:  # a config is code: it may raise anything
+        text = next(iter(str(error).splitlines()), '')  # mmengine adds all of sys.path
         raise ValueError(
-            f'config {file} cannot be read: {type(error).__name__}: {error}'
+            f'config {file} cannot be read: {type(error).__name__}: {text}'
         ) from error
     add_guarantees(cfg)
     if options:

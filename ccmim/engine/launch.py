@@ -29,6 +29,7 @@ from ccmim.engine.settings import (
     check_updates,
     fit_sizes,
 )
+from ccmim.engine.settings.names import unknown_type
 from ccmim.engine.settings.space import stop_at_full_disk
 from ccmim.engine.summary import SummaryHook
 
@@ -104,8 +105,14 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     # mmengine would begin an interrupted epoch again.
     _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
-    runner = build(_as_begun(cfg))
+    try:
+        runner = build(_as_begun(cfg))
+    except KeyError as error:
+        if unknown := unknown_type(error, cfg._cfg_dict):
+            raise ValueError(unknown) from error
+        raise
     stop_at_full_disk(runner.logger)
+    _tell_idle_keys(runner)
     _prepare_training(runner)
     sharded = isinstance(runner.model, FullyShard)
     if sharded:
@@ -154,6 +161,19 @@ def _as_begun(cfg: Config) -> Config:
     begun = copy.deepcopy(cfg)
     begun.resume, begun.load_from = False, None
     return begun
+
+
+def _tell_idle_keys(runner: Runner) -> None:
+    wrapper = runner.cfg.get('optim_wrapper') or {}
+    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
+    names = [name for name, _ in runner.model.named_parameters()]
+    for key in keys:
+        if not any(key in name for name in names):
+            print_log(
+                f'optim_wrapper.paramwise_cfg.custom_keys.{key} is part of no '
+                "parameter's name, and changes nothing",
+                level=logging.WARNING,
+            )
 
 
 def _prepare_training(runner: Runner) -> None:

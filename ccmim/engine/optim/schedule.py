@@ -1,9 +1,11 @@
 """Schedules in fractions of a run, so that one key sets its length."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import IterBasedTrainLoop
 
@@ -34,7 +36,8 @@ def fit_schedule(
         The same without fractions. ``convert_to_iter_based`` has been carried out.
 
     Raises:
-        ValueError: If a count is neither an integer nor a fraction from 0 to 1.
+        ValueError: If a count is neither an integer nor a fraction from 0 to 1, or a
+            stage ends before it begins.
     """
     if schedulers is None:
         return None
@@ -65,7 +68,19 @@ def fit_schedule(
                 key = f'param_scheduler.{i}.{name}'
                 whole[name] = _count(whole[name], total, unit, key)
         whole.setdefault('end', total)
-        if 0 <= whole['end'] - whole.get('begin', 0) < 2:
+        begin, end = whole.get('begin', 0), whole['end']
+        if end < begin:
+            raise ValueError(
+                f'param_scheduler.{i} ({whole["type"]}) ends at {end}, before it '
+                f'begins at {begin}'
+            )
+        if begin >= total > 0:
+            print_log(
+                f'param_scheduler.{i} ({whole["type"]}) begins after the end of the '
+                'run, and changes nothing',
+                level=logging.WARNING,
+            )
+        if end - begin < 2:
             _build_once(whole)
         else:
             fitted.append(whole)

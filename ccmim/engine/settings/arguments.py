@@ -9,10 +9,29 @@ from mmengine.registry import FUNCTIONS, DefaultScope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
-from ccmim.engine.settings.known_ranges import BY_NAME, BY_PATH, NEVER_NONE
-from ccmim.engine.settings.names import did_you_mean, find_types, typo_of
+from ccmim.engine.settings.known_ranges import (
+    BY_NAME,
+    BY_PATH,
+    MULTIPLIERS,
+    NEVER_NONE,
+    Groups,
+)
+from ccmim.engine.settings.names import (
+    check_type,
+    did_you_mean,
+    find_types,
+    plain_kind,
+    typo_of,
+)
 from ccmim.engine.settings.options import BUILT
-from ccmim.ranges import arguments_of, check_value, is_ours
+from ccmim.ranges import (
+    Arguments,
+    Part,
+    arguments_of,
+    check_keys,
+    check_value,
+    is_ours,
+)
 from ccmim.renamed import renamed
 
 
@@ -42,18 +61,12 @@ SECTIONS = {
     'auto_scale_lr': {'enable', 'base_batch_size'},
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
 }
-# What mmengine's constructor of parameter groups reads, and the rest it drops.
-_GROUPS = {
-    *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'),
-    *('flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult'),
-    'bypass_duplicate',
-}
 _SURE = 0.92  # similarity from which a variable is no variable
 # Taken out by the owner before it builds the part: of the loss by DETR's head, of a
 # hook by the Runner, of a wrapper of optimizers by what builds it.
 _TAKEN_OUT = {
     *('type', '_scope_', 'bg_cls_weight', 'priority', 'constructor'),
-    *('paramwise_cfg', 'by_epoch'),
+    *('paramwise_cfg', 'by_epoch', 'convert_to_iter_based'),
 }
 
 
@@ -63,7 +76,7 @@ def check_arguments(cfg: Config) -> None:
     Old names of classes and arguments are replaced first, with a warning.
 
     Values must lie in the ranges that our classes state, or ``known_ranges`` for those
-    of others. A key that a class of ours does not take is refused; of others one that
+    of others. A key that a class does not take is refused; in models of others one that
     is very similar to an argument, as its owner may take out what it does not take.
 
     Args:
@@ -101,6 +114,7 @@ def _check(node: Any, path: str) -> None:
         with DefaultScope.overwrite_default_scope(node.get('_scope_')):
             if path.endswith(('.collate_fn', '.worker_init_fn')):
                 _check_function(node, path)
+            check_type(node.get('type'), path)
             kinds = find_types(node.get('type'))
             _check_names(node, kinds, path)
             for key, value in node.items():
@@ -115,8 +129,13 @@ def _check_range(value: Any, key: str, kinds: list[Callable], path: str) -> None
     hints = [arguments_of(kind).hints.get(key, Any) for kind in kinds]
     if len(hints) == 1 and hints[0] is not Any:
         check_value(value, hints[0], path)
-    elif value is not None and key in BY_NAME and path not in BY_PATH:
-        check_value(value, BY_NAME[key], path)
+    elif value is not None and path not in BY_PATH:
+        stated = {plain_kind(kind, key) for kind in kinds if not is_ours(kind)}
+        hint = BY_NAME.get(key, stated.pop() if len(stated) == 1 else Any)
+        for kind in kinds:
+            hint = BY_NAME.get(f'{getattr(kind, "__name__", "")}.{key}', hint)
+        if hint is not Any:
+            check_value(value, hint, path)
 
 
 def _check_names(node: Mapping[str, Any], kinds: list[Callable], path: str) -> None:
@@ -124,7 +143,8 @@ def _check_names(node: Mapping[str, Any], kinds: list[Callable], path: str) -> N
         _check_groups(node, f'{path}.paramwise_cfg')
     given = node.keys() - _TAKEN_OUT
     known = set() if kinds else set(SECTIONS.get(path, ()))
-    sure = bool(known) or all(map(is_ours, kinds))
+    of_a_model = path.partition('.')[0] in ('model', 'tta_model')
+    sure = bool(known) or not of_a_model or all(map(is_ours, kinds))
     for kind in kinds:
         arguments = arguments_of(kind)
         if arguments.open or given <= arguments.hints.keys():
@@ -140,15 +160,20 @@ def _check_names(node: Mapping[str, Any], kinds: list[Callable], path: str) -> N
 
 
 def _check_groups(wrapper: Mapping[str, Any], path: str) -> None:
-    named = wrapper.get('constructor')
+    named, given = wrapper.get('constructor'), wrapper['paramwise_cfg']
     for kind in find_types(named) if named else [DefaultOptimWrapperConstructor]:
         hint = arguments_of(kind).hints.get('paramwise_cfg', Any)
+        hint = Groups if kind is DefaultOptimWrapperConstructor else hint
         if hint is not Any:
-            check_value(wrapper['paramwise_cfg'], hint, path)
-        elif kind is DefaultOptimWrapperConstructor:
-            for key in wrapper['paramwise_cfg'].keys() - _GROUPS:
-                near = did_you_mean(key, _GROUPS, f'{path}.')
-                raise ValueError(f'unknown key {path}.{key}{near}')
+            check_value(given, hint, path)
+        if hint is Groups:  # which writes the rest of a key into its group
+            known = dict(MULTIPLIERS)
+            for optimizer in find_types((wrapper.get('optimizer') or {}).get('type')):
+                known |= arguments_of(optimizer).hints
+            for name, group in (given.get('custom_keys') or {}).items():
+                where = f'{path}.custom_keys.{name}'
+                check_value(group, Part, where)
+                check_keys(group, Arguments(known, False), where)
 
 
 def _check_function(node: Mapping[str, Any], path: str) -> None:

@@ -70,13 +70,19 @@ def _fit_channels(model: Mapping[str, Any], width: int) -> None:
             if 'num_classes' not in one or 'num_queries' in one:  # knows them
                 continue
             index = one.get('in_index', -1)
+            _check_index(index, model)
             several = isinstance(index, list | tuple)
-            _fill(one, 'in_channels', [width] * len(index) if several else width)
+            widths = [width] * len(index) if several else width
+            _fill(one, 'in_channels', widths)
+            if _is_known(neck) and 'ccmim' not in str(one.get('type')):
+                _check_widths(one.in_channels, widths, 'in_channels of a head', width)
             if one.get('channels', 0) is None:
                 one['channels'] = width
     channels, roi = neck.get('out_channels', 256), model.get('roi_head') or {}
     if model.get('rpn_head'):
         _fill(model.rpn_head, 'in_channels', channels)
+        key = 'model.rpn_head.in_channels'
+        _check_widths(model.rpn_head.in_channels, channels, key, channels)
     for key in ('bbox_roi_extractor', 'mask_roi_extractor'):
         if roi.get(key):
             _fill(roi[key], 'out_channels', channels)
@@ -84,6 +90,32 @@ def _fit_channels(model: Mapping[str, Any], width: int) -> None:
         heads = roi.get(key) or []
         for head in heads if isinstance(heads, list) else [heads]:
             _fill(head, 'in_channels', channels)
+
+
+def _check_index(index: Any, model: Mapping[str, Any]) -> None:
+    """Compare the maps that a head takes with those that there are."""
+    if not _is_known(model.get('neck')):
+        return
+    number = len(model.backbone.out_indices)
+    taken = index if isinstance(index, list | tuple) else [index]
+    if any(isinstance(i, int) and not -number <= i < number for i in taken):
+        raise ValueError(
+            f'in_index={index} of a head names a map that is none: '
+            f'model.backbone.out_indices gives {number}, counted from 0'
+        )
+
+
+def _is_known(neck: Any) -> bool:
+    """Whether there is none, or one that gives as many maps of the same width."""
+    return not neck or 'MultiLevelPyramid' in str(neck.get('type'))
+
+
+def _check_widths(given: Any, made: Any, key: str, width: int) -> None:
+    given = list(given) if isinstance(given, tuple) else given
+    if given != made:
+        raise ValueError(
+            f'{key}={given}, but the maps have {width} channels: leave it out'
+        )
 
 
 def _fit_strides(model: Mapping[str, Any], patch: int) -> None:
@@ -94,6 +126,14 @@ def _fit_strides(model: Mapping[str, Any], patch: int) -> None:
             node['strides'] = strides
         if node.get('featmap_strides', 0) is None:
             node['featmap_strides'] = strides[:-1]
+    anchors = (model.get('rpn_head') or {}).get('anchor_generator') or {}
+    levels = anchors.get('strides') or strides
+    of_ours = 'SimpleFeaturePyramid' in str((model.get('neck') or {}).get('type'))
+    if of_ours and isinstance(levels, list | tuple) and len(levels) != len(strides):
+        raise ValueError(
+            f'model.rpn_head.anchor_generator.strides={levels} must be {len(strides)}, '
+            'one for each map of the neck: leave it out'
+        )
 
 
 def _fit_padding(model: Mapping[str, Any], height: int, width: int) -> None:

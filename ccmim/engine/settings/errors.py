@@ -22,7 +22,7 @@ from ccmim.engine.launchers import RANKS, find_launcher
 from ccmim.engine.peers import PeerError
 from ccmim.engine.settings.batches import norms_of_one_value
 from ccmim.engine.settings.memory import less_memory
-from ccmim.engine.settings.names import arguments_of, did_you_mean, registered_names
+from ccmim.engine.settings.names import arguments_of, did_you_mean, unknown_type
 from ccmim.files import WriteError, is_no_room, one_line
 from ccmim.operators import InstallError
 
@@ -114,9 +114,8 @@ def mistake(error: Exception) -> str | None:
     text = str(error.args[0] if isinstance(error, KeyError) else error)
     if isinstance(error, DistError) or _OF_THE_MACHINE.search(text):
         return None
-    if unknown := re.match(r'(\S+) is not in the .*registry\.', text):
-        name = unknown[1]
-        return f'unknown type {name}{did_you_mean(name, registered_names())}'
+    if unknown := unknown_type(error):
+        return unknown
     text = _one_line(text)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, Len, MinLen, MultipleOf
+from typing_extensions import TypedDict
 
 from ccmim.ranges import (
     Count,
     Index,
+    InnerRatio,
     NonNegative,
     Part,
     Parts,
@@ -27,7 +29,6 @@ Steps = Annotated[float, Ge(1), MultipleOf(1)]  # 1e5 is a whole number
 AllOrCount = Annotated[int, Ge(-1)]
 AllOrSome = Count | Literal[-1]
 Byte = Annotated[int, Ge(0), Le(255)]
-Suppression = Literal['nms', 'soft_nms']
 Numbers = NonNegative | Annotated[Sequence[NonNegative], MinLen(1)]
 Widths = Count | Annotated[Sequence[Index], MinLen(1)]
 Lengths = Count | Annotated[Sequence[Count], MinLen(1)]
@@ -37,7 +38,56 @@ TwoPositive = Annotated[Sequence[Positive], Len(2, 2)]
 TwoNumbers = Annotated[Sequence[NonNegative], Len(2, 2)]
 Thresholds = Ratio | Annotated[Sequence[Ratio], MinLen(1)]
 Level = Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
+Items = Literal[
+    'mAP',
+    'mAP_50',
+    'mAP_75',
+    'mAP_s',
+    'mAP_m',
+    'mAP_l',
+    'AR@100',
+    'AR@300',
+    'AR@1000',
+    'AR_s@1000',
+    'AR_m@1000',
+    'AR_l@1000',
+]
+Directions = Literal['horizontal', 'vertical', 'diagonal']
 TwoRatios = Annotated[Sequence[RatioBelowOne], Len(2, 2)]
+
+
+class Groups(TypedDict, total=False):
+    """What mmengine's constructor of parameter groups reads; it drops the rest."""
+
+    custom_keys: dict[str, Part]
+    bias_lr_mult: NonNegative
+    bias_decay_mult: NonNegative
+    norm_decay_mult: NonNegative
+    flat_decay_mult: NonNegative
+    dwconv_decay_mult: NonNegative
+    dcn_offset_lr_mult: NonNegative
+    bypass_duplicate: bool
+
+
+# What it reads of each custom key, beside the arguments of the optimizer.
+MULTIPLIERS = dict(lr_mult=NonNegative, decay_mult=NonNegative)
+
+
+class Suppression(TypedDict, total=False):
+    """What mmcv's ``batched_nms`` takes, in a dict called ``nms``."""
+
+    type: Literal['nms', 'soft_nms', 'nms_match']
+    iou_threshold: Ratio
+    iou_thr: Ratio
+    score_threshold: Ratio
+    max_num: AllOrCount
+    class_agnostic: bool
+    split_thr: Count
+    sigma: Positive
+    min_score: Ratio
+    method: Literal['naive', 'linear', 'gaussian']
+    offset: Literal[0, 1]
+
 
 # Whole keys. What a `type` is not needed for, and what it is read by.
 BY_PATH: dict[str, Any] = {
@@ -63,6 +113,7 @@ BY_PATH: dict[str, Any] = {
     'auto_scale_lr.enable': bool,
     'default_hooks.logger.interval': Index,
     'log_level': Level,
+    'launcher': Literal['none', 'pytorch', 'slurm', 'mpi'],
     'log_processor.window_size': Count,
     'log_processor.num_digits': Index,
     'env_cfg.cudnn_benchmark': bool,
@@ -73,26 +124,39 @@ BY_PATH: dict[str, Any] = {
     'default_hooks.visualization.interval': Index,
     'default_hooks.checkpoint.rule': Literal['greater', 'less'] | Sequence[str],
     'randomness.diff_rank_seed': bool,
+    'env_cfg.resource_limit': Count,
+    'experiment_name': str,
+    'model_wrapper_cfg': Part,
+    'resume_changed': Sequence[str],
+    'log_processor': Part,
+    'visualizer': Part,
+    'visualizer.name': str,
+    'visualizer.alpha': Ratio,
+    'visualizer.line_width': Positive,
     'model.data_preprocessor.std': Spreads,
     'model.data_preprocessor.size_divisor': Count,
     'model.data_preprocessor.size': Lengths,
     'model.decode_head.threshold': Ratio,
-    'model.train_cfg.rpn_proposal.nms.type': Suppression,
-    'model.test_cfg.rpn.nms.type': Suppression,
-    'model.test_cfg.rcnn.nms.type': Suppression,
     'model.test_cfg.mode': Literal['slide', 'whole', 'slide_flip'],
 }
 # Keys that must not be None: it would be another choice, made without a word.
 NEVER_NONE = {'param_scheduler': '[] for a constant rate'}
 # Of the command line, more strictly than of files.
 ASKED_FOR: dict[str, Any] = {'dropout_ratio': Ratio}
-# Last names of keys, wherever they stand in a part of another package.
+# Last names of keys, wherever they stand in a part of another package; or of one class.
 BY_NAME: dict[str, Any] = {
     # data
     'batch_size': Count,
     'num_workers': Index,
     'persistent_workers': bool,
     'drop_last': bool,
+    'seed': Index,
+    'img_suffix': str,
+    'seg_map_suffix': str,
+    'pad_value': float,
+    'mask_pad_value': Byte,
+    'direction': Directions | Sequence[Directions],
+    'imdecode_backend': Literal['cv2', 'turbojpeg', 'pillow', 'tifffile'],
     'shuffle': bool,
     'prefetch_factor': Count,
     'crop_size': Lengths,
@@ -134,6 +198,21 @@ BY_NAME: dict[str, Any] = {
     'save_optimizer': bool,
     'update_buffers': bool,
     'patience': Index,
+    'EarlyStoppingHook.rule': Literal['greater', 'less'],
+    'EMAHook.interval': Count,
+    'EMAHook.momentum': InnerRatio,
+    'interval_exp_name': Index,
+    'val_begin': Count,
+    'dynamic_intervals': Sequence[Sequence[Count]],
+    'out_dir': Path,
+    'output_dir': Path,
+    'filename_tmpl': str,
+    'published_keys': str | Sequence[str],
+    'prefix': str,
+    'metric_items': Sequence[Items],
+    'save_begin': Index,
+    'begin_iter': Index,
+    'begin_epoch': Index,
     'format_only': bool,
     'classwise': bool,
     'proposal_nums': Lengths,
@@ -156,6 +235,11 @@ BY_NAME: dict[str, Any] = {
     'eta_min': NonNegative,
     'start_factor': PositiveRatio,
     'end_factor': PositiveRatio,
+    'eta_max': NonNegative,
+    'total_steps': Count,
+    'pct_start': Ratio,
+    'loss_scale': Positive | Literal['dynamic'] | Part,
+    'dtype': Literal['float16', 'bfloat16', 'float32', 'float64'],
     'milestones': Sequence[NonNegative],  # below 1 a fraction of the run
     'begin': NonNegative,
     'end': Positive,
@@ -189,6 +273,7 @@ BY_NAME: dict[str, Any] = {
     'attn_drop_rate': Ratio,
     'drop_rate': Ratio,
     'use_sigmoid': bool,
+    'avg_non_ignore': bool,
     'reduction': Literal['none', 'mean', 'sum'] | Count,  # of channels, too
     'class_weight': Sequence[NonNegative] | str,  # or a file of them
     'stride': Kernels,
@@ -206,6 +291,12 @@ BY_NAME: dict[str, Any] = {
     'neg_pos_ub': Annotated[float, Ge(-1)],
     'min_bbox_size': Annotated[float, Ge(-1)],
     'add_gt_as_proposals': bool,
+    'ignore_iof_thr': Annotated[float, Ge(-1), Le(1)],
+    'center_offset': Ratio,
+    'target_means': Sequence[float],
+    'thresh': Ratio,
+    'min_kept': Index,
+    'nms': Suppression,
     'ratios': Sizes,
     'target_stds': Spreads,
     'output_size': Lengths,

@@ -1,15 +1,20 @@
 """Resolve the ``type`` of a config, and suggest similar names."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from inspect import Parameter
-from typing import Any
+from numbers import Real
+from types import NoneType
+from typing import Annotated, Any, get_args
 
+from annotated_types import MultipleOf
 from mmengine import registry
 from mmengine.registry import DefaultScope, Registry
 
+from ccmim.ranges import Path
 from ccmim.renamed import CLASSES
 
 _ROOTS = (
@@ -32,6 +37,31 @@ _ROOTS = (
     registry.WEIGHT_INITIALIZERS,
     registry.MODEL_WRAPPERS,
 )
+# By the path of a part without its numbers: what looks its ``type`` up. The parts of a
+# model are looked up by their owners, wherever they like.
+_LOOKED_UP = (
+    (r'(model\.)?data_preprocessor|model|tta_model', ['MODELS']),
+    (r'\w+_dataloader(\.datasets?)+', ['DATASETS']),
+    (r'\w+_dataloader\.(batch_)?sampler', ['DATA_SAMPLERS']),
+    (r'\w+_dataloader\.(\w+\.)*(pipeline|transform)', ['TRANSFORMS']),
+    (r'\w+_evaluator', ['METRICS', 'EVALUATOR']),
+    (r'(train|val|test)_cfg', ['LOOPS']),
+    (r'optim_wrapper\.optimizer', ['OPTIMIZERS']),
+    (r'optim_wrapper', ['OPTIM_WRAPPERS']),
+    (r'param_scheduler(\.\w+)?', ['PARAM_SCHEDULERS']),
+    (r'default_hooks\.\w+|custom_hooks', ['HOOKS']),
+    (r'visualizer', ['VISUALIZERS']),
+    (r'visualizer\.vis_backends', ['VISBACKENDS']),
+    (r'log_processor', ['LOG_PROCESSORS']),
+    (r'model_wrapper_cfg', ['MODEL_WRAPPERS']),
+)
+# By its name, as annotations may be texts: what is meant, and what is taken for it.
+_PLAIN: dict[str, tuple[type, Any]] = {
+    'bool': (bool, bool),
+    'int': (int, Annotated[float, MultipleOf(1)]),
+    'float': (Real, float),
+    'str': (str, Path),
+}
 _TYPO = 0.75  # similarity from which a name is taken for a misspelling of another
 
 
@@ -69,6 +99,55 @@ def _look_up(registry: Registry, name: str) -> Any:
     return None if registry is None else registry.module_dict[name]
 
 
+def check_type(kind: Any, path: str) -> None:
+    """Refuse a name that is not known where it will be looked up.
+
+    Args:
+        kind: The ``type`` of a part.
+        path: Of the part in the config; of a model's parts nothing is known.
+
+    Raises:
+        ValueError: With the nearest name.
+    """
+    place = re.sub(r'\.\d+(?=\.|$)', '', path)
+    found = (names for known, names in _LOOKED_UP if re.fullmatch(known, place))
+    roots = [getattr(registry, name) for name in next(found, ())]
+    if isinstance(kind, str) and roots and not find_types(kind, roots):
+        near = did_you_mean(kind, registered_names(roots))
+        raise ValueError(f'unknown type {kind} of {path}{near}')
+
+
+def unknown_type(error: Exception, cfg: Any = None) -> str | None:
+    """Say which ``type`` a registry did not know, and where it stands in a config.
+
+    Args:
+        error: Raised while something was built.
+        cfg: The config, if it is known.
+
+    Returns:
+        The line; None if the error is another one.
+    """
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    if not (found := re.match(r'(\S+) is not in the (?:\w+::)?(.*) registry\.', text)):
+        return None
+    name, kind = found.groups()
+    roots = [root for root in _ROOTS if root.name == kind] or _ROOTS
+    places = list(_places(cfg, name, ''))
+    of = f' of {", ".join(places[:3])}' if places else ''
+    return f'unknown type {name}{of}{did_you_mean(name, registered_names(roots))}'
+
+
+def _places(node: Any, name: str, path: str) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if node.get('type') == name:
+            yield path.removeprefix('.')
+        for key, value in node.items():
+            yield from _places(value, name, f'{path}.{key}')
+    elif isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from _places(value, name, f'{path}.{i}')
+
+
 def arguments_of(kind: Callable) -> Mapping[str, Parameter]:
     """List the arguments of a class or function, by name; empty if it is not known."""
     try:
@@ -83,6 +162,28 @@ def default_of(kind: type, name: str) -> Any:
         if name in arguments_of(owner):
             return arguments_of(owner)[name].default
     return None
+
+
+def plain_kind(kind: Callable, name: str) -> Any:
+    """Give the plain type that a class of another package states for an argument.
+
+    Args:
+        kind: The class.
+        name: Of the argument.
+
+    Returns:
+        What is taken for it; Any, unless a text, a number or a switch is stated, and
+        the default is one.
+    """
+    for owner in inspect.getmro(kind) if inspect.isclass(kind) else [kind]:
+        if found := arguments_of(owner).get(name):
+            stated = [x for x in get_args(found.annotation) if x is not NoneType]
+            stated = stated[0] if len(stated) == 1 else found.annotation
+            stated = str(getattr(stated, '__name__', stated))
+            plain, taken = _PLAIN.get(stated, (object, Any))
+            honest = found.default in (None, Parameter.empty)
+            return taken if honest or isinstance(found.default, plain) else Any
+    return Any
 
 
 def typo_of(name: str, known: Iterable[str], least: float = _TYPO) -> str | None:
@@ -103,14 +204,17 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = '') -> str:
     return f': did you mean {prefix}{near[0]}?' if near else ''
 
 
-def registered_names() -> set[str]:
+def registered_names(roots: Sequence[Registry] = _ROOTS) -> set[str]:
     """Name everything that can be a ``type`` in the current scope.
 
     Parts of ccmim, which configs of other scopes name by it, have their prefix.
+
+    Args:
+        roots: The registries to ask.
     """
     scope = DefaultScope.get_current_instance()
     names: set[str] = set()
-    for root in _ROOTS:
+    for root in roots:
         names |= root.module_dict.keys()
         for child in root.children.values():
             if scope is not None and child.scope == scope.scope_name:

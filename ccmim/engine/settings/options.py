@@ -1,6 +1,7 @@
 """Check ``--cfg-options`` against the config that they change."""
 
 import logging
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
-from ccmim.engine.settings.known_ranges import ASKED_FOR, BY_PATH
+from ccmim.engine.settings.known_ranges import ASKED_FOR, BY_NAME, BY_PATH
 from ccmim.engine.settings.names import did_you_mean, typo_of
 from ccmim.ranges import check_value
 
@@ -120,6 +121,11 @@ def _check_new(old: Mapping[str, Any], key: str, value: Any, path: str) -> None:
     names = old.keys() | (known or set())
     if known or typo_of(key, names):
         raise ValueError(f'unknown key {path}{key}{did_you_mean(key, names, path)}')
+    if re.match(r'model\.(train|test)_cfg\.', path) and key not in BY_NAME:
+        raise ValueError(
+            f'unknown key {path}{key}: nothing is known to read it. If a part of yours '
+            'does, write it into the config file'
+        )
     print_log(f'{path}{key} is new: the config had none', level=logging.WARNING)
 
 
