@@ -40,7 +40,10 @@ def load_flip(checkpoint: str | Path) -> nn.Module:
     cfg.model.tokenizer.file = None  # in the checkpoint
     model = load_method(cfg, checkpoint)
     if not model.tokenizer.is_ready:
-        raise ValueError(f'{checkpoint} has no vocabulary')
+        raise ValueError(
+            f'{checkpoint} has no vocabulary: train with ccmim.VocabularyHook, whose '
+            'checkpoints hold it'
+        )
     return model.to(get_device())
 
 

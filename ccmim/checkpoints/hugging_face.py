@@ -197,11 +197,15 @@ def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     acts = {**_TIMM_ACTS, GELUTanh: 'gelu_tanh', QuickGELU: 'quick_gelu'}
     found['act'] = acts.get(type(block.mlp.act))
     if found['act'] is None:
-        raise ValueError(f'timm.{name}: the activation {type(block.mlp.act).__name__}')
+        act = type(block.mlp.act).__name__
+        raise ValueError(f'timm.{name} has the activation {act}, which is not read')
     rope = getattr(model, 'rope', None)
     if rope is not None:
         if not isinstance(rope, RotaryEmbeddingDinoV3) or not rope.rotate_half:
-            raise ValueError(f'timm.{name}: rotary positions that are not of DINOv3')
+            raise ValueError(
+                f'timm.{name} has rotary positions that are not those of DINOv3, '
+                'which alone are read'
+            )
         found.update(pos_embed='rotary', rope_theta=rope.temperature)
     elif model.pos_embed is not None:
         grid = model.patch_embed.grid_size

@@ -79,7 +79,8 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
             'an earlier one'
         ) from None
     if not isinstance(checkpoint, dict):
-        raise ValueError(f'checkpoint {path} holds a {type(checkpoint).__name__}')
+        kind = type(checkpoint).__name__
+        raise ValueError(f'checkpoint {path} holds a {kind}, not a dict of weights')
     _check_keys(checkpoint, path)
     rename_weights(checkpoint)
     if isinstance(meta := checkpoint.get('meta'), dict):

@@ -43,7 +43,8 @@ def write_weights(
     path = Path(path).expanduser()
     _, read, write, holds, build, _ = LAYOUTS[layout]
     if write is None:
-        raise ValueError(f'the layout {layout} is read, not written')
+        known = ', '.join(name for name, one in LAYOUTS.items() if one[2])
+        raise ValueError(f'the layout {layout} is read, not written: take {known}')
     _check_target(path, layout, overwrite)
     if lacking := sorted(weights.architecture.parts() - set(holds)):
         raise ValueError(f'the layout {layout} cannot hold: {", ".join(lacking)}')

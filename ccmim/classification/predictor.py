@@ -38,7 +38,7 @@ class ClassPredictor:
             ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes') or ()
         )
         if not self.classes:
-            raise ValueError(f'{file} names no classes: it is no run of such a config')
+            raise ValueError(f'{file} names no classes: no classifier wrote it')
         with DefaultScope.overwrite_default_scope('ccmim'):
             self.model = MODELS.build(cfg.model)
         try:

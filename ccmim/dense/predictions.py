@@ -66,7 +66,9 @@ class Predictor:
         guard_mmengine()
         content = load_file(file)
         if 'dataset_meta' not in content.get('meta', {}):
-            raise ValueError(f'{file} names no classes: it is no run of such a config')
+            raise ValueError(
+                f'{file} names no classes: no run of a detector or segmentor wrote it'
+            )
         if scope == 'mmdet':
             from mmdet.apis import inference_detector as infer
         else:

@@ -68,7 +68,7 @@ def check_labeled(
     bad = [f'{printable(file)}: {fault}' for file, fault in bad if fault]
     report.damaged(bad, len(used), is_replaced=True)
     report.images, report.files = len(used), used
-    report.names = list(labels.classes)
+    report.name_classes(labels.classes)
     if few:
         pairs = [f'{a} = {b}' for a, b in same_files(used) if found[a] != found[b]]
         what = 'photos that are in two classes: keep one of each'

@@ -46,11 +46,12 @@ def check_coco(
         report.note(note)
     images, objects = content['images'], content['annotations']
     report.images = len(images)
-    report.names = [category['name'] for category in content['categories']]
     names = {category['id']: category['name'] for category in content['categories']}
+    listed = [category['name'] for category in content['categories']]
     if not file.is_file() or file.suffix in ('.txt', '.xml'):
         # These layouts list no classes: a split may lack objects of some.
-        report.names = list(dict.fromkeys([*report.names, *classes]))
+        listed = list(dict.fromkeys([*listed, *classes]))
+    report.name_classes(listed)
     if with_labels or report.names:
         _check_categories(classes, report)
     _check_ids(content, report)

@@ -44,7 +44,8 @@ def check_panoptic(
     file = resolve_path(dataset, dataset.get('ann_file') or '')
     prefix = dataset.get('data_prefix') or {}
     photos, maps = (resolve_path(dataset, prefix.get(k) or '') for k in ('img', 'seg'))
-    report.source, report.names = str(file), list(classes)
+    report.source = str(file)
+    report.name_classes(classes)
     _check_kinds(dataset, classes, things, stuff, report)
     try:
         content, _ = read_json(file)

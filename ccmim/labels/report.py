@@ -1,8 +1,9 @@
 """Results of checking one split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from unicodedata import category
 
 from PIL import Image
 
@@ -61,6 +62,13 @@ class Report:
     files: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     _heeded: dict[str, list[object]] = field(default_factory=dict)
+
+    def name_classes(self, names: Iterable[str]) -> None:
+        """Note the names of the classes, which are shown in logs, tables and pages."""
+        self.names = list(names)
+        odd = [n for n in self.names if any(category(c) == 'Cc' for c in str(n))]
+        what = 'names of classes with line breaks or other control characters'
+        self.problem(f'{what} (rename them)', odd)
 
     def problem(self, what: str, names: Sequence[object] | None = None) -> None:
         """Add something wrong; with a list, how often and the first names, if any."""

@@ -52,7 +52,8 @@ def check_segmentation(
     prefix = dataset.get('data_prefix') or {}
     keys = ('img_path', 'seg_map_path')[: 1 + with_labels]
     folders = [resolve_path(dataset, prefix.get(key) or '') for key in keys]
-    report.source, report.names = str(folders[-1]), list(classes)
+    report.source = str(folders[-1])
+    report.name_classes(classes)
     for folder, what in zip(folders, ('image', 'map'), strict=False):
         if not folder.is_dir():
             report.problem(f'{what} folder {folder} does not exist')

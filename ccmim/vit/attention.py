@@ -47,7 +47,10 @@ class Attention(nn.Module):
             raise ValueError(f'num_heads={num_heads} must divide embed_dim={dim}')
         width = dim // num_heads
         if rope_theta is not None and width % 4:
-            raise ValueError(f'heads of {width} channels: rotary positions want 4 k')
+            raise ValueError(
+                f'heads of {width} channels: rotary positions need a multiple of 4, '
+                'set num_heads'
+            )
         self.num_heads, self.rope_theta = num_heads, rope_theta
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)

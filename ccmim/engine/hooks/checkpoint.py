@@ -31,6 +31,11 @@ class SafeCheckpointHook(CheckpointHook):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._due = False
+        if '{}' not in self.filename_tmpl:
+            raise ValueError(
+                f'filename_tmpl={self.filename_tmpl!r} must have one {{}} for the '
+                'epoch or step: each checkpoint would replace the one before it'
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder; delete what a killed writer left there."""

@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from ccmim.engine.settings.known_ranges import (
+    BY_CLASS,
     BY_NAME,
     BY_PATH,
     MULTIPLIERS,
@@ -117,6 +118,7 @@ def _check(node: Any, path: str) -> None:
             check_type(node.get('type'), path)
             kinds = find_types(node.get('type'))
             _check_names(node, kinds, path)
+            _check_thresholds(node, path)
             for key, value in node.items():
                 _check_range(value, key, kinds, f'{path}.{key}')
                 _check(value, f'{path}.{key}')
@@ -133,9 +135,18 @@ def _check_range(value: Any, key: str, kinds: list[Callable], path: str) -> None
         stated = {plain_kind(kind, key) for kind in kinds if not is_ours(kind)}
         hint = BY_NAME.get(key, stated.pop() if len(stated) == 1 else Any)
         for kind in kinds:
-            hint = BY_NAME.get(f'{getattr(kind, "__name__", "")}.{key}', hint)
+            hint = BY_CLASS.get(kind.__name__, {}).get(key, hint)
         if hint is not Any:
             check_value(value, hint, path)
+
+
+def _check_thresholds(node: Mapping[str, Any], path: str) -> None:
+    found = [node.get(f'{kind}_iou_thr') for kind in ('pos', 'neg')]
+    if all(isinstance(one, int | float) for one in found) and found[0] < found[1]:
+        raise ValueError(
+            f'{path}.pos_iou_thr={found[0]} is below {path}.neg_iou_thr={found[1]}: '
+            'boxes between the two would be both'
+        )
 
 
 def _check_names(node: Mapping[str, Any], kinds: list[Callable], path: str) -> None:

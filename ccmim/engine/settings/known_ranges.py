@@ -78,7 +78,6 @@ class Suppression(TypedDict, total=False):
 
     type: Literal['nms', 'soft_nms', 'nms_match']
     iou_threshold: Ratio
-    iou_thr: Ratio
     score_threshold: Ratio
     max_num: AllOrCount
     class_agnostic: bool
@@ -115,6 +114,7 @@ BY_PATH: dict[str, Any] = {
     'log_level': Level,
     'launcher': Literal['none', 'pytorch', 'slurm', 'mpi'],
     'log_processor.window_size': Count,
+    'log_processor.custom_cfg': Sequence[Part],
     'log_processor.num_digits': Index,
     'env_cfg.cudnn_benchmark': bool,
     'env_cfg.mp_cfg.mp_start_method': Literal['fork', 'spawn', 'forkserver'],
@@ -143,7 +143,12 @@ BY_PATH: dict[str, Any] = {
 NEVER_NONE = {'param_scheduler': '[] for a constant rate'}
 # Of the command line, more strictly than of files.
 ASKED_FOR: dict[str, Any] = {'dropout_ratio': Ratio}
-# Last names of keys, wherever they stand in a part of another package; or of one class.
+# Of some classes, where the names below mean something else.
+BY_CLASS: dict[str, dict[str, Any]] = {
+    'EMAHook': dict(interval=Count, momentum=InnerRatio),
+    'EarlyStoppingHook': dict(rule=Literal['greater', 'less']),
+}
+# Last names of keys, wherever they stand in a part of another package.
 BY_NAME: dict[str, Any] = {
     # data
     'batch_size': Count,
@@ -198,9 +203,6 @@ BY_NAME: dict[str, Any] = {
     'save_optimizer': bool,
     'update_buffers': bool,
     'patience': Index,
-    'EarlyStoppingHook.rule': Literal['greater', 'less'],
-    'EMAHook.interval': Count,
-    'EMAHook.momentum': InnerRatio,
     'interval_exp_name': Index,
     'val_begin': Count,
     'dynamic_intervals': Sequence[Sequence[Count]],
@@ -210,6 +212,8 @@ BY_NAME: dict[str, Any] = {
     'published_keys': str | Sequence[str],
     'prefix': str,
     'metric_items': Sequence[Items],
+    'data_src': str,
+    'method_name': Literal['mean', 'max', 'min', 'current'],
     'save_begin': Index,
     'begin_iter': Index,
     'begin_epoch': Index,

@@ -200,7 +200,8 @@ def typo_of(name: str, known: Iterable[str], least: float = _TYPO) -> str | None
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = '') -> str:
     """Suggest the nearest name: the end of a message, empty if none is near."""
-    near = get_close_matches(name, sorted(known), n=1)
+    longer = [one for one in sorted(known) if len(name) > 3 and one.startswith(name)]
+    near = longer or get_close_matches(name, sorted(known), n=1)
     return f': did you mean {prefix}{near[0]}?' if near else ''
 
 

@@ -110,8 +110,17 @@ def test_configs_of_others_are_right(package):
     assert checked >= 10
 
 
-def _check(leaf, key, value):
-    check_arguments(read_config(str(ROOT / 'mm_configs' / leaf), options={key: value}))
+def _change(leaf, key, value):
+    path, options = str(ROOT / 'mm_configs' / leaf), {key: value}
+    if 'custom_' in key or key.endswith('norm_decay_mult'):
+        cfg = read_config(path)
+        cfg.custom_hooks = [dict(type='EMAHook')]
+        cfg.optim_wrapper.pop('constructor')
+        cfg.optim_wrapper.paramwise_cfg = dict()
+        cfg.merge_from_dict(options)
+    else:
+        cfg = read_config(path, options=options)
+    check_arguments(cfg)
 
 
 @pytest.mark.downstream
@@ -155,12 +164,103 @@ def _check(leaf, key, value):
         (UPERNET, 'optim_wrapper.paramwise_cfg.layer_decay', 0, 'a number above 0 and'),
         (UPERNET, 'optim_wrapper.optimizer.betas', [0.9, 1.0], 'a list of 2'),
         (CLASSIFIER, 'model.pool', 'max', "'average' or 'class'"),
+        # stated by the classes themselves: switches, whole numbers, texts
+        (UPERNET, 'optim_wrapper.optimizer.amsgrad', 'maybe', 'True or False'),
+        (UPERNET, 'optim_wrapper.optimizer.foreach', 'maybe', 'True or False'),
+        (UPERNET, 'train_dataloader.dataset.serialize_data', 3, 'True or False'),
+        (UPERNET, 'log_processor.num_digits', 1.5, 'a whole number'),
+        (MASK_RCNN, 'model.test_cfg.rcnn.nms.offset', 3, '0 or 1'),
+        (UPERNET, 'custom_hooks.0.interval', 0, 'a whole number from 1 on'),
+        (UPERNET, 'optim_wrapper.paramwise_cfg.norm_decay_mult', -1, 'a number from'),
+        (
+            UPERNET,
+            'optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mult',
+            -1,
+            'a number from',
+        ),
     ],
 )
 def test_values_of_others_have_ranges_too(leaf, key, value, message):
     value = float(value) if value == 'nan' else value
-    with pytest.raises(ValueError, match=f'^{key}=.* must be {message}'):
-        _check(leaf, key, value)
+    with pytest.raises(ValueError, match=f'{key}=.* must be {message}'):
+        _change(leaf, key, value)
+
+
+@pytest.mark.downstream
+@pytest.mark.parametrize(
+    ('leaf', 'key', 'value', 'message'),
+    [
+        (
+            MASK_RCNN,
+            'optim_wrapper.optimizer.type',
+            'AdamX',
+            'unknown type AdamX of optim_wrapper.optimizer: did you mean Adam',
+        ),
+        (
+            MASK_RCNN,
+            'val_evaluator.type',
+            'CocoMetrics',
+            'unknown type CocoMetrics of val_evaluator: did you mean CocoMetric?',
+        ),
+        (
+            MASK_RCNN,
+            'param_scheduler.0.type',
+            'LinearLX',
+            'unknown type LinearLX of param_scheduler.0: did you mean LinearLR?',
+        ),
+        (
+            UPERNET,
+            'train_dataloader.dataset.pipeline.2.type',
+            'RandomFlop',
+            'unknown type RandomFlop of train_dataloader.dataset.pipeline.2: did you',
+        ),
+        (
+            UPERNET,
+            'optim_wrapper.optimizer.momentum',
+            0.9,
+            'unknown key optim_wrapper.optimizer.momentum (AdamW has no argument mo',
+        ),
+        (
+            UPERNET,
+            'optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul',
+            2.0,
+            'unknown key optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul: use one',
+        ),
+        (
+            MASK_RCNN,
+            'model.test_cfg.rpn.nms_post',
+            10,
+            'unknown key model.test_cfg.rpn.nms_post: nothing is known to read it',
+        ),
+        (
+            UPERNET,
+            'model.decode_head.in_index',
+            [9, 1, 2, 3],
+            'in_index=[9, 1, 2, 3] of a head names a map that is none',
+        ),
+        (
+            UPERNET,
+            'model.decode_head.in_channels',
+            [64] * 4,
+            'in_channels of a head=[64, 64, 64, 64], but the maps have 192 channels',
+        ),
+        (
+            MASK_RCNN,
+            'model.rpn_head.in_channels',
+            64,
+            'model.rpn_head.in_channels=64, but the maps have 128 channels',
+        ),
+        (
+            MASK_RCNN,
+            'model.rpn_head.anchor_generator.strides',
+            [4, 8],
+            'model.rpn_head.anchor_generator.strides=[4, 8] must be 5, one for each',
+        ),
+    ],
+)
+def test_what_no_part_can_mean_is_refused_with_its_path(leaf, key, value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        _change(leaf, key, value)
 
 
 def test_what_a_part_of_ours_does_not_take_is_refused(cfg):

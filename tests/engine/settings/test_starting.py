@@ -42,7 +42,10 @@ def train(tool, config_file, tmp_path):
         (dict(train_dataloader__batch_size=0), 'train_dataloader.batch_size=0 must'),
         (dict(model__backbone__img_size=65), 'transform.0.size=64 does not fit'),
         (dict(optim_wrapper__dtype='float17'), "optim_wrapper.dtype='float17' must be"),
-        (dict(model__type='CCMINN'), 'unknown type CCMINN of model: did you mean CCMIM?'),
+        (
+            dict(model__type='CCMINN'),
+            'unknown type CCMINN of model: did you mean CCMIM?',
+        ),
         (
             dict(default_hooks__stop__type='ccmim.StopHok'),
             'did you mean ccmim.StopHook?',
