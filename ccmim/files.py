@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 PART = '.part'  # the ending of a file that is being written
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -24,6 +25,11 @@ def one_line(text: str) -> str:
         c if c.isprintable() else c.encode('unicode_escape').decode() for c in text
     )
     return ''.join(shown)
+
+
+def say(*lines: object, file: TextIO | None = None) -> None:
+    """Print lines that name what may come from a file, escaped by ``one_line``."""
+    print(*(one_line(str(line)) for line in lines), sep='\n', file=file, flush=True)
 
 
 def is_no_room(error: BaseException) -> bool:

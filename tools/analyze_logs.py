@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.runs.folder import find_runs
 from ccmim.apps.runs.scalars import History, merge, read_lines
-from ccmim.files import replacing
+from ccmim.files import replacing, say
 
 
 def parse_args() -> argparse.Namespace:
@@ -94,13 +94,13 @@ def plot_curve(histories: dict[str, History], args: argparse.Namespace) -> None:
     axes.legend(frameon=False)
     with replacing(args.out) as part:
         figure.savefig(part, dpi=150)
-    print(f'drawn to {args.out}')
+    say(f'drawn to {args.out}')
 
 
 def cal_train_time(histories: dict[str, History], args: argparse.Namespace) -> None:
     """Print the time of a step of each run: mean, spread, fastest and slowest."""
     for name, history in histories.items():
-        print(f'-----Analyze train time of {name}-----')
+        say(f'-----Analyze train time of {name}-----')
         if 'time' not in history.training:
             raise ValueError(f'{name} has logged no time')
         steps, times = history.training['time']
@@ -128,7 +128,7 @@ def main() -> None:
         else:
             cal_train_time(histories, args)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
 

@@ -25,6 +25,7 @@ from benchmarks.peers import PEERS
 from benchmarks.plan import LEVELS, METHODS, PRECISIONS, SIZES, Plan
 from benchmarks.run import run
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -79,7 +80,7 @@ def main() -> int:
     try:
         return run(Plan(**vars(arguments)))
     except (ValueError, FileNotFoundError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         return 2
 
 

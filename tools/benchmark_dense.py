@@ -24,6 +24,7 @@ from benchmarks.saved_bytes import saved_bytes
 from benchmarks.summary import summarize
 from benchmarks.timing import measure
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import say
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ('detection/mask_rcnn_vitb_coco', 'segmentation/upernet_vitb_ade20k')
@@ -62,7 +63,7 @@ def main() -> int:
     try:
         run(args)
     except (ValueError, FileNotFoundError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         return 2
     return 0
 

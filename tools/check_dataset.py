@@ -24,6 +24,7 @@ from ccmim.apps.cli.quiet import no_messages
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import SPLITS, check_config
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import say
 from ccmim.labels import write_sheet
 
 
@@ -60,7 +61,7 @@ def main() -> None:
             splits = [args.split] if args.split else SPLITS
             reports = check_config(cfg, splits, args.num)
     except (ValueError, OSError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     for report in reports:
         print(report.text())

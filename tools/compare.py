@@ -34,6 +34,7 @@ from ccmim.apps.compare import (
     run_stages,
     write_table,
 )
+from ccmim.files import say
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -152,7 +153,7 @@ def main() -> None:
     try:
         comparison = plan(args)
     except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     failures = run_array(args, here) if args.slurm is not None else []
     slots = [{'CUDA_VISIBLE_DEVICES': gpu} for gpu in args.gpus or ()]

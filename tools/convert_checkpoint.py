@@ -14,6 +14,7 @@ from ccmim.checkpoints import (
     read_weights,
     write_weights,
 )
+from ccmim.files import say
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
         written = write_weights(weights, args.out, args.to, args.overwrite)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    print(*weights.report, *written, sep='\n')
+    say(*weights.report, *written)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ from ccmim.dense.predictions import draw_predictions
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import replacing
+from ccmim.files import replacing, say
 
 EXAMPLE = """example:
   python tools/demo.py photo.jpg mm_configs/detection/mask_rcnn_vitb_coco.py \\
@@ -105,7 +105,7 @@ def main() -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(file) as part:
                 Image.fromarray(picture).save(part)
-            print(f'drawn to {file}')
+            say(f'drawn to {file}')
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from pathlib import Path
 from ccmim.checkpoints import READABLE, read_weights
 from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
 from ccmim.export.onnx import Features
+from ccmim.files import say
 
 TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of features, whose entries are about 1
 
@@ -67,7 +68,7 @@ def main() -> int:
             args.checkpoint, args.layout, args.num_heads, size, args.part
         )
         features = Features(weights, args.size, not args.normalized, args.fp16)
-        print(*weights.report, sep='\n')
+        say(*weights.report)
         size = export_onnx(features, args.out)
         sides = ', '.join(map(str, features.size))
         sides = 'height, width' if features.is_dynamic else sides

@@ -31,6 +31,7 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_features, fit_probe, nearest, vote
 from ccmim.evaluation.features import POOLS
 from ccmim.evaluation.resampling import Classified, figure, write_samples
+from ccmim.files import say
 from ccmim.registry import MODELS
 
 
@@ -181,7 +182,7 @@ def main() -> None:
             load_backbone(model.backbone, args.checkpoint)
             hits['checkpoint'], probe = measure(model, loaders, args)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     rows = {
         name: {key: figure(one) for key, one in found.items()}

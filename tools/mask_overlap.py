@@ -24,6 +24,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ccmim.apps.compare import Score, write_table
+from ccmim.files import say
 from ccmim.masking import (
     BlockSampler,
     CCMIMSampler,
@@ -169,7 +170,7 @@ def main() -> None:
             text = (args.out / 'table.md').read_text()
             fill(args.page, f'tables of {args.out.name}', text)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
 

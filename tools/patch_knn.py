@@ -27,6 +27,7 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import labeled_maps, remember_patches, retrieval_overlaps
 from ccmim.evaluation.resampling import Overlaps, write_samples
 from ccmim.evaluation.retrieval import NEIGHBORS
+from ccmim.files import say
 
 KEY = 'patch_mIoU'
 
@@ -93,7 +94,7 @@ def main() -> None:
             load_backbone(model.backbone, args.checkpoint)
             rows['checkpoint'] = measure(model, cfg, args)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     figures = {
         name: {KEY: float(found.figures(np.ones((1, len(found))))[0])}

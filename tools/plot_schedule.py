@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ccmim.engine.config import read_config
 from ccmim.engine.optim.rates import Schedule, learning_rates
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import replacing
+from ccmim.files import replacing, say
 
 
 def parse_args() -> argparse.Namespace:
@@ -64,7 +64,7 @@ def main() -> None:
         cfg = read_config(args.config, None, args.cfg_options)
         schedule = learning_rates(cfg, args.epoch_length)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     draw(schedule, Path(args.config).stem, args.out)
     print(f'{"group":<32}{"first":>12}{"highest":>12}{"last":>12}')

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from ccmim.apps.report.page_comparison import write_runs_page
+from ccmim.files import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,9 +36,9 @@ def main() -> None:
     """Write the page."""
     args = parse_args()
     try:
-        print(write_runs_page(args.work_dirs, args.out, args.title))
+        say(write_runs_page(args.work_dirs, args.out, args.title))
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ccmim.data.paths import printable
 from ccmim.data.shrink import shrink_images
+from ccmim.files import say
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     bad = [(path, reason) for path, reason in done if reason]
     for path, reason in bad:
         print(f'Left out: {printable(path)} ({reason})')
-    print(f'{len(done) - len(bad)} images, {len(bad)} left out: {args.target}')
+    say(f'{len(done) - len(bad)} images, {len(bad)} left out: {args.target}')
 
 
 if __name__ == '__main__':

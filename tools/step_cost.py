@@ -19,6 +19,7 @@ from benchmarks.configs import step_costs
 from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
+from ccmim.files import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,7 +59,7 @@ def main() -> None:
             configs, args.batch_size, args.rounds, args.steps, device(get_device())
         )
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     first = next(iter(costs.values()))
     print(f'{"":<20}{"ms an image":>12}{"times the first":>17}')

@@ -19,6 +19,7 @@ from types import FrameType
 from mmengine.logging import MMLogger
 
 from ccmim.apps.compare import StageError, read_csv, run_stages
+from ccmim.files import say
 from studies.budgets import BUDGETS
 from studies.page import fill, tables
 from studies.results import draw, record, recorded
@@ -89,7 +90,7 @@ def main() -> None:
             args.equal_compute,
         )
     except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     failure = ''
     if not args.table_only:

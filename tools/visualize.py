@@ -38,7 +38,7 @@ from ccmim.checkpoints import load_backbone
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
 from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import replacing
+from ccmim.files import replacing, say
 from ccmim.pictures.attention import attention_sheet
 from ccmim.pictures.image_map import PROJECTIONS, map_figure
 from ccmim.pictures.method_pictures import method_sheet
@@ -152,7 +152,7 @@ def draw_features(args: argparse.Namespace, cfg: Config | None, what: str) -> No
     else:
         with replacing(file) as part:
             map_figure(vit, photos.images, args.projection).savefig(part)
-        print(file)
+        say(file)
 
 
 def draw_dense(args: argparse.Namespace, cfg: Config | None) -> None:
@@ -207,9 +207,9 @@ def main() -> None:
             except ValueError as error:
                 if args.what or what not in LESS_OFTEN:
                     raise
-                print(f'{what}: left out, {error}')
+                say(f'{what}: left out, {error}')
     except (ValueError, OSError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
 
@@ -218,7 +218,7 @@ def _open(
 ) -> Photos:
     photos = open_photos(args.images, transform, count)
     for line in photos.skipped:
-        print(f'skipped {line}', file=sys.stderr)
+        say(f'skipped {line}', file=sys.stderr)
     return photos
 
 
@@ -233,7 +233,7 @@ def _sides(vit: nn.Module) -> list[int]:
 def _write(picture: np.ndarray, file: Path) -> None:
     with replacing(file) as part:
         Image.fromarray(picture).save(part)
-    print(file)
+    say(file)
 
 
 if __name__ == '__main__':

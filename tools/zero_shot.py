@@ -16,6 +16,7 @@ import mmengine
 
 from ccmim.api.zero_shot import load_flip, retrieve, zero_shot
 from ccmim.checkpoints.atomic import write_atomically
+from ccmim.files import say
 from ccmim.text.captions import TEMPLATES
 
 
@@ -63,7 +64,7 @@ def main() -> None:
                 model, args.data, args.templates or TEMPLATES, args.batch_size
             )
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     print('  '.join(f'{name} {value:.1f}' for name, value in found.items()))
     if args.out:

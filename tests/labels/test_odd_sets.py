@@ -43,6 +43,7 @@ pytest.importorskip('mmseg')
 pytestmark = pytest.mark.downstream
 
 CONFUSED = float('nan')
+FORGED = 'x\n\x1b[31merror: all is well'
 
 
 def one(**values):
@@ -143,6 +144,13 @@ GOOD_OBJECTS = {
         unicodedata.normalize('NFD', 'é.jpg'),
         unicodedata.normalize('NFC', 'é.jpg'),
     ),
+    'name in NFD, file in NFC': rename(
+        'train',
+        'a.jpg',
+        unicodedata.normalize('NFC', 'é.jpg'),
+        unicodedata.normalize('NFD', 'é.jpg'),
+    ),
+    'a double ending': rename('train', 'a.jpg', 'a.jpg.jpg', 'a.jpg.jpg'),
     'another order and other ids of categories': other_order,
     'hidden files of macOS': hidden,
     'addresses, as LVIS': address,
@@ -352,6 +360,13 @@ BAD_OBJECTS = {
     'a class name twice': (same_name, 'given twice'),
     'a class of another case in val': (val_class('Zebra'), 'did you mean Zebra?'),
     'a class in val alone': (val_class('lion'), 'no category of the file'),
+    'a class name that writes a line': (
+        lambda s: [
+            x.update(name=FORGED)
+            for x in (s.train['categories'][1], s.val['categories'][1])
+        ],
+        r'control characters (rename them): 1 (x\n\x1b[31merror: all is well)',
+    ),
     'the first image missing': (
         lambda s: (s.root / 'train/a.jpg').unlink(),
         'images that are not in',

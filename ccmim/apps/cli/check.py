@@ -6,7 +6,7 @@ from pathlib import Path
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.tools import run_tool
 from ccmim.data import open_source
-from ccmim.files import one_line
+from ccmim.files import one_line, say
 from ccmim.labels import write_sheet
 from ccmim.labels.judge import judge
 from ccmim.labels.layouts import (
@@ -64,7 +64,7 @@ def run(args: Namespace) -> int:
 
 def _check(data: Labelled, picture: str | None) -> int:
     """Print what is found in the labels, and count what is wrong."""
-    print(f'{data.root.name}: {describe(data)}')
+    say(f'{data.root.name}: {describe(data)}')
     reports = judge(data, _PICTURES if picture else 0)
     for report in reports:
         print(report.text())

@@ -13,7 +13,7 @@ from ccmim.data import open_source
 from ccmim.data.bad_files import BAD_FILES, by_kind
 from ccmim.data.image import require_rgb
 from ccmim.evaluation.embeddings import Embeddings, check_format
-from ccmim.files import write_file
+from ccmim.files import say, write_file
 from ccmim.labels.report import number_of
 
 _SHOWN = 10  # pairs and neighbors in the terminal
@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
         )
     weights = told_weights(args.weights, args)
     require_rgb(weights.architecture.in_chans, args.weights)
-    print(f'Looking at   {", ".join(args.data)}', flush=True)
+    say(f'Looking at   {", ".join(args.data)}')
     named = _named(args)
     with no_messages():
         found = embed(
@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     files = found.save(args.out)
     shape = ' x '.join(f'{size:,}' for size in found.features.shape)
-    print(f'{shape} features: {", ".join(map(str, files))}')
+    say(f'{shape} features: {", ".join(map(str, files))}')
     if args.duplicates:
         _write_duplicates(found, args)
     for photo in args.nearest:
@@ -64,7 +64,7 @@ def run(args: Namespace) -> int:
         lines = [f'{name}\t{reason}\n' for name, reason in found.left_out.items()]
         write_file(listed, ''.join(lines))
         photos = number_of(len(lines), 'photo', 'photos')
-        print(f'left out {photos} ({by_kind(found.left_out.values())}): {listed}')
+        say(f'left out {photos} ({by_kind(found.left_out.values())}): {listed}')
     return int(bool(found.left_out))
 
 
@@ -81,12 +81,12 @@ def _path(photo: str) -> str:
 
 def _show_nearest(found: Embeddings, photo: str) -> None:
     if _path(photo) not in found.names:
-        print(f'{photo} cannot be read')
+        say(f'{photo} cannot be read')
         return
-    print(f'Nearest to {photo} (similarity without what all photos share)')
+    say(f'Nearest to {photo} (similarity without what all photos share)')
     number = found.names.index(_path(photo))
     for name, alike in found.nearest(number, _SHOWN):
-        print(f'  {alike:5.2f}  {name}')
+        say(f'  {alike:5.2f}  {name}')
 
 
 def _write_duplicates(found: Embeddings, args: Namespace) -> None:
@@ -96,9 +96,9 @@ def _write_duplicates(found: Embeddings, args: Namespace) -> None:
     csv.writer(text, lineterminator='\n').writerows([('one', 'other', 'alike'), *rows])
     file = args.out.with_name(f'{args.out.stem}_duplicates.csv')
     write_file(file, text.getvalue())
-    print(
+    say(
         f'{number_of(len(pairs), "pair", "pairs")} of near-duplicates '
         f'(similarity of {args.least} or more): {file}'
     )
     for one, other, alike in pairs[:_SHOWN]:
-        print(f'  {alike:5.2f}  {one}  {other}')
+        say(f'  {alike:5.2f}  {one}  {other}')

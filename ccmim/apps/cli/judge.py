@@ -29,7 +29,7 @@ from ccmim.evaluation.dense_features import (
 from ccmim.evaluation.judging import MEASURES, Judgment, judge
 from ccmim.evaluation.labeled_photos import LabeledPhotos, open_photos
 from ccmim.evaluation.resampling import difference_range
-from ccmim.files import replacing, write_file
+from ccmim.files import replacing, say, write_file
 from ccmim.labels.cut import spread
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import describe, find_labels
@@ -67,7 +67,7 @@ def run(args: Namespace) -> int:
     photos = open_photos(data, args.images)
     _check(photos, args)
     require_good(data)
-    print(f'{data.root.name}: {describe(data).rpartition(":")[0]}', flush=True)
+    say(f'{data.root.name}: {describe(data).rpartition(":")[0]}')
     weights = _read(args)
     sizes = _sizes(weights, args.image_size)
     _check_patches(photos, weights, sizes, args)

@@ -12,6 +12,7 @@ from ccmim.apps.cli.probing import (
 )
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.apps.cli.tools import run_tool
+from ccmim.files import say
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, describe, find_labels
 
@@ -26,7 +27,7 @@ def run(args: Namespace) -> int:
         )
     require_good(data)
     weights = told_weights(args.weights, args)
-    print(f'{data.root.name}: {describe(data)}', flush=True)
+    say(f'{data.root.name}: {describe(data)}')
     out = (args.out or Path('work_dirs') / f'knn_{data.root.name}').absolute()
     tasks = Tasks(weights.architecture, out, image_size=args.image_size)
     config = tasks.write(data, data.root.name)

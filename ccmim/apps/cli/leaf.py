@@ -16,6 +16,7 @@ from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.starting import place_of
 from ccmim.apps.cli.tasks import Tasks, heads_of
 from ccmim.engine.config import read_config
+from ccmim.files import say
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import Classes, describe, find_labels
 
@@ -52,7 +53,7 @@ def run(args: Namespace) -> int:
         init = dict(type='Pretrained', checkpoint=place, **told)
         cfg.model.backbone.init_cfg = {**start, **init}
     said = [f'{name}: {describe(data, heads)}', *tasks.notes]
-    print(*said, sep='\n', file=sys.stderr, flush=True)
+    say(*said, file=sys.stderr)
     what = describe(data, heads).partition(', no split')[0]
     by_hand = 'python tools/train.py THIS_FILE'
     if isinstance(data, Classes):

@@ -5,7 +5,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from ccmim.files import one_line
+from ccmim.files import one_line, say
 from ccmim.operators import InstallError
 from ccmim.operators import one_line as line_of_install
 
@@ -43,7 +43,7 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
     if debug:
         traceback.print_exception(error)
     if type(error).__name__ == 'StageError':  # its text is the end of a log
-        print(f'\n{error}', file=sys.stderr)
+        say('', *str(error).splitlines(), file=sys.stderr)
         return FAILED
     what, how = map(one_line, _explain(error, command))
     if isinstance(error, OSError) and _is_no_room(error):

@@ -20,7 +20,7 @@ from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
 from ccmim.dense.predictions import Predictor, config_of, objects_of
 from ccmim.engine.config import read_config
-from ccmim.files import write_file
+from ccmim.files import say, write_file
 from ccmim.labels.report import number_of
 from ccmim.pictures.overlay import with_legend
 from ccmim.progress import progress
@@ -43,8 +43,8 @@ def run(args: Namespace) -> int:
     predictor = _predictor(args)
     look = _look_at_classes if isinstance(predictor, ClassPredictor) else _look_at_all
     if bad := look(predictor, source, args):
-        print(*(f'left out: {line}' for line in bad), sep='\n')
-    print(f'pictures: {args.out / PICTURES}')
+        say(*(f'left out: {line}' for line in bad))
+    say(f'pictures: {args.out / PICTURES}')
     return int(bool(bad))
 
 
@@ -82,9 +82,7 @@ def _look_at_classes(
         _save(with_legend(shown, {}, said), args.out / PICTURES / f'{name}.png')
     write_file(args.out / TABLE, text.getvalue())
     found = ', '.join(f'{n:,} {kind}' for kind, n in counts.most_common(_SHOWN))
-    print(
-        f'{number_of(counts.total(), "photo", "photos")}: {found}: {args.out / TABLE}'
-    )
+    say(f'{number_of(counts.total(), "photo", "photos")}: {found}: {args.out / TABLE}')
     return bad
 
 
@@ -113,10 +111,10 @@ def _look_at_all(
         file = args.out / JSON
         write_file(file, json.dumps(written.content()))
         found = number_of(len(written.objects), 'object', 'objects')
-        print(f'{found} of {kinds}: {file}')
+        say(f'{found} of {kinds}: {file}')
     elif (args.out / MAPS).is_dir():
         write_file(args.out / MAPS / 'classes.txt', '\n'.join(classes) + '\n')
-        print(f'maps of {kinds}: {args.out / MAPS}')
+        say(f'maps of {kinds}: {args.out / MAPS}')
     return bad
 
 

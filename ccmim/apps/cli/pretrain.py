@@ -52,7 +52,7 @@ from ccmim.engine.settings import (
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.engine.signals.run_lock import RunLock
-from ccmim.files import write_file
+from ccmim.files import say, write_file
 from ccmim.progress import duration
 
 _LEFT_OUT = 'left_out.txt'
@@ -79,7 +79,7 @@ def run(args: Namespace) -> int:
     config, words = out / RECIPE, ['--work-dir', out]
     resumed = is_resumed(args, out)
     if resumed:
-        print(f'Resuming the run in {_short(out)}')
+        say(f'Resuming the run in {_short(out)}')
         words += ['--resume']
         if args.resume and args.cfg_options:
             words += ['--cfg-options', *args.cfg_options]
@@ -130,9 +130,9 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     """Say what will be done; its config, and the images that it leaves out."""
     _check_words(args)
     data = [absolute(item) for item in args.data]
-    print(f'Looking at   {", ".join(args.data)}', flush=True)
+    say(f'Looking at   {", ".join(args.data)}')
     survey = _look(data)
-    print(*survey.lines(), sep='\n', flush=True)
+    say(*survey.lines())
     if not any('dataset.exclude=' in word for word in args.cfg_options):
         _refuse_damage(survey, args.data)
     machine = this_machine()
@@ -190,7 +190,7 @@ def _read(args: Namespace, given: dict[str, Any]) -> Weights | None:
     if not args.init:
         return None
     weights = read_weights(args.init)
-    print(*weights.report, sep='\n', flush=True)
+    say(*weights.report)
     given['size'] = nearest_size(weights.architecture.embed_dim)
     return weights
 

@@ -13,6 +13,7 @@ from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Weights, read_weights, write_weights
 from ccmim.classification.labels import open_labels
 from ccmim.data.image import require_rgb
+from ccmim.files import say
 from ccmim.progress import duration
 from ccmim.registry import DATASETS, MODELS
 
@@ -33,7 +34,7 @@ def told_weights(path: str, args: Namespace) -> Weights:
     weights = read_weights(
         path, num_heads=args.num_heads, img_size=args.img_size, part=args.part
     )
-    print(*weights.report, sep='\n', flush=True)
+    say(*weights.report)
     require_rgb(weights.architecture.in_chans, path)
     return weights
 

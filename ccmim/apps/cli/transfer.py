@@ -39,6 +39,7 @@ from ccmim.apps.compare.gains import Samples
 from ccmim.checkpoints import Weights
 from ccmim.classification.labels import FolderLabels
 from ccmim.evaluation.resampling import figure, join, read_names, read_samples
+from ccmim.files import say
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import (
     Classes,
@@ -151,7 +152,7 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
         data = find_labels(folder.expanduser(), args.ignore_zero)
         first = _free_name(data.root.name, plan.data)
         heads = heads_of(data, args.heads)
-        print(f'{first:<16} {describe(data, heads)}', flush=True)
+        say(f'{first:<16} {describe(data, heads)}')
         require_good(data)
         if not isinstance(data, Classes):
             _require('mmdet' if isinstance(data, Instances) else 'mmseg')

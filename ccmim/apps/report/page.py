@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -29,13 +30,15 @@ from ccmim.apps.report.page_tables import (
 )
 from ccmim.apps.runs.folder import Run
 from ccmim.apps.runs.version import this_version
-from ccmim.files import write_file
+from ccmim.files import one_line, write_file
 
 # What the parts of the largest page may take; together less than 15 MB.
 _PICTURE_BYTES, _POINTS, _CONFIG_LETTERS = 6_500_000, 120_000, 1_000_000
 _COLORS = 8  # of runs, in page.css
 # Where charts stand; all others under 'Training'.
 _HEADS = {'Scores': 'Scores', 'More scores': 'Scores', 'Speed': 'Speed'}
+# Line breaks and tabs are part of configs.
+_CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f]')
 _STRIPS, _FRAMES, _SINGLE = 6, 12, 3  # of a run, of a strip, and that stand alone
 
 
@@ -124,6 +127,7 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
     env = Environment(
         loader=PackageLoader('ccmim', 'apps/report'),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -169,6 +173,13 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
         data=data,
     )
     write_file(file, text)
+
+
+def _visible(value: object) -> object:
+    """Show control characters of names and configs, but for the breaks of lines."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _CONTROL.sub(lambda found: one_line(found[0]), value)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table | None:

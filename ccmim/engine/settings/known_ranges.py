@@ -279,7 +279,7 @@ BY_NAME: dict[str, Any] = {
     'use_sigmoid': bool,
     'avg_non_ignore': bool,
     'reduction': Literal['none', 'mean', 'sum'] | Count,  # of channels, too
-    'class_weight': Sequence[NonNegative] | str,  # or a file of them
+    'class_weight': Numbers | str,  # or a file of them
     'stride': Kernels,
     'beta': NonNegative,
     'temperature': Positive,
@@ -308,7 +308,7 @@ BY_NAME: dict[str, Any] = {
     'mask_size': Lengths,
     'num': AllOrSome,
     'pos_weight': Annotated[float, Ge(-1)],
-    'sampling_ratio': Index,
+    'sampling_ratio': AllOrCount,
     'featmap_strides': Lengths,
     'finest_scale': Count,
     'class_agnostic': bool,

@@ -8,13 +8,11 @@ from difflib import get_close_matches
 from inspect import Parameter
 from numbers import Real
 from types import NoneType
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
-from annotated_types import MultipleOf
 from mmengine import registry
 from mmengine.registry import DefaultScope, Registry
 
-from ccmim.ranges import Path
 from ccmim.renamed import CLASSES
 
 _ROOTS = (
@@ -56,11 +54,12 @@ _LOOKED_UP = (
     (r'model_wrapper_cfg', ['MODEL_WRAPPERS']),
 )
 # By its name, as annotations may be texts: what is meant, and what is taken for it.
+# Numbers said to be whole are fractions in published configs, and lists of them.
+_NUMBERS = float | Sequence[float]
 _PLAIN: dict[str, tuple[type, Any]] = {
     'bool': (bool, bool),
-    'int': (int, Annotated[float, MultipleOf(1)]),
-    'float': (Real, float),
-    'str': (str, Path),
+    'int': (int, _NUMBERS),
+    'float': (Real, _NUMBERS),
 }
 _TYPO = 0.75  # similarity from which a name is taken for a misspelling of another
 
@@ -172,8 +171,8 @@ def plain_kind(kind: Callable, name: str) -> Any:
         name: Of the argument.
 
     Returns:
-        What is taken for it; Any, unless a text, a number or a switch is stated, and
-        the default is one.
+        What is taken for it; Any, unless a number or a switch is stated, and the
+        default is one.
     """
     for owner in inspect.getmro(kind) if inspect.isclass(kind) else [kind]:
         if found := arguments_of(owner).get(name):

@@ -107,7 +107,7 @@ def test_page_needs_no_network(tmp_path):
 
 def test_names_are_text(tmp_path):
     """Names of folders, keys, titles and settings never become markup."""
-    evil = '<script>alert(1)<'
+    evil = '<script>alert(1)<\x1b[31m'
     run = write_run(tmp_path / evil, [1.0, 2.0])
     data = run / '20260102_030405' / 'vis_data'
     with (data / 'scalars.json').open('a') as file:
@@ -122,6 +122,7 @@ def test_names_are_text(tmp_path):
     tree = parse(page.read_text())
     assert sum(tag == 'script' for tag, _ in tree.tags) == 3
     assert not any(key.startswith('on') for _, a in tree.tags for key in a)
+    assert '\x1b' not in page.read_text().replace(plotly_script(), '')
 
 
 @pytest.mark.parametrize('max_bytes', [3_000, 100_000])
