@@ -127,7 +127,7 @@ BY_PATH: dict[str, Any] = {
     'env_cfg.resource_limit': Count,
     'experiment_name': str,
     'model_wrapper_cfg': Part,
-    'resume_changed': Sequence[str],
+    'resume_changed': str | Sequence[str],
     'log_processor': Part,
     'visualizer': Part,
     'visualizer.name': str,
@@ -268,7 +268,7 @@ BY_NAME: dict[str, Any] = {
     'kernel_size': Kernels,
     'conv_kernel_size': Kernels,
     'dilations': Kernels,
-    'strides': Kernels,
+    'strides': Sizes,  # of maps that are no whole part of the image, too
     'groups': Count,
     'pool_scales': Annotated[Sequence[Count], MinLen(1)],
     'align_corners': bool,
