@@ -39,6 +39,7 @@ _ROOTS = (
 # model are looked up by their owners, wherever they like.
 _LOOKED_UP = (
     (r'(model\.)?data_preprocessor|model|tta_model', ['MODELS']),
+    (r'model\.(\w+\.)*(norm|act)_cfg', ['MODELS']),  # mmcv would speak of None
     (r'\w+_dataloader(\.datasets?)+', ['DATASETS']),
     (r'\w+_dataloader\.(batch_)?sampler', ['DATA_SAMPLERS']),
     (r'\w+_dataloader\.(\w+\.)*(pipeline|transform)', ['TRANSFORMS']),

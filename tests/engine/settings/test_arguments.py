@@ -216,6 +216,12 @@ def test_values_of_others_have_ranges_too(leaf, key, value, message):
         ),
         (
             UPERNET,
+            'model.decode_head.norm_cfg.type',
+            'BX',
+            'unknown type BX of model.decode_head.norm_cfg',
+        ),
+        (
+            UPERNET,
             'optim_wrapper.optimizer.momentum',
             0.9,
             'unknown key optim_wrapper.optimizer.momentum (AdamW has no argument mo',
