@@ -134,8 +134,8 @@ def _check_range(value: Any, key: str, kinds: list[Callable], path: str) -> None
     elif value is not None and path not in BY_PATH:
         stated = {plain_kind(kind, key) for kind in kinds if not is_ours(kind)}
         hint = BY_NAME.get(key, stated.pop() if len(stated) == 1 else Any)
-        for kind in kinds:
-            hint = BY_CLASS.get(kind.__name__, {}).get(key, hint)
+        for owner in (o for kind in kinds for o in getattr(kind, '__mro__', ())):
+            hint = BY_CLASS.get(owner.__name__, {}).get(key, hint)
         if hint is not Any:
             check_value(value, hint, path)
 

@@ -94,9 +94,10 @@ def _fit_channels(model: Mapping[str, Any], width: int) -> None:
 
 def _check_index(index: Any, model: Mapping[str, Any]) -> None:
     """Compare the maps that a head takes with those that there are."""
-    if not _is_known(model.get('neck')):
+    known = model.backbone.out_indices
+    if not _is_known(model.get('neck')) or not isinstance(known, list | tuple):
         return
-    number = len(model.backbone.out_indices)
+    number = len(known)
     taken = index if isinstance(index, list | tuple) else [index]
     if any(isinstance(i, int) and not -number <= i < number for i in taken):
         raise ValueError(
@@ -128,7 +129,7 @@ def _fit_strides(model: Mapping[str, Any], patch: int) -> None:
         if node.get('featmap_strides', 0) is None:
             node['featmap_strides'] = strides[:-1]
     anchors = (model.get('rpn_head') or {}).get('anchor_generator') or {}
-    levels = anchors.get('strides') or strides
+    levels = anchors.get('strides') if isinstance(anchors, Mapping) else None
     of_ours = 'SimpleFeaturePyramid' in str((model.get('neck') or {}).get('type'))
     if of_ours and isinstance(levels, list | tuple) and len(levels) != len(strides):
         raise ValueError(

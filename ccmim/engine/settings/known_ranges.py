@@ -145,6 +145,7 @@ NEVER_NONE = {'param_scheduler': '[] for a constant rate'}
 ASKED_FOR: dict[str, Any] = {'dropout_ratio': Ratio}
 # Of some classes, where the names below mean something else.
 BY_CLASS: dict[str, dict[str, Any]] = {
+    'CocoMetric': dict(metric_items=Sequence[Items]),
     'EMAHook': dict(interval=Count, momentum=InnerRatio),
     'EarlyStoppingHook': dict(rule=Literal['greater', 'less']),
 }
@@ -211,7 +212,6 @@ BY_NAME: dict[str, Any] = {
     'filename_tmpl': str,
     'published_keys': str | Sequence[str],
     'prefix': str,
-    'metric_items': Sequence[Items],
     'data_src': str,
     'method_name': Literal['mean', 'max', 'min', 'current'],
     'save_begin': Index,
