@@ -1,6 +1,7 @@
 """A resume that would not go on with the same run is refused, by what differs."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -84,7 +85,7 @@ def test_settings_that_decide_the_numbers(begun):
 def test_a_setting_is_taken_by_name(begun):
     """It then counts: PyTorch would take the optimizer's of the file."""
     start, file = begun
-    names = ['model', 'optim_wrapper.optimizer']
+    names = ['model', 'optim_wrapper.optimizer', 'model.banana']
     changes = {
         'model.mask_ratio': 0.5,
         'optim_wrapper.optimizer.weight_decay': 0.5,
@@ -98,6 +99,9 @@ def test_a_setting_is_taken_by_name(begun):
     runner.register_hook(_Watch(seen))
     runner.train()
     assert seen[0] == (rates, [(0.8, 0.9)] * len(rates), {0.0, 0.5})
+    log = next(Path(runner.log_dir).glob('*.log')).read_text()
+    assert 'resume_changed names model.banana, in which nothing has changed' in log
+    assert 'resume_changed names model,' not in log
 
 
 class _Watch(Hook):

@@ -262,6 +262,10 @@ def _refuse_differences(
     allowed = [one for one in settings + state if _may_differ(one, runner)]
     for difference in allowed:
         _say(runner, f'{difference} (resume_changed)', logging.WARNING)
+    for name in set(_allowed_names(runner)) - {DATA}:
+        if not any(f'{one.key}.'.startswith(f'{name}.') for one in settings):
+            text = f'resume_changed names {name}, in which nothing has changed'
+            _say(runner, text, logging.WARNING)
     refused = [one for one in settings + state if one not in allowed]
     if not refused:
         return [one.key for one in allowed]
