@@ -263,7 +263,7 @@ def _refuse_differences(
     for difference in allowed:
         _say(runner, f'{difference} (resume_changed)', logging.WARNING)
     for name in set(_allowed_names(runner)) - {DATA}:
-        if not any(f'{one.key}.'.startswith(f'{name}.') for one in settings):
+        if not any(f'{one.key}.'.startswith(f'{name}.') for one in settings + state):
             text = f'resume_changed names {name}, in which nothing has changed'
             _say(runner, text, logging.WARNING)
     refused = [one for one in settings + state if one not in allowed]
