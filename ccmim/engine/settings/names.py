@@ -38,7 +38,7 @@ _ROOTS = (
 # By the path of a part without its numbers: what looks its ``type`` up. The parts of a
 # model are looked up by their owners, wherever they like.
 _LOOKED_UP = (
-    (r'(model\.)?data_preprocessor|model|tta_model', ['MODELS']),
+    (r'(model\.)?data_preprocessor', ['MODELS']),
     (r'model\.(\w+\.)*(norm|act)_cfg', ['MODELS']),  # mmcv would speak of None
     (r'\w+_dataloader(\.datasets?)+', ['DATASETS']),
     (r'\w+_dataloader\.(batch_)?sampler', ['DATA_SAMPLERS']),
@@ -112,6 +112,8 @@ def check_type(kind: Any, path: str) -> None:
     place = re.sub(r'\.\d+(?=\.|$)', '', path)
     found = (names for known, names in _LOOKED_UP if re.fullmatch(known, place))
     roots = [getattr(registry, name) for name in next(found, ())]
+    if place.endswith('_cfg') and roots == [registry.MODELS]:
+        roots = roots if find_types('BN', roots) else []  # mmcv registers them
     if isinstance(kind, str) and roots and not find_types(kind, roots):
         near = did_you_mean(kind, registered_names(roots))
         raise ValueError(f'unknown type {kind} of {path}{near}')
