@@ -166,7 +166,7 @@ def _as_begun(cfg: Config) -> Config:
 def _tell_idle_keys(runner: Runner) -> None:
     wrapper = runner.cfg.get('optim_wrapper') or {}
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
-    names = [name for name, _ in runner.model.named_parameters()]
+    names = [name for name, _ in runner.model.named_parameters()] if keys else []
     for key in keys:
         if not any(key in name for name in names):
             print_log(
