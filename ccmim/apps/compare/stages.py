@@ -63,6 +63,8 @@ class Stage:
 
     def status(self) -> str:
         """Give the newest progress in the log, short; empty if there is none."""
+        if not self.log.exists():  # a copy that has hardly begun
+            return ''
         lines = self.log.read_text(errors='replace').splitlines()[-5:]
         for line in reversed(lines):
             if found := _PROGRESS.search(line):

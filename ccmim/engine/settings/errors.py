@@ -125,7 +125,9 @@ def mistake(error: Exception) -> str | None:
     if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):
         owners = inspect.getmro(kind) if inspect.isclass(kind) else ()
         known = {name for owner in owners for name in arguments_of(owner)}
-        text += did_you_mean(unknown[1], known)
+        if hint := did_you_mean(unknown[1], known):
+            # Python guesses too from 3.13 on, by the names of the innermost class.
+            text = text.partition('. Did you mean')[0] + hint
     where = f'{kind.__name__}({given}) cannot be built: ' if kind else ''
     return f'{where}{type(error).__name__}: {text} (--debug shows where)'
 

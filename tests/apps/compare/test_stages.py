@@ -158,6 +158,7 @@ def test_a_failure_is_shown_and_ends_only_its_own_chain(
 
 
 def test_the_newest_progress_is_shown_short(run, stage, tmp_path, capsys):
+    assert stage('a').status() == ''  # it has hardly begun
     run([[stage('a', seconds=1.5)]], tmp_path)
     assert stage('a').status() == 'train [ 3/10], 0:00:05 to go, loss 0.25'
     assert re.search(r'train \[ 3/10\], 0:00:05 to go', capsys.readouterr().out)

@@ -139,6 +139,15 @@ def test_a_part_that_cannot_be_built_is_named_with_its_values(end):
     assert text.startswith('error: MAEDecoder(in_dim=8, depth=1, num_head=2) cannot be')
     assert "'num_head': did you mean num_heads?" in text
 
+    class Guessing(MODELS.get('ccmim.MAEDecoder')):
+        def __init__(self, **kwargs):  # as Python 3.13 does
+            raise TypeError(
+                "unexpected keyword argument 'num_head'. Did you mean 'num_heads'?"
+            )
+
+    text = end(lambda: MODELS.build(dict(type=Guessing, num_head=2)))[1]
+    assert text.count('num_heads') == 1
+
 
 OUT_OF_MEMORY = torch.OutOfMemoryError(
     'CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of '
