@@ -24,7 +24,6 @@ from typing import NamedTuple
 os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from ccmim.apps.compare import (
@@ -42,6 +41,7 @@ from ccmim.apps.compare.scores import estimate
 from ccmim.apps.demo.pictures import draw_features, draw_found, draw_masks
 from ccmim.apps.demo.scenes import toy_scene, write_toy_scenes
 from ccmim.apps.report.html import Figure, write_report
+from ccmim.engine.config import read_config
 from ccmim.files import WriteError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -286,7 +286,7 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
     scenes, seed = out / 'scenes', comparison.seeds[0]
     weights = _pretrained(comparison)
     ours = comparison.arms[-1]
-    cfg = Config.fromfile(ours.source)
+    cfg = read_config(str(ours.source))
     draw_masks(cfg, weights, photos, out / 'masks.png')
     runs = {
         task: {
@@ -295,7 +295,7 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
         }
         for task in ('detection', 'segmentation')
     }
-    configs = {task: Config.fromfile(comparison.tasks[task]) for task in runs}
+    configs = {task: read_config(str(comparison.tasks[task])) for task in runs}
     draw_found(configs, runs, scenes, out / 'found.png')
     networks = {'random weights': None, ours.name: weights}
     draw_features(cfg, networks, scenes / 'images/validation', out / 'features.png')

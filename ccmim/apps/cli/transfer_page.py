@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.device import get_device
 from PIL import Image
 
@@ -29,6 +28,7 @@ from ccmim.checkpoints import Weights
 from ccmim.classification.labels import FolderLabels
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import read_file
+from ccmim.engine.config import read_config
 from ccmim.evaluation.resampling import Classified, Confusions, Matches
 from ccmim.files import replacing
 from ccmim.labels.layouts import Classes, Labelled, describe
@@ -174,7 +174,7 @@ class Page:
         for task, by_arm in checkpoints.items():
             files = {self._titles[arm]: file for arm, file in by_arm.items()}
             with no_messages():
-                cfg = Config.fromfile(configs[task])
+                cfg = read_config(str(configs[task]))
                 images = tested_images(cfg, _PHOTOS)
                 rows = draw_rows(cfg, files, images, _TILE, get_device())
             for i, (name, row) in enumerate(zip(images, rows, strict=True)):

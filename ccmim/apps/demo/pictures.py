@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from PIL import Image, ImageDraw
 
 from ccmim.apps.demo.scenes import PALETTE
-from ccmim.checkpoints import load_file
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
 from ccmim.files import replacing
 from ccmim.pictures import method_sheet
 from ccmim.pictures.patch_colors import principal_colors
 from ccmim.pictures.photos import normalized, open_photos
-from ccmim.pictures.saved_method import fill, load_method
+from ccmim.pictures.saved_method import load_method
 from ccmim.pictures.tiles import enlarge, resized, sheet, spread, tile_size
 from ccmim.registry import MODELS
 
@@ -87,6 +85,8 @@ def draw_found(
         file: PNG to write.
         count: Scenes to show.
     """
+    from ccmim.dense.predictions import Predictor
+
     names = sorted((scenes / 'images/validation').glob('*.jpg'))[:count]
     photos = [np.asarray(Image.open(name)) for name in names]
     image = {'image': [_large(photo) for photo in photos]}
@@ -94,7 +94,7 @@ def draw_found(
     true = [_with_objects(p, t) for p, t in zip(photos, truth, strict=True)]
     objects = {**image, 'true objects': true}
     for start, checkpoint in checkpoints['detection'].items():
-        model = _load(configs['detection'], checkpoint)
+        model = Predictor(configs['detection'], checkpoint)
         objects[start] = [
             _with_objects(photo, _find_objects(model, name))
             for photo, name in zip(photos, names, strict=True)
@@ -103,7 +103,7 @@ def draw_found(
     true = [_with_map(p, m.astype(int) - 1) for p, m in zip(photos, maps, strict=True)]
     classes = {**image, 'true map': true}
     for start, checkpoint in checkpoints['segmentation'].items():
-        model = _load(configs['segmentation'], checkpoint)
+        model = Predictor(configs['segmentation'], checkpoint)
         classes[start] = [
             _with_map(photo, _find_map(model, name))
             for photo, name in zip(photos, names, strict=True)
@@ -121,28 +121,15 @@ def _read(photos: Path, side: int, count: int) -> torch.Tensor:
     return open_photos(photos, lambda image: to_tensor(crop(image)), count).images
 
 
-def _load(cfg: Config, checkpoint: Path) -> Any:
-    init_default_scope(cfg.default_scope)  # for the transforms as well
-    model = MODELS.build(cfg.model)
-    content = load_file(checkpoint)
-    fill(model, content['state_dict'], checkpoint)
-    model.cfg, model.dataset_meta = cfg, content['meta']['dataset_meta']
-    return model.eval()
-
-
 def _find_objects(model: Any, name: Path) -> list[tuple[int, list[float]]]:
-    from mmdet.apis import inference_detector
-
-    found = inference_detector(model, str(name)).pred_instances
+    found = model(str(name)).pred_instances
     sure = found.scores >= _LEAST_SCORE
     boxes = zip(found.labels[sure].tolist(), found.bboxes[sure].tolist(), strict=True)
     return list(boxes)
 
 
 def _find_map(model: Any, name: Path) -> np.ndarray:
-    from mmseg.apis import inference_model
-
-    return inference_model(model, str(name)).pred_sem_seg.data[0].numpy()
+    return model(str(name)).pred_sem_seg.data[0].numpy()
 
 
 def _true_objects(
