@@ -37,18 +37,21 @@ def main() -> int:
     parser.add_argument(
         '--tokens', nargs='+', type=int, default=[196, 1024, 4096, 16384], metavar='N'
     )
+    parser.add_argument(
+        '--workers', nargs='+', type=int, default=[0, 1, 2, 4], metavar='N'
+    )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/scale'))
     parser.add_argument('--one', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         kind, size = args.one
-        found = dict(images=of_images, processes=of_gather, tokens=of_tokens)[kind](
-            int(float(size))
+        measure = dict(
+            images=of_images, processes=of_gather, tokens=of_tokens, workers=of_workers
         )
-        print(json.dumps(found))
+        print(json.dumps(measure[kind](int(float(size)))))
         return 0
     rows = {}
-    for kind in ('images', 'processes', 'tokens'):
+    for kind in ('images', 'processes', 'tokens', 'workers'):
         rows[kind] = [
             {kind: int(size), **_apart(kind, size)} for size in getattr(args, kind)
         ]
@@ -68,6 +71,7 @@ def of_images(count: int) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         _write_images(Path(folder), count)
+        UnlabeledImages(f'{folder}/part0', TRANSFORM)  # imports what it needs
         before = _held()
         data, opening = _timed(lambda: UnlabeledImages(f'{folder}/list.txt', TRANSFORM))
         sampler = VisitSampler(data, seed=0)
@@ -125,6 +129,27 @@ def of_tokens(count: int) -> dict[str, float]:
     }.items():
         found[f'{name}, ms'] = 1e3 * _repeated(lambda run=run: run().sum().backward())
     return found
+
+
+def of_workers(count: int) -> dict[str, float]:
+    """Decode and crop 512 photos of 500 x 375 px to 224 px, as pretraining does."""
+    import numpy as np
+    from PIL import Image
+    from torch.utils.data import DataLoader
+
+    from ccmim.data import UnlabeledImages
+
+    crop = dict(type='ccmim.RandomResizedCrop', size=224, scale=(0.2, 1.0))
+    with tempfile.TemporaryDirectory() as folder:
+        small = np.random.default_rng(0).integers(0, 255, (512, 24, 32, 3), np.uint8)
+        for i, pixels in enumerate(small):
+            photo = Image.fromarray(pixels).resize((500, 375), Image.Resampling.BICUBIC)
+            photo.save(f'{folder}/{i:03}.jpg', quality=90)
+        data = UnlabeledImages(folder, [crop, TRANSFORM], least_side=224)
+        loader = DataLoader(data, 64, num_workers=count)
+        started = time.monotonic()
+        passed = sum(len(batch['inputs']) for batch in loader)
+        return {'images a second': passed / (time.monotonic() - started)}
 
 
 def _write_images(folder: Path, count: int) -> None:
@@ -207,7 +232,7 @@ def _plot(rows: dict[str, list[dict[str, float]]], file: Path) -> None:
     figure, axes = pyplot.subplots(1, len(rows), figsize=(15, 4.5))
     for axis, (kind, part) in zip(axes, rows.items(), strict=True):
         for name in list(part[0])[1:]:
-            if name.endswith(('s', 'MB')) and name != 'negatives':
+            if name.endswith((' s', 'ms', 'MB', 'second')):
                 axis.plot(
                     [row[kind] for row in part],
                     [max(row[name], 1e-3) for row in part],

@@ -15,7 +15,7 @@ def test_it_measures_what_is_asked(tmp_path):
     done = subprocess.run(
         [
             *(sys.executable, TOOL, '--images', '200', '100000', '--processes', '2'),
-            *('--tokens', '196', '--out', tmp_path),
+            *('--tokens', '196', '--workers', '1', '--out', tmp_path),
         ],
         capture_output=True,
         text=True,
