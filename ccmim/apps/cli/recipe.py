@@ -34,8 +34,8 @@ def make_recipe(
     model = cfg.model
     old = model.backbone.img_size
     model.backbone.update(arch=settings.size, img_size=settings.image_size)
-    if settings.patch_size == 4:
-        model.backbone.patch_size = 4
+    if settings.patch_size != model.backbone.get('patch_size', 16):
+        model.backbone.patch_size = settings.patch_size
     if 'cells' in model:  # of DenseCL, which divide the patches on a side
         side = settings.image_size // settings.patch_size
         model.cells = max(n for n in range(1, model.cells + 1) if side % n == 0)

@@ -34,7 +34,7 @@ def fit_dense(cfg: Config) -> None:
     backbone = model.get('backbone') if isinstance(model, Mapping) else None
     if cfg.get('default_scope') not in SCOPES or not isinstance(backbone, Mapping):
         return
-    if str(backbone.get('type')).rpartition('.')[2] != 'VisionTransformer':
+    if backbone.get('type') != 'ccmim.VisionTransformer':  # mmseg's has that name too
         return
     if backbone.get('pos_size') and backbone.get('attention', 'softmax') != 'softmax':
         _fill(backbone, 'rel_pos_size', backbone.get('img_size'))
