@@ -30,7 +30,7 @@ from ccmim.vit import Block
 
 # What is called on parts of a method besides `forward`.
 _BLOCK = ('forward_scored', 'forward_windows', 'score')
-_PART = ('embed', 'encode', 'class_attention', 'run', 'of_masked', 'look_up')
+_PART = ('embed', 'encode', 'class_attention', 'run', 'of_masked')
 
 
 @MODEL_WRAPPERS.register_module()

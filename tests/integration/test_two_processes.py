@@ -101,6 +101,11 @@ def _worker(rank, cfg, folder):
             model__reconstruction=dict(type='SpoiltReconstruction', _delete_=True),
             default_hooks__logger__interval=3,
         ),
+        bad_sharded=_train(
+            cfg, f'{folder}/bad_sharded', 'pytorch', **SHARDED,
+            model__reconstruction=dict(type='SpoiltReconstruction', _delete_=True),
+            default_hooks__logger__interval=3,
+        ),
     )  # fmt: skip
     torch.save(results, f'{folder}/results{rank}')
     distributed.barrier()
@@ -162,11 +167,15 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
         assert result['unequal']['losses'] == []
         finite = [torch.isfinite(v).all() for v in result['bad']['weights'].values()]
         assert all(finite)
-    assert 'process 0: grad_norm is not finite at step 4' in zero['bad']['error']
-    assert (
-        'process 1: loss_reconstruction is not finite at step 4 (images '
-        in (one['bad']['error'])
-    )
+    for bad in ('bad', 'bad_sharded'):
+        assert 'process 0: grad_norm is not finite at step 4' in zero[bad]['error']
+        assert (
+            'process 1: loss_reconstruction is not finite at step 4 (images '
+            in (one[bad]['error'])
+        )
+    for bad, has in (('bad', True), ('bad_sharded', False)):  # one has parts alone
+        dump = torch.load(tmp_path / bad / 'debug' / 'nan_4_rank0.pt')
+        assert ('state_dict' in dump) == has
     dumps = sorted(p.name for p in (tmp_path / 'bad' / 'debug').iterdir())
     assert dumps == ['nan_4_rank0.pt', 'nan_4_rank1.pt']
 

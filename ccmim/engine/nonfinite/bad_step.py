@@ -19,6 +19,7 @@ from mmengine.logging import MessageHub
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.utils.data import Dataset
 
 from ccmim.checkpoints import load_file
@@ -59,7 +60,8 @@ def save_step(
         step: Number of the step, from 1.
         images: What ``images_of`` noted.
         terms: Losses of the step and norm of its gradients.
-        with_weights: Whether to save the weights, without which it cannot be replayed.
+        with_weights: Whether to save the weights, without which it cannot be replayed;
+            those of a sharded model are not.
 
     Returns:
         Path of the file, which ``torch.load(..., weights_only=True)`` reads.
@@ -86,8 +88,10 @@ def save_step(
         # What a sample becomes is a function of its key, so it need not be kept.
         keys = next(islice(whole(), step - 1 - runner.epoch * len(loader), None))
         content['batch'] = loader.collate_fn([loader.dataset[key] for key in keys])
-    if with_weights:
-        content['state_dict'] = {k: v.cpu() for k, v in model.state_dict().items()}
+    weights = model.state_dict()
+    # One process cannot put together what several have parts of.
+    if with_weights and not any(isinstance(v, DTensor) for v in weights.values()):
+        content['state_dict'] = {k: v.cpu() for k, v in weights.items()}
     suffix = f'_rank{rank}' if get_world_size() > 1 else ''
     path = Path(runner.work_dir) / 'debug' / f'nan_{step}{suffix}.pt'
     buffer = io.BytesIO()
