@@ -1,4 +1,4 @@
-"""Images on object storage and web servers, by address, through fsspec.
+"""Images on object storage, by address, through fsspec.
 
 fsspec reads its options from the environment: credentials and ``AWS_ENDPOINT_URL`` as
 Amazon's own tools do, the rest as ``FSSPEC_S3='{"anon": true}'``.
@@ -36,7 +36,7 @@ class RemoteImages:
     their own, and again after an error.
 
     Args:
-        addresses: Such as ``s3://bucket/folder`` or ``https://host/photos.tar``.
+        addresses: Such as ``s3://bucket/folder`` or ``s3://bucket/photos.tar``.
         listed: Images by address, perhaps millions, of which one is looked at.
 
     Raises:
@@ -95,7 +95,7 @@ class RemoteImages:
         return data
 
     def checksum(self, index: int) -> int:
-        """Return what the listing said of image ``index``: size, tag and time."""
+        """Sum up what the listing said of image ``index``; 0 of one in a list."""
         return int(self._places[index, 3])
 
 
@@ -159,7 +159,9 @@ def _number(info: dict[str, Any]) -> int:
 def _patient(address: str, part: dict[str, int]) -> bytes:
     import fsspec
 
-    for wait in (*_WAITS, None):
+    failed = ''
+    for wait in (0.0, *_WAITS):
+        time.sleep(wait)
         try:
             # fsspec keeps one file system a process, so forked workers have their own.
             system, path = fsspec.url_to_fs(address)
@@ -167,10 +169,8 @@ def _patient(address: str, part: dict[str, int]) -> bytes:
         except (FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # each driver has its own
-            if wait is None:
-                raise OSError(_short(error)) from None
-            time.sleep(wait)
-    raise AssertionError  # the last try returns or raises
+            failed = _short(error)
+    raise OSError(failed)
 
 
 def _short(error: Exception) -> str:

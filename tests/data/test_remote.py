@@ -126,7 +126,7 @@ def test_a_read_is_tried_three_times(bucket, monkeypatch):
 
     monkeypatch.setattr(type(fsspec.filesystem('memory')), 'cat_file', cat_file)
     assert source.read(0) == b'bytes'
-    assert waits == [1.0]
+    assert waits == [0.0, 1.0]
     answers = iter([RuntimeError('slow down\nplease')] * 3)
     with pytest.raises(OSError, match='^RuntimeError: slow down$'):
         source.read(0)
@@ -179,6 +179,14 @@ def test_loader_workers_read_from_a_server_of_s3s_kind(tmp_path, monkeypatch):
             batches = [*DataLoader(images, 2, num_workers=2)]
             values = [int(image.max()) for b in batches for image in b['inputs']]
             assert values == [0, 80, 160, 40, 120, 200]
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode='w') as tar:
+            tar.addfile(tarfile.TarInfo('empty.jpg'))
+            info = tarfile.TarInfo('x/one.jpg')
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b'one'))
+        system.pipe_file('photos/a.tar', buffer.getvalue())
+        assert open_source('s3://photos/a.tar').read(1) == b'one'
         with pytest.raises(FileNotFoundError, match='Nothing is at s3://photos/gone'):
             open_source('s3://photos/gone')
     finally:
