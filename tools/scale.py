@@ -38,7 +38,7 @@ def main() -> int:
         '--tokens', nargs='+', type=int, default=[196, 1024, 4096, 16384], metavar='N'
     )
     parser.add_argument(
-        '--workers', nargs='+', type=int, default=[0, 1, 2, 4], metavar='N'
+        '--workers', nargs='+', type=int, default=[0, 1, 2], metavar='N'
     )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/scale'))
     parser.add_argument('--one', nargs=2, help=argparse.SUPPRESS)
@@ -239,7 +239,9 @@ def _plot(rows: dict[str, list[dict[str, float]]], file: Path) -> None:
                     'o-',
                     label=name,
                 )
-        axis.set(xscale='log', yscale='log', xlabel=kind)
+        # A logarithm has no place for no workers.
+        scale = 'linear' if kind == 'workers' else 'log'
+        axis.set(xscale=scale, yscale=scale, xlabel=kind)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
     figure.tight_layout()
