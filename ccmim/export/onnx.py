@@ -63,7 +63,7 @@ class Features(nn.Module):
             table = resample_pos_embed(state['pos_embed'], held, self.vit.grid)
             state['pos_embed'] = table
         self.vit.load_state_dict(state)
-        self.eval().requires_grad_(False)
+        self.eval()
         self.size = [side * self.vit.patch_size for side in self.vit.grid]
         mean, std = (torch.tensor(x).view(-1, 1, 1) for x in weights.pixels)
         self.pixels = weights.pixels if normalize else None
@@ -165,7 +165,10 @@ def write_graph(
     """
     for name in ('onnx', 'onnxscript'):
         _require(name)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    # Parameters keep requires_grad: without it the linear layers of torch 2.6 ask for
+    # the number of elements of a batch of any size.
+    quiet = redirect_stdout(io.StringIO())
+    with torch.no_grad(), warnings.catch_warnings(), quiet:
         warnings.simplefilter('ignore')
         program: Any = torch.onnx.export(
             module,
@@ -174,6 +177,7 @@ def write_graph(
             output_names=list(outputs),
             dynamic_shapes=({**dynamic},),
             dynamo=True,
+            optimize=True,  # the default from torch 2.7 on
             verbose=False,
         )
     proto = program.model_proto

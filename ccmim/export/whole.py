@@ -45,7 +45,7 @@ class Whole(nn.Module):
                 f'is a {kind}: leave out --whole for its backbone'
             )
         self.classes = predictor.classes
-        self.model = predictor.model.eval().requires_grad_(False)
+        self.model = predictor.model.eval()
         self.has_queries = kind.startswith('EoMT')
         self.outputs = ('probabilities',) if self.is_classifier else ('classes',)
         if kind == 'EoMT':
