@@ -36,7 +36,8 @@ def explain(error: BaseException, loader: DataLoader | None = None) -> str | Non
             f'No batch came for {float(seconds):g} s, the limit of '
             f'LoaderTimeoutHook{_at(loader)}. Is the disk gone? Resume with --resume'
         )
-    if 'unable to allocate shared memory' in text:
+    # Up to torch 2.6 a full shared memory is a bus error of the worker.
+    if re.search('allocate shared memory|Bus error', f'{text} {error.__cause__}'):
         return (
             'The shared memory is full, through which loader workers pass batches: '
             'give the container more, or try train_dataloader.num_workers=0 or a '
@@ -45,7 +46,7 @@ def explain(error: BaseException, loader: DataLoader | None = None) -> str | Non
     if 'DataLoader worker' not in text or 'Traceback' in text:
         return None
     pids = [int(pid) for pid in re.findall(r'\d+', text.partition('pid')[2])]
-    # Bus error: the shared memory is full. Killed: most often by the kernel.
+    # Killed: most often by the kernel.
     how = re.search(r'signal: (?!Killed)[^.]+|exit code \d+', text)
     why = f'{how[0]}; often' if how else 'often'
     return (

@@ -34,8 +34,6 @@ class Trouble:
     def __call__(self, data, least_side):
         if self.kind == 'killed':
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.kind == 'bus error':
-            os.kill(os.getpid(), signal.SIGBUS)
         if self.kind == 'exit':
             os._exit(3)
         if self.kind == 'sleeps':
@@ -67,7 +65,7 @@ def error_of(folder, monkeypatch):
 
 @pytest.mark.parametrize(
     ('kind', 'why'),
-    [('killed', ''), ('bus error', 'signal: Bus error; '), ('exit', 'exit code 3; ')],
+    [('killed', ''), ('exit', 'exit code 3; ')],
 )
 def test_a_killed_worker_is_explained_at_once(error_of, folder, kind, why):
     end_workers()  # as a run before it in this process may have done
