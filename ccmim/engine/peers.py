@@ -73,7 +73,7 @@ class Peers:
                 timeout=timedelta(seconds=limit),
                 wait_for_workers=False,
             )
-        except DistError as error:
+        except RuntimeError as error:  # torch 2.6: no DistError
             raise PeerError(self._no_store(str(error))) from None
         self._store = PrefixStore('ccmim', self.raw)
         self._is_counted = False
