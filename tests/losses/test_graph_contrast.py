@@ -1,6 +1,5 @@
 """GCA's corruptions in closed form, its loss against loops, and what it may not do."""
 
-import importlib.util
 import json
 import math
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from ccmim.losses import GraphContrast
 from ccmim.losses.graph_contrast import channel_hide, edge_drop, join
 from tests import tiny_methods
+from tests.golden import record_family as recorder
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 
@@ -107,9 +107,6 @@ def _slow_loss(part, nodes, edges):
 
 def test_against_the_published_code():
     """Recorded by tests/golden/record_family.py: probabilities and contrast."""
-    spec = importlib.util.spec_from_file_location('record', GOLDEN / 'record_family.py')
-    recorder = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recorder)
     recorded = json.loads((GOLDEN / 'family_published.json').read_text())['gca']
     central = torch.tensor(recorded['central'], dtype=torch.float64)[None]
     rows, columns = recorder.edge_index()

@@ -1,6 +1,5 @@
 """LIO's extent and context against slow oracles, and what they may not do."""
 
-import importlib.util
 import json
 import math
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 
 from ccmim.losses import ObjectExtent, SpatialContext, likeness
 from ccmim.losses.spatial_context import seen_from
+from tests.golden import record_family as recorder
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 
@@ -94,9 +94,6 @@ def test_against_a_slow_oracle(through_target):
 
 def test_against_the_published_code():
     """Recorded by tests/golden/record_family.py, from groups in its order."""
-    spec = importlib.util.spec_from_file_location('record', GOLDEN / 'record_family.py')
-    recorder = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recorder)
     recorded = json.loads((GOLDEN / 'family_published.json').read_text())['lio']
     count, side = 1 + recorder.PARTNERS, recorder.SIDE
     shape = recorder.GROUPS * count, recorder.WIDTH, side, side

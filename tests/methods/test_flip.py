@@ -1,7 +1,9 @@
 """FLIP against a slow oracle, and what its parts must not do."""
 
+import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 from ccmim.engine.settings import check_captions
 from ccmim.losses import ImageTextContrast
 from ccmim.text import TextTower
+from ccmim.vit import VisionTransformer
+from tests.golden import record_family as record
 
 CAPTIONS = ['a dog', 'a cat on a mat', 'a dog', 'two dogs run on']
 
@@ -87,6 +91,69 @@ def test_against_a_slow_oracle(ready, slow_encode, slow_block, images, pool, sam
     theirs = torch.autograd.grad(slow, parameters)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, atol=1e-9, rtol=0)
+
+
+def test_against_the_published_code():
+    """Recorded by tests/golden/record_family.py: both towers and the loss, float32."""
+    file = Path(record.__file__).with_name('family_published.json')
+    recorded = json.loads(file.read_text())['flip']
+    values = {
+        name: record.weight(i, name, shape).float()
+        for i, (name, shape) in enumerate(recorded['parameters'].items())
+    }
+    sizes = dict(embed_dim=record.DIM, depth=record.DEPTH, num_heads=record.HEADS)
+    vit = VisionTransformer(sizes, img_size=record.SIZE, patch_size=record.PATCH)
+    state = _published(values, 'img_encoder')
+    state['cls_token'] = values['img_encoder/cls']
+    kernel = values['img_encoder/embedding/kernel']  # (rows, columns, 3, D)
+    state['patch_embed.proj.weight'] = kernel.permute(3, 2, 0, 1)
+    state['patch_embed.proj.bias'] = values['img_encoder/embedding/bias']
+    state['pos_embed'] = vit.state_dict()['pos_embed']  # fixed
+    vit.load_state_dict(state)
+    images = record.wave(1, record.PAIRS, record.SIZE, record.SIZE, 3).float()
+    tokens = vit.encode(vit.embed(images.permute(0, 3, 1, 2)))
+    u = tokens.mean(dim=1) @ values['img_mlp1/kernel']
+    tower = TextTower(record.WORDS, record.CONTEXT, **sizes, out_dim=record.OUT)
+    state = _published(values, 'txt_encoder')
+    state['words.weight'] = values['txt_encoder/token_embedding/embedding']
+    state['pos_embed'] = values['txt_encoder/posembed_encoder/pos_embedding']
+    state['projection.weight'] = values['txt_mlp1/kernel'].T
+    tower.load_state_dict(state)
+    v = tower(record.captions())
+    for ours, theirs in ((u, recorded['images']), (v, recorded['texts'])):
+        ours = torch.nn.functional.normalize(ours, dim=1)
+        torch.testing.assert_close(ours, torch.tensor(theirs), atol=2e-6, rtol=0)
+    contrast = ImageTextContrast()
+    contrast.log_scale.data.copy_(values['logit_scale'])
+    found = contrast(u, v, record.captions())['loss_contrast']
+    assert found.item() == pytest.approx(recorded['loss'], abs=1e-5)
+
+
+def _published(values, tower):
+    """Name the blocks of a published tower as ours."""
+
+    def get(*name):
+        return values['/'.join((tower, 'Transformer', *name))]
+
+    state = {}
+    for i in range(record.DEPTH):
+        block, own = f'encoderblock_{i:02}', f'blocks.{i}'
+        attn = f'{block}/MultiHeadDotProductAttention_0'
+        joined = [(f'{attn}/{name}', 'attn.qkv') for name in ('query', 'key', 'value')]
+        layers = [(f'{attn}/out', 'attn.proj')]
+        layers += [(f'{block}/MlpBlock_0/Dense_{n}', f'mlp.fc{n + 1}') for n in (0, 1)]
+        for theirs, ours in (*joined, *layers):
+            bias = get(theirs, 'bias').flatten()
+            weight = get(theirs, 'kernel').reshape(-1, len(bias)).T
+            for kind, value in (('weight', weight), ('bias', bias)):
+                state.setdefault(f'{own}.{ours}.{kind}', []).append(value)
+        for n in (0, 1):
+            for theirs, ours in (('scale', 'weight'), ('bias', 'bias')):
+                value = get(block, f'LayerNorm_{n}', theirs)
+                state[f'{own}.norm{n + 1}.{ours}'] = [value]
+    state['norm.weight'] = [get('encoder_norm', 'scale')]
+    state['norm.bias'] = [get('encoder_norm', 'bias')]
+    return {name: torch.cat(parts) for name, parts in state.items()}
 
 
 def _visible(vit, image, ids):

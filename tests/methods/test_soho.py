@@ -1,7 +1,9 @@
 """SOHO's words: dictionary and loss against slow oracles, and what must hold."""
 
+import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import distributed
 
 from ccmim.losses import VisualDictionary
 from ccmim.masking import SameScoreSampler
+from tests.golden import record_family as record
 
 SPREAD = 0.05
 
@@ -62,6 +65,28 @@ def test_three_steps_against_a_slow_oracle():
         (ours.codes, ours.counts, ours.sums), state, strict=True
     ):
         torch.testing.assert_close(value, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_against_the_published_code():
+    """Recorded by tests/golden/record_family.py; its cosines have no temperature."""
+    file = Path(record.__file__).with_name('family_published.json')
+    recorded = json.loads(file.read_text())['soho']
+    size = record.WIDTH, record.CODES
+    ours = VisualDictionary(*size, record.DECAY, redraw_below=0.0, temperature=1.0)
+    start = record.wave(0, record.CODES, record.WIDTH).float()
+    ours.codes = torch.nn.functional.normalize(start, dim=1)
+    ours.sums, ours.counts = ours.codes.clone(), torch.ones(record.CODES)
+    for step, expected in enumerate(recorded['ids']):
+        features = record.wave(1 + step, 1, record.PATCHES, record.WIDTH).float()
+        ids, _ = ours.look_up(features)
+        assert ids[0].tolist() == expected
+    for name in ('counts', 'sums', 'codes'):
+        expected = torch.tensor(recorded[name])
+        torch.testing.assert_close(getattr(ours, name), expected, atol=1e-6, rtol=0)
+    masked = [i for i in range(record.PATCHES) if i % 3]
+    pred = record.wave(9, 1, record.PATCHES, record.WIDTH).float()
+    loss, _ = ours(pred[:, masked], ids[:, masked])
+    assert loss.item() == pytest.approx(recorded['loss'], abs=1e-5)
 
 
 def test_prediction_is_the_cross_entropy_of_cosines():

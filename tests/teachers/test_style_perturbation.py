@@ -1,12 +1,17 @@
 """Another image's style: the formulae pixel by pixel, and what must stay."""
 
 import cmath
+import json
 import math
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 
 from ccmim.teachers import ColorPerturbation, StylePerturbation
+from ccmim.teachers.style_perturbation import _swap_frequencies, _swap_statistics
+from tests.golden import record_family as record
 
 UNIT = dict(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))  # images in [0, 1]
 # Who is whose partner: images in the order of the lots give their style to the next.
@@ -85,6 +90,21 @@ def test_against_a_slow_oracle(pictures, draws, low):
         torch.testing.assert_close(ours[i], slow, atol=1e-7, rtol=0)
     assert torch.equal(ours[2], pictures[2])
     assert (ours[:2] - pictures[:2]).abs().amax() > 0.02
+
+
+@pytest.mark.parametrize(
+    ('name', 'swap'),
+    [('adain', _swap_statistics), ('fda', partial(_swap_frequencies, low=0.5))],
+)
+def test_against_published_code(name, swap):
+    """Recorded by tests/golden/record_family.py: all of another image's attributes."""
+    file = Path(record.__file__).with_name('family_published.json')
+    recorded = json.loads(file.read_text())[name]
+    content, style = (x[None] for x in record.pictures())
+    found = swap(content, style, torch.ones(1, 1, 1, 1, dtype=content.dtype))[0]
+    expected = torch.tensor(recorded['image'], dtype=content.dtype)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert (found - content[0]).abs().max() > 20
 
 
 @pytest.mark.parametrize('attributes', ['statistics', 'frequencies'])
