@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from ccmim.checkpoints import load_file
 from ccmim.checkpoints.config_text import read_values
 from ccmim.classification import LabeledImages
-from ccmim.evaluation import class_vectors, retrieval_recall, zero_shot_accuracy
+from ccmim.evaluation import (
+    class_vectors,
+    retrieval_chance,
+    retrieval_recall,
+    zero_shot_accuracy,
+)
 from ccmim.pictures.saved_method import load_method
 from ccmim.text import CaptionedImages
 from ccmim.text.captions import TEMPLATES, check_templates, spoken
@@ -105,14 +110,17 @@ def retrieve(
         options: Likewise, such as ``part='test'``.
 
     Returns:
-        What ``retrieval_recall`` gives.
+        What ``retrieval_recall`` gives, and under ``chance text R@1`` and so on what
+        guessing would.
     """
     model = _network(model)
     images = CaptionedImages(data, _transform(model), captions, **options)
     pairs = [(text, i) for i, texts in enumerate(images.captions) for text in texts]
     texts = _texts(model, [text for text, _ in pairs], batch_size)
     owner = torch.tensor([i for _, i in pairs])
-    return retrieval_recall(_images(model, images, batch_size), texts, owner)
+    found = retrieval_recall(_images(model, images, batch_size), texts, owner)
+    chance = retrieval_chance(owner)
+    return found | {f'chance {name}': value for name, value in chance.items()}
 
 
 def _network(model: str | Path | nn.Module) -> nn.Module:

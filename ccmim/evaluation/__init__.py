@@ -11,6 +11,7 @@ from ccmim.evaluation.patch_knn import (
 )
 from ccmim.evaluation.zero_shot import (
     class_vectors,
+    retrieval_chance,
     retrieval_recall,
     zero_shot_accuracy,
 )
@@ -28,6 +29,7 @@ __all__ = [
     'nearest',
     'remember_patches',
     'retrieval_overlaps',
+    'retrieval_chance',
     'retrieval_recall',
     'vote',
     'zero_shot_accuracy',

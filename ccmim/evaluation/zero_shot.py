@@ -65,3 +65,24 @@ def retrieval_recall(
         for name, rank in (('text', text_rank), ('image', image_rank))
         for k in ks
     }
+
+
+def retrieval_chance(owner: Tensor, ks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
+    """Compute what ``retrieval_recall`` is on average when the order is random.
+
+    Args:
+        owner: The image of each caption, (m,); each image has at least one.
+        ks: The k.
+
+    Returns:
+        Percent, by the same names.
+    """
+    counts, m = owner.bincount().double(), len(owner)
+    found = {}
+    for k in ks:
+        # None of an image's c captions is among k of m: C(m - c, k) / C(m, k).
+        missed = torch.ones_like(counts)
+        for i in range(min(k, m)):
+            missed *= ((m - counts - i) / (m - i)).clamp(min=0)
+        found[f'text R@{k}'] = 100 * (1 - missed.mean().item())
+    return found | {f'image R@{k}': 100 * min(1, k / len(counts)) for k in ks}

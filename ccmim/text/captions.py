@@ -102,23 +102,37 @@ def check_templates(templates: Sequence[str]) -> None:
             )
 
 
+def find_columns(titles: str) -> tuple[int, int] | None:
+    """Find the columns of images and captions in the first line of a table.
+
+    Returns:
+        Their numbers; None if one of them is missing.
+    """
+    separator = '\t' if '\t' in titles else ','
+    row = [
+        title.strip().lower()
+        for title in next(csv.reader([titles], delimiter=separator), [])
+    ]
+    image, caption = (
+        next((row.index(name) for name in names if name in row), None)
+        for names in (_IMAGES, _TEXTS)
+    )
+    return None if image is None or caption is None else (image, caption)
+
+
 def _read_table(path: str) -> list[tuple[str, str]]:
     with open(path, encoding='utf-8-sig', newline='') as lines:
         first = lines.readline()
-        lines.seek(0)
-        rows = csv.reader(lines, delimiter='\t' if '\t' in first else ',')
-        titles = [title.strip().lower() for title in next(rows, [])]
-        image, caption = (
-            next((titles.index(name) for name in names if name in titles), None)
-            for names in (_IMAGES, _TEXTS)
-        )
-        if image is None or caption is None:
+        columns = find_columns(first)
+        if columns is None:
             raise ValueError(
                 f'{printable(path)} begins with {printable(first.strip()[:60])!r}: its '
                 f'first line must name the columns, one of {", ".join(_IMAGES)} and '
                 f'one of {", ".join(_TEXTS)}'
             )
-        width = max(image, caption) + 1
+        image, caption = columns
+        width = max(columns) + 1
+        rows = csv.reader(lines, delimiter='\t' if '\t' in first else ',')
         return [
             (row[image], row[caption] if len(row) >= width else '')
             for row in rows

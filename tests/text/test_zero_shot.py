@@ -1,15 +1,21 @@
 """Zero-shot tests against loops, and from a checkpoint to figures."""
 
+import itertools
 import json
 
 import pytest
 import torch
 from PIL import Image
 
-from ccmim.api.zero_shot import load_flip, zero_shot
+from ccmim.api.zero_shot import load_flip, retrieve, zero_shot
 from ccmim.engine.config import read_config
 from ccmim.engine.launch import build_runner
-from ccmim.evaluation import class_vectors, retrieval_recall, zero_shot_accuracy
+from ccmim.evaluation import (
+    class_vectors,
+    retrieval_chance,
+    retrieval_recall,
+    zero_shot_accuracy,
+)
 
 
 def test_against_loops():
@@ -41,6 +47,18 @@ def test_against_loops():
         for i in range(6)
     )
     assert zero_shot_accuracy(images, classes, labels) == pytest.approx(100 * right / 6)
+
+
+def test_chance_is_the_mean_of_random_orders():
+    """By counting: an image's captions among all subsets of k."""
+    owner = torch.tensor([0, 0, 0, 1, 2])
+    found = retrieval_chance(owner, ks=(1, 2, 9))
+    subsets = [*itertools.combinations(owner.tolist(), 2)]
+    hits = [sum(i in subset for subset in subsets) / len(subsets) for i in range(3)]
+    assert found['text R@2'] == pytest.approx(100 * sum(hits) / 3)
+    assert found['text R@1'] == pytest.approx(100 * (3 + 1 + 1) / 5 / 3)
+    assert found['image R@2'] == pytest.approx(200 / 3)
+    assert found['text R@9'] == found['image R@9'] == 100
 
 
 @pytest.mark.slow
@@ -77,6 +95,12 @@ def test_a_run_learns_the_names_of_colors(tmp_path, request, run_tool):
     for file in (checkpoint, tuned):
         found = zero_shot(file, tmp_path / 'data', ['a {}'])
         assert found == {'zero-shot': 100.0, 'chance': 50.0}
+    (tmp_path / 'x.csv').write_text(
+        'image,caption\nred/0.png,a red\nblue/0.png,a blue\n'
+    )
+    found = retrieve(checkpoint, tmp_path / 'data', tmp_path / 'x.csv')
+    assert found['text R@1'] == found['image R@1'] == 100
+    assert found['chance text R@1'] == found['chance image R@1'] == 50
     words = [checkpoint, '--data', tmp_path / 'data', '--out', tmp_path / 'x.json']
     code, said, _ = run_tool('zero_shot.py', *words)
     assert code == 0

@@ -4,16 +4,24 @@ import json
 import os
 import shlex
 from argparse import Namespace
+from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
-from ccmim.apps.cli.by_name import name_scores, name_stages
+from ccmim.api.zero_shot import knows_words
+from ccmim.apps.cli.by_name import (
+    Captions,
+    describe_captions,
+    find_captions,
+    name_scores,
+    name_stages,
+)
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.probing import (
     estimate_probe,
@@ -45,6 +53,7 @@ from ccmim.labels.layouts import (
     Classes,
     Instances,
     Labelled,
+    NoLabelsError,
     describe,
     find_labels,
 )
@@ -64,6 +73,7 @@ class Planned(NamedTuple):
         probes: Stage of k-NN and linear probe, by name.
         dense: Config of what is trained, by name.
         folds: Names of the trained parts of a name that is tested in folds.
+        captions: What is said of photos, by name.
     """
 
     data: dict[str, Labelled]
@@ -71,6 +81,7 @@ class Planned(NamedTuple):
     probes: dict[str, Stage]
     dense: dict[str, str]
     folds: dict[str, list[str]]
+    captions: dict[str, Captions]
 
 
 def run(args: Namespace) -> int:
@@ -104,7 +115,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         args.image_size,
     )
     plan = _plan(args, tasks, checkpoint, out)
-    named = name_stages(args.checkpoint, plan.data, out)
+    named = name_stages(args.checkpoint, plan.data, plan.captions, out)
     chains = [[stage] for stage in (*plan.probes.values(), *named.values())]
     comparison = None
     if plan.dense:
@@ -123,7 +134,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         scores += comparison.scores()
         samples |= comparison.samples()
     scores, samples = _joined(scores, samples, plan.folds)
-    scores += name_scores(named, OURS)
+    scores += name_scores(named, OURS, RANDOM)
     if text := write_table(scores, [RANDOM, OURS], out, samples):
         print(f'\n{text}')
         page = _write_page(out, args, weights, plan, comparison, scores, samples)
@@ -147,10 +158,12 @@ def _check_words(args: Namespace) -> None:
 
 def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned:
     """Say what the labelled data are, and write the configs of what they allow."""
-    plan = Planned({}, {}, {}, {}, {})
+    plan = Planned({}, {}, {}, {}, {}, {})
+    knows = knows_words(args.checkpoint)
     for folder in args.data:
-        data = find_labels(folder.expanduser(), args.ignore_zero)
-        first = _free_name(data.root.name, plan.data)
+        if not (data := _find(folder.expanduser(), args, plan, knows)):
+            continue
+        first = _free_name(data.root.name, {**plan.data, **plan.captions})
         heads = heads_of(data, args.heads)
         say(f'{first:<16} {describe(data, heads)}')
         require_good(data)
@@ -173,6 +186,29 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
                 _plan_training(args, tasks, plan, name, fraction)
         print(*tasks.notes, sep='\n', end='\n' * bool(tasks.notes), flush=True)
     return plan
+
+
+def _find(folder: Path, args: Namespace, plan: Planned, knows: bool) -> Labelled | None:
+    """Find labels, and captions for weights that know words."""
+    try:
+        data = find_labels(folder, args.ignore_zero)
+    except NoLabelsError:
+        data = None
+        if not (captions := find_captions(folder)):
+            raise
+        if not knows:
+            raise Mistake(
+                f'{folder} holds captions alone, and {args.checkpoint} knows no words',
+                'give a checkpoint of FLIP, or labels',
+            ) from None
+    else:
+        captions = find_captions(folder) if knows else None
+    if captions:
+        name = f'{folder.absolute().name}{"_captions" * (data is not None)}'
+        name = _free_name(name, {**plan.data, **plan.captions})
+        say(f'{name:<16} {describe_captions(captions)}')
+        plan.captions[name] = captions
+    return data
 
 
 def _plan_training(
@@ -209,7 +245,7 @@ def _require(module: str) -> None:
             raise Mistake(f'{name} is not installed', how_to_install(name))
 
 
-def _free_name(name: str, taken: dict[str, Labelled]) -> str:
+def _free_name(name: str, taken: Mapping[str, Any]) -> str:
     number = 2
     free = name
     while free in taken:

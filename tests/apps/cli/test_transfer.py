@@ -1,5 +1,6 @@
 """What of a transfer is done is known by what it was done with; GPUs by their names."""
 
+import json
 import os
 import shutil
 
@@ -7,7 +8,9 @@ import pytest
 import torch
 
 from ccmim.apps.cli import transfer
+from ccmim.apps.cli.by_name import find_captions
 from ccmim.vit import VisionTransformer
+from tests.apps.cli.conftest import photo
 
 
 @pytest.fixture
@@ -68,6 +71,85 @@ def test_a_probe_of_something_else_is_another_one(
     again = stage(*out, *words, data=data)
     assert again.result == first.result
     assert not again.is_done
+
+
+def _captions(folder, count):
+    lines = [f'{i}.jpg,number {i}' for i in range(count)]
+    (folder / 'said.csv').write_text('\n'.join(['image,caption', *lines]))
+
+
+def test_words_are_tested_where_the_weights_know_some(
+    ccmim, checkpoint, class_folders, tmp_path, monkeypatch
+):
+    """Classes by their names, photos by their captions; what guessing finds beside."""
+    folder, out = tmp_path / 'told', tmp_path / 'out'
+    (folder / 'images').mkdir(parents=True)
+    for i in range(12):
+        photo(folder / f'images/{i}.jpg', i)
+    _captions(folder, 12)
+    words = ['transfer', checkpoint, '--out', out, '--data', folder]
+    code, _, error = ccmim(*words)
+    assert code == 2
+    assert f'{folder} holds captions alone, and {checkpoint} knows no words' in error
+    content = torch.load(checkpoint)
+    content['state_dict']['tokenizer.vocabulary'] = torch.ones(9)
+    torch.save(content, checkpoint)
+    commands = {}
+
+    def run_stages(chains, *_):
+        for (stage,) in chains:
+            name = stage.result.parent.name
+            found = {} if stage.result.name != 'names.json' else FOUND[name]
+            commands[name, stage.result.name] = stage.command
+            stage.begin()
+            stage.result.write_text(json.dumps(found))
+            stage.finish()
+
+    monkeypatch.setattr(transfer, 'run_stages', run_stages)
+    code, said, error = ccmim(*words, class_folders)
+    assert code == 0, error
+    assert 'told             captions in said.csv: retrieval, on every tenth' in said
+    given = ['--data', folder / 'images', '--captions', folder / 'said.csv']
+    command = commands['told', 'names.json']
+    assert command[:-1] == ['tools/zero_shot.py', checkpoint, *given] + [
+        *('--part', 'test', '--out')
+    ]
+    for row in (
+        '|  | my classes: zero-shot | told: text R@1 | told: image R@5 |',
+        '| random | 50.0 | 1.0 | 5.0 |',
+        '| checkpoint | 90.0 | 30.0 | 40.0 |',
+    ):
+        assert row in said
+
+
+FOUND = {
+    'told': {
+        **{'text R@1': 30.0, 'image R@5': 40.0},
+        **{'chance text R@1': 1.0, 'chance image R@5': 5.0},
+    },
+    'my classes': {'zero-shot': 90.0, 'chance': 50.0},
+}
+
+
+def test_captions_of_a_test_set_are_taken_whole(tmp_path):
+    """COCO's, beside its instances; of few photos all are taken too."""
+    assert find_captions(tmp_path) is None
+    (tmp_path / 'notes.txt').write_text('nothing, of images')
+    (tmp_path / 'annotations').mkdir()
+    for split in ('train2017', 'val2017'):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / f'{split[:2]}.jpg').touch()
+        image = dict(id=1, file_name=f'{split[:2]}.jpg')
+        said = dict(image_id=1, id=1, caption='a cat')
+        content = dict(images=[image], annotations=[said])
+        file = tmp_path / f'annotations/captions_{split}.json'
+        file.write_text(json.dumps(content))
+    found = find_captions(tmp_path)
+    assert found == (tmp_path / 'val2017', file, 'all')
+    _captions(tmp_path / 'train2017', 9)
+    assert find_captions(tmp_path / 'train2017').part == 'all'
+    _captions(tmp_path / 'train2017', 10)
+    assert find_captions(tmp_path / 'train2017').part == 'test'
 
 
 def test_a_fast_one_has_a_folder_of_its_own(stage, checkpoint):
