@@ -105,9 +105,12 @@ _STYLES = dict(
     style={'model.perturbation': [_STYLE]},
     both={'model.perturbation': [_COLOR, _STYLE]},
 )
-_EXACT = {'optim_wrapper.dtype': 'float32'}
+_NARROW = {
+    'model.backbone.arch': dict(embed_dim=64, depth=3, num_heads=2),
+    'optim_wrapper.dtype': 'float32',
+}
 # As many steps of half as many images, which are decoded once.
-_HALF = _EXACT | {
+_HALF = _NARROW | {
     'train_dataloader.batch_size': 32,
     'train_dataloader.dataset.fraction': 0.05,
     'train_dataloader.dataset.type': 'KeptImages',
@@ -133,8 +136,7 @@ _LIO = dict(
     context={'model.extra.extent': None},
     both={},
 )
-_FINE_TUNING = _EXACT | {
-    'model.backbone.arch': dict(embed_dim=64, depth=3, num_heads=2),
+_FINE_TUNING = _NARROW | {
     'model.backbone.patch_size': 4,
     'optim_wrapper.paramwise_cfg.layer_decay': 1.0,  # from scratch
     'train_dataloader.batch_size': 32,
@@ -143,11 +145,10 @@ _FINE_TUNING = _EXACT | {
     'val_dataloader': None,
     'val_evaluator': None,
 }
-_DETECTION = _EXACT | {
-    'model.backbone.arch': dict(embed_dim=96, depth=4, num_heads=3),
+_DETECTION = _NARROW | {
     'model.backbone.img_size': 192,
-    'train_cfg.max_iters': 200,
-    'train_cfg.val_interval': 200,
+    'train_cfg.max_iters': 120,
+    'train_cfg.val_interval': 120,
     'visualizer.vis_backends': [dict(type='LocalVisBackend')],
 }
 SHOWS = dict(
@@ -155,7 +156,7 @@ SHOWS = dict(
         'small/finetune_vitt_cifar10_2pct_lio.py',
         _LIO,
         measure=fine_tuned,
-        options=_FINE_TUNING | {'train_cfg.max_epochs': 6},
+        options=_FINE_TUNING | {'train_cfg.max_epochs': 4},
     ),
     lio_10pct=Show(
         'small/finetune_vitt_cifar10_10pct_lio.py',
@@ -238,9 +239,8 @@ SHOWS = dict(
         ),
         measure=classes_by_name,
         options=_TOWERS
-        | _EXACT
+        | _NARROW
         | {
-            'model.backbone.arch': dict(embed_dim=64, depth=3, num_heads=2),
             'model.backbone.patch_size': 4,
             'train_cfg.max_epochs': 4,
             'train_dataloader.dataset.fraction': 0.05,
@@ -251,10 +251,10 @@ SHOWS = dict(
         dict(mask_50={}, mask_50_attended=_ATTENDED),
         measure=captions_of_flickr,
         options=_TOWERS
-        | _EXACT
+        | _NARROW
         | {
             'model.backbone.patch_size': 16,
-            'train_cfg.max_epochs': 20,
+            'train_cfg.max_epochs': 12,
             'train_dataloader.dataset.fraction': 1.0,
         },
     ),
