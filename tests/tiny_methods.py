@@ -14,6 +14,11 @@ from ccmim.registry import MODELS
 from soaking.runs import VIT, narrow
 
 ROOT = Path(__file__).parents[1]
+# Methods with a part that no small config has, by name.
+EXTRAS = {
+    'mae_graph': ('mae', dict(extra=dict(type='GraphContrast'))),
+    'conmim_style': ('conmim', dict(perturbation=[dict(type='StylePerturbation')])),
+}
 # How leaves begin that train or judge on labels; the others pretrain.
 LABELED = (
     *('finetune', 'linear', 'knn', 'mask_rcnn', 'cascade', 'faster', 'fcos'),
@@ -59,7 +64,9 @@ def _read(leaf):
 
 def tiny_config(name):
     """Read the small config of a method and make its networks narrow."""
+    name, changes = EXTRAS.get(name, (name, {}))
     cfg = read(f'{name}_vitt')
+    cfg.model.update(copy.deepcopy(changes))
     cfg.model.backbone.update(arch=dict(VIT), drop_path_rate=0.0)
     for key, part in cfg.model.items():
         if key != 'backbone' and isinstance(part, dict):
@@ -68,15 +75,12 @@ def tiny_config(name):
 
 
 def with_extras():
-    """Name all small configs, and one with each extra loss."""
-    return [*names(), 'mae_graph']
+    """Name all small configs, and those with parts that none of them has."""
+    return [*names(), *EXTRAS]
 
 
 def build(name, **changes):
     """Build a tiny method that knows of which images stored scores are wanted."""
-    if name.endswith('_graph'):
-        name = name.removesuffix('_graph')
-        changes = dict(extra=dict(type='GraphContrast'), **changes)
     with DefaultScope.overwrite_default_scope('ccmim'):
         method = MODELS.build(
             dict(tiny_config(name).model, data_preprocessor=None, **changes)

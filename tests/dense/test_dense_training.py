@@ -214,22 +214,20 @@ def test_bf16_gives_nearly_the_loss_of_float32(case):
 
 
 def _pretrained(name):
-    """A method, an extra loss of one, or a fine-tuning, with the same ViT at 64 px."""
+    """A method, one with another part, or a fine-tuning, with the same ViT at 64 px."""
     size = dict(arch=TINY, img_size=SIZE, init_cfg=None)
     if name == 'lio':
         cfg = Config.fromfile(ROOT / 'small/finetune_vitt_cifar10_10pct_lio.py')
         cfg.model.backbone.update(size, patch_size=16)
     else:
-        cfg = tiny_methods.tiny_config(name.removesuffix('_graph'))
+        cfg = tiny_methods.tiny_config(name)
         cfg.model.backbone.update(size)
-        if name.endswith('_graph'):
-            cfg.model.extra = dict(type='GraphContrast')
     with DefaultScope.overwrite_default_scope('ccmim'):
         return MODELS.build(cfg.model)
 
 
 @pytest.mark.parametrize('build_model', [detector, segmentor])
-@pytest.mark.parametrize('name', ['mae', 'flip', 'soho', 'mae_graph', 'lio'])
+@pytest.mark.parametrize('name', ['mae', 'flip', 'soho', *tiny_methods.EXTRAS, 'lio'])
 def test_a_checkpoint_is_loaded_as_it_is(tmp_path, build_model, name):
     """Nothing of the backbone is missing or unexpected; other parts are left out."""
     pretrained = _pretrained(name)

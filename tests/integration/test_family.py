@@ -25,9 +25,7 @@ def config(image_folder, teacher):
     """Make the small config of a method narrow, on a folder of eight photos."""
 
     def make(method, work_dir):
-        cfg = tiny_methods.tiny_config(method.removesuffix('_graph'))
-        if method.endswith('_graph'):
-            cfg.model.extra = dict(type='GraphContrast')
+        cfg = tiny_methods.tiny_config(method)
         changes = {
             'work_dir': str(work_dir),
             'train_dataloader.batch_size': 4,

@@ -27,7 +27,7 @@ class _HostReads(TorchDispatchMode):
 
 @pytest.fixture(params=tiny_methods.with_extras())
 def model(request):
-    """A tiny model of each method that has a small config, and of each extra loss."""
+    """A tiny model of each method that has a small config, and with each extra part."""
     return tiny_methods.build(request.param)
 
 
