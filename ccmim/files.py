@@ -6,10 +6,11 @@ Light to import: whatever writes a file may import it.
 import errno
 import os
 import shutil
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 PART = '.part'  # the ending of a file that is being written
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -30,6 +31,14 @@ def one_line(text: str) -> str:
 def say(*lines: object, file: TextIO | None = None) -> None:
     """Print lines that name what may come from a file, escaped by ``one_line``."""
     print(*(one_line(str(line)) for line in lines), sep='\n', file=file, flush=True)
+
+
+class Parser(ArgumentParser):
+    """A parser whose errors show in one line what was given, such as names of files."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and the message."""
+        super().error(one_line(message))
 
 
 def is_no_room(error: BaseException) -> bool:

@@ -108,6 +108,38 @@ def checked(kind: type) -> type:
     return kind
 
 
+def in_ranges(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function check its numbers and names against its annotations.
+
+    Args:
+        function: The function; of a generator, it checks when it is called.
+
+    Returns:
+        The function that checks.
+    """
+    names = list(inspect.signature(function).parameters)
+
+    @cache
+    def limited() -> Mapping[str, Any]:
+        hints = arguments_of(function).hints.items()
+        return {
+            name: hint for name, hint in hints if any(map(_limited, _options(hint)))
+        }
+
+    @wraps(function)
+    def checking(*args: Any, **kwargs: Any) -> Any:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        for name in given.keys() & limited().keys():
+            check_value(given[name], limited()[name], name)
+        return function(*args, **kwargs)
+
+    return checking
+
+
+def _limited(hint: Any) -> bool:
+    return get_origin(hint) in (Annotated, Literal)
+
+
 def in_epochs(moment: int | float, epochs: int) -> int:
     """Count a moment of a run in epochs.
 

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.runs.folder import find_runs
 from ccmim.apps.runs.scalars import History, merge, read_lines
-from ccmim.files import replacing, say
+from ccmim.files import Parser, replacing, say
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tasks = parser.add_subparsers(dest='task', required=True)

@@ -25,12 +25,12 @@ from benchmarks.peers import PEERS
 from benchmarks.plan import LEVELS, METHODS, PRECISIONS, SIZES, Plan
 from benchmarks.run import run
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage='%(prog)s [options]; see --help',

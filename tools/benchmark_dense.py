@@ -24,7 +24,7 @@ from benchmarks.saved_bytes import saved_bytes
 from benchmarks.summary import summarize
 from benchmarks.timing import measure
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ('detection/mask_rcnn_vitb_coco', 'segmentation/upernet_vitb_ade20k')
@@ -36,7 +36,7 @@ EXAMPLE = """example:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

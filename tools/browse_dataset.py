@@ -19,7 +19,7 @@ from ccmim.data import SampleKey
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import replacing
+from ccmim.files import Parser, replacing, say
 
 EXAMPLE = """example:
   python tools/browse_dataset.py mm_configs/detection/mask_rcnn_vitb_coco.py \\
@@ -28,7 +28,7 @@ EXAMPLE = """example:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -106,7 +106,7 @@ def main() -> None:
                 file = args.output_dir / f'{args.phase}_{index:06d}.png'
                 with replacing(file) as part:
                     Image.fromarray(draw(sample)).save(part)
-    print(f'{count} of {len(data):,} samples drawn to {args.output_dir}')
+    say(f'{count} of {len(data):,} samples drawn to {args.output_dir}')
 
 
 if __name__ == '__main__':

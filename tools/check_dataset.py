@@ -24,13 +24,13 @@ from ccmim.apps.cli.quiet import no_messages
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import SPLITS, check_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import say
+from ccmim.files import Parser, say
 from ccmim.labels import write_sheet
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='path of the config')
@@ -68,7 +68,7 @@ def main() -> None:
     pictures = [picture for report in reports for picture in report.pictures]
     if args.out and pictures:
         write_sheet(pictures, args.out, reports[0].legend)
-        print(f'drawn to {args.out}')
+        say(f'drawn to {args.out}')
     found = sum(len(report.problems) for report in reports)
     print(f'problems found: {found or "none"}')
     sys.exit(1 if found else 0)

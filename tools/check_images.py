@@ -20,11 +20,12 @@ from ccmim.data.bad_files import write_bad_files
 from ccmim.data.check import check_images, summarize
 from ccmim.data.paths import printable
 from ccmim.data.sources import open_source
+from ccmim.files import Parser
 
 
 def main() -> None:
     """Parse the command line and check the images."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('data', nargs='+', metavar='DATA')

@@ -34,14 +34,14 @@ from ccmim.apps.compare import (
     run_stages,
     write_table,
 )
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
@@ -139,7 +139,7 @@ def run_array(args: argparse.Namespace, here: str) -> list[str]:
         *shlex.split(args.slurm),
         *('--wrap', f'set -- {seeds}; shift "$SLURM_ARRAY_TASK_ID"; exec {command}'),
     ]
-    print(shlex.join(sbatch), flush=True)
+    say(shlex.join(sbatch))
     code = subprocess.run(sbatch, cwd=here, check=False).returncode
     return [f'a job of the array failed: see {logs}'] if code else []
 

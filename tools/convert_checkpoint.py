@@ -14,12 +14,12 @@ from ccmim.checkpoints import (
     read_weights,
     write_weights,
 )
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 
 def main() -> None:
     """Parse the command line, convert and report every key."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(

@@ -13,7 +13,7 @@ from ccmim.dense.predictions import draw_predictions
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import replacing, say
+from ccmim.files import Parser, replacing, say
 
 EXAMPLE = """example:
   python tools/demo.py photo.jpg mm_configs/detection/mask_rcnn_vitb_coco.py \\
@@ -24,7 +24,7 @@ KINDS = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,7 +77,9 @@ def place_of(out: Path | None, images: list[Path]) -> list[Path]:
     out = out or Path('demo')
     if out.suffix.lower() in KINDS:
         if len(images) > 1:
-            raise ValueError(f'--out {out} is one file for {len(images)} images')
+            raise ValueError(
+                f'--out {out} is one file for {len(images)} images: give a folder'
+            )
         files = [out]
     else:
         names = [image.with_suffix('.png').name for image in images]

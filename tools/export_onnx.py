@@ -11,14 +11,14 @@ from pathlib import Path
 from ccmim.checkpoints import READABLE, read_weights
 from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
 from ccmim.export.onnx import Features
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of features, whose entries are about 1
 
 
 def main() -> int:
     """Parse the command line and export; 1 when the check fails."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='of any known layout')
@@ -73,7 +73,7 @@ def main() -> int:
         sides = ', '.join(map(str, features.size))
         sides = 'height, width' if features.is_dynamic else sides
         kind = 'normalized' if args.normalized else 'RGB in 0..255'
-        print(
+        say(
             f'Wrote {args.out}: {size / 1e6:.1f} MB, images (batch, 3, {sides}) '
             f'-> class_token, feature_map; {kind}'
         )
@@ -98,7 +98,7 @@ def _whole(args: argparse.Namespace) -> int:
     whole = Whole(args.checkpoint, args.size)
     size = export_whole(whole, args.out)
     height, width = whole.size
-    print(
+    say(
         f'Wrote {args.out}: {size / 1e6:.1f} MB, images (batch, 3, {height}, {width}) '
         f'-> {whole.outputs[0]} of {len(whole.classes)} classes; RGB in 0..255'
     )

@@ -16,14 +16,14 @@ from mmengine.logging import MMLogger
 
 from ccmim.apps.compare.scores import read_csv, write_csv
 from ccmim.apps.compare.tables import markdown
-from ccmim.files import write_file
+from ccmim.files import Parser, write_file
 from studies.family import SHOWS
 from studies.small import ROOT, scores
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('show', nargs='?', choices=sorted(SHOWS), help='what is run')

@@ -17,6 +17,7 @@ from ccmim.evaluation.flops import (
     forward_flops,
     training_flops,
 )
+from ccmim.files import Parser, say
 from ccmim.methods import PretrainMethod
 
 EXAMPLE = """example:
@@ -27,7 +28,7 @@ EXAMPLE = """example:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,7 +78,7 @@ def main() -> None:
         if isinstance(model, PretrainMethod):
             tall = height * model.num_views
             rows['training step'] = training_flops(model, tall, width)
-    print(f'{args.config}, {height} x {width} pixels')
+    say(f'{args.config}, {height} x {width} pixels')
     for name, count in rows.items():
         print(f'{name:<24}{count / 1e9:12.2f} GF an image')
     for name, part in dict(model=model, backbone=backbone).items():

@@ -31,13 +31,13 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_features, fit_probe, nearest, vote
 from ccmim.evaluation.features import POOLS
 from ccmim.evaluation.resampling import Classified, figure, write_samples
-from ccmim.files import say
+from ccmim.files import Parser, say
 from ccmim.registry import MODELS
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
@@ -208,7 +208,7 @@ def main() -> None:
         cfg.model.pool = args.pool
         classes = loaders[0].dataset.metainfo['classes']
         write_probe(model.cpu(), cfg, classes, probe, Path(args.keep))
-        print(f'the linear classifier: {args.keep}')
+        say(f'the linear classifier: {args.keep}')
     if args.out:
         mmengine.dump(rows, args.out)
 

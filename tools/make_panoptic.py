@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
-from ccmim.files import write_file
+from ccmim.files import Parser, say, write_file
 from ccmim.labels.maps import read_map
 from ccmim.operators.panopticapi import id2rgb
 
@@ -39,7 +39,7 @@ Segments = list[tuple[str, np.ndarray]]  # class and pixels (H, W)
 
 def main() -> None:
     """Read the command line, and write both splits."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', type=Path, help='folder to make')
@@ -78,18 +78,20 @@ def make(args: argparse.Namespace) -> None:
         things += [names.get(c, c) for c in own if names.get(c, c) not in things]
     stuff = [c for c in classes if c not in things]
     if not stuff:
-        raise ValueError('all classes are in --things: there are no regions (stuff)')
+        raise ValueError(
+            'all classes are in --things: leave at least one out, for regions (stuff)'
+        )
     categories = [
         dict(id=i, name=name, isthing=int(name in things))
         for i, name in enumerate([*things, *stuff], 1)
     ]
     if args.out.exists():
-        raise ValueError(f'{args.out} is there already')
+        raise ValueError(f'{args.out} is there already: give another --out')
     for split in SPLITS:
         photos = [*_of_maps(maps, split, things, names)]
         photos += [*_of_objects(objects, split, names)] if objects else []
         _write(args.out, split, photos, categories)
-        print(f'{split}: {len(photos)} photos in {args.out / split}')
+        say(f'{split}: {len(photos)} photos in {args.out / split}')
 
 
 def _write(

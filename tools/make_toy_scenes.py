@@ -7,11 +7,12 @@ Example: python tools/make_toy_scenes.py work_dirs/toy_scenes
 import argparse
 
 from ccmim.apps.demo.scenes import write_toy_scenes
+from ccmim.files import Parser, say
 
 
 def main() -> None:
     """Parse the command line and write the scenes."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument('out', metavar='OUT', help='folder to write')
@@ -29,7 +30,7 @@ def main() -> None:
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    print(f'Toy scenes: {root}')
+    say(f'Toy scenes: {root}')
 
 
 if __name__ == '__main__':

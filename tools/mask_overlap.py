@@ -24,7 +24,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ccmim.apps.compare import Score, write_table
-from ccmim.files import say
+from ccmim.files import Parser, say
 from ccmim.masking import (
     BlockSampler,
     CCMIMSampler,
@@ -50,7 +50,7 @@ ALL, LAST = ClassAttentionScorer(), ClassAttentionScorer(blocks=[-1])
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoints', nargs='+', help='of runs of the config')

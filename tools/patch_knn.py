@@ -27,14 +27,14 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import labeled_maps, remember_patches, retrieval_overlaps
 from ccmim.evaluation.resampling import Overlaps, write_samples
 from ccmim.evaluation.retrieval import NEIGHBORS
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 KEY = 'patch_mIoU'
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from ccmim.engine.config import read_config
 from ccmim.engine.optim.rates import Schedule, learning_rates
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import replacing, say
+from ccmim.files import Parser, replacing, say
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='path of the config')
@@ -70,7 +70,7 @@ def main() -> None:
     print(f'{"group":<32}{"first":>12}{"highest":>12}{"last":>12}')
     for name, rates in zip(schedule.names, schedule.rates.T, strict=True):
         print(f'{name:<32}{rates[0]:12.3e}{rates.max():12.3e}{rates[-1]:12.3e}')
-    print(f'drawn to {args.out}')
+    say(f'drawn to {args.out}')
 
 
 if __name__ == '__main__':

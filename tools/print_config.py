@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import one_line, write_file
+from ccmim.files import Parser, one_line, write_file
 
 EXAMPLE = """example:
   python tools/print_config.py mm_configs/pretrain/ccmim_vitb.py \\
@@ -15,7 +15,7 @@ EXAMPLE = """example:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

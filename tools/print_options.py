@@ -18,7 +18,7 @@ from typing import Any
 from mmengine.registry import Registry
 
 from ccmim import dense, registry
-from ccmim.files import write_file
+from ccmim.files import Parser, write_file
 from ccmim.ranges import arguments_of, describe, is_ours
 
 # Imported by the configs that need them, as they import mmdet or mmseg.
@@ -37,7 +37,7 @@ python tools/print_options.py --out docs/options.md
 
 def main() -> None:
     """Print, or write the page."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('names', nargs='*', metavar='NAME')

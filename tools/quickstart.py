@@ -42,7 +42,7 @@ from ccmim.apps.demo.pictures import draw_features, draw_found, draw_masks
 from ccmim.apps.demo.scenes import toy_scene, write_toy_scenes
 from ccmim.apps.report.html import Figure, write_report
 from ccmim.engine.config import read_config
-from ccmim.files import WriteError
+from ccmim.files import Parser, WriteError, one_line, say
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / 'work_dirs' / 'quickstart'
@@ -147,7 +147,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     length = parser.add_mutually_exclusive_group()
@@ -272,12 +272,14 @@ def finish(
     here = f'{ROOT}/'
     weights = str(_pretrained(comparison)).removeprefix(here)
     folder, images = (str(path).removeprefix(here) for path in (out, photos))
-    print(
-        f'\nTook {seconds / 60:.1f} minutes. Table, pictures and curves: '
-        f'{folder}/report.html\nNext:\n'
-        f'  python tools/visualize.py {weights} {images} --out {folder}/pictures\n'
-        f'  python -m ccmim export {weights} --to timm\n'
-        f'  python -m ccmim pretrain {images}   # or your own photos'
+    say(
+        '',
+        f'Took {seconds / 60:.1f} minutes. Table, pictures and curves: '
+        f'{folder}/report.html',
+        'Next:',
+        f'  python tools/visualize.py {weights} {images} --out {folder}/pictures',
+        f'  python -m ccmim export {weights} --to timm',
+        f'  python -m ccmim pretrain {images}   # or your own photos',
     )
 
 
@@ -335,7 +337,7 @@ def run() -> str | None:
     except StageError as error:
         return f'\n{error}'
     except (WriteError, OSError) as error:
-        return f'\nerror: {error}'
+        return f'\nerror: {one_line(str(error))}'
     except KeyboardInterrupt:
         return '\nInterrupted. Run it again to resume.'
     return None

@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 
 from ccmim.apps.report.page_comparison import write_runs_page
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR')

@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 from ccmim.data.paths import printable
 from ccmim.data.shrink import shrink_images
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 
 def main() -> None:
     """Parse the command line and copy the images."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument('source', metavar='FROM', help='folder of images')

@@ -33,7 +33,7 @@ from mmengine.logging import HistoryBuffer, MMLogger
 
 from ccmim.checkpoints import load_file, verify_checkpoint
 from ccmim.checkpoints.resume import choose_resume
-from ccmim.files import PART
+from ccmim.files import PART, Parser
 from soaking.runs import INTERVAL, names, write_config
 
 TRAIN = Path(__file__).resolve().with_name('train.py')
@@ -45,7 +45,7 @@ SLOW = 0.05  # seconds that a write takes longer, so that many kills meet one
 
 def main() -> None:
     """Run the torture and print what it did."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--kills', type=int, default=50)

@@ -19,12 +19,12 @@ from benchmarks.configs import step_costs
 from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import say
+from ccmim.files import Parser, say
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('configs', nargs='+', metavar='NAME=CONFIG')
@@ -64,7 +64,7 @@ def main() -> None:
     first = next(iter(costs.values()))
     print(f'{"":<20}{"ms an image":>12}{"times the first":>17}')
     for name, seconds in costs.items():
-        print(f'{name:<20}{1000 * seconds:12.2f}{seconds / first:17.2f}')
+        say(f'{name:<20}{1000 * seconds:12.2f}{seconds / first:17.2f}')
     if args.out:
         write_atomically()
         mmengine.dump(costs, args.out)

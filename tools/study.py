@@ -19,7 +19,7 @@ from types import FrameType
 from mmengine.logging import MMLogger
 
 from ccmim.apps.compare import StageError, read_csv, run_stages
-from ccmim.files import say
+from ccmim.files import Parser, say
 from studies.budgets import BUDGETS
 from studies.page import fill, tables
 from studies.results import draw, record, recorded
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
@@ -116,7 +116,8 @@ def main() -> None:
             fill(page, f'tables of {args.budget}', text)
         except ValueError as error:
             failure = f'{failure}\nerror: {error}'.strip()
-    print(f'\n{text}\nwritten to {folder}')
+    print(f'\n{text}')
+    say(f'written to {folder}')
     sys.exit(failure or None)
 
 

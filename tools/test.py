@@ -34,6 +34,7 @@ from ccmim.engine.settings import (
 )
 from ccmim.engine.signals.stop_hook import release
 from ccmim.evaluation.resampling import Sample, write_samples
+from ccmim.files import say
 from ccmim.labels.report import some
 
 
@@ -103,7 +104,9 @@ def _load(runner: Runner, file: str, part: str) -> None:
         return
     average = content.get('ema_state_dict')
     if average is None:
-        raise ValueError(f'--part trained: {file} is of no run with EMAHook')
+        raise ValueError(
+            f'--part trained: {file} is of no run with EMAHook, leave it out'
+        )
     model.load_state_dict(
         {
             name.removeprefix('module.'): value
@@ -149,7 +152,7 @@ def report(metrics: dict[str, Any], out: str | None) -> None:
         print(f'{name:<24} {value:.4g}')
     if out and out.endswith('.json'):
         mmengine.dump({k: float(v) for k, v in metrics.items()}, out)
-        print(f'metrics written to {out}')
+        say(f'metrics written to {out}')
 
 
 def _draw(cfg: Config, folder: str) -> None:

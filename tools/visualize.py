@@ -38,7 +38,7 @@ from ccmim.checkpoints import load_backbone
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
 from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
-from ccmim.files import replacing, say
+from ccmim.files import Parser, replacing, say
 from ccmim.pictures.attention import attention_sheet
 from ccmim.pictures.image_map import PROJECTIONS, map_figure
 from ccmim.pictures.method_pictures import method_sheet
@@ -62,7 +62,7 @@ def _american(word: str) -> str:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', type=Path, help='of a run, or another ViT file')
@@ -107,7 +107,7 @@ def parse_args() -> argparse.Namespace:
     try:
         torch.zeros(1, device=args.device)
     except (RuntimeError, AssertionError):
-        parser.error(f'--device {args.device} cannot be used here')
+        parser.error(f'--device {args.device} cannot be used here: take cpu')
     return args
 
 

@@ -16,13 +16,13 @@ import mmengine
 
 from ccmim.api.zero_shot import load_flip, retrieve, zero_shot
 from ccmim.checkpoints.atomic import write_atomically
-from ccmim.files import say
+from ccmim.files import Parser, say
 from ccmim.text.captions import TEMPLATES
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', help='of a run of FLIP')

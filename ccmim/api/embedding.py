@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import torch
 from mmengine.device import get_device
@@ -20,19 +21,21 @@ from ccmim.data.bad_files import reason_of
 from ccmim.data.image import BadImageError, decode_image, require_rgb
 from ccmim.data.sources import ImageSource
 from ccmim.evaluation.embeddings import Embeddings
-from ccmim.evaluation.features import POOLS
+from ccmim.evaluation.features import POOLS, Pool
 from ccmim.progress import progress as shown
+from ccmim.ranges import Count, in_ranges
 
 MOST_PIXELS = 224  # a side: more cost much and tell little of a whole photo
 
 
 @torch.no_grad()
+@in_ranges
 def embed(
     weights: str | Path | nn.Module,
     data: str | os.PathLike | Sequence[str | os.PathLike],
-    pool: str = 'class',
-    image_size: int | None = None,
-    batch_size: int = 32,
+    pool: Pool | Literal['patches'] = 'class',
+    image_size: Count | None = None,
+    batch_size: Count = 32,
     device: str | torch.device | None = None,
     progress: bool = False,
     part: str = '',
@@ -65,8 +68,6 @@ def embed(
         ValueError: If no photo can be read, there is no such pool, or the weights
             cannot be read.
     """
-    if pool != 'patches' and pool not in POOLS:
-        raise ValueError(f'pool={pool!r} must be one of {[*sorted(POOLS), "patches"]}')
     source = open_source(data)
     if isinstance(weights, nn.Module):
         model = weights

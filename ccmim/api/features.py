@@ -17,18 +17,20 @@ from ccmim.checkpoints import check_features
 from ccmim.data import open_source
 from ccmim.data.image import decode_image, require_rgb, to_rgb
 from ccmim.data.transforms import ResizeCenterCrop, ToUint8Tensor
-from ccmim.evaluation.features import POOLS
+from ccmim.evaluation.features import POOLS, Pool
+from ccmim.ranges import Count, in_ranges
 
 Picture: TypeAlias = str | os.PathLike | Image.Image | np.ndarray | Tensor
 
 
+@in_ranges
 @torch.no_grad()
 def extract_features(
     model: nn.Module,
     images: Picture | Sequence[Picture],
-    pool: str = 'class',
+    pool: Pool = 'class',
     maps: bool = False,
-    batch_size: int = 32,
+    batch_size: Count = 32,
     block: int | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Compute a feature of each image.
@@ -58,8 +60,6 @@ def extract_features(
         ValueError: If there is no image, or something is none, or no such block, or if
             features are not finite.
     """
-    if pool not in POOLS:
-        raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
     backbone = getattr(model, 'backbone', model)
     require_rgb(backbone.patch_embed.proj.in_channels, 'the model')
     like = backbone.patch_embed.proj.weight
@@ -80,7 +80,7 @@ def extract_features(
     finally:
         backbone.train(was_training)
     if not features:
-        raise ValueError('there are no images to compute features of')
+        raise ValueError('images is empty: give at least one image')
     found = torch.cat(features)
     check_features(found, backbone)
     return (found, torch.cat(grids)) if maps else found

@@ -178,7 +178,10 @@ def read_architecture(
     rotary = found.get('pos_embed') == 'rotary'
     placed = 'pos_embed' in state or table is not None or 'attention' in found
     if not placed and found.get('pos_embed') not in ('none', 'rotary'):
-        raise ValueError('there are no positions, neither absolute nor relative')
+        raise ValueError(
+            'there are no positions, neither absolute nor relative: say which it has '
+            '(pos_embed)'
+        )
     if rotary:
         found.setdefault('img_size', 224 // found['patch_size'] * found['patch_size'])
     if 'img_size' not in found:

@@ -24,14 +24,16 @@ def read_values(text: str) -> dict[str, Any]:
         ValueError: There is anything else in it.
     """
     if len(text) > _LONGEST:
-        raise ValueError(f'a config of {len(text):,} characters')
+        raise ValueError(f'it has {len(text):,} characters, and {_LONGEST:,} are read')
     try:
         if '\0' in text:  # a ValueError before Python 3.12, a SyntaxError since
             raise SyntaxError
         lines = ast.parse(text).body
         return {_name(line): _value(line.value) for line in lines}
     except (SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f'no config text ({type(error).__name__})') from None
+        raise ValueError(
+            f'it is no text of a config ({type(error).__name__})'
+        ) from None
 
 
 def _name(line: ast.stmt) -> str:

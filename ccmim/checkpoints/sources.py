@@ -192,7 +192,9 @@ def _files_of(folder: Path) -> tuple[list[Path], Path]:
         try:
             names = sorted(set(json.loads(index.read_text())['weight_map'].values()))
         except (ValueError, KeyError, AttributeError):
-            raise ValueError(f'{index} is no index of weights') from None
+            raise ValueError(
+                f'{index} is damaged or no index of weights: copy it again'
+            ) from None
         files = [folder / Path(name).name for name in names]
         for file in files:
             if not file.is_file():
@@ -241,7 +243,7 @@ def _choose(content: Mapping[str, Any], part: str, path: Path) -> Source:
     content = _name_averaged(content)
     flat = {_WRAPPED.sub('', k): v for k, v in _flatten(content)}
     if not flat:
-        raise ValueError(f'{path} holds no tensors')
+        raise ValueError(f'{path} holds no tensors: give a file of weights')
     prefixes = {}
     for name in flat:
         if found := _PATCHES.fullmatch(name):

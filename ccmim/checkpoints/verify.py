@@ -50,7 +50,8 @@ def verify_checkpoint(file: str | Path) -> None:
     missing = [part for part in needed if part not in checkpoint]
     if missing:
         raise ValueError(
-            f'checkpoint {file} holds no {missing[0]}: no run can resume from it'
+            f'checkpoint {file} holds no {missing[0]}, which a resume needs: start a '
+            'new run from its weights (load_from)'
         )
     if fault := _fault(checkpoint):
         raise ValueError(f'checkpoint {file} cannot be resumed: {fault}')

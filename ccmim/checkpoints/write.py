@@ -55,7 +55,10 @@ def write_weights(
         back[name].equal(value) for name, value in weights.state.items()
     )
     if not same:
-        raise ValueError(f'the layout {layout} does not read back as it was')
+        raise ValueError(
+            f'the layout {layout} changes these weights: take another, and please '
+            'report it'
+        )
     checksum = _write_target(tensors, weights, path, layout)
     there = f"transformers.ViTModel.from_pretrained('{path}')"
     if build:
@@ -80,11 +83,14 @@ def _check_target(path: Path, layout: str, overwrite: bool) -> None:
     endings = ENDINGS.get(layout, FILE_ENDINGS)
     if path.suffix not in endings:
         what = ' or '.join(endings) if any(endings) else 'no ending: it is a folder'
-        raise ValueError(f'{path}: the layout {layout} wants {what}')
+        raise ValueError(f'{path}: the layout {layout} wants {what}; give another name')
     if path.exists() and not overwrite:
         raise ValueError(f'{path} is there already: give --overwrite to replace it')
     if path.exists() and path.is_dir() != (layout == 'hf'):
-        raise ValueError(f'{path} is there already, and no {layout} can take its place')
+        raise ValueError(
+            f'{path} is there already, and no {layout} can take its place: give '
+            'another name'
+        )
 
 
 def _write_target(

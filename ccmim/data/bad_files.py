@@ -10,6 +10,7 @@ from pathlib import Path
 from ccmim.data.image import BadImageError
 from ccmim.data.paths import printable
 from ccmim.files import write_file
+from ccmim.ranges import Ratio, in_ranges
 
 BAD_FILES = 'bad_files.txt'
 _ALWAYS_ALLOWED = 3
@@ -151,12 +152,11 @@ def _parse(data: bytes) -> Iterable[tuple[str, str]]:
     return ((name, reason) for name, tab, reason in pairs if tab)
 
 
-def most_bad(total: int, max_share: float) -> int:
+@in_ranges
+def most_bad(total: int, max_bad_ratio: Ratio) -> int:
     """Count how many of some images may be damaged, as long as a good one is left.
 
     Raises:
         ValueError: The share is out of range.
     """
-    if not 0 <= max_share <= 1:
-        raise ValueError(f'max_bad_ratio must lie in [0, 1], got {max_share}')
-    return min(max(_ALWAYS_ALLOWED, int(max_share * total)), max(0, total - 1))
+    return min(max(_ALWAYS_ALLOWED, int(max_bad_ratio * total)), max(0, total - 1))

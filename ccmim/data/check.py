@@ -11,6 +11,7 @@ from PIL import Image
 from ccmim.data.bad_files import by_kind, reason_of
 from ccmim.data.image import BadImageError, decode_image, open_image
 from ccmim.data.sources import ImageSource
+from ccmim.ranges import Count, Index, in_ranges
 
 _FEW = ' of values of '
 _PAGES = ' of '
@@ -37,8 +38,9 @@ class Checked(NamedTuple):
     short_side: int = 0
 
 
+@in_ranges
 def check_images(
-    source: ImageSource, num_workers: int | None = None, least_side: int = 0
+    source: ImageSource, num_workers: Count | None = None, least_side: Index = 0
 ) -> Iterator[Checked]:
     """Decode all images of a source fully, in parallel.
 
@@ -54,8 +56,6 @@ def check_images(
         ValueError: A value is out of range.
         BrokenProcessPool: A worker was killed, often as the memory is full.
     """
-    if least_side < 0:
-        raise ValueError(f'least_side={least_side} must not be negative')
     # A task holds some images, so that there are thousands of tasks, not millions.
     share = min(256, max(1, len(source) // 1000))
     indices = range(len(source))

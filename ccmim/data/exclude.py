@@ -63,9 +63,14 @@ def leave_out(
     listed = read_bad_files(path)
     bad = np.array([source.name(i) in listed for i in range(len(source))])
     if bad.all():
-        raise ValueError(f'{printable(os.fspath(path))} names all the images')
+        raise ValueError(
+            f'{printable(os.fspath(path))} names all the images: nothing is left, '
+            'correct '
+            'the list or leave exclude out'
+        )
     found = {name: listed[name] for name in map(source.name, np.flatnonzero(bad))}
-    text = f'{len(found)} of the {len(listed)} images that {path} lists are left out'
+    name = printable(os.fspath(path))
+    text = f'{len(found)} of the {len(listed)} images that {name} lists are left out'
     level = logging.INFO if len(found) == len(listed) else logging.WARNING
     tell(text, level)
     return PartOfSource(source, np.flatnonzero(~bad)), found

@@ -126,7 +126,9 @@ def _listed(address: str) -> Iterator[tuple[str, int, int, int]]:
         if not found and not system.exists(path):
             raise FileNotFoundError
     except FileNotFoundError:
-        raise FileNotFoundError(f'Nothing is at {printable(address)}') from None
+        raise FileNotFoundError(
+            f'Nothing is at {printable(address)}: check the address'
+        ) from None
     except Exception as error:  # each driver has its own, also for no credentials
         raise ValueError(
             f'{printable(address)} cannot be read: {_short(error)}'

@@ -8,7 +8,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from ccmim.data.randomness import SampleKey, visit_order
-from ccmim.ranges import Index
+from ccmim.ranges import Index, in_ranges
 from ccmim.registry import DATA_SAMPLERS
 
 _CHUNK = 1 << 16
@@ -107,7 +107,8 @@ class InfiniteVisitSampler(Sampler):
         """Count the samples of one pass over all ranks, as ``InfiniteSampler``."""
         return self._size
 
-    def skip(self, num_samples: int) -> None:
+    @in_ranges
+    def skip(self, num_samples: Index) -> None:
         """Start the next iteration where a run left off; takes no time.
 
         Args:
@@ -116,8 +117,6 @@ class InfiniteVisitSampler(Sampler):
         Raises:
             ValueError: It is negative.
         """
-        if num_samples < 0:
-            raise ValueError(f'num_samples must not be negative, got {num_samples}')
         self._start = num_samples
 
     def set_epoch(self, epoch: int) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+from annotated_types import Ge, Le
 from PIL import Image
 
 from ccmim.data.bad_files import reason_of
@@ -13,14 +15,16 @@ from ccmim.data.folders import walk_images
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import read_file
 from ccmim.files import WriteError, replacing
+from ccmim.ranges import Count, in_ranges
 
 
+@in_ranges
 def shrink_images(
     source: str | os.PathLike,
     target: str | os.PathLike,
-    short_side: int = 256,
-    quality: int = 92,
-    num_workers: int | None = None,
+    short_side: Annotated[int, Ge(32)] = 256,
+    quality: Annotated[int, Ge(1), Le(95)] = 92,
+    num_workers: Count | None = None,
 ) -> Iterator[tuple[str, str | None]]:
     """Copy a folder tree of images with the short side brought down to a length.
 
@@ -42,10 +46,6 @@ def shrink_images(
         ValueError: A value is out of range, there is no image, or the target lies
             inside the source.
     """
-    if short_side < 32:
-        raise ValueError(f'short_side={short_side} must be at least 32')
-    if not 1 <= quality <= 95:
-        raise ValueError(f'quality={quality} must lie in [1, 95]')
     source, target = Path(source).absolute(), Path(target).absolute()
     if target.is_relative_to(source):
         raise ValueError(f'{target} lies inside {source}: choose a folder outside')

@@ -4,7 +4,7 @@ n images, B batch, N patches, D width.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from ccmim.checkpoints import check_features
 from ccmim.progress import progress
+from ccmim.ranges import in_ranges
 
+Pool = Literal['class', 'average', 'both']
 # Tokens (B, 1 + N, D), the class token first, to features.
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {
     'class': lambda tokens: tokens[:, 0],
@@ -21,12 +23,13 @@ POOLS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@in_ranges
 @torch.no_grad()
 def extract_features(
     backbone: nn.Module,
     loader: Iterable[dict[str, Any]],
     preprocess: Callable[..., dict[str, Any]] | None = None,
-    pool: str = 'class',
+    pool: Pool = 'class',
     normalize: bool = False,
     quiet: bool = False,
     block: int | None = None,
@@ -53,8 +56,6 @@ def extract_features(
         ValueError: If ``pool`` is another one, there is no such block, or features
             are not finite.
     """
-    if pool not in POOLS:
-        raise ValueError(f'pool={pool!r} must be one of {sorted(POOLS)}')
     was_training = backbone.training
     backbone.eval()
     features, labels = [], []

@@ -37,7 +37,7 @@ def build_shapes(cfg: Config) -> nn.Module:
         ValueError: If it has no model.
     """
     if 'model' not in cfg:
-        raise ValueError(f'{cfg.filename} has no model')
+        raise ValueError(f'{cfg.filename} has no model: give a config that trains one')
     scope = cfg.get('default_scope') or 'mmengine'
     with torch.device('meta'), DefaultScope.overwrite_default_scope(scope):
         model = MODELS.build(cfg.model)

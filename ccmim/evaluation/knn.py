@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccmim.ranges import Positive, in_ranges
+
 _CHUNK = 2**26  # similarities at a time: 256 MiB
 
 
@@ -33,7 +35,8 @@ def nearest(train: Tensor, test: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
-def vote(similarities: Tensor, labels: Tensor, temperature: float = 0.07) -> Tensor:
+@in_ranges
+def vote(similarities: Tensor, labels: Tensor, temperature: Positive = 0.07) -> Tensor:
     """Let neighbors vote with weight exp(similarity / temperature).
 
     Args:
@@ -47,8 +50,6 @@ def vote(similarities: Tensor, labels: Tensor, temperature: float = 0.07) -> Ten
     Raises:
         ValueError: If ``temperature`` is not positive.
     """
-    if temperature <= 0:
-        raise ValueError(f'temperature={temperature} must be positive')
     # Relative to the nearest, so that no temperature is too small for the exponent.
     weights = ((similarities - similarities[:, :1]) / temperature).exp()
     votes = weights.new_zeros(len(labels), int(labels.max()) + 1)

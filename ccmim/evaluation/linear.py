@@ -9,9 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccmim.ranges import Count, Positive, in_ranges
 
+
+@in_ranges
 def fit_linear(
-    features: Tensor, labels: Tensor, l2: float = 1e-3, max_steps: int = 500
+    features: Tensor, labels: Tensor, l2: Positive = 1e-3, max_steps: Count = 500
 ) -> Tensor:
     """Fit an L2-regularised logistic regression by L-BFGS, from zero.
 
@@ -30,8 +33,6 @@ def fit_linear(
     Raises:
         ValueError: If ``l2`` is not positive.
     """
-    if l2 <= 0:
-        raise ValueError(f'l2={l2} must be positive: without it there is no optimum')
     inputs = F.pad(features, (0, 1), value=1.0)
     count = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
     weights = inputs.new_zeros(inputs.shape[1], count)

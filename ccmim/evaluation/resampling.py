@@ -353,7 +353,9 @@ def difference_range(
         ValueError: If the two were tested on different numbers of images.
     """
     if len(ours) != len(theirs):
-        raise ValueError(f'tested on {len(ours)} and {len(theirs)} images: no pairs')
+        raise ValueError(
+            f'tested on {len(ours)} and {len(theirs)} images: test both on the same'
+        )
     count = len(ours)
     generator = np.random.default_rng(seed)
     counts = generator.multinomial(count, np.full(count, 1 / count), size=rounds)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ccmim.evaluation.knn import nearest
+from ccmim.ranges import Positive, in_ranges
 
 NEIGHBORS, TEMPERATURE = 30, 0.02  # as published
 
@@ -65,12 +66,13 @@ def choose_patches(shares: Tensor, count: int, noise: Tensor) -> Tensor:
     return torch.zeros_like(labeled).scatter(1, ids, True) & labeled
 
 
+@in_ranges
 def look_up(
     memory: Tensor,
     shares: Tensor,
     queries: Tensor,
     k: int = NEIGHBORS,
-    temperature: float = TEMPERATURE,
+    temperature: Positive = TEMPERATURE,
 ) -> Tensor:
     """Predict soft labels: the mean of the k nearest patches', weighted by a softmax.
 
@@ -87,8 +89,6 @@ def look_up(
     Raises:
         ValueError: If ``k`` or ``temperature`` is out of range.
     """
-    if temperature <= 0:
-        raise ValueError(f'temperature={temperature} must be positive')
     similarities, ids = nearest(memory, queries, k)
     weights = (similarities / temperature).softmax(1)
     found = torch.zeros(len(queries), shares.shape[1])

@@ -69,10 +69,10 @@ def check_panoptic(
     report.files = [find_photo(photos, name) for name in sizes]
     of = {one['image_id']: one for one in annotations}
     lost = [i['file_name'] for i in images if i['id'] not in of]
-    report.problem('photos without annotations', lost)
+    report.problem('photos without annotations (annotate them, or take them out)', lost)
     drawn = {i['id']: maps / i['file_name'].replace('.jpg', '.png') for i in images}
     gone = [str(path) for path in drawn.values() if not path.is_file()]
-    report.problem('maps that do not exist', gone)
+    report.problem('maps that do not exist (copy them, or take the photos out)', gone)
     counts = Counter(
         names.get(part.get('category_id'))
         for one in annotations
@@ -146,7 +146,11 @@ def _check_categories(
 ) -> None:
     by_name = {category.get('name'): category for category in categories}
     lost = [name for name in classes if name not in by_name]
-    report.problem('classes of the config that are no categories of the file', lost)
+    report.problem(
+        'classes of the config that are no categories of the file (correct '
+        'metainfo.classes)',
+        lost,
+    )
     bare = [name for name, c in by_name.items() if 'isthing' not in c]
     report.problem(
         'categories that do not say isthing (1 of objects, 0 of regions)', bare
@@ -156,7 +160,8 @@ def _check_categories(
             n for n in names if by_name.get(n, {}).get('isthing', wanted) != wanted
         ]
         report.problem(
-            f'{word}_classes whose category says isthing={1 - wanted}', other
+            f'{word}_classes whose category says isthing={1 - wanted} (correct one)',
+            other,
         )
 
 

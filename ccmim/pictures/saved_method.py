@@ -59,7 +59,7 @@ def fill(model: nn.Module, state: dict, file: str | Path) -> None:
         first = str(error).partition('\n')[2].strip().split('\n')[0]
         raise ValueError(
             f'{file} is no checkpoint of this {type(model).__name__}: '
-            f'{first[:200]} Is it a run of this config?'
+            f'{first[:200]} Give the config of its run'
         ) from None
 
 

@@ -142,7 +142,8 @@ class WordPieces(nn.Module):
         packed = zlib.compress(tokenizer.to_str().encode())
         if len(packed) > len(self.vocabulary):
             raise ValueError(
-                f'{source} is too long for a checkpoint: {len(packed)} bytes'
+                f'{source} takes {len(packed):,} bytes, and a checkpoint has room for '
+                f'{len(self.vocabulary):,}: take a vocabulary of fewer words'
             )
         self.vocabulary.zero_()
         self.vocabulary[: len(packed)] = torch.frombuffer(

@@ -87,4 +87,4 @@ def check_prefix(vit: Any, rel_pos_bias: bool, qk_norm: bool) -> None:
         qk_norm=qk_norm,
     ).items():
         if tables and there:
-            raise ValueError(f'{name} cannot be changed with {what}')
+            raise ValueError(f'{name} cannot be changed with {what}: leave one out')

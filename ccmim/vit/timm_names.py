@@ -4,11 +4,12 @@ B batch, N patches, H W image, P patch side, D width.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor
 
+from ccmim.ranges import in_ranges
 from ccmim.vit.attention import ALL
 
 
@@ -81,6 +82,7 @@ class TimmNames:
         """
         return self.forward_intermediates(images, [])[0]
 
+    @in_ranges
     def forward_intermediates(
         self,
         images: Tensor,
@@ -88,7 +90,7 @@ class TimmNames:
         return_prefix_tokens: bool = False,
         norm: bool = False,
         stop_early: bool = False,
-        output_fmt: str = 'NCHW',
+        output_fmt: Literal['NCHW', 'NLC'] = 'NCHW',
         intermediates_only: bool = False,
     ) -> Any:
         """Compute the output of some blocks.
@@ -110,8 +112,6 @@ class TimmNames:
         Raises:
             ValueError: If there is no such block, or no such format.
         """
-        if output_fmt not in ('NCHW', 'NLC'):
-            raise ValueError(f"output_fmt={output_fmt!r} must be 'NCHW' or 'NLC'")
         wanted = self._block_numbers(indices)
         grid, prefix = self.grid_of(images), self.num_prefix
         last = max(wanted, default=-1) if stop_early else self.depth - 1

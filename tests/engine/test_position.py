@@ -42,6 +42,6 @@ def test_a_position_between_two_steps():
 def test_a_step_outside_its_epoch():
     steps = _steps(1, 2, 8)
     with pytest.raises(
-        ResumeError, match='step 9 lies in no epoch 2 of the checkpoint'
+        ResumeError, match='at step 9 in epoch 2, which has steps 4 to 8'
     ):
         convert_position(1, 9, steps, steps)

@@ -71,7 +71,7 @@ def _check(data: Labelled, picture: str | None) -> int:
     pictures = [one for report in reports for one in report.pictures]
     if picture and pictures:
         write_sheet(pictures, Path(picture), reports[0].legend)
-        print(f'drawn to {picture}')
+        say(f'drawn to {picture}')
     return sum(len(report.problems) for report in reports)
 
 

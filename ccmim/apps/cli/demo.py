@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.tools import run_tool
+from ccmim.files import say
 
 
 def run(args: Namespace) -> int:
@@ -23,8 +24,9 @@ def run(args: Namespace) -> int:
     code = run_tool('quickstart', words, args.debug)
     if not code:
         page = args.out.absolute() / 'report.html'
-        print(
-            f'\nOpen {page} in a browser (xdg-open {page}).\n'
-            'Next: ccmim pretrain FOLDER_OF_PHOTOS'
+        say(
+            '',
+            f'Open {page} in a browser (xdg-open {page}).',
+            'Next: ccmim pretrain FOLDER_OF_PHOTOS',
         )
     return code

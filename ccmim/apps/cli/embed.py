@@ -28,7 +28,9 @@ def run(args: Namespace) -> int:
             'features of patches have no neighbors here', 'leave out --pool patches'
         )
     if not 0 < args.least <= 1:
-        raise Mistake(f'--least {args.least} is no similarity', 'such as 0.95')
+        raise Mistake(
+            f'--least {args.least} is out of range', 'give more than 0, up to 1'
+        )
     if args.out.exists() and not args.overwrite:
         raise Mistake(
             f'{args.out} is there already',

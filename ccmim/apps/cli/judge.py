@@ -84,7 +84,7 @@ def run(args: Namespace) -> int:
     _write(out, text, photos, sizes, found, rows, args)
     files = _draw(out, photos, shown, found)
     seconds = time.perf_counter() - begun
-    print(f'\n{", ".join([*files, "judge.json"])} in {out} ({seconds:.0f} s)')
+    say('', f'{", ".join([*files, "judge.json"])} in {out} ({seconds:.0f} s)')
     return 0
 
 

@@ -33,7 +33,7 @@ _SHOWN = 5  # classes below a photo
 def run(args: Namespace) -> int:
     """Look at the photos; 1 if some cannot be read."""
     if not 0 <= args.score <= 1:
-        raise Mistake(f'--score {args.score} is no share', 'it lies between 0 and 1')
+        raise Mistake(f'--score {args.score} is out of range', 'give 0 to 1')
     source = open_source(args.photos)
     for name in (JSON, TABLE, PICTURES, MAPS):
         if (args.out / name).exists():

@@ -92,11 +92,11 @@ def run(args: Namespace) -> int:
             said = f'The run in {_short(out)} is unchanged'
         elif not resumed:
             _write(out, cfg, bad)
-        print(f'\nNothing was trained (--dry-run). {said}')
+        say('', f'Nothing was trained (--dry-run). {said}')
         return 0
-    print(
-        f'By hand      {_shell("python", home() / "tools/train.py", config, *words)}\n',
-        flush=True,
+    say(
+        f'By hand      {_shell("python", home() / "tools/train.py", config, *words)}',
+        '',
     )
     with short_messages(), _kept_until_the_first_step(out):
         if resumed:
@@ -138,7 +138,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     machine = this_machine()
     has_anchor = 'model.anchor=None' not in args.cfg_options
     said = advice(args.method, survey.num_good, bool(args.init), has_anchor)
-    print(*said, sep='\n', flush=True)
+    say(*said)
     given = {name: getattr(args, name) for name in CHOSEN}
     weights = _read(args, given)
     patch = weights and weights.architecture.patch_size
@@ -315,7 +315,7 @@ def _say(
         f'{4 * cost.checkpoint / 1e9:.2g} GB of disk space',
         f'             timed over {_over(cost.steps)}; slower if other programs run',
     ]
-    print(*lines, sep='\n', flush=True)
+    say(*lines)
 
 
 def _memory(cost: Estimate, machine: Machine) -> str:
@@ -333,12 +333,17 @@ def _finish(out: Path, checkpoint: Path) -> None:
     write_weights(read_weights(checkpoint), backbone, 'safetensors', overwrite=True)
     page = out / 'report.html'
     write_report(page, out.name, runs=[out])
-    print(
-        f'\nDone.\n  checkpoint   {_short(checkpoint)}\n  backbone     '
-        f'{_short(backbone)}\n  report       {_short(page)}\n\nNext:\n'
-        f'  {_shell("ccmim transfer", checkpoint, "--data")} LABELED_FOLDER\n'
-        f'  {_shell("ccmim export", checkpoint, "--to")} timm\n'
-        f'  in Python: ccmim.get_model({_short(backbone)!r})'
+    say(
+        '',
+        'Done.',
+        f'  checkpoint   {_short(checkpoint)}',
+        f'  backbone     {_short(backbone)}',
+        f'  report       {_short(page)}',
+        '',
+        'Next:',
+        f'  {_shell("ccmim transfer", checkpoint, "--data")} LABELED_FOLDER',
+        f'  {_shell("ccmim export", checkpoint, "--to")} timm',
+        f'  in Python: ccmim.get_model({_short(backbone)!r})',
     )
 
 

@@ -138,7 +138,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
     if text := write_table(scores, [RANDOM, OURS], out, samples):
         print(f'\n{text}')
         page = _write_page(out, args, weights, plan, comparison, scores, samples)
-        print(f'pictures and curves: {page}')
+        say(f'pictures and curves: {page}')
         _say_how_to_use(args, plan, comparison, scores)
     if args.fast:
         print('--fast is a smoke test: these scores say nothing about the weights.')
@@ -396,15 +396,16 @@ def _say_how_to_use(
             best[task] = (value, what, file)
     print('\nBest models trained from the checkpoint:')
     for _, what, file in best.values():
-        print(f'  {what}\n    {_short(file)}')
+        say(f'  {what}', f'    {_short(file)}')
     photos = shlex.quote(_short(args.data[0]))
     task, (_, _, path) = next(iter(best.items()))
     file, whole = shlex.quote(_short(path)), ''
     if not isinstance(plan.data.get(task), Instances):
         whole = ' --whole'
-    print(
-        f'Next:\n  ccmim predict {file} {photos} --out predictions\n'
-        f'  ccmim export {file} --to onnx{whole}'
+    say(
+        'Next:',
+        f'  ccmim predict {file} {photos} --out predictions',
+        f'  ccmim export {file} --to onnx{whole}',
     )
 
 

@@ -85,10 +85,16 @@ class Comparison:
     def __post_init__(self) -> None:
         """Check that all can be run."""
         names = [arm.name for arm in self.arms]
-        if len(set(names)) < len(names) or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError('the names of the arms and the seeds must be unique')
-        if not (names and self.tasks and self.seeds):
-            raise ValueError('a comparison needs an arm, a task and a seed')
+        for given, of in ((names, 'arms'), (list(self.seeds), 'seeds')):
+            if twice := [one for one in given if given.count(one) > 1]:
+                raise ValueError(f'{of}: {twice[0]} is given twice, leave one out')
+        for given, of in (
+            (names, 'arms'),
+            (self.tasks, 'tasks'),
+            (self.seeds, 'seeds'),
+        ):
+            if not given:
+                raise ValueError(f'{of} is empty: a comparison needs at least one')
         for config in self.tasks.values():
             if not Path(config).is_file():
                 raise ValueError(f'config {config} does not exist')

@@ -17,6 +17,7 @@ from typing import Any
 
 from ccmim.apps.compare.copies import Copy
 from ccmim.apps.compare.stages import Stage, shown
+from ccmim.files import one_line, say
 
 _LOOK = 0.3  # seconds from one look at the processes to the next
 _LINE = 10.0  # seconds from one line to the next where there is no terminal
@@ -78,7 +79,7 @@ def run_stages(
         chain = deque(stages)
         # What comes after a stage that must be run is out of date as well.
         while chain and chain[0].is_done and chain[0].is_ready:
-            print(f'{chain.popleft().name}: done before', flush=True)
+            say(f'{chain.popleft().name}: done before')
         if chain:
             waiting.append(chain)
     numbers = count(total - sum(len(chain) for chain in waiting) + 1)
@@ -154,7 +155,7 @@ class _Running:
     ) -> None:
         self.stage, self.rest, self.slot = chain.popleft(), chain, slot
         self._started = time.time()
-        print(f'{self.stage.name}\n  {shown(self.stage.command)}', flush=True)
+        say(self.stage.name, f'  {shown(self.stage.command)}')
         self.stage.begin()
         command = [str(word) for word in self.stage.command]
         self.process = start(command, log=self.stage.log)
@@ -173,9 +174,9 @@ class _Running:
     def failure(self) -> str:
         lines = self.stage.log.read_text(errors='replace').splitlines()
         if lines and lines[-1].startswith('error: '):  # told in one line: no more
-            return f'{self.stage.name}: {lines[-1]} (log: {self.stage.log})'
+            return one_line(f'{self.stage.name}: {lines[-1]} (log: {self.stage.log})')
         title = f'{self.stage.name} failed; the end of {self.stage.log}:'
-        return '\n'.join([title, *lines[-15:]])
+        return '\n'.join(map(one_line, [title, *lines[-15:]]))
 
     def reap(self) -> None:
         try:
@@ -199,4 +200,4 @@ class _Watch:
             self._shown, self._shown_at = text, time.time()
 
     def say(self, text: str, end: str = '\n') -> None:
-        print(('\r\x1b[K' if self._live else '') + text, end=end, flush=True)
+        print(('\r\x1b[K' if self._live else '') + one_line(text), end=end, flush=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from ccmim.files import write_file
+from ccmim.files import say, write_file
 
 _PROGRESS = re.compile(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)')
 _LOSS = re.compile(r' loss: (\S+)')
@@ -95,7 +95,7 @@ def _move_aside(folder: Path) -> None:
     names = (f'{folder.name}.old{n if n > 1 else ""}' for n in count(1))
     free = next(path for path in map(folder.with_name, names) if not path.exists())
     folder.rename(free)
-    print(f'  {folder} is of other settings: moved to {free.name}', flush=True)
+    say(f'  {folder} is of other settings: moved to {free.name}')
 
 
 def shown(command: Sequence[object]) -> str:

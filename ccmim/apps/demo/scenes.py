@@ -9,13 +9,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from PIL import Image
 from tqdm import tqdm
 
 from ccmim.apps.demo.painting import CATEGORIES, Scene, paint_scene
 from ccmim.apps.demo.textures import BACKGROUNDS
+from ccmim.ranges import Index, in_ranges
 
 __all__ = ['CATEGORIES', 'PALETTE', 'SEG_CLASSES', 'toy_scene', 'write_toy_scenes']
 
@@ -40,7 +43,10 @@ _CONTENTS = {_MARKER, 'images', 'annotations', 'unlabelled'}
 _VERSION = 2  # of the scenes: raise it when what is painted changes
 
 
-def toy_scene(seed: int, split: str, index: int, size: int = 128) -> Scene:
+@in_ranges
+def toy_scene(
+    seed: int, split: str, index: Index, size: Annotated[int, Ge(32)] = 128
+) -> Scene:
     """Paint one scene of a split.
 
     Args:
@@ -55,8 +61,6 @@ def toy_scene(seed: int, split: str, index: int, size: int = 128) -> Scene:
     Raises:
         ValueError: The size is too small for the objects to be seen.
     """
-    if size < 32:
-        raise ValueError(f'size must be at least 32, got {size}')
     words = (seed, _SPLITS.index(split), index, _VERSION)
     return paint_scene(size, np.random.default_rng(np.random.SeedSequence(words)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ccmim.apps.report.page_chart import Chart, make_chart, plotly_script, to_json
 from ccmim.apps.report.page_groups import (
@@ -165,7 +165,7 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
         groups=groups,
         strips=strips,
         environment=environment(numbered),
-        configs=[(run.name, run.config_text[:limit]) for run in runs],
+        configs=[(run.name, _lines(run.config_text[:limit])) for run in runs],
         script=script,
         style=style,
         digests=digests,
@@ -176,10 +176,15 @@ def write_page(file: Path, title: str, runs: Sequence[Run], summary: Summary) ->
 
 
 def _visible(value: object) -> object:
-    """Show control characters of names and configs, but for the breaks of lines."""
+    """Show control characters of names, and breaks of lines."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _CONTROL.sub(lambda found: one_line(found[0]), value)
+    return one_line(value)
+
+
+def _lines(text: str) -> Markup:
+    """Show control characters of a config, but for the breaks of lines."""
+    return escape(_CONTROL.sub(lambda found: one_line(found[0]), text))
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table | None:

@@ -91,7 +91,9 @@ class FeatureWatchHook(Hook):
             return
         if isinstance(runner.model, FullyShard):  # it looks into single blocks
             if self.labels is not None:
-                raise ValueError('feature_watch.labels cannot be had with FullyShard')
+                raise ValueError(
+                    'feature_watch.labels cannot be had with FullyShard: leave one out'
+                )
             self._on = False
             runner.logger.info('Features are not watched: the weights are sharded')
             return

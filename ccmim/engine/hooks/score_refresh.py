@@ -64,7 +64,8 @@ class ScoreRefreshHook(Hook):
         if scorer is None:
             raise ValueError(
                 f"ScoreRefreshHook needs a type='StoredScorer' in model, and no part "
-                f'of {type(_bare(runner)).__name__} is one'
+                f'of {type(_bare(runner)).__name__} is one: leave the hook out, or set '
+                'model.scorer'
             )
         for part, wanted, name in (
             (data, ImagesWithCropBox, 'train_dataloader.dataset'),

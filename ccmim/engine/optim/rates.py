@@ -54,7 +54,9 @@ def learning_rates(
     by_epoch = 'max_epochs' in length
     total = length.get('max_epochs' if by_epoch else 'max_iters')
     if not total:
-        raise ValueError('the config trains nothing: train_cfg has no length')
+        raise ValueError(
+            'the config trains nothing: set train_cfg.max_epochs or max_iters'
+        )
     listed = cfg.get('param_scheduler') or []
     listed = [listed] if isinstance(listed, Mapping) else listed
     by_steps = [s.type for s in listed if _counts_steps(s)]

@@ -62,7 +62,11 @@ def convert_position(epoch: int, step: int, old: Steps, new: Steps) -> int:
     """
     done = step - epoch * old.length
     if not 0 <= done <= old.length:
-        raise ResumeError(f'step {step} lies in no epoch {epoch + 1} of the checkpoint')
+        raise ResumeError(
+            f'the checkpoint is at step {step} in epoch {epoch + 1}, which has steps '
+            f'{epoch * old.length} to {(epoch + 1) * old.length}: it is of no whole '
+            'run, use an earlier one'
+        )
     if done == old.length:
         return (epoch + 1) * new.length
     seen = done * old.global_batch

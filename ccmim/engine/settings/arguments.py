@@ -119,6 +119,7 @@ def _check(node: Any, path: str) -> None:
             kinds = find_types(node.get('type'))
             _check_names(node, kinds, path)
             _check_thresholds(node, path)
+            _check_written(node, kinds, path)
             for key, value in node.items():
                 _check_range(value, key, kinds, f'{path}.{key}')
                 _check(value, f'{path}.{key}')
@@ -146,6 +147,16 @@ def _check_thresholds(node: Mapping[str, Any], path: str) -> None:
         raise ValueError(
             f'{path}.pos_iou_thr={found[0]} is below {path}.neg_iou_thr={found[1]}: '
             'boxes between the two would be both'
+        )
+
+
+def _check_written(node: Mapping[str, Any], kinds: list[Callable], path: str) -> None:
+    known = arguments_of(kinds[0]).hints if kinds else {}
+    places = [key for key in ('outfile_prefix', 'output_dir') if key in known]
+    if node.get('format_only') is True and places and node.get(places[0]) is None:
+        raise ValueError(
+            f'{path}.format_only=True writes files instead of testing: say where, set '
+            f'{path}.{places[0]}'
         )
 
 

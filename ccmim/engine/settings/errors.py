@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -23,6 +23,7 @@ from ccmim.engine.peers import PeerError
 from ccmim.engine.settings.batches import norms_of_one_value
 from ccmim.engine.settings.memory import less_memory
 from ccmim.engine.settings.names import arguments_of, did_you_mean, unknown_type
+from ccmim.engine.settings.places import being_built
 from ccmim.files import WriteError, is_no_room, one_line
 from ccmim.operators import InstallError
 
@@ -119,16 +120,17 @@ def mistake(error: Exception) -> str | None:
     text = _one_line(text)
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
+    part = being_built(error)
     if isinstance(error, ValueError | OSError | InstallError) and text:
-        return text
-    kind, given = _being_built(error)
+        return part.full(text) if part else text
+    kind = part.kind if part else None
     if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):
         owners = inspect.getmro(kind) if inspect.isclass(kind) else ()
         known = {name for owner in owners for name in arguments_of(owner)}
         if hint := did_you_mean(unknown[1], known):
             # Python guesses too from 3.13 on, by the names of the innermost class.
             text = text.partition('. Did you mean')[0] + hint
-    where = f'{kind.__name__}({given}) cannot be built: ' if kind else ''
+    where = f'{part.named()} cannot be built: ' if part else ''
     return f'{where}{type(error).__name__}: {text} (--debug shows where)'
 
 
@@ -166,21 +168,6 @@ def _one_line(text: str) -> str:
     if lines and lines[0].startswith('Caught '):  # the traceback of a loader worker
         return lines[-1].partition(': ')[2]
     return '; '.join(lines)[:500]
-
-
-def _being_built(error: Exception) -> tuple[Callable | None, str]:
-    """The innermost part of the config that was being built, and its plain values."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    for frame in reversed(frames):
-        if frame.f_globals.get('__name__') != 'mmengine.registry.build_functions':
-            continue
-        kind = frame.f_locals.get('obj_cls') or frame.f_locals.get('scheduler_cls')
-        if kind is not None:
-            given = frame.f_locals['args'].items()
-            plain = (bool, int, float, str, type(None))
-            values = [f'{k}={v!r}' for k, v in given if isinstance(v, plain)]
-            return kind, ', '.join(values)
-    return None, ''
 
 
 def _too_little_memory(error: Exception, start: StartHook) -> str:

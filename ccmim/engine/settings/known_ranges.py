@@ -29,6 +29,7 @@ Steps = Annotated[float, Ge(1), MultipleOf(1)]  # 1e5 is a whole number
 AllOrCount = Annotated[int, Ge(-1)]
 AllOrSome = Count | Literal[-1]
 Byte = Annotated[int, Ge(0), Le(255)]
+Ignored = Annotated[int, Ge(0), Le(65535)] | Literal[-1, -100]  # a pixel, or no one
 Numbers = NonNegative | Annotated[Sequence[NonNegative], MinLen(1)]
 Widths = Count | Annotated[Sequence[Index], MinLen(1)]
 Lengths = Count | Annotated[Sequence[Count], MinLen(1)]
@@ -57,7 +58,11 @@ TwoRatios = Annotated[Sequence[RatioBelowOne], Len(2, 2)]
 
 
 class Groups(TypedDict, total=False):
-    """What mmengine's constructor of parameter groups reads; it drops the rest."""
+    """What mmengine's constructor of parameter groups reads; it drops the rest.
+
+    So ``wd_mult`` is refused, which one of mmseg's configs of DNLNet writes for
+    ``decay_mult``: it would decay what it says it does not.
+    """
 
     custom_keys: dict[str, Part]
     bias_lr_mult: NonNegative
@@ -176,7 +181,7 @@ BY_NAME: dict[str, Any] = {
     'seg_pad_val': Byte,
     'min_size': NonNegative,
     'max_refetch': Index,
-    'ignore_index': int,
+    'ignore_index': Ignored,
     'keep_ratio': bool,
     'timeout': NonNegative,
     'scale': Sizes,

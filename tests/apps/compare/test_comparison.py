@@ -197,8 +197,8 @@ def test_the_command_runs_in_the_checkout(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [
-        (dict(seeds=[1, 1]), 'must be unique'),
-        (dict(tasks={}), 'needs an arm, a task and a seed'),
+        (dict(seeds=[1, 1]), 'seeds: 1 is given twice'),
+        (dict(tasks={}), 'tasks is empty: a comparison needs at least one'),
         (dict(tasks={'det': 'nowhere.py'}), 'config nowhere.py does not exist'),
     ],
 )

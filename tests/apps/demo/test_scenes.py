@@ -170,4 +170,4 @@ def test_the_tool_writes_what_the_function_writes(tmp_path, run_tool):
     assert _files(tmp_path / 'a') == _files(expected)
     code, _, error = run_tool('make_toy_scenes.py', tmp_path / 'c', '--size', '8')
     assert code == 2
-    assert 'size must be at least 32' in error
+    assert 'must be a whole number from 32 on' in error

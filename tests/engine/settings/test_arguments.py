@@ -158,6 +158,7 @@ def _change(leaf, key, value):
             'a whole number from 0 up',
         ),
         (UPERNET, 'val_evaluator.iou_metrics', ['abc'], r"a list of \('mIoU'"),
+        (UPERNET, 'model.decode_head.ignore_index', -300, 'a whole number from 0 up'),
         (MASK_RCNN, 'train_cfg.max_iters', 1.5, 'a whole number from 1 on'),
         (UPERNET, 'model.decode_head.dropout_ratio', -1, 'a number from 0 up to 1'),
         (UPERNET, 'model.decode_head.in_channels', [0.5], 'a whole number from 1 on'),
@@ -231,6 +232,19 @@ def test_values_of_others_have_ranges_too(leaf, key, value, message):
             'optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul',
             2.0,
             'unknown key optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul: use one',
+        ),
+        (
+            UPERNET,
+            'test_evaluator.format_only',
+            True,
+            'test_evaluator.format_only=True writes files instead of testing: say where'
+            ', set test_evaluator.output_dir',
+        ),
+        (
+            MASK_RCNN,
+            'val_evaluator.format_only',
+            True,
+            'say where, set val_evaluator.outfile_prefix',
         ),
         (
             MASK_RCNN,

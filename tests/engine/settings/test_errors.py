@@ -7,6 +7,8 @@ import torch
 from mmengine.config import Config
 from torch.distributed import DistBackendError
 
+from ccmim.engine.config import read_config
+from ccmim.engine.launch import build_runner
 from ccmim.engine.settings import StartHook, clear_errors, errors
 from ccmim.files import WriteError
 from ccmim.registry import HOOKS, MODELS
@@ -147,6 +149,61 @@ def test_a_part_that_cannot_be_built_is_named_with_its_values(end):
 
     text = end(lambda: MODELS.build(dict(type=Guessing, num_head=2)))[1]
     assert text.count('num_heads') == 1
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'line'),
+    [
+        (
+            'model.backbone.arch.num_heads',
+            5,
+            'model.backbone.arch.num_heads=5 must divide embed_dim=32',
+        ),
+        (
+            'model.decoder.num_heads',
+            3,
+            'model.decoder.num_heads=3 must divide embed_dim=16',
+        ),
+        (
+            'model.backbone.patch_size',
+            24,
+            'model.backbone.img_size=64 must be one or two multiples of patch_size=24',
+        ),
+        (
+            'default_hooks.checkpoint.filename_tmpl',
+            'last.pth',
+            "default_hooks.checkpoint.filename_tmpl='last.pth' must have one {} for",
+        ),
+        (
+            'train_dataloader.dataset.transform.0.scale',
+            (1.0, 0.2),
+            'train_dataloader.dataset.transform.0.scale=(1.0, 0.2) must be the least',
+        ),
+        (
+            'train_dataloader.dataset.max_bad_ratio',
+            None,
+            'train_dataloader.dataset.max_bad_ratio=None must be a number',
+        ),
+        (
+            'optim_wrapper.optimizer.fused',
+            'x',
+            'optim_wrapper.optimizer.fused=',
+        ),
+    ],
+)
+def test_what_a_part_says_has_the_path_of_its_key(
+    end, config_file, tmp_path, key, value, line
+):
+    """In its own body, where it knows no more than the names of its arguments."""
+
+    def run():
+        cfg = read_config(str(config_file), str(tmp_path / 'run'), {key: value})
+        cfg.experiment_name = key
+        build_runner(cfg).train()
+
+    code, text = end(run)
+    assert code == 2
+    assert text.startswith(f'error: {line}')
 
 
 OUT_OF_MEMORY = torch.OutOfMemoryError(
