@@ -252,7 +252,7 @@ def test_the_mode_of_the_model_is_kept(tiny):
 @pytest.mark.parametrize(
     ('images', 'message'),
     [
-        ([], 'no images'),
+        ([], 'images is empty'),
         ('nowhere', 'No such folder'),
         (np.full((4, 4, 3), 7.0), 'float64'),
         (np.zeros((4, 4, 3), np.int64), 'int64'),

@@ -44,7 +44,7 @@ COMMANDS += ('check', 'doctor', 'report', 'embed', 'judge')
         (['leaf', 'empty', '--backbone', 'x.pth'], 'x.pth does not exist', 'help'),
         (['knn', 'x.pth', '--data', 'empty'], 'holds no labels', 'help'),
         (['predict', 'x.pth', 'photos'], 'x.pth does not exist', 'help'),
-        (['predict', 'x.pth', 'photos', '--score', '3'], 'no share', 'between 0 and 1'),
+        (['predict', 'x.pth', 'photos', '--score', '3'], 'out of range', 'give 0 to 1'),
         (['pretrain', 'empty'], 'No images in', 'give a folder of photos'),
         (['pretrain', 'cut.jpg'], '0 of 1 images', 'hundreds are wanted'),
         (['transfer', 'x.pth'], 'required: --data', 'ccmim transfer --help'),
