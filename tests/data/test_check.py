@@ -155,7 +155,7 @@ def test_lists_and_tars_are_checked_too(folder, tmp_path, command):
         (['{tmp}/nowhere'], 'No such folder, list file or tar: {tmp}/nowhere'),
         (['{tmp}/empty'], 'No images in {tmp}/empty (looked for jpg, '),
         (['{tmp}/photos', '--workers', '0'], 'num_workers=0 must be a whole number'),
-        (['{tmp}/photos', '--least-side', '-1'], 'least_side=-1 must be a whole number'),
+        (['{tmp}/photos', '--least-side', '-1'], 'least_side=-1 must be a whole'),
         (['{tmp}/photos', '--out', '{tmp}/no/x.txt'], 'cannot write to {tmp}/no'),
         ([], 'the following arguments are required: DATA'),
     ],
