@@ -51,7 +51,8 @@ def main() -> int:
     parser.add_argument(
         '--whole',
         action='store_true',
-        help='all of a trained classifier (probabilities) or segmentor (classes)',
+        help='all of a trained classifier (probabilities), detector (boxes, scores, '
+        'labels, masks) or segmentor (classes)',
     )
     parser.add_argument('--check', action='store_true', help='compare with onnxruntime')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT.onnx')
@@ -98,15 +99,20 @@ def _whole(args: argparse.Namespace) -> int:
     whole = Whole(args.checkpoint, args.size)
     size = export_whole(whole, args.out)
     height, width = whole.size
+    batch = 'batch' if whole.detector is None else '1'
     say(
-        f'Wrote {args.out}: {size / 1e6:.1f} MB, images (batch, 3, {height}, {width}) '
-        f'-> {whole.outputs[0]} of {len(whole.classes)} classes; RGB in 0..255'
+        f'Wrote {args.out}: {size / 1e6:.1f} MB, images ({batch}, 3, {height}, {width})'
+        f' -> {", ".join(whole.outputs)}; {len(whole.classes)} classes, RGB in 0..255'
     )
     if not args.check:
         return 0
-    difference = compare_whole(whole, args.out)
+    difference, count = compare_whole(whole, args.out)
     good = difference <= HALF_TOLERANCE / 10
-    print(f'Difference from PyTorch in onnxruntime: {difference:.1e}')
+    what = 'images' if whole.detector is None else 'objects'
+    print(
+        f'Largest difference from PyTorch in onnxruntime: {difference:.1e} '
+        f'({count} {what})'
+    )
     return int(not good)
 
 

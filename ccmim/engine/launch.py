@@ -32,6 +32,7 @@ from ccmim.engine.settings import (
 from ccmim.engine.settings.names import unknown_type
 from ccmim.engine.settings.space import stop_at_full_disk
 from ccmim.engine.summary import SummaryHook
+from ccmim.engine.version import record_version
 
 
 def start_processes(cfg: Config, launcher: str) -> None:
@@ -87,6 +88,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     """
     guard_mmengine()
     write_atomically()
+    record_version()
     _format_once()
     add_guarantees(cfg)
     drop_switched_off(cfg)

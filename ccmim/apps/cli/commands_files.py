@@ -113,7 +113,7 @@ def _export(commands: Any) -> Parser:
         '\nexamples:\n  ccmim export work_dirs/photos_mae/epoch_60.pth --to timm\n'
         '  ccmim export epoch_60.pth --to hf   # transformers: pipeline(model=FOLDER)\n'
         '  ccmim export epoch_60.pth --to onnx --fp16 --out vit.onnx\n'
-        '  ccmim export linear.pth --to onnx --whole',
+        '  ccmim export linear.pth --to onnx --whole   # boxes and masks of a detector',
     )
     parser.add_argument('checkpoint', metavar='CHECKPOINT')
     parser.add_argument('--to', choices=LAYOUTS, required=True, metavar='LAYOUT',
@@ -132,7 +132,7 @@ def _export(commands: Any) -> Parser:
     parser.add_argument(
         '--whole',
         action='store_true',
-        help='onnx: export a complete classifier or segmentor',
+        help='onnx: export a complete classifier, detector or segmentor',
     )
     add_told(parser)
     parser.add_argument(

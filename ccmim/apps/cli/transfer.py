@@ -364,7 +364,11 @@ def _write_page(
             trained.setdefault(task, {})[arm] = file
     figures += page.found(plan.dense, trained) if trained else []
     parts = page.details(), figures
-    return write_transfer_page(page, out, args, weights, parts, samples)
+    stages = [*plan.probes.values()]
+    for chain in comparison.transfers() if comparison else ():
+        stages += chain
+    versions = [stage.version for stage in stages if stage.is_done]
+    return write_transfer_page(page, out, args, weights, parts, samples, versions)
 
 
 def _say_how_to_use(
@@ -398,14 +402,12 @@ def _say_how_to_use(
     for _, what, file in best.values():
         say(f'  {what}', f'    {_short(file)}')
     photos = shlex.quote(_short(args.data[0]))
-    task, (_, _, path) = next(iter(best.items()))
-    file, whole = shlex.quote(_short(path)), ''
-    if not isinstance(plan.data.get(task), Instances):
-        whole = ' --whole'
+    _, _, path = next(iter(best.values()))
+    file = shlex.quote(_short(path))
     say(
         'Next:',
         f'  ccmim predict {file} {photos} --out predictions',
-        f'  ccmim export {file} --to onnx{whole}',
+        f'  ccmim export {file} --to onnx --whole',
     )
 
 

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from ccmim.apps.report.page_details import (
     draw_precision_recall,
 )
 from ccmim.apps.runs.folder import find_runs
-from ccmim.apps.runs.version import this_version
 from ccmim.checkpoints import Weights
 from ccmim.classification.labels import FolderLabels
 from ccmim.data.image import BadImageError, decode_image
@@ -83,7 +82,9 @@ class Page:
         table.append(['gain', *(known.get(head, '') for head in heads)])
         return verdict('The pretrained network', gains), table
 
-    def facts(self, args: Namespace, weights: Weights) -> list[list[str]]:
+    def facts(
+        self, args: Namespace, weights: Weights, versions: Iterable[str]
+    ) -> list[list[str]]:
         """Name weights, data and settings."""
         a = weights.architecture
         count = sum(value.numel() for value in weights.state.values())
@@ -111,7 +112,8 @@ class Page:
         )
         rows.append(['length', length or 'the small recipes'])
         rows.append(['seeds', ', '.join(map(str, args.seeds))])
-        rows.append(['ccmim', this_version()])
+        known = dict.fromkeys(version or 'not recorded' for version in versions)
+        rows.append(['ccmim', ', '.join(known)])
         return rows
 
     def details(self) -> list[Details]:
@@ -254,6 +256,7 @@ def write_transfer_page(
     weights: Weights,
     parts: tuple[Sequence[Details], Sequence[tuple[Path, str]]],
     samples: Samples,
+    versions: Iterable[str],
 ) -> Path:
     """Write ``report.html``.
 
@@ -264,6 +267,7 @@ def write_transfer_page(
         weights: What was judged.
         parts: Details of the tasks, and pictures.
         samples: What each tested image adds.
+        versions: Of ccmim, by which the parts were made.
 
     Returns:
         The file.
@@ -279,9 +283,8 @@ def write_transfer_page(
             1, '--fast is a smoke test: these scores say nothing about the weights.'
         )
     command = f'ccmim {shlex.join(sys.argv[1:])}'
-    summary = Summary(
-        table, notes, figures, [command], page.facts(args, weights), details
-    )
+    facts = page.facts(args, weights, versions)
+    summary = Summary(table, notes, figures, [command], facts, details)
     runs = [p for p in sorted(out.iterdir()) if p.is_dir() and '_seed' in p.name]
     file = out / 'report.html'
     write_page(file, f'Transfer: {out.name}', find_runs(runs) if runs else [], summary)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from ccmim.engine.version import this_version
 from ccmim.files import say, write_file
 
 _PROGRESS = re.compile(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)')
+_MADE_BY = 'Made by ccmim '
 _LOSS = re.compile(r' loss: (\S+)')
 
 
@@ -58,8 +60,18 @@ class Stage:
         write_file(self._stamp, self._texts('begun')[-1])
 
     def finish(self) -> None:
-        """Note that the result is good."""
+        """Note that the result is good, and which version of ccmim made it."""
+        with self.log.open('a') as file:
+            file.write(f'{_MADE_BY}{this_version()}\n')
         write_file(self._stamp, self._texts('done')[-1])
+
+    @property
+    def version(self) -> str:
+        """Version and commit of ccmim that made the result; empty if not known."""
+        if not (self.is_done and self.log.exists()):
+            return ''
+        last = self.log.read_text(errors='replace').splitlines()[-1:]
+        return ''.join(last).partition(_MADE_BY)[2]
 
     def status(self) -> str:
         """Give the newest progress in the log, short; empty if there is none."""

@@ -29,7 +29,7 @@ from ccmim.apps.report.page_tables import (
     values,
 )
 from ccmim.apps.runs.folder import Run
-from ccmim.apps.runs.version import this_version
+from ccmim.engine.version import this_version
 from ccmim.files import one_line, write_file
 
 # What the parts of the largest page may take; together less than 15 MB.

@@ -30,6 +30,7 @@ from ccmim.engine.resume.state import (
     parameter_names,
 )
 from ccmim.engine.settings.processes import on_main
+from ccmim.engine.version import this_version
 from ccmim.registry import HOOKS
 
 KEY = 'ccmim'  # of our part of a checkpoint's meta
@@ -125,6 +126,7 @@ class ResumeHook(Hook):
             contents=self._contents,
             parameters=parameter_names(runner),
             states=num_states(checkpoint),
+            build=this_version(),
         )
 
     def _describe(self, runner: Runner) -> None:
