@@ -1,10 +1,14 @@
 """Any hook can be switched off by name, and none by another setting."""
 
+from pathlib import Path
+
 import pytest
 
+from ccmim.apps.runs.log import read_log
 from ccmim.engine.config import read_config
 from ccmim.engine.hooks.default import GUARANTEES
 from ccmim.engine.launch import build_runner
+from ccmim.engine.version import this_version
 
 
 @pytest.fixture
@@ -67,6 +71,8 @@ def test_what_is_switched_off_is_not_missed(config, off):
     runner = build_runner(cfg)
     runner.train()
     assert runner.iter == 4
+    (log,) = Path(runner.log_dir).glob('*.log')
+    assert read_log(log).environment['ccmim'] == this_version()
     if 'interval' in off:
         assert not {'LoggerHook', 'ProbeHook', 'PictureHook'} & kinds(runner)
 

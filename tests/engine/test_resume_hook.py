@@ -18,6 +18,7 @@ from ccmim.engine.resume.state import (
     _schedulers,
     frozen_digests,
 )
+from ccmim.engine.version import this_version
 from ccmim.registry import HOOKS
 from ccmim.teachers.frozen import Frozen
 
@@ -116,6 +117,7 @@ def test_what_a_checkpoint_says_about_its_run(train, tmp_path, image_folder):
     assert len(names) == 64
     version = kept.pop('version')
     assert re.fullmatch(r'\d+\.\d+\.\d+', version)
+    assert kept.pop('build') == this_version()
     assert kept.pop('contents').shape == (8,)
     assert (kept.pop('parameters'), kept.pop('states')) == (['weight'], 0)
     assert kept.pop('frozen') == {}

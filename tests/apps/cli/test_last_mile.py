@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ccmim.engine.version import this_version
 from tests.apps.cli.conftest import photo
 
 FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
@@ -44,6 +45,7 @@ def test_photos_and_few_labels_become_features_predictions_exports_and_a_page(
     assert 'labeled: 20 test images: one is 5 points.' in said
     page = (tmp_path / 'run/epoch_1_transfer/report.html').read_text()
     assert 'What was done' in page
+    assert f'>{this_version()}<' in page, 'by the log of the probe'
     assert page.count('<img ') >= 2, 'confusions, and photos with what was said of them'
 
     photo(tmp_path / 'new' / 'one.jpg', 99)

@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from ccmim.apps.compare import Stage, StageError, run_stages
+from ccmim.engine.version import this_version
 
 SCRIPT = """
 import os, sys, time
@@ -46,7 +47,9 @@ def run(request):
 
 
 def test_a_stage_that_is_done_is_not_run_again(stage, tmp_path, capsys):
+    assert stage('a').version == ''
     run_stages([[stage('a')]], tmp_path)
+    assert stage('a').version == this_version()
     first = stage('a').result.read_text()
     assert stage('a').is_done
     run_stages([[stage('a')], [stage('b')]], tmp_path)
