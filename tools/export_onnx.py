@@ -85,7 +85,7 @@ def main() -> int:
         parser.error(str(error))
     limit = HALF_TOLERANCE if args.fp16 else TOLERANCE
     good = difference <= limit
-    print(
+    say(
         f'Largest difference from PyTorch in onnxruntime: {difference:.1e} '
         f'({"at most" if good else "ABOVE"} {limit:.0e})'
     )
@@ -109,7 +109,7 @@ def _whole(args: argparse.Namespace) -> int:
     difference, count = compare_whole(whole, args.out)
     good = difference <= HALF_TOLERANCE / 10
     what = 'images' if whole.detector is None else 'objects'
-    print(
+    say(
         f'Largest difference from PyTorch in onnxruntime: {difference:.1e} '
         f'({count} {what})'
     )
