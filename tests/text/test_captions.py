@@ -44,18 +44,24 @@ def _coco(file):
 def _table(file, separator):
     rows = [('number', 'caption', 'image')]
     rows += [(i, f'"{LINES[i]}"', f'{i // 2}.png') for i in range(4)]
+    rows += [(4, '" "', '2.png')]
     file.write_text('\n'.join(separator.join(map(str, row)) for row in rows) + '\n')
     return file
 
 
 @pytest.mark.parametrize('kind', ['csv', 'tsv', 'json'])
-def test_files_of_captions(photos, kind, caplog):
+def test_files_of_captions(photos, kind, monkeypatch):
     """The third photo has none, one caption no words: they are left out."""
     file = photos / f'captions.{kind}'
     separator = '\t' if kind == 'tsv' else ','
     file = _coco(file) if kind == 'json' else _table(file, separator)
-    expected = {'0.png': LINES[:2], '1.png': LINES[2:3]}
+    expected, told = {'0.png': LINES[:2], '1.png': LINES[2:3]}, []
+    monkeypatch.setattr('ccmim.text.captions.tell', lambda text, _: told.append(text))
     assert read_captions(file) == expected
+    silent = [
+        f'1 of 3 images in {file} have no caption and are left out, such as 2.png'
+    ]
+    assert told == silent
     data = CaptionedImages(photos, TRANSFORM, file)
     assert [list(texts) for texts in data.captions] == list(expected.values())
     drawn = [[data[SampleKey(0, v, i)] for v in range(20)] for i in range(2)]
