@@ -1,5 +1,6 @@
 """Tiny models of the methods, and a slow encoder as the oracle of theirs."""
 
+import functools
 import math
 
 import pytest
@@ -149,6 +150,30 @@ TINY_NECO = dict(
     teacher=dict(momentum=0.9),
     cells=2,
 )
+TINY_LIO = dict(
+    type='ccmim.Classifier',
+    backbone=dict(BACKBONE, final_norm=False),
+    head=dict(type='ccmim.ClassHead', in_dim=32, num_classes=3, norm='layer'),
+    extra=dict(
+        type='ccmim.LookIntoObject',
+        extent=dict(type='ccmim.ObjectExtent'),
+        context=dict(type='ccmim.SpatialContext', dim=8),
+    ),
+)
+
+
+@pytest.fixture
+def tiny_lio(builder):
+    """Build a tiny classifier that looks into four images, two of each class."""
+
+    def build():
+        model = builder(TINY_LIO)()
+        labels = torch.tensor([0, 0, 2, 2])
+        model.loss = functools.partial(model.loss, labels=labels)
+        model.num_views = 1
+        return model
+
+    return build
 
 
 @pytest.fixture
