@@ -30,7 +30,7 @@ MISSING = object()
 # Where files are and how fast they are read: no part of a recipe.
 IGNORED = {
     *('init_cfg', 'data', 'data_root', 'ann_file', 'data_prefix', 'least_side'),
-    *('checkpoint', 'pretrained', 'frequencies', 'interval', 'metainfo'),
+    *('checkpoint', 'pretrained', 'frequencies', 'interval', 'metainfo', 'captions'),
 }
 KINDS = {
     'CosineAnnealingLR': 'cosine',
