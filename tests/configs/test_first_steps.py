@@ -19,7 +19,7 @@ PRETRAINING = sorted(
     f'{folder}/{path.stem}'
     for folder in ('pretrain', 'small')
     for path in (ROOT / folder).glob('*.py')
-    if not path.stem.startswith((*LABELED, 'flip'))  # which takes captions
+    if not path.stem.startswith(LABELED)
 )
 CLASSIFICATION = sorted(
     f'classification/{path.stem}' for path in (ROOT / 'classification').glob('*.py')

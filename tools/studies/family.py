@@ -234,8 +234,8 @@ SHOWS = dict(
             mask_0={'model.mask_ratio': 0.0},
             mask_50={'model.mask_ratio': 0.5},
             mask_75={'model.mask_ratio': 0.75},
-            mask_50_as_long={'model.mask_ratio': 0.5, 'train_cfg.max_epochs': 7},
-            mask_75_as_long={'model.mask_ratio': 0.75, 'train_cfg.max_epochs': 10},
+            mask_50_as_long={'model.mask_ratio': 0.5, 'train_cfg.max_epochs': 5},
+            mask_75_as_long={'model.mask_ratio': 0.75, 'train_cfg.max_epochs': 7},
         ),
         measure=classes_by_name,
         options=_TOWERS

@@ -48,6 +48,11 @@ def test_a_recipe_can_be_built(method, size):
     _build(method, size)
 
 
+def test_the_rate_of_flip_is_not_that_of_a_whole_cluster():
+    settings = choose(100, 500, CPU, 'flip', 'base', 96, 10, 7)
+    assert make_recipe(settings, ['photos']).auto_scale_lr.base_batch_size == 64
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('size', ['tiny', 'small', 'base', 'large'])
 @pytest.mark.parametrize('method', list_methods())
