@@ -1,10 +1,11 @@
-"""Tiny models of the methods, and a slow encoder as the oracle of theirs."""
+"""Tiny models of the methods."""
 
 import functools
-import math
 
 import pytest
 import torch
+
+from tests.methods import oracles
 
 BACKBONE = dict(
     type='ccmim.VisionTransformer',
@@ -162,114 +163,13 @@ TINY_LIO = dict(
 )
 
 
-@pytest.fixture
-def tiny_lio(builder):
-    """Build a tiny classifier that looks into four images, two of each class."""
-
-    def build():
-        model = builder(TINY_LIO)()
-        labels = torch.tensor([0, 0, 2, 2])
-        model.loss = functools.partial(model.loss, labels=labels)
-        model.num_views = 1
-        return model
+def _builder(config, finish=lambda model: model):
+    # Of a tiny model, with changed arguments if any are given.
+    @pytest.fixture
+    def build(builder):
+        return lambda **changes: finish(builder(config)(**changes))
 
     return build
-
-
-@pytest.fixture
-def tiny_simmim(builder):
-    """Build a tiny SimMIM, with changed arguments if any are given."""
-    return builder(TINY_SIMMIM)
-
-
-@pytest.fixture
-def tiny_maskdistill(builder):
-    """Build a tiny MaskDistill, with changed arguments if any are given."""
-    return builder(TINY_MASKDISTILL)
-
-
-@pytest.fixture
-def tiny_conmim(builder):
-    """Build a tiny ConMIM, with changed arguments if any are given."""
-    return builder(TINY_CONMIM)
-
-
-@pytest.fixture
-def tiny_conmim_style(builder):
-    """Build a tiny ConMIM whose keys have other images' styles."""
-    return builder(TINY_CONMIM_STYLE)
-
-
-@pytest.fixture
-def tiny_soho(builder):
-    """Build a tiny SOHO, with changed arguments if any are given."""
-    return builder(TINY_SOHO)
-
-
-@pytest.fixture
-def tiny_flip(builder):
-    """Build a tiny FLIP, with changed arguments if any are given."""
-    return builder(TINY_FLIP)
-
-
-@pytest.fixture
-def tiny_mae_graph(tiny_mae):
-    """Build a tiny MAE with a contrast of patch graphs."""
-    return lambda: _all_losses(tiny_mae(extra=dict(type='ccmim.GraphContrast')))
-
-
-@pytest.fixture
-def tiny_amt_mae(builder):
-    """Build a tiny AMT on MAE that was shown four images, with changes if any."""
-    return lambda **changes: _shown(builder(TINY_AMT_MAE)(**changes))
-
-
-@pytest.fixture
-def tiny_amt_simmim(builder):
-    """Build a tiny AMT on SimMIM that was shown four images, with changes if any."""
-    return lambda **changes: _shown(builder(TINY_AMT_SIMMIM)(**changes))
-
-
-@pytest.fixture
-def tiny_hpm(builder):
-    """Build a tiny HPM, with changed arguments if any are given."""
-    return builder(TINY_HPM)
-
-
-@pytest.fixture
-def tiny_simclr(builder):
-    """Build a tiny SimCLR, with changed arguments if any are given."""
-    return builder(TINY_SIMCLR)
-
-
-@pytest.fixture
-def tiny_densecl(builder):
-    """Build a tiny DenseCL, with changed arguments if any are given."""
-    return builder(TINY_DENSECL)
-
-
-@pytest.fixture
-def tiny_neco(builder):
-    """Build a tiny NeCo, with changed arguments if any are given."""
-    return builder(TINY_NECO)
-
-
-@pytest.fixture
-def views():
-    """Four pairs of views, one above the other, of shape (3, 128, 64)."""
-    return torch.randn(4, 3, 128, 64, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def slow_block():
-    """Transform tokens by a block in plain operations."""
-    return _slow_block
-
-
-def _all_losses(model):
-    # What a step sums, where others have all of it in ``loss``.
-    model.loss, own = lambda images: model.with_anchor(own(images), images), model.loss
-    return model
 
 
 def _shown(model):
@@ -283,37 +183,50 @@ def _shown(model):
     return model
 
 
+def _looking(model):
+    # Into four images, two of each class.
+    labels = torch.tensor([0, 0, 2, 2])
+    model.loss = functools.partial(model.loss, labels=labels)
+    model.num_views = 1
+    return model
+
+
+tiny_lio = _builder(TINY_LIO, _looking)
+tiny_simmim = _builder(TINY_SIMMIM)
+tiny_maskdistill = _builder(TINY_MASKDISTILL)
+tiny_conmim = _builder(TINY_CONMIM)
+tiny_conmim_style = _builder(TINY_CONMIM_STYLE)
+tiny_soho = _builder(TINY_SOHO)
+tiny_flip = _builder(TINY_FLIP)
+tiny_amt_mae = _builder(TINY_AMT_MAE, _shown)
+tiny_amt_simmim = _builder(TINY_AMT_SIMMIM, _shown)
+tiny_hpm = _builder(TINY_HPM)
+tiny_simclr = _builder(TINY_SIMCLR)
+tiny_densecl = _builder(TINY_DENSECL)
+tiny_neco = _builder(TINY_NECO)
+
+
+@pytest.fixture
+def tiny_mae_graph(tiny_mae):
+    """Build a tiny MAE whose loss is what a step sums, a contrast of graphs too."""
+    model = tiny_mae(extra=dict(type='ccmim.GraphContrast'))
+    model.loss, own = lambda images: model.with_anchor(own(images), images), model.loss
+    return lambda: model
+
+
+@pytest.fixture
+def views():
+    """Four pairs of views, one above the other, of shape (3, 128, 64)."""
+    return torch.randn(4, 3, 128, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def slow_block():
+    """Transform tokens by a block in plain operations."""
+    return oracles.slow_block
+
+
 @pytest.fixture
 def slow_encode():
     """Encode images patch by patch in the order of the grid, hidden ones as a token."""
-    return _slow_encode
-
-
-def _slow_encode(vit, images, mask=None, token=None):
-    batch, side, columns = len(images), vit.patch_size, images.shape[-1] // 16
-    rows = []
-    for b in range(batch):
-        row = [vit.cls_token[0, 0]]
-        for i in range(vit.pos_embed.shape[1] - 1):
-            top, left = side * (i // columns), side * (i % columns)
-            patch = images[b, :, top : top + side, left : left + side]
-            proj = vit.patch_embed.proj
-            embedded = (proj.weight * patch).sum((1, 2, 3)) + proj.bias
-            hidden = mask is not None and mask[b, i]
-            row.append(token[0, 0] if hidden else embedded)
-        rows.append(torch.stack(row))
-    x = torch.stack(rows) + vit.pos_embed
-    for block in vit.blocks:
-        x = _slow_block(block, x)
-    return vit.norm(x)
-
-
-def _slow_block(block, x):
-    batch, length, dim = x.shape
-    heads = block.attn.num_heads
-    qkv = block.attn.qkv(block.norm1(x)).reshape(batch, length, 3, heads, dim // heads)
-    q, k, v = qkv.permute(2, 0, 3, 1, 4)
-    attention = torch.einsum('bhnc,bhmc->bhnm', q, k) / math.sqrt(dim // heads)
-    mixed = torch.einsum('bhnm,bhmc->bnhc', attention.softmax(-1), v)
-    x = x + block.attn.proj(mixed.reshape(batch, length, dim))
-    return x + block.mlp(block.norm2(x))
+    return oracles.slow_encode

@@ -63,14 +63,17 @@ def test_bf16_is_close_to_float32(model, batch):
 
 
 def test_the_step_seed_is_all_the_randomness(model, batch):
-    """Two models with the same weights and seed compute the same bits."""
-    model.eval()  # nothing moves
-    values = []
+    """In evaluation, in which nothing moves: the same seed gives the same bits."""
+    model.eval()
+    with torch.no_grad():
+        model.backbone.norm.weight.add_(1.0)  # which a teacher would follow
+    state, values = copy.deepcopy(model.state_dict()), []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         values.append(model(batch, mode='loss'))
     one, again, other = ([*v.values()][0].item() for v in values)
     assert one == again != other
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
 
 
 class _StaleCasts(TorchFunctionMode):
@@ -203,3 +206,29 @@ def test_any_method_takes_an_anchor(name):
     frozen = [p for n, p in model.named_parameters() if n.startswith('anchor.')]
     assert frozen
     assert not any(p.requires_grad for p in frozen)
+
+
+@pytest.mark.parametrize(
+    ('method', 'wrong', 'message'),
+    [
+        ('ccmim', dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+        ('ccmim', dict(contrast_weight=-1.0), 'contrast_weight=-1.0'),
+        ('amt_mae', dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+        ('hpm', dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+        ('densecl', dict(cells=3), 'cells=3 must divide'),
+        ('maskdistill', dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+        ('maskdistill', {'sampler.img_size': 128}, 'BlockSampler gives 64 patches'),
+        ('conmim', dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
+        ('conmim', {'teacher.momentum': 1.5}, 'ConMIM: teacher.momentum=1.5 must be'),
+        ('conmim', {'teacher.interwal': 0}, 'unknown key ConMIM: teacher.interwal'),
+        ('simmim', dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
+        ('simmim', {'sampler.unit_size': 24}, 'unit_size=24 must be a multiple'),
+        ('simmim', {'sampler.unit_size': 48}, 'unit_size=48 .* divide img_size=64'),
+        ('simmim', {'sampler.img_size': 128}, 'MaskUnitSampler gives 64 patches'),
+        ('simmim', {'reconstruction.error': 'l1'}, "error='l1'"),
+    ],
+)
+def test_impossible_settings_are_named(request, method, wrong, message):
+    build = request.getfixturevalue(f'tiny_{method}')
+    with pytest.raises(ValueError, match=message):
+        build(**wrong)

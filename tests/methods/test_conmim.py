@@ -7,6 +7,13 @@ import torch
 from mmengine.logging import MessageHub
 
 from ccmim.checkpoints import load_file, read_weights
+from tests.methods.oracles import (
+    assert_same_gradients,
+    drawn,
+    make_lag,
+    on_pixels,
+    slow_encode,
+)
 
 
 def _slow_project(projector, tokens):
@@ -21,7 +28,7 @@ def _slow_project(projector, tokens):
     return x.reshape(*tokens.shape[:2], -1)
 
 
-def _slow_loss(model, slow_encode, images, perturbed, mask, temperature):
+def _slow_loss(model, images, perturbed, mask, temperature):
     """Published: cross-entropy over the keys of the same image, one by one."""
     encoded = slow_encode(model.backbone, images, mask, model.mask_token.token)
     queries = _slow_project(model.projector, encoded)[:, 1:]
@@ -38,26 +45,17 @@ def _slow_loss(model, slow_encode, images, perturbed, mask, temperature):
 
 
 @pytest.mark.parametrize('temperature', [0.1, 0.7])
-def test_against_a_slow_oracle(tiny_conmim, slow_encode, images, temperature):
+def test_against_a_slow_oracle(tiny_conmim, images, temperature):
     """float64: the loss within 1e-10, gradients within 1e-10."""
     model = tiny_conmim(contrast=dict(temperature=temperature)).double()
-    for parameter in model.teacher.parameters():  # a teacher that lags behind
-        parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    model.teacher.momentum, model.teacher.started = 1.0, True
-    images, seen = images[:2].double(), {}
-    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    make_lag(model)
+    images, seen = images[:2].double(), drawn(model)
     model.perturbation.register_forward_hook(lambda *a: seen.update(keyed=a[-1]))
     loss = model.loss(images)['loss_contrast']
     assert not torch.equal(seen['keyed'], images)
-    slow = _slow_loss(
-        model, slow_encode, images, seen['keyed'], seen['split'].mask, temperature
-    )
+    slow = _slow_loss(model, images, seen['keyed'], seen['split'].mask, temperature)
     assert loss.item() == pytest.approx(slow.item(), abs=1e-10)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    ours = torch.autograd.grad(loss, parameters)
-    theirs = torch.autograd.grad(slow, parameters)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+    assert_same_gradients(model, loss, slow)
 
 
 def _go_to(iteration, last):
@@ -100,85 +98,19 @@ def test_accumulation_makes_one_update_of_several_steps(tiny_conmim, images):
     assert moved == [True, False, True, False]
 
 
-def test_evaluation_moves_nothing(tiny_conmim, images):
-    model = tiny_conmim().eval()
-    with torch.no_grad():
-        model.backbone.norm.weight.add_(1.0)
-    state = {k: v.clone() for k, v in model.state_dict().items()}
-    model.loss(images)
-    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
-
-
-def test_only_the_fast_network_is_trained(tiny_conmim, images):
-    """Every parameter that asks for a gradient gets one; the slow ones ask for none."""
-    model = tiny_conmim()
-    model.loss(images)['loss_contrast'].backward()
-    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    assert {n.split('.')[0] for n in trained} == {'backbone', 'projector', 'mask_token'}
-    assert [n for n, p in trained.items() if p.grad is None] == []
-
-
 def test_hidden_pixels_do_not_reach_the_queries(tiny_conmim, images):
-    model, seen = tiny_conmim(), {}
-    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    model = tiny_conmim()
+    seen = drawn(model)
     model.projector.register_forward_hook(lambda *a: seen.update(queries=a[-1]))
     torch.manual_seed(3)
     model.loss(images)
-    queries, mask = seen['queries'], seen['split'].mask.reshape(4, 1, 4, 4)
-    hidden = mask.repeat_interleave(16, 2).repeat_interleave(16, 3)
+    queries, hidden = seen['queries'], on_pixels(seen['split'].mask)
     torch.manual_seed(3)
     model.loss(images + hidden)
     assert torch.equal(seen['queries'], queries)
     torch.manual_seed(3)
     model.loss(images + ~hidden)
     assert not torch.equal(seen['queries'], queries)
-
-
-def test_a_few_steps_learn(tiny_conmim, images):
-    model = tiny_conmim(contrast=dict(temperature=0.1), teacher=dict(momentum=0.99))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    totals = []
-    for _ in range(60):
-        total = model.loss(images)['loss_contrast']
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-        totals.append(total.item())
-    assert sum(totals[-10:]) < 0.85 * sum(totals[:10])
-
-
-def test_checkpoint_serves_downstream_and_resume(tiny_conmim, tiny_vit, tmp_path):
-    """`backbone` is the fast network; the slow one is saved beside it."""
-    model = tiny_conmim()
-    with torch.no_grad():
-        model.teacher.backbone.norm.weight.add_(1.0)
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'x.pth')
-    checkpoint = str(tmp_path / 'x.pth')
-    vit = tiny_vit(init_cfg=dict(type='Pretrained', checkpoint=checkpoint))
-    vit.init_weights()
-    for name, value in model.backbone.state_dict().items():
-        assert torch.equal(vit.state_dict()[name], value)
-    again = tiny_conmim()
-    again.load_state_dict(torch.load(checkpoint)['state_dict'])
-    assert torch.equal(
-        again.teacher.backbone.norm.weight, model.teacher.backbone.norm.weight
-    )
-
-
-@pytest.mark.parametrize(
-    ('wrong', 'message'),
-    [
-        (dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
-        (dict(teacher=dict(momentum=1.5)), 'ConMIM: teacher.momentum=1.5 must be'),
-        (
-            dict(teacher=dict(interwal=0)),
-            'unknown key ConMIM: teacher.interwal',
-        ),
-    ],
-)
-def test_impossible_settings_are_named(tiny_conmim, wrong, message):
-    with pytest.raises(ValueError, match=message):
-        tiny_conmim(**wrong)
 
 
 def test_a_checkpoint_of_old_names_is_read_under_the_new_ones(tiny_conmim, tmp_path):

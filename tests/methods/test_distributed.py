@@ -1,7 +1,7 @@
-"""ccMIM under DDP: two processes with batch n step like one with batch 2n.
+"""Methods with contrasts under DDP: two processes with batch n are one with batch 2n.
 
-Needs the same noise for the same images, so each process takes its rows of it, and the
-projector's statistics of the joined batch (``batch_norm='global'``).
+Needs the same draws for the same images, so each process takes its rows of the noise
+or all images have the same, and the statistics of the joined batch.
 """
 
 import copy
@@ -13,63 +13,67 @@ import torch.multiprocessing as mp
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
-pytestmark = pytest.mark.dist
 BATCH = 2
+PLAIN = dict(jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
+NOISE = torch.rand(2 * BATCH, 16, generator=torch.Generator().manual_seed(4)).double()
 
 
-def _noise():
-    generator = torch.Generator().manual_seed(4)
-    return torch.rand(2 * BATCH, 16, generator=generator, dtype=torch.float64)
+def _alike(shape, **_):
+    """Draw the same for each image: its crops (4, B), or an order of patches (B, n)."""
+    if shape[1] <= 2 * BATCH:
+        return (torch.arange(shape[0]) * 0.37 % 1)[:, None].expand(shape)
+    return (torch.arange(shape[1]) * 0.618 % 1).expand(shape)
 
 
 def _step(model, images):
-    """One SGD step; the loss and the updated weights."""
+    """One SGD step; the loss and the state after it."""
     inner = getattr(model, 'module', model)
     optimizer = torch.optim.SGD(inner.parameters(), lr=0.1)
     losses = model(images, mode='loss')
-    total = losses['loss_reconstruction'] + losses['loss_contrast']
-    total.backward()
+    loss = sum(v for k, v in losses.items() if k.startswith('loss_'))
+    loss.backward()
     optimizer.step()
-    return total.detach(), inner.state_dict()
+    return loss.detach(), inner.state_dict()
 
 
-def _worker(rank, folder, models, images):
+def _worker(rank, folder, cases):
     distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
     part = slice(rank * BATCH, (rank + 1) * BATCH)
-    torch.rand_like = lambda scores: _noise()[part]
-    results = {}
-    for grad, model in models.items():
+    torch.rand_like = lambda scores: NOISE[part]
+    results = []
+    for model, images in cases:
         model = copy.deepcopy(model)  # the parameters came in shared memory
         wrapped = DistributedDataParallel(model, broadcast_buffers=False)
-        total, state = _step(wrapped, images[part])
-        distributed.all_reduce(total)
-        results[grad] = total / 2, state
-    if rank == 0:
-        torch.save(results, f'{folder}/results')
+        loss, state = _step(wrapped, images[part])
+        distributed.all_reduce(loss)
+        results.append((loss / 2, state))
+    torch.save(results, f'{folder}/rank{rank}')
     distributed.barrier()
     # Gloo's threads and the interpreter's lock may wait for each other in destructors.
     os._exit(0)
 
 
+@pytest.mark.dist
 @pytest.mark.slow
-def test_one_step(tiny_ccmim, images, tmp_path, monkeypatch):
-    """Losses, and weights after the step, with the keys' gradient off and on."""
-    models = {
-        grad: tiny_ccmim(
-            contrast=dict(grad=grad, batch_norm='global'), contrast_weight=1.0
-        ).double()
-        for grad in ('visible', 'both')
-    }
-    mp.start_processes(
-        _worker, (str(tmp_path), models, images.double()), nprocs=2, start_method='fork'
-    )
-    two_processes = torch.load(tmp_path / 'results')
-    monkeypatch.setattr(torch, 'rand_like', lambda scores: _noise())
-    for grad, model in models.items():
-        loss, state = two_processes[grad]
-        total, alone = _step(model, images.double())
-        assert loss.item() == pytest.approx(total.item(), abs=1e-12)
-        for name, value in alone.items():
-            torch.testing.assert_close(state[name], value, atol=1e-12, rtol=0)
+def test_two_processes_are_one(request, images, views, tmp_path, monkeypatch):
+    """Losses, weights, statistics and queues after a step, on both processes."""
+    cases = []
+    for grad in ('visible', 'both'):
+        options = dict(contrast=dict(grad=grad, batch_norm='global'), contrast_weight=1)
+        cases.append((request.getfixturevalue('tiny_ccmim')(**options), images))
+    for name in ('simclr', 'densecl', 'neco'):
+        build = request.getfixturevalue(f'tiny_{name}')
+        cases.append((build(perturbation=PLAIN), views))
+    cases = [(model.double(), batch.double()) for model, batch in cases]
+    monkeypatch.setattr(torch, 'rand', _alike)
+    mp.start_processes(_worker, (str(tmp_path), cases), nprocs=2, start_method='fork')
+    monkeypatch.setattr(torch, 'rand_like', lambda scores: NOISE)
+    joined = [_step(model, batch) for model, batch in cases]
+    for rank in range(2):
+        results = torch.load(tmp_path / f'rank{rank}')
+        for (loss, state), (alone, expected) in zip(results, joined, strict=True):
+            assert loss.item() == pytest.approx(alone.item(), abs=1e-12)
+            for name, value in expected.items():
+                torch.testing.assert_close(state[name], value, atol=1e-12, rtol=0)

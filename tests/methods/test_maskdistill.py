@@ -5,9 +5,10 @@ import torch
 
 from ccmim.losses import FeatureDistillation
 from ccmim.masking import TokenSplit
+from tests.methods.oracles import assert_same_gradients, drawn, on_pixels, slow_encode
 
 
-def _slow_loss(model, slow_encode, images, mask, beta):
+def _slow_loss(model, images, mask, beta):
     """Smooth L1 of a linear map to the layer-normed features, number by number."""
     encoded = slow_encode(model.backbone, images, mask, model.mask_token.token)
     teacher = model.teacher.frozen.network
@@ -28,74 +29,27 @@ def _slow_loss(model, slow_encode, images, mask, beta):
 
 
 @pytest.mark.parametrize('beta', [1.0, 0.25])
-def test_against_a_slow_oracle(tiny_maskdistill, slow_encode, images, beta):
+def test_against_a_slow_oracle(tiny_maskdistill, images, beta):
     """float64: the loss within 1e-12, gradients within 1e-10."""
     model = tiny_maskdistill(distillation=dict(beta=beta)).double()
-    images, seen = images[:2].double(), {}
-    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    images, seen = images[:2].double(), drawn(model)
     loss = model.loss(images)['loss_distillation']
-    slow = _slow_loss(model, slow_encode, images, seen['split'].mask, beta)
+    slow = _slow_loss(model, images, seen['split'].mask, beta)
     assert loss.item() == pytest.approx(slow.item(), abs=1e-12)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    ours = torch.autograd.grad(loss, parameters)
-    theirs = torch.autograd.grad(slow, parameters)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+    assert_same_gradients(model, loss, slow)
 
 
 def test_the_teacher_sees_the_full_image_the_student_does_not(tiny_maskdistill, images):
-    model, seen = tiny_maskdistill(), {}
-    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+    model = tiny_maskdistill()
+    seen = drawn(model)
     model.decoder.register_forward_hook(lambda *a: seen.update(pred=a[-1]))
     torch.manual_seed(3)
     before, pred = model.loss(images)['loss_distillation'], seen['pred']
-    mask = seen['split'].mask.reshape(4, 1, 4, 4)
-    hidden = mask.repeat_interleave(16, 2).repeat_interleave(16, 3)
-    changed = images + hidden * torch.randn_like(images)
+    changed = images + on_pixels(seen['split'].mask) * torch.randn_like(images)
     torch.manual_seed(3)
     after = model.loss(changed)['loss_distillation']
     assert torch.equal(seen['pred'], pred)
     assert after != before
-
-
-def test_the_teacher_is_not_saved(tiny_maskdistill):
-    model = tiny_maskdistill()
-    assert [n for n in model.state_dict() if 'teacher' in n] == []
-    assert [n for n, _ in model.named_parameters() if 'teacher' in n] == []
-
-
-def test_every_trained_parameter_gets_a_gradient(tiny_maskdistill, images):
-    model = tiny_maskdistill()
-    model.loss(images)['loss_distillation'].backward()
-    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    assert [n for n, p in trained.items() if p.grad is None] == []
-
-
-def test_backbone_loads_downstream(tiny_maskdistill, tiny_vit, tmp_path):
-    model = tiny_maskdistill()
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'x.pth')
-    checkpoint = str(tmp_path / 'x.pth')
-    vit = tiny_vit(init_cfg=dict(type='Pretrained', checkpoint=checkpoint))
-    vit.init_weights()
-    for name, value in model.backbone.state_dict().items():
-        assert torch.equal(vit.state_dict()[name], value)
-
-
-def test_training_needs_a_teacher_with_weights(tiny_maskdistill):
-    with pytest.raises(ValueError, match='teacher.checkpoint is not set'):
-        tiny_maskdistill().init_weights()
-
-
-@pytest.mark.parametrize(
-    ('wrong', 'message'),
-    [
-        (dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
-        (dict(sampler=dict(img_size=128)), 'BlockSampler gives 64 patches'),
-    ],
-)
-def test_impossible_settings_are_named(tiny_maskdistill, wrong, message):
-    with pytest.raises(ValueError, match=message):
-        tiny_maskdistill(**wrong)
 
 
 def test_a_teacher_with_another_grid_is_named():

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from ccmim.engine.launch import build_runner
 from ccmim.registry import MODELS
+from tests.short_runs import ARCH, DECODER, SHORT
 
 
 @pytest.fixture(scope='module')
@@ -36,21 +37,15 @@ def run(example, image_folder, tmp_path):
 
     def run(name, **changes):
         cfg = Config.fromfile(example)
-        tiny = dict(embed_dim=32, depth=2, num_heads=2)
-        cfg.model.backbone.update(arch=tiny, img_size=64)
+        cfg.model.backbone.update(arch=ARCH, img_size=64)
         cfg.merge_from_dict(
             {
+                **SHORT,
                 'work_dir': str(tmp_path / name),
                 'experiment_name': f'example_{name}',
-                'model.decoder': dict(in_dim=32, embed_dim=16, depth=1, img_size=64),
+                'model.decoder': DECODER,
                 'train_dataloader.batch_size': 4,
-                'train_dataloader.num_workers': 0,
-                'train_dataloader.persistent_workers': False,
-                'train_dataloader.pin_memory': False,
-                'train_dataloader.dataset.transform.0.size': 64,
                 'train_cfg.max_epochs': 3,
-                'default_hooks.checkpoint.interval': 1,
-                'default_hooks.logger.interval': 1,
                 **changes,
             }
         )
@@ -78,7 +73,7 @@ def test_it_trains_resumes_and_transfers(run, tiny_vit, tmp_path):
 def test_it_learns(example, images):
     """Colors of patches that are all of one color in an image."""
     cfg = Config.fromfile(example).model
-    cfg.backbone.update(arch=dict(embed_dim=32, depth=2, num_heads=2), img_size=64)
+    cfg.backbone.update(arch=ARCH, img_size=64)
     cfg.decoder.update(in_dim=32, embed_dim=16, depth=1, img_size=64)
     for part in (cfg, cfg.backbone, cfg.scorer, cfg.sampler, cfg.decoder):
         part.type = f'ccmim.{part.type}'

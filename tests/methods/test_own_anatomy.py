@@ -1,5 +1,7 @@
 """Nobody but a method knows what its parts are called."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,6 +11,7 @@ from ccmim.masking import stored_scorer
 from ccmim.methods import Prediction, PretrainMethod
 from ccmim.pictures import method_columns
 from ccmim.registry import MODELS
+from tests.conftest import TINY_MAE
 
 
 class Oddly(PretrainMethod):
@@ -39,18 +42,7 @@ class Oddly(PretrainMethod):
 @pytest.fixture
 def parts():
     """Configs of an odd method, and of MAE with the same parts."""
-    vit = dict(embed_dim=32, depth=2, num_heads=2)
-    mae = dict(
-        type='ccmim.MAE',
-        backbone=dict(type='ccmim.VisionTransformer', arch=vit, img_size=64),
-        scorer=dict(type='ccmim.ConstantScorer'),
-        sampler=dict(type='ccmim.RandomSampler'),
-        decoder=dict(
-            type='ccmim.MAEDecoder', in_dim=32, embed_dim=16, num_heads=2, img_size=64
-        ),
-        reconstruction=dict(type='ccmim.PixelReconstruction'),
-        mask_ratio=0.5,
-    )
+    mae = dict(copy.deepcopy(TINY_MAE), mask_ratio=0.5)
     ranker = dict(type='ccmim.ClassAttentionScorer')
     odd = dict(
         type='ccmim.Oddly',

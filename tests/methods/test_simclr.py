@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from tests.methods.oracles import assert_same_gradients, slow_encode
+
 
 def _slow_project(projector, tokens):
     """The perceptron with batch statistics, layer by layer."""
@@ -16,7 +18,7 @@ def _slow_project(projector, tokens):
     return x
 
 
-def _slow_loss(model, slow_encode, views, temperature):
+def _slow_loss(model, views, temperature):
     """NT-Xent over 2B views, pair by pair; views k and k + B are of one image."""
     z = _slow_project(model.projector, slow_encode(model.backbone, views)[:, 0])
     z, total = z / z.norm(dim=1, keepdim=True), 0.0
@@ -28,20 +30,16 @@ def _slow_loss(model, slow_encode, views, temperature):
 
 
 @pytest.mark.parametrize('temperature', [0.1, 0.7])
-def test_against_a_slow_oracle(tiny_simclr, slow_encode, views, temperature):
+def test_against_a_slow_oracle(tiny_simclr, views, temperature):
     """float64: the loss within 1e-10, gradients within 1e-10."""
     model = tiny_simclr(contrast=dict(temperature=temperature)).double()
     views, seen = views[:2].double(), []
     model.perturbation.register_forward_hook(lambda *a: seen.append(a[-1]))
     loss = model.loss(views)['loss_contrast']
     assert not torch.equal(seen[0], views[:, :, :64])
-    slow = _slow_loss(model, slow_encode, torch.cat(seen), temperature)
+    slow = _slow_loss(model, torch.cat(seen), temperature)
     assert loss.item() == pytest.approx(slow.item(), abs=1e-10)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    ours = torch.autograd.grad(loss, parameters)
-    theirs = torch.autograd.grad(slow, parameters)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+    assert_same_gradients(model, loss, slow)
 
 
 def test_each_view_has_colors_of_its_own(tiny_simclr, images):
@@ -51,17 +49,3 @@ def test_each_view_has_colors_of_its_own(tiny_simclr, images):
     first, second = seen
     assert first.shape == images.shape
     assert (first - second).abs().flatten(1).amax(1).min() > 0.01
-
-
-def test_a_few_steps_learn(tiny_simclr, images):
-    """Which of eight views, that differ in colors only, belong together."""
-    model, totals = tiny_simclr(), []
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    for _ in range(100):
-        total = model.loss(torch.cat([images, images], dim=2))['loss_contrast']
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-        totals.append(total.item())
-    # 0.32 to 0.38 with four seeds; rounding of another machine is as good as a seed.
-    assert sum(totals[-10:]) < 0.65 * sum(totals[:10])

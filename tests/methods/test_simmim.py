@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from ccmim.masking import encode_with_mask_tokens
+from tests.methods.oracles import assert_same_gradients, drawn, on_pixels, slow_encode
 
 
-def _slow_loss(model, slow_encode, images, mask):
+def _slow_loss(model, images, mask):
     """Published: mask tokens in place, one layer, L1 of the masked pixels."""
     encoded = slow_encode(model.backbone, images, mask, model.mask_token.token)
     head = model.decoder.pred
@@ -23,32 +24,21 @@ def _slow_loss(model, slow_encode, images, mask):
     return total / count
 
 
-def _drawn(model):
-    """Keep the split that the model draws."""
-    seen = {}
-    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
-    return seen
-
-
-def test_against_a_slow_oracle(tiny_simmim, slow_encode, images):
+def test_against_a_slow_oracle(tiny_simmim, images):
     """float64: the loss within 1e-12, gradients within 1e-10."""
     model, images = tiny_simmim().double(), images[:2].double()
     with torch.no_grad():
         model.decoder.pred.bias.normal_()
-    seen = _drawn(model)
+    seen = drawn(model)
     loss = model.loss(images)['loss_reconstruction']
-    slow = _slow_loss(model, slow_encode, images, seen['split'].mask)
+    slow = _slow_loss(model, images, seen['split'].mask)
     assert loss.item() == pytest.approx(slow.item(), abs=1e-12)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    ours = torch.autograd.grad(loss, parameters)
-    theirs = torch.autograd.grad(slow, parameters)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+    assert_same_gradients(model, loss, slow)
 
 
 def test_masks_are_whole_squares_of_32_pixels(tiny_simmim, images):
     model = tiny_simmim()
-    seen = _drawn(model)
+    seen = drawn(model)
     model.loss(images)
     units = seen['split'].mask.reshape(4, 2, 2, 2, 2).transpose(2, 3).flatten(3)
     assert torch.equal(units.all(-1), units.any(-1))
@@ -57,52 +47,17 @@ def test_masks_are_whole_squares_of_32_pixels(tiny_simmim, images):
 
 def test_hidden_pixels_do_not_reach_the_prediction(tiny_simmim, images):
     model = tiny_simmim()
-    seen = _drawn(model)
+    seen = drawn(model)
     model.decoder.register_forward_hook(lambda *a: seen.update(pred=a[-1]))
     torch.manual_seed(3)
     model.loss(images)
-    pred, mask = seen['pred'], seen['split'].mask
-    hidden = mask.reshape(4, 1, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    pred, hidden = seen['pred'], on_pixels(seen['split'].mask)
     torch.manual_seed(3)
     model.loss(images + hidden)
     torch.testing.assert_close(seen['pred'], pred, atol=0, rtol=0)
     torch.manual_seed(3)
     model.loss(images + ~hidden)
     assert not torch.equal(seen['pred'], pred)
-
-
-def test_every_trained_parameter_gets_a_gradient(tiny_simmim, images):
-    """Distributed training does not search for unused parameters."""
-    model = tiny_simmim()
-    model.loss(images)['loss_reconstruction'].backward()
-    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    assert 'mask_token.token' in trained
-    assert [n for n, p in trained.items() if p.grad is None] == []
-
-
-def test_backbone_loads_downstream(tiny_simmim, tiny_vit, tmp_path):
-    model = tiny_simmim()
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'x.pth')
-    checkpoint = str(tmp_path / 'x.pth')
-    vit = tiny_vit(init_cfg=dict(type='Pretrained', checkpoint=checkpoint))
-    vit.init_weights()
-    for name, value in model.backbone.state_dict().items():
-        assert torch.equal(vit.state_dict()[name], value)
-
-
-@pytest.mark.parametrize(
-    ('wrong', 'message'),
-    [
-        (dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
-        (dict(sampler=dict(unit_size=24)), 'unit_size=24 must be a multiple'),
-        (dict(sampler=dict(unit_size=48)), 'unit_size=48 .* divide img_size=64'),
-        (dict(sampler=dict(img_size=128)), 'MaskUnitSampler gives 64 patches'),
-        (dict(reconstruction=dict(error='l1')), "error='l1'"),
-    ],
-)
-def test_impossible_settings_are_named(tiny_simmim, wrong, message):
-    with pytest.raises(ValueError, match=message):
-        tiny_simmim(**wrong)
 
 
 @pytest.mark.parametrize(
