@@ -127,18 +127,23 @@ def images():
     return torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture
-def image_folder(tmp_path):
-    """A folder of eight small JPEG photos of smooth noise, in two sub-folders."""
+def write_photos(root):
+    """Write eight small JPEG photos of smooth noise, in two folders; their root."""
     rng = np.random.default_rng(0)
     for i in range(8):
-        folder = tmp_path / 'photos' / f'part{i % 2}'
+        folder = root / f'part{i % 2}'
         folder.mkdir(parents=True, exist_ok=True)
         coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((96, 80), Image.BICUBIC).save(
             folder / f'{i}.jpg', quality=95
         )
-    return tmp_path / 'photos'
+    return root
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    """A folder of eight small photos, in two sub-folders."""
+    return write_photos(tmp_path / 'photos')
 
 
 @pytest.fixture

@@ -9,23 +9,7 @@ from mmengine.registry import DefaultScope
 from ccmim.engine.launch import build_runner
 from ccmim.engine.nonfinite.bad_step import images_of, replay_step, save_step
 from ccmim.registry import MODELS
-
-TINY = {
-    'train_dataloader.batch_size': 2,
-    'train_dataloader.num_workers': 0,
-    'train_dataloader.persistent_workers': False,
-    'train_dataloader.pin_memory': False,
-    'train_cfg.max_epochs': 2,
-    'optim_wrapper.dtype': 'float32',
-    'optim_wrapper.accumulative_counts': 1,
-}
-DECODER = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)
-AMT = {
-    'model.sampler.begin': 1,
-    'model.decoder': DECODER,
-}
-HPM = {f'model.{part}': DECODER for part in ('decoder', 'predictor')}
-CLASSIFIER = {'model.head.num_classes': 2}
+from tests.short_runs import short_config
 
 
 class Recorder(Hook):
@@ -46,19 +30,20 @@ class Recorder(Hook):
 @pytest.mark.parametrize(
     ('leaf', 'changes'),
     [
-        ('small/amt_mae_vitt', AMT),
-        pytest.param('small/hpm_vitt', HPM, marks=pytest.mark.slow),
-        ('classification/finetune_vitb_imagenet', CLASSIFIER),
+        ('small/amt_mae_vitt', {'model.sampler.begin': 1}),
+        pytest.param('small/hpm_vitt', {}, marks=pytest.mark.slow),
+        ('classification/finetune_vitb_imagenet', {'model.head.num_classes': 2}),
     ],
 )
-def test_losses_are_those_of_the_step(request, image_folder, tmp_path, leaf, changes):
+def test_losses_are_those_of_the_step(image_folder, tmp_path, leaf, changes):
     """In the second epoch, when AMT reads stored maps and HPM hides harder patches."""
-    cfg = Config.fromfile(request.config.rootpath / f'mm_configs/{leaf}.py')
-    arch = dict(embed_dim=32, depth=2, num_heads=2)
-    cfg.model.backbone.update(arch=arch, img_size=64, drop_path_rate=0.2)
-    cfg.merge_from_dict({**TINY, **changes})
-    cfg.update(work_dir=str(tmp_path / 'run'), experiment_name=leaf)
-    cfg.train_dataloader.dataset.data = str(image_folder)
+    changes = {
+        'model.backbone.drop_path_rate': 0.2,
+        'train_cfg.max_epochs': 2,
+        'optim_wrapper.dtype': 'float32',
+        **changes,
+    }
+    cfg = short_config(leaf, tmp_path / 'run', image_folder, changes)
     for stage in ('val', 'test'):
         cfg.update({f'{stage}_{k}': None for k in ('dataloader', 'evaluator', 'cfg')})
     for hook in cfg.custom_hooks:

@@ -9,6 +9,7 @@ from ccmim.engine.config import read_config
 from ccmim.engine.hooks.default import GUARANTEES
 from ccmim.engine.launch import build_runner
 from ccmim.engine.version import this_version
+from tests.engine.settings.conftest import CONFIG
 
 
 @pytest.fixture
@@ -18,24 +19,10 @@ def config(request, image_folder, tmp_path):
     def config(name, text=''):
         base = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
         file = tmp_path / f'{name}.py'
+        tiny = CONFIG.format(base=base, data=image_folder)
         file.write_text(
-            f"""_base_ = '{base}'
-small = dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64)
-model = dict(
-    backbone=dict(
-        arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
-    ),
-    decoder=small,
-    contrast=dict(in_dim=32),
-)
-train_dataloader = dict(
-    batch_size=4, num_workers=0, persistent_workers=False,
-    dataset=dict(data='{image_folder}'),
-)
-_base_.train_dataloader.dataset.transform[0].size = 64
-train_cfg = dict(max_epochs=2)
-optim_wrapper = dict(accumulative_counts=1, dtype='float32')
-{text}"""
+            f"{tiny}\ntrain_cfg['max_epochs'] = 2\n{text}\n"
+            "optim_wrapper = dict(accumulative_counts=1, dtype='float32')\n"
         )
         cfg = read_config(str(file), str(tmp_path / name))
         cfg.experiment_name = name

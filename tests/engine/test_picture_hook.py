@@ -5,33 +5,23 @@ import random
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from PIL import Image
 
 from ccmim.engine.hooks.pictures import undisturbed
 from ccmim.engine.launch import build_runner
+from tests.short_runs import short_config
 
 
 @pytest.fixture
-def run(request, image_folder, tmp_path):
+def run(image_folder, tmp_path):
     """Train two epochs of four steps; the runner and the losses, step by step."""
 
     def run(folder, **options):
-        root = request.config.rootpath
-        cfg = Config.fromfile(root / 'mm_configs/small/ccmim_vitt.py')
-        cfg.merge_from_dict(
-            {
-                'work_dir': str(tmp_path / folder),
-                'experiment_name': folder,
-                'train_cfg.max_epochs': 2,
-                'train_dataloader.batch_size': 2,
-                'train_dataloader.num_workers': 0,
-                'train_dataloader.persistent_workers': False,
-                'train_dataloader.pin_memory': False,
-            }
-        )
+        changes = {'train_cfg.max_epochs': 2, 'default_hooks.checkpoint.interval': 10}
+        leaf = 'small/ccmim_vitt'
+        cfg = short_config(leaf, tmp_path / folder, image_folder, changes)
+        cfg.model.backbone.img_size = 128
         cfg.model.backbone.arch = dict(embed_dim=192, depth=1, num_heads=3)
-        cfg.train_dataloader.dataset.data = str(image_folder)
         # Without StepSeedHook each number that the hook draws would move the masks.
         cfg.custom_hooks = [dict(type='PictureHook', **options)] if options else []
         runner, losses = build_runner(cfg), []

@@ -6,8 +6,10 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from ccmim.engine.launch import build_runner
 from ccmim.engine.optim.rates import learning_rates
 from ccmim.engine.settings import fit_sizes
+from tests.short_runs import short_config
 
 WARM_UP = dict(
     type='LinearLR',
@@ -118,17 +120,10 @@ def test_one_key_changes_the_length_of_the_whole_schedule(
     assert rates[-1] < 0.11 * rates.max()
 
 
-def test_a_runner_follows_the_curve_that_is_drawn(request, image_folder, tmp_path):
+def test_a_runner_follows_the_curve_that_is_drawn(image_folder, tmp_path):
     """Two epochs of four steps; the warm-up, 0.8 steps, is left out."""
-    from ccmim.engine.launch import build_runner
-
-    cfg = Config.fromfile(request.config.rootpath / 'mm_configs/small/mae_vitt.py')
-    cfg.model.backbone.update(arch=dict(embed_dim=32, depth=2, num_heads=2))
-    cfg.model.decoder.update(in_dim=32, embed_dim=16, depth=1, num_heads=2)
-    cfg.update(work_dir=str(tmp_path / 'run'), experiment_name='curve')
-    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    cfg.train_dataloader.dataset.data = str(image_folder)
-    cfg.train_cfg.max_epochs = 2
+    changes = {'train_cfg.max_epochs': 2}
+    cfg = short_config('small/mae_vitt', tmp_path / 'run', image_folder, changes)
     cfg.default_hooks = dict(
         logger=dict(type='LoggerHook', interval=1),
         checkpoint=dict(type='ccmim.SafeCheckpointHook'),

@@ -5,45 +5,28 @@ import os
 import pytest
 import torch
 import torch.multiprocessing as mp
-from mmengine.config import Config
 from torch import distributed
 
 from ccmim.engine import ScoreRefreshHook
 from ccmim.engine.launch import build_runner
+from tests.short_runs import short_config
 
 
 @pytest.fixture
-def config(request, image_folder, tmp_path):
+def config(image_folder, tmp_path):
     """Make the small AMT config tiny, with epochs of four steps on eight photos."""
 
     def make(folder, begin=1, interval=2, **changes):
-        root = request.config.rootpath
-        cfg = Config.fromfile(root / 'mm_configs/small/amt_mae_vitt.py')
-        cfg.model.backbone.update(
-            arch=dict(embed_dim=32, depth=2, num_heads=2), img_size=64
-        )
+        changes = {
+            'model.sampler.begin': begin,
+            'train_cfg.max_epochs': 4,
+            'default_hooks.checkpoint.max_keep_ckpts': 9,
+            'optim_wrapper.dtype': 'float32',
+            **changes,
+        }
+        leaf = 'small/amt_mae_vitt'
+        cfg = short_config(leaf, tmp_path / folder, image_folder, changes)
         cfg.custom_hooks[-1].update(begin=begin, interval=interval)
-        cfg.merge_from_dict(
-            {
-                'work_dir': str(tmp_path / folder),
-                'experiment_name': folder,
-                'model.sampler.begin': begin,
-                'model.decoder': dict(
-                    in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64
-                ),
-                'train_dataloader.batch_size': 2,
-                'train_dataloader.num_workers': 0,
-                'train_dataloader.persistent_workers': False,
-                'train_dataloader.pin_memory': False,
-                'train_cfg.max_epochs': 4,
-                'default_hooks.checkpoint.interval': 1,
-                'default_hooks.checkpoint.max_keep_ckpts': 9,
-                'default_hooks.logger.interval': 1,
-                'optim_wrapper.dtype': 'float32',
-                **changes,
-            }
-        )
-        cfg.train_dataloader.dataset.data = str(image_folder)
         return cfg
 
     return make

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from ccmim.engine.launch import build_runner
 from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
 from ccmim.engine.summary import beyond_the_run, describe_rates, describe_schedule
+from tests.short_runs import short_config
 
 
 def rates(model, **paramwise):
@@ -63,17 +63,9 @@ def test_a_schedule_is_told_stage_by_stage():
 
 
 @pytest.mark.slow
-def test_a_run_tells_the_rates_that_it_really_starts_from(
-    request, image_folder, tmp_path
-):
+def test_a_run_tells_the_rates_that_it_really_starts_from(image_folder, tmp_path):
     """Scaled for the batch: half the base batch, half the rate."""
-    cfg = Config.fromfile(request.config.rootpath / 'mm_configs/small/mae_vitt.py')
-    cfg.model.backbone.update(arch=dict(embed_dim=32, depth=2, num_heads=2))
-    cfg.model.decoder.update(in_dim=32, embed_dim=16, depth=1, num_heads=2)
-    cfg.update(work_dir=str(tmp_path / 'run'), experiment_name='plan')
-    loader = cfg.train_dataloader
-    loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    loader.dataset.data = str(image_folder)
+    cfg = short_config('small/mae_vitt', tmp_path / 'run', image_folder)
     cfg.optim_wrapper.dtype = 'bfloat16'
     cfg.auto_scale_lr = dict(base_batch_size=4, enable=True)
     runner = build_runner(cfg)

@@ -7,6 +7,7 @@ from ccmim.checkpoints import load_file
 from ccmim.engine.launch import build_runner
 from soaking.runs import add_captions
 from tests import tiny_methods
+from tests.short_runs import SHORT
 
 # What begins later than these short runs end, below `model`.
 EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
@@ -27,14 +28,10 @@ def config(image_folder, teacher):
     def make(method, work_dir):
         cfg = tiny_methods.tiny_config(method)
         changes = {
+            **SHORT,
             'work_dir': str(work_dir),
             'train_dataloader.batch_size': 4,
-            'train_dataloader.num_workers': 0,
-            'train_dataloader.persistent_workers': False,
-            'train_dataloader.pin_memory': False,
             'train_cfg.max_epochs': 3,
-            'default_hooks.checkpoint.interval': 1,
-            'default_hooks.logger.interval': 1,
         }
         if 'checkpoint' in cfg.model.get('teacher', {}):  # no average of the student
             changes['model.teacher.checkpoint'] = teacher

@@ -1,4 +1,4 @@
-"""A real Runner pretrains on real files, stops, resumes and transfers its weights."""
+"""A real Runner pretrains on real files and transfers its weights."""
 
 import pytest
 import torch
@@ -32,32 +32,9 @@ def _record(runner):
     return losses
 
 
-@pytest.mark.parametrize(
-    'name', ['ccmim_vitb', pytest.param('mae_vitb', marks=pytest.mark.slow)]
-)
-def test_resumed_run_equals_straight_run(config, tmp_path, name):
-    """Losses, masks and weights bit for bit: nothing random is a state."""
-    cfg = config(name, 'straight', 3)
-    runner = build_runner(cfg)
-    straight = _record(runner)
-    runner.train()
-    assert len(straight) == 6
-
-    cfg = config(name, 'resumed', 3)
-    cfg.load_from = str(tmp_path / 'straight' / 'epoch_1.pth')
-    cfg.resume = True
-    torch.manual_seed(99)
-    resumed_runner = build_runner(cfg)
-    resumed = _record(resumed_runner)
-    resumed_runner.train()
-    assert resumed == straight[2:]
-    ours, theirs = (r.model.state_dict() for r in (resumed_runner, runner))
-    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
-
-
 @pytest.mark.slow
 def test_without_step_seeds_resume_differs(config, tmp_path):
-    """The control of the test above: it can fail."""
+    """The control of the tests of resuming: they can fail."""
     changes = {'default_hooks.step_seed': None}
     cfg = config('ccmim_vitb', 'a', 2)
     cfg.merge_from_dict(changes)

@@ -38,6 +38,8 @@ def start(tiny_run, tmp_path, monkeypatch):
             'work_dir': folder,
             'model.backbone.arch': dict(SMALL, _delete_=True),
             'model.decoder.in_dim': 8,
+            'model.decoder.img_size': 64,
+            'train_dataloader.dataset.transform.0.size': 64,
             'model.decoder.embed_dim': 8,
             'model.contrast.in_dim': 8,
             'model.contrast.out_dim': 8,

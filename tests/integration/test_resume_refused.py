@@ -1,6 +1,8 @@
 """A resume that would not go on with the same run is refused, by what differs."""
 
 import re
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,27 +12,36 @@ from PIL import Image
 
 from ccmim.checkpoints import ResumeError, load_file
 from ccmim.engine.launch import build_runner
+from tests.conftest import write_photos
+from tests.short_runs import short_config
 
 FILE = 'epoch_1.pth'
 
 
+def _start(root, name='ccmim_vitb', resume=True, **changes):
+    changes = {key.replace('__', '.'): value for key, value in changes.items()}
+    changes = {'train_cfg.max_epochs': 2, **changes}
+    cfg = short_config(f'pretrain/{name}', root / 'run', root / 'photos', changes)
+    cfg.optim_wrapper.dtype = 'float32'
+    cfg.resume = resume
+    return build_runner(cfg)
+
+
+@pytest.fixture(scope='module')
+def killed(tmp_path_factory):
+    """A folder with photos and a run of two epochs, killed in the second."""
+    root = tmp_path_factory.mktemp('killed')
+    write_photos(root / 'photos')
+    _start(root, resume=False).train()
+    (root / 'run' / 'epoch_2.pth').unlink()
+    return root
+
+
 @pytest.fixture
-def begun(tiny_run, tmp_path):
-    """A run of two epochs, killed in the second; start it again with changes."""
-    number = iter(range(1000))
-
-    def start(name='ccmim_vitb', resume=True, **changes):
-        changes = {key.replace('__', '.'): value for key, value in changes.items()}
-        changes = {'train_cfg.max_epochs': 2, **changes}
-        cfg = tiny_run(name, 'run', changes)
-        cfg.experiment_name = f'run_{next(number)}'
-        cfg.optim_wrapper.dtype = 'float32'
-        cfg.resume = resume
-        return build_runner(cfg)
-
-    start(resume=False).train()
-    (tmp_path / 'run' / 'epoch_2.pth').unlink()  # as if it was killed before
-    return start, tmp_path / 'run' / FILE
+def begun(killed, tmp_path):
+    """A copy of that run: start it again with changes, and its checkpoint."""
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+    return partial(_start, tmp_path), tmp_path / 'run' / FILE
 
 
 def _refusal(runner):
@@ -248,9 +259,9 @@ def test_lost_schedulers_are_taken_by_name(begun):
     assert again.message_hub.get_scalar('train/lr').data[0].tolist() == rates
 
 
-def test_photos_that_changed_places(begun, image_folder):
+def test_photos_that_changed_places(begun, tmp_path):
     start, file = begun
-    one, other = sorted(image_folder.glob('*/*.jpg'))[1:3]
+    one, other = sorted(tmp_path.glob('photos/*/*.jpg'))[1:3]
     contents = one.read_bytes(), other.read_bytes()
     other.write_bytes(contents[0])
     one.write_bytes(contents[1])
@@ -264,9 +275,9 @@ def test_photos_that_changed_places(begun, image_folder):
     assert load_file(file.with_name('epoch_2.pth'))['meta']['iter'] == 8
 
 
-def test_one_photo_of_the_same_size_is_another(begun, image_folder):
+def test_one_photo_of_the_same_size_is_another(begun, tmp_path):
     start, _ = begun
-    photo = sorted(image_folder.glob('*/*.jpg'))[0]
+    photo = sorted(tmp_path.glob('photos/*/*.jpg'))[0]
     size = photo.stat().st_size
     Image.new('RGB', (96, 80)).save(photo)
     photo.write_bytes(photo.read_bytes().ljust(size, b'\0')[:size])

@@ -12,27 +12,14 @@ import zipfile
 import fsspec
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
 
 from ccmim.checkpoints import choose_resume, verify_checkpoint
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
+from tests.short_runs import DECODER, SHORT
 
-OPTIONS = {
-    'model.decoder.embed_dim': 16,
-    'model.decoder.depth': 1,
-    'model.decoder.num_heads': 2,
-    'model.backbone.img_size': 64,
-    'train_dataloader.batch_size': 2,
-    'train_dataloader.num_workers': 0,
-    'train_dataloader.persistent_workers': False,
-    'train_dataloader.pin_memory': False,
-    'train_cfg.max_epochs': 3,
-    'optim_wrapper.accumulative_counts': 1,
-    'default_hooks.checkpoint.interval': 1,
-    'default_hooks.logger.interval': 1,
-}
+THREE = {'train_cfg.max_epochs': 3}
 
 
 @HOOKS.register_module(force=True)
@@ -57,25 +44,14 @@ def _signals():
 
 
 @pytest.fixture
-def start(request, image_folder, tmp_path):
+def start(tiny_run):
     """Build a tiny run of three epochs of four steps; collects its losses."""
 
     def start(name, *hooks, resume=False, **options):
-        path = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
-        cfg = Config.fromfile(path)
-        cfg.model.backbone.arch = dict(embed_dim=32, depth=2, num_heads=2)
         changes = {k.replace('__', '.'): v for k, v in options.items()}
-        cfg.merge_from_dict(
-            {
-                **OPTIONS,
-                'work_dir': str(tmp_path / name),
-                'train_dataloader.dataset.data': str(image_folder),
-                **changes,
-            }
-        )
+        cfg = tiny_run('ccmim_vitb', name, {**THREE, **changes})
         cfg.custom_hooks += list(hooks)
         cfg.resume = resume
-        cfg.experiment_name = f'{name}_{os.urandom(4).hex()}'
         return build_runner(cfg)
 
     return start
@@ -236,10 +212,14 @@ def test_a_hook_that_can_save_is_needed(start):
 
 
 def _words(image_folder, work_dir, *words, **options):
+    decoder = {f'model.decoder.{key}': value for key, value in DECODER.items()}
     options = {
-        **OPTIONS,
+        **SHORT,
+        **THREE,
+        **decoder,
         'train_dataloader.dataset.data': image_folder,
         'model.backbone.arch': 'tiny',
+        'model.backbone.img_size': 64,
         **{key.replace('__', '.'): value for key, value in options.items()},
     }
     return [
