@@ -1,5 +1,7 @@
 """Every pretraining config says what its name says, and builds."""
 
+import copy
+import functools
 import math
 import re
 
@@ -41,10 +43,13 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize('leaf', leaves, ids=ids)
 
 
+_read = functools.cache(Config.fromfile)
+
+
 @pytest.fixture
 def cfg(leaf):
-    """The config of a leaf."""
-    return Config.fromfile(leaf)
+    """The config of a leaf; not to be changed."""
+    return _read(leaf)
 
 
 def _crop(cfg):
@@ -81,6 +86,7 @@ def test_name_is_content(leaf, cfg):
 
 def test_sizes_and_statistics_stand_in_one_place(cfg):
     """The model builds (on no device), for the images that it gets."""
+    cfg = copy.deepcopy(cfg)
     sizes = [
         (key, part[key])
         for name, part in cfg.model.items()

@@ -14,9 +14,11 @@ from ccmim.engine.settings.known_ranges import BY_NAME, BY_PATH
 from ccmim.registry import HOOKS
 
 ROOT = Path(__file__).parents[3]
-MASK_RCNN = 'small/mask_rcnn_vitt_penn_fudan.py'
-UPERNET = 'small/upernet_vitt_camvid.py'
-CLASSIFIER = 'small/finetune_vitt_cifar10.py'
+LEAF_OF = dict(
+    mask_rcnn='small/mask_rcnn_vitt_penn_fudan.py',
+    upernet='small/upernet_vitt_camvid.py',
+    classifier='small/finetune_vitt_cifar10.py',
+)
 LEAVES = [p for p in (ROOT / 'mm_configs').glob('*/*.py') if p.parent.name != '_base_']
 
 
@@ -30,22 +32,21 @@ def cfg(whole):
     return copy.deepcopy(whole)
 
 
-@pytest.mark.parametrize(
-    ('key', 'meant'),
-    [
-        ('model.mask_ration', 'model.mask_ratio'),
-        ('model.backbone.img_sise', 'model.backbone.img_size'),
-        ('optim_wrapper.optimizer.lrr', 'optim_wrapper.optimizer.lr'),
-        (
-            'train_dataloader.dataset.transform.0.szie',
-            'train_dataloader.dataset.transform.0.size',
-        ),
-        ('train_dataloader.sampler.shufle', 'train_dataloader.sampler.shuffle'),
-        ('default_hooks.logger.intervall', 'default_hooks.logger.interval'),
-        ('train_cfg.max_epoch', 'train_cfg.max_epochs'),
-    ],
-)
-def test_a_misspelt_argument_is_refused_with_the_right_one(cfg, key, meant):
+MISSPELT = """
+model.mask_ration mask_ratio
+model.backbone.img_sise img_size
+optim_wrapper.optimizer.lrr lr
+train_dataloader.dataset.transform.0.szie size
+train_dataloader.sampler.shufle shuffle
+default_hooks.logger.intervall interval
+train_cfg.max_epoch max_epochs
+"""
+
+
+@pytest.mark.parametrize('row', MISSPELT.strip().splitlines())
+def test_a_misspelt_argument_is_refused_with_the_right_one(cfg, row):
+    key, last = row.split()
+    meant = f'{key.rpartition(".")[0]}.{last}'
     cfg.merge_from_dict({key: 1})
     with pytest.raises(ValueError, match=rf'unknown key {key}: did you mean {meant}\?'):
         check_arguments(cfg)
@@ -123,164 +124,71 @@ def _change(leaf, key, value):
     check_arguments(cfg)
 
 
-@pytest.mark.downstream
-@pytest.mark.parametrize(
-    ('leaf', 'key', 'value', 'message'),
-    [
-        (MASK_RCNN, 'model.test_cfg.rcnn.score_thr', 'nan', 'a number from 0 up to 1'),
-        (
-            MASK_RCNN,
-            'model.roi_head.bbox_head.loss_cls.loss_weight',
-            -1,
-            'a number fro',
-        ),
-        (MASK_RCNN, 'model.roi_head.bbox_head.num_classes', 0, 'a whole number from 1'),
-        (MASK_RCNN, 'model.backbone.window_size', -1, 'a whole number from 0 on'),
-        (MASK_RCNN, 'model.train_cfg.rcnn.mask_size', 0, 'a whole number from 1 on'),
-        (
-            MASK_RCNN,
-            'model.train_cfg.rpn.sampler.num',
-            -5,
-            'a whole number from 1 on or -1',
-        ),
-        (
-            MASK_RCNN,
-            'model.test_cfg.rcnn.max_per_img',
-            0,
-            'a whole number from 1 on or -1',
-        ),
-        (MASK_RCNN, 'model.test_cfg.rcnn.nms.type', 'nmsx', "'nms' or 'soft_nms'"),
-        (UPERNET, 'model.test_cfg.stride', (0, 0), 'a whole number from 1 on'),
-        (
-            UPERNET,
-            'model.data_preprocessor.seg_pad_val',
-            1000,
-            'a whole number from 0 up',
-        ),
-        (UPERNET, 'val_evaluator.iou_metrics', ['abc'], r"a list of \('mIoU'"),
-        (UPERNET, 'model.decode_head.ignore_index', -300, 'a whole number from 0 up'),
-        (MASK_RCNN, 'train_cfg.max_iters', 1.5, 'a whole number from 1 on'),
-        (UPERNET, 'model.decode_head.dropout_ratio', -1, 'a number from 0 up to 1'),
-        (UPERNET, 'model.decode_head.in_channels', [0.5], 'a whole number from 1 on'),
-        (UPERNET, 'optim_wrapper.paramwise_cfg.layer_decay', 0, 'a number above 0 and'),
-        (UPERNET, 'optim_wrapper.optimizer.betas', [0.9, 1.0], 'a list of 2'),
-        (CLASSIFIER, 'model.pool', 'max', "'average' or 'class'"),
-        # stated by the classes themselves: switches, whole numbers, texts
-        (UPERNET, 'optim_wrapper.optimizer.amsgrad', 'maybe', 'True or False'),
-        (UPERNET, 'optim_wrapper.optimizer.foreach', 'maybe', 'True or False'),
-        (UPERNET, 'train_dataloader.dataset.serialize_data', 3, 'True or False'),
-        (UPERNET, 'log_processor.num_digits', 1.5, 'a whole number'),
-        (MASK_RCNN, 'model.test_cfg.rcnn.nms.offset', 3, '0 or 1'),
-        (UPERNET, 'custom_hooks.0.interval', 0, 'a whole number from 1 on'),
-        (UPERNET, 'optim_wrapper.paramwise_cfg.norm_decay_mult', -1, 'a number from'),
-        (
-            UPERNET,
-            'optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mult',
-            -1,
-            'a number from',
-        ),
-    ],
-)
-def test_values_of_others_have_ranges_too(leaf, key, value, message):
-    value = float(value) if value == 'nan' else value
-    with pytest.raises(ValueError, match=f'{key}=.* must be {message}'):
-        _change(leaf, key, value)
+# Of what leaf, what is set, and what it must be.
+RANGES = """
+mask_rcnn model.test_cfg.rcnn.score_thr=float('nan') | a number from 0 up to 1
+mask_rcnn model.roi_head.bbox_head.loss_cls.loss_weight=-1 | a number from 0
+mask_rcnn model.roi_head.bbox_head.num_classes=0 | a whole number from 1
+mask_rcnn model.backbone.window_size=-1 | a whole number from 0 on
+mask_rcnn model.train_cfg.rcnn.mask_size=0 | a whole number from 1 on
+mask_rcnn model.train_cfg.rpn.sampler.num=-5 | a whole number from 1 on or -1
+mask_rcnn model.test_cfg.rcnn.max_per_img=0 | a whole number from 1 on or -1
+mask_rcnn model.test_cfg.rcnn.nms.type='nmsx' | 'nms' or 'soft_nms'
+upernet model.test_cfg.stride=(0, 0) | a whole number from 1 on
+upernet model.data_preprocessor.seg_pad_val=1000 | a whole number from 0 up
+upernet val_evaluator.iou_metrics=['abc'] | a list of ('mIoU'
+upernet model.decode_head.ignore_index=-300 | a whole number from 0 up
+mask_rcnn train_cfg.max_iters=1.5 | a whole number from 1 on
+upernet model.decode_head.dropout_ratio=-1 | a number from 0 up to 1
+upernet model.decode_head.in_channels=[0.5] | a whole number from 1 on
+upernet optim_wrapper.paramwise_cfg.layer_decay=0 | a number above 0 and
+upernet optim_wrapper.optimizer.betas=[0.9, 1.0] | a list of 2
+classifier model.pool='max' | 'average' or 'class'
+upernet optim_wrapper.optimizer.amsgrad='maybe' | True or False
+upernet optim_wrapper.optimizer.foreach='maybe' | True or False
+upernet train_dataloader.dataset.serialize_data=3 | True or False
+upernet log_processor.num_digits=1.5 | a whole number
+mask_rcnn model.test_cfg.rcnn.nms.offset=3 | 0 or 1
+upernet custom_hooks.0.interval=0 | a whole number from 1 on
+upernet optim_wrapper.paramwise_cfg.norm_decay_mult=-1 | a number from
+upernet optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mult=-1 | a number from
+"""
+# What no part can mean; {} is what is set, {key} its key.
+NONSENSE = """
+mask_rcnn optim_wrapper.optimizer.type='AdamX' | AdamX of {part}: did you mean Adam
+mask_rcnn val_evaluator.type='CocoMetrics' | CocoMetrics of {part}: did you mean CocoM
+mask_rcnn param_scheduler.0.type='LinearLX' | LinearLX of {part}: did you mean LinearLR?
+upernet train_dataloader.dataset.pipeline.2.type='RandomFlop' | of {part}: did you mean
+upernet model.decode_head.norm_cfg.type='BX' | unknown type BX of {part}
+upernet optim_wrapper.optimizer.momentum=0.9 | unknown key {key} (AdamW has no argument
+upernet optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul=2.0 | unknown key {key}: use
+upernet test_evaluator.format_only=True | {} writes files instead of testing: say where,
+upernet test_evaluator.format_only=True | , set test_evaluator.output_dir
+mask_rcnn val_evaluator.format_only=True | say where, set val_evaluator.outfile_prefix
+mask_rcnn model.test_cfg.rpn.nms_post=10 | unknown key {key}: nothing is known to read
+upernet model.decode_head.in_index=[9, 1, 2, 3] | of a head names a map that is none
+upernet model.decode_head.in_channels=[64] * 4 | but the maps have 192 channels
+mask_rcnn model.rpn_head.in_channels=64 | {}, but the maps have 128 channels
+mask_rcnn model.rpn_head.anchor_generator.strides=[4, 8] | {} must be 5, one for each
+"""
 
 
 @pytest.mark.downstream
 @pytest.mark.parametrize(
-    ('leaf', 'key', 'value', 'message'),
+    ('row', 'pattern'),
     [
-        (
-            MASK_RCNN,
-            'optim_wrapper.optimizer.type',
-            'AdamX',
-            'unknown type AdamX of optim_wrapper.optimizer: did you mean Adam',
-        ),
-        (
-            MASK_RCNN,
-            'val_evaluator.type',
-            'CocoMetrics',
-            'unknown type CocoMetrics of val_evaluator: did you mean CocoMetric?',
-        ),
-        (
-            MASK_RCNN,
-            'param_scheduler.0.type',
-            'LinearLX',
-            'unknown type LinearLX of param_scheduler.0: did you mean LinearLR?',
-        ),
-        (
-            UPERNET,
-            'train_dataloader.dataset.pipeline.2.type',
-            'RandomFlop',
-            'unknown type RandomFlop of train_dataloader.dataset.pipeline.2: did you',
-        ),
-        (
-            UPERNET,
-            'model.decode_head.norm_cfg.type',
-            'BX',
-            'unknown type BX of model.decode_head.norm_cfg',
-        ),
-        (
-            UPERNET,
-            'optim_wrapper.optimizer.momentum',
-            0.9,
-            'unknown key optim_wrapper.optimizer.momentum (AdamW has no argument mo',
-        ),
-        (
-            UPERNET,
-            'optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul',
-            2.0,
-            'unknown key optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul: use one',
-        ),
-        (
-            UPERNET,
-            'test_evaluator.format_only',
-            True,
-            'test_evaluator.format_only=True writes files instead of testing: say where'
-            ', set test_evaluator.output_dir',
-        ),
-        (
-            MASK_RCNN,
-            'val_evaluator.format_only',
-            True,
-            'say where, set val_evaluator.outfile_prefix',
-        ),
-        (
-            MASK_RCNN,
-            'model.test_cfg.rpn.nms_post',
-            10,
-            'unknown key model.test_cfg.rpn.nms_post: nothing is known to read it',
-        ),
-        (
-            UPERNET,
-            'model.decode_head.in_index',
-            [9, 1, 2, 3],
-            'in_index=[9, 1, 2, 3] of a head names a map that is none',
-        ),
-        (
-            UPERNET,
-            'model.decode_head.in_channels',
-            [64] * 4,
-            'in_channels of a head=[64, 64, 64, 64], but the maps have 192 channels',
-        ),
-        (
-            MASK_RCNN,
-            'model.rpn_head.in_channels',
-            64,
-            'model.rpn_head.in_channels=64, but the maps have 128 channels',
-        ),
-        (
-            MASK_RCNN,
-            'model.rpn_head.anchor_generator.strides',
-            [4, 8],
-            'model.rpn_head.anchor_generator.strides=[4, 8] must be 5, one for each',
-        ),
+        *((row, '{key}=.* must be {text}') for row in RANGES.strip().splitlines()),
+        *((row, '{text}') for row in NONSENSE.strip().splitlines()),
     ],
 )
-def test_what_no_part_can_mean_is_refused_with_its_path(leaf, key, value, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        _change(leaf, key, value)
+def test_values_of_others_have_ranges_and_paths_too(row, pattern):
+    leaf, text = row.split(' ', 1)
+    change, text = text.split(' | ')
+    key, value = change.split('=', 1)
+    text = text.format(change, key=key, part=key.removesuffix('.type'))
+    message = pattern.format(key=key, text=re.escape(text))
+    with pytest.raises(ValueError, match=message):
+        _change(LEAF_OF[leaf], key, eval(value))
 
 
 def test_what_a_part_of_ours_does_not_take_is_refused(cfg):

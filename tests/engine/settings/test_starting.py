@@ -29,96 +29,49 @@ def train(tool, config_file, tmp_path):
     return train
 
 
-@pytest.mark.parametrize(
-    ('changes', 'line'),
-    [
-        (
-            dict(optim_wrapper__optimizer__lrr=1),
-            'unknown key optim_wrapper.optimizer.lrr: did you mean optim_wrapper.optim'
-            'izer.lr? (AdamW has no argument lrr)',
-        ),
-        (dict(train_cfg__max_epochs='ten'), 'train_cfg.max_epochs=ten does not fit'),
-        (dict(model__mask_ratio=0.999), 'mask_ratio=0.999 leaves 0 of 16 patches'),
-        (dict(train_dataloader__batch_size=0), 'train_dataloader.batch_size=0 must'),
-        (dict(model__backbone__img_size=65), 'transform.0.size=64 does not fit'),
-        (dict(optim_wrapper__dtype='float17'), "optim_wrapper.dtype='float17' must be"),
-        (
-            dict(model__type='CCMINN'),
-            'unknown type CCMINN of model: did you mean CCMIM?',
-        ),
-        (
-            dict(default_hooks__stop__type='ccmim.StopHok'),
-            'did you mean ccmim.StopHook?',
-        ),
-        (dict(param_scheduler__0__endd=3), "'endd': did you mean end? (--debug"),
-        (dict(load_from='no.pth'), 'checkpoint no.pth does not exist'),
-        (dict(train_dataloader__dataset__data='no'), 'no'),
-        (dict(compile_blocks='perhaps'), "compile_blocks='perhaps' must be"),
-        (dict(model__contrast__out_dim=0), 'model.contrast.out_dim=0 must be a whole'),
-        (
-            dict(model__backbone__mlp_ratio=0),
-            'model.backbone.mlp_ratio=0 must be a num',
-        ),
-        (dict(model__backbone__arch__depth=0), 'model.backbone.arch.depth=0 must be a'),
-        (dict(model__decoder__depth=-1), 'model.decoder.depth=-1 must be a whole numb'),
-        (
-            dict(model__decoder__num_heads=0),
-            'model.decoder.num_heads=0 must be a whole',
-        ),
-        (
-            dict(model__sampler__temperature=0),
-            'unknown key model.sampler.temperature (C',
-        ),
-        (
-            dict(model__contrast__grad='none'),
-            "model.contrast.grad='none' must be 'visi",
-        ),
-        (
-            dict(model__backbone__init_cfg__file='x'),
-            'unknown key model.backbone.init_cfg',
-        ),
-        (
-            dict(train_dataloader__dataset__transform__0__size=-8),
-            'train_dataloader.dataset.transform.0.size=-8 ',
-        ),
-        (
-            dict(optim_wrapper__clip_grad__max_norm=-1),
-            'optim_wrapper.clip_grad.max_norm=-1 must be a number above 0',
-        ),
-        (
-            dict(param_scheduler='None'),
-            'param_scheduler=None would be silent: set [',
-        ),
-        (
-            dict(param_scheduler__1__power='nan'),
-            'param_scheduler.1.power=nan must be',
-        ),
-        (
-            dict(float32_matmul='abc'),
-            "float32_matmul='abc' must be 'highest'",
-        ),
-        (
-            dict(default_hooks__logger__interval=1.5),
-            'default_hooks.logger.interval=1.',
-        ),
-        (dict(custom_hooks=5), 'custom_hooks=5'),
-        (
-            dict(optim_wrapper__paramwise_cfg__norm_decay_mul=0),
-            'unknown key optim_wrapper.paramwise_cfg.norm_decay_mul: ',
-        ),
-        (
-            dict(env_cfg__cudnn_benchmarc=True),
-            'unknown key env_cfg.cudnn_benchmarc: d',
-        ),
-        (dict(randomness__seed=-1), 'randomness.seed=-1 must be a whole number from 0'),
-    ],
-)
-def test_a_mistake_is_one_line_with_code_2(train, tmp_path, changes, line):
+# What is set, and what is said; {} is the setting, {key} its key.
+MISTAKES = """
+optim_wrapper.optimizer.lrr=1 | unknown key {key}: did you mean optim_wrapper.optimizer
+train_cfg.max_epochs=ten | {} does not fit
+model.mask_ratio=0.999 | mask_ratio=0.999 leaves 0 of 16 patches
+train_dataloader.batch_size=0 | {} must
+model.backbone.img_size=65 | transform.0.size=64 does not fit
+optim_wrapper.dtype=float17 | optim_wrapper.dtype='float17' must be
+model.type=CCMINN | unknown type CCMINN of model: did you mean CCMIM?
+default_hooks.stop.type=ccmim.StopHok | did you mean ccmim.StopHook?
+param_scheduler.0.endd=3 | 'endd': did you mean end? (--debug
+load_from=no.pth | checkpoint no.pth does not exist
+train_dataloader.dataset.data=no | no
+compile_blocks=perhaps | compile_blocks='perhaps' must be
+model.contrast.out_dim=0 | {} must be a whole
+model.backbone.mlp_ratio=0 | {} must be a number
+model.backbone.arch.depth=0 | {} must be a
+model.decoder.depth=-1 | {} must be a whole number
+model.decoder.num_heads=0 | {} must be a whole
+model.sampler.temperature=0 | unknown key {key} (CCMIMSampler
+model.contrast.grad=none | {key}='none' must be 'visi
+model.backbone.init_cfg.file=x | unknown key model.backbone.init_cfg
+train_dataloader.dataset.transform.0.size=-8 | {}
+optim_wrapper.clip_grad.max_norm=-1 | {} must be a number above 0
+param_scheduler=None | {} would be silent: set [
+param_scheduler.1.power=nan | {} must be
+float32_matmul=abc | float32_matmul='abc' must be 'highest'
+default_hooks.logger.interval=1.5 | {}
+custom_hooks=5 | {}
+optim_wrapper.paramwise_cfg.norm_decay_mul=0 | unknown key {key}:
+env_cfg.cudnn_benchmarc=True | unknown key {key}: did you mean
+randomness.seed=-1 | {} must be a whole number from 0
+"""
+
+
+@pytest.mark.parametrize('row', MISTAKES.strip().splitlines())
+def test_a_mistake_is_one_line_with_code_2(train, tmp_path, row):
+    option, line = row.split(' | ')
     before = _files(tmp_path)
-    code, text = train(**changes)
+    code, text = train('--cfg-options', option)
     assert code == 2
     assert text.startswith('error: ')
-    assert line in text
+    assert line.format(option, key=option.split('=')[0]) in text
     assert _files(tmp_path) == before
 
 
