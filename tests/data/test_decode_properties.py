@@ -1,7 +1,6 @@
 """Any small image of any kind decodes to what an oracle says; any bytes do no harm."""
 
 import io
-import time
 import warnings
 
 import numpy as np
@@ -192,21 +191,17 @@ def _outcome(data, least_side=0):
 
 
 def test_the_decoder_meets_any_bytes():
-    """Two seconds of seeded damage: a picture or a reason, nothing else."""
+    """Seeded damage gives a picture or a reason, nothing else."""
     files, rng = list(_whole_files()), np.random.default_rng(0)
-    tried = decoded = 0
-    end = time.monotonic() + 2
+    decoded = 0
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        while time.monotonic() < end:
-            data = damaged(rng, files[tried % len(files)])
-            tried += 1
+        for i in range(1000):
+            data = damaged(rng, files[i % len(files)])
             reason = _outcome(data, int(rng.choice([0, 16])))
             assert reason is None or reason.partition(':')[0] in KNOWN, reason
             decoded += reason is None
-    assert tried > 300
-    assert 0 < decoded < tried
-    print(f'{tried} damaged files in 2 s, {decoded} decoded')
+    assert 0 < decoded < 1000
 
 
 @settings(SEARCH, max_examples=200)
