@@ -8,12 +8,17 @@ from safetensors.torch import load_file, save_file
 
 from ccmim.checkpoints import read_weights, write_weights
 
-QKV, FC1 = 'blocks.1.attn.qkv.weight', 'blocks.0.mlp.fc1.weight'
-
 
 @pytest.fixture
 def state(tiny_vit):
     return tiny_vit(pos_embed='learned').state_dict()
+
+
+@pytest.fixture
+def weights(state, tmp_path):
+    """Those of a file."""
+    torch.save(state, tmp_path / 'in.pth')
+    return read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
 
 
 @pytest.fixture
@@ -31,105 +36,68 @@ def refuse(tmp_path):
     return refuse
 
 
+# A part and its shape in place of the network's, or None to take it out; what is said.
+PATCH, QKV = 'patch_embed.proj.weight', 'blocks.1.attn.qkv.weight'
+CONTRADICTIONS = [
+    (QKV, (48, 32), r'has shape \(48, 32\), but \(96, 32\) in a ViT of width 32'),
+    ('cls_token', (1, 1, 16), r'has shape \(1, 1, 16\), but \(1, 1, 32\)'),
+    ('pos_embed', (1, 17, 16), r'has shape \(1, 17, 16\), but \(1, 17, 32\)'),
+    ('pos_embed', (1, 15, 32), r'\(1, 15, 32\), but \(1, 17, 32\)'),
+    (PATCH, (32, 3, 16, 8), r'\(32, 3, 16, 8\): its patches are no squares'),
+    (PATCH, (32, 768), 'no patch_embed.proj.weight of four'),
+    ('blocks.1.mlp.fc2.weight', (32, 64), r'\(32, 64\), but \(32, 128\)'),
+    ('blocks.0.ls1.gamma', (32,), r'blocks.0.ls2.gamma of shape \(32,\) is missing'),
+    ('blocks.1.ls1.gamma', (32,), r'ls1.gamma of shape \(32,\) is not in a ViT'),
+    ('blocks.3.norm1.bias', (32,), 'blocks.2.* is missing for a ViT of .*depth 4'),
+    (QKV, None, f'{QKV} of shape .* is missing'),
+    ('blocks.0.norm1.bias', None, 'blocks.0.norm1.bias of shape .* is missing'),
+    ('cls_token', None, r'\(1, 17, 32\), but \(1, 16, 32\) .* no class token'),
+    ('pos_embed', None, 'no positions, neither absolute nor relative'),
+]
+FOREIGN = {
+    'blocks.0.mlp.w12.weight': 'an MLP with a gate in other parts',
+    'blocks.0.attn.inner_attn_ln.weight': 'norms inside EVA-02 blocks',
+    'blocks.0.attns.0.qkv.weight': 'parallel blocks',
+    'rope.freqs': 'rotary positions of another kind',
+    'blocks.0.attn.qkv.lora_A.weight': 'LoRA: merge it into the weights first',
+    'patch_embed.backbone.conv.weight': 'another patch embedding',
+    'blocks.0.something.weight': 'an unknown part',
+}
+CONTRADICTIONS += [
+    (name, (4, 2), rf'{name} of shape \(4, 2\) is of {part}, which ccmim.Vis')
+    for name, part in FOREIGN.items()
+]
+
+
+@pytest.mark.parametrize(('name', 'shape', 'message'), CONTRADICTIONS)
+def test_files_that_contradict_themselves(refuse, state, name, shape, message):
+    state.pop(name, None)
+    refuse(state | ({name: torch.zeros(shape)} if shape else {}), message)
+
+
 def test_an_unknown_layout_shows_its_first_keys(refuse):
     refuse({'conv1.weight': torch.zeros(2), 'bn1.bias': torch.zeros(2)},
            'of no known layout: its keys are conv1.weight, bn1.bias, ...')  # fmt: skip
 
 
-def test_a_part_that_a_run_does_not_have(refuse, state):
+def test_what_was_asked_for_and_is_not_there(refuse, state, tiny_vit):
     run = {f'backbone.{name}': value for name, value in state.items()}
-    refuse(
-        run, 'has no part teacher.backbone: it is of backbone$', part='teacher.backbone'
-    )
-
-
-def test_another_layout_than_the_one_asked_for(refuse, state):
+    message = 'has no part teacher.backbone: it is of backbone$'
+    refuse(run, message, part='teacher.backbone')
     for layout in ('mmseg', 'mmpretrain', 'hf', 'beit', 'dinov2'):
         refuse(state, f'of another layout than {layout}: its keys are ', layout=layout)
-
-
-@pytest.mark.parametrize(
-    ('name', 'shape', 'message'),
-    [
-        (QKV, (48, 32), r'has shape \(48, 32\), but \(96, 32\) in a ViT of width 32'),
-        ('cls_token', (1, 1, 16), r'has shape \(1, 1, 16\), but \(1, 1, 32\)'),
-        ('pos_embed', (1, 17, 16), r'has shape \(1, 17, 16\), but \(1, 17, 32\)'),
-        ('pos_embed', (1, 15, 32), r'\(1, 15, 32\), but \(1, 17, 32\)'),
-        (
-            'patch_embed.proj.weight',
-            (32, 3, 16, 8),
-            r'\(32, 3, 16, 8\): its patches are no squares',
-        ),
-        ('patch_embed.proj.weight', (32, 768), 'no patch_embed.proj.weight of four'),
-        ('blocks.1.mlp.fc2.weight', (32, 64), r'\(32, 64\), but \(32, 128\)'),
-        (
-            'blocks.0.ls1.gamma',
-            (32,),
-            r'blocks.0.ls2.gamma of shape \(32,\) is missing',
-        ),
-        ('blocks.1.ls1.gamma', (32,), r'ls1.gamma of shape \(32,\) is not in a ViT'),
-        ('blocks.3.norm1.bias', (32,), 'blocks.2.* is missing for a ViT of .*depth 4'),
-    ],
-)
-def test_files_that_contradict_themselves(refuse, state, name, shape, message):
-    refuse(state | {name: torch.zeros(shape)}, message)
-
-
-@pytest.mark.parametrize('name', [QKV, 'blocks.0.norm1.bias'])
-def test_a_missing_tensor(refuse, state, name):
-    del state[name]
-    refuse(state, f'{name} of shape .* is missing')
-
-
-def test_a_class_token_that_the_positions_want(refuse, state):
-    del state['cls_token']
-    refuse(state, r'\(1, 17, 32\), but \(1, 16, 32\) .* no class token')
-
-
-def test_no_positions_at_all(refuse, state):
-    del state['pos_embed']
-    refuse(state, 'no positions, neither absolute nor relative')
-
-
-@pytest.mark.parametrize(
-    ('name', 'part'),
-    [
-        ('blocks.0.mlp.w12.weight', 'an MLP with a gate in other parts'),
-        ('blocks.0.attn.inner_attn_ln.weight', 'norms inside EVA-02 blocks'),
-        ('blocks.0.attns.0.qkv.weight', 'parallel blocks'),
-        ('rope.freqs', 'rotary positions of another kind'),
-        ('blocks.0.attn.qkv.lora_A.weight', 'LoRA: merge it into the weights first'),
-        ('patch_embed.backbone.conv.weight', 'another patch embedding'),
-        ('blocks.0.something.weight', 'an unknown part'),
-    ],
-)
-def test_foreign_parts_are_named(refuse, state, name, part):
-    refuse(state | {name: torch.zeros(4, 2)},
-           rf'{name} of shape \(4, 2\) is of {part}, which ccmim.Vis')  # fmt: skip
-
-
-def test_heads_must_be_known_and_fit(refuse, state, tmp_path):
     refuse(state, 'width of 32 has no usual number of heads: give', num_heads=None)
     refuse(state, 'num_heads=3 must divide embed_dim=32', num_heads=3)
-    torch.save(state, tmp_path / 'in.pth')
-    write_weights(
-        read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64),
-        tmp_path / 'a.pth',
-        'timm',
-    )
+    refuse(state, r'shape \(1, 17, 32\), but \(1, 26, 32\) .* image 80', img_size=80)
+    table = tiny_vit(rel_pos_bias=True).state_dict()
+    message = r'bias_table has shape \(52, 2\), but \(52, 4\) .* 4 heads'
+    refuse(table, message, num_heads=4)
+
+
+def test_another_number_of_heads_than_a_file_says(weights, tmp_path):
+    write_weights(weights, tmp_path / 'a.pth', 'timm')
     with pytest.raises(ValueError, match='it says num_heads=2, not 4'):
         read_weights(tmp_path / 'a.pth', num_heads=4)
-
-
-def test_heads_that_a_table_of_relative_positions_contradicts(refuse, tiny_vit):
-    state = tiny_vit(rel_pos_bias=True).state_dict()
-    refuse(
-        state, r'bias_table has shape \(52, 2\), but \(52, 4\) .* 4 heads', num_heads=4
-    )
-
-
-def test_an_image_size_that_the_positions_contradict(refuse, state):
-    refuse(state, r'shape \(1, 17, 32\), but \(1, 26, 32\) .* image 80', img_size=80)
 
 
 def test_files_that_hold_no_tensors_or_are_no_files(refuse, tmp_path):
@@ -151,12 +119,8 @@ def test_code_in_a_file_is_not_run(refuse, state, capsys):
     assert 'run' not in capsys.readouterr().out
 
 
-def test_a_changed_value_is_seen(state, tmp_path):
-    torch.save(state, tmp_path / 'in.pth')
-    weights, out = (
-        read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64),
-        tmp_path / 'a.safetensors',
-    )
+def test_a_changed_value_is_seen(weights, tmp_path):
+    out = tmp_path / 'a.safetensors'
     write_weights(weights, out, 'ccmim')
     content = bytearray(out.read_bytes())
     content[-1] ^= 1
@@ -215,11 +179,7 @@ def test_layouts_that_cannot_hold_a_network(tiny_vit, tmp_path):
         (dict(layer_scale_init=0.1), 'mmseg', 'layer scale'),
         (dict(qkv_bias=False), 'mmseg', 'no bias of queries, keys and values'),
         (dict(final_norm=False), 'timm', 'no final norm'),
-        (
-            dict(pos_embed='none', rel_pos_bias=True),
-            'mmpretrain',
-            'no position table, ',
-        ),
+        (dict(pos_embed='none', rel_pos_bias=True), 'mmpretrain', 'no position tab'),
     ):
         torch.save(tiny_vit(**options).state_dict(), tmp_path / 'in.pth')
         weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
@@ -230,16 +190,12 @@ def test_layouts_that_cannot_hold_a_network(tiny_vit, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['in.pth']
 
 
-def test_a_layout_that_is_only_read(state, tmp_path):
-    torch.save(state, tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
+def test_a_layout_that_is_only_read(weights, tmp_path):
     with pytest.raises(ValueError, match='layout beit is read, not written'):
         write_weights(weights, tmp_path / 'out.pth', 'beit')
 
 
-def test_where_it_cannot_be_written(state, tmp_path):
-    torch.save(state, tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
+def test_where_it_cannot_be_written(weights, tmp_path):
     for name, layout, message in (
         ('out.onnx', 'timm', 'the layout timm wants .safetensors or .pth or .pt'),
         ('out.pth', 'safetensors', 'wants .safetensors'),
@@ -254,12 +210,8 @@ def test_where_it_cannot_be_written(state, tmp_path):
     assert (tmp_path / 'file').read_text() == 'mine'
 
 
-def test_a_file_is_replaced_only_when_asked(state, tmp_path):
-    torch.save(state, tmp_path / 'in.pth')
-    weights, out = (
-        read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64),
-        tmp_path / 'a.safetensors',
-    )
+def test_a_file_is_replaced_only_when_asked(weights, tmp_path):
+    out = tmp_path / 'a.safetensors'
     out.write_text('old')
     with pytest.raises(ValueError, match='overwrite'):
         write_weights(weights, out, 'timm')
@@ -269,12 +221,8 @@ def test_a_file_is_replaced_only_when_asked(state, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a.safetensors', 'in.pth']
 
 
-def test_a_write_that_fails_leaves_what_was_there(state, tmp_path, monkeypatch):
-    torch.save(state, tmp_path / 'in.pth')
-    weights, out = (
-        read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64),
-        tmp_path / 'a.pth',
-    )
+def test_a_write_that_fails_leaves_what_was_there(weights, tmp_path, monkeypatch):
+    out = tmp_path / 'a.pth'
     write_weights(weights, out, 'ccmim')
     before = out.read_bytes()
 

@@ -99,19 +99,6 @@ def test_a_pipeline_of_transformers_takes_the_folder_as_it_is(tmp_path, tiny_vit
     assert 'Width 32, depth 2, 2 heads, patches of 16 px' in card
 
 
-@pytest.mark.parametrize('name', ['pytorch_model.bin', 'weights.safetensors'])
-def test_a_single_file(tmp_path, images, name):
-    """Also with the names that transformers 5 has in memory."""
-    from safetensors.torch import save_file
-
-    model = draw(transformers.ViTModel(transformers.ViTConfig(**SIZES)))
-    write = torch.save if name.endswith('.bin') else save_file
-    write(model.state_dict(), tmp_path / name)
-    weights = read_weights(tmp_path / name, num_heads=2, img_size=64)
-    assert 'layout hf (as its keys say)' in weights.report[0]
-    assert difference(weights, model, images) < 1e-5
-
-
 def test_from_pretrained_loads_what_is_written(tmp_path, tiny_vit, images):
     vit = draw(tiny_vit(pos_embed='learned', norm_eps=1e-5))
     torch.save(vit.state_dict(), tmp_path / 'in.pth')

@@ -7,10 +7,15 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.structures import InstanceData, PixelData
 
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import fit_sizes
+from tests.dense.batches import (
+    SIZE,
+    assert_all_reached,
+    detection_batch,
+    segmentation_batch,
+)
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -22,8 +27,8 @@ SEGMENTATION = sorted(p.stem for p in (ROOT / 'segmentation').glob('[!e]*.py'))
 EOMT = sorted(f'{p.parent.name}/{p.stem}' for p in ROOT.glob('[!s]*/eomt*.py'))
 EOMT += sorted(f'segmentation/{p.stem}' for p in ROOT.glob('segmentation/eomt*.py'))
 DEPTHS = dict(tiny=12, small=12, base=12, large=24, huge=32)
+TWO = 0, 7  # classes of the two objects
 WIDTHS = ('in_channels', 'out_channels', 'feat_channels', 'conv_out_channels')
-SIZE = 64
 
 
 def narrow(part):
@@ -71,46 +76,6 @@ def _listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def detection_batch(**meta):
-    from mmdet.structures import DetDataSample
-    from mmdet.structures.mask import BitmapMasks
-
-    boxes = torch.tensor([[4.0, 6.0, 30.0, 40.0], [28.0, 20.0, 62.0, 58.0]])
-    masks = np.zeros((2, SIZE, SIZE), dtype=np.uint8)
-    image = torch.randint(0, 60, (3, SIZE, SIZE), dtype=torch.uint8)
-    for mask, (left, top, right, bottom) in zip(masks, boxes.int(), strict=True):
-        mask[top:bottom, left:right] = 1
-        image[:, top:bottom, left:right] += 150
-    sample = DetDataSample(
-        metainfo=dict(
-            img_shape=(SIZE, SIZE),
-            ori_shape=(SIZE, SIZE),
-            scale_factor=(1.0, 1.0),
-            img_id=0,
-            **meta,
-        ),
-        gt_instances=InstanceData(
-            bboxes=boxes,
-            labels=torch.tensor([0, 7]),
-            masks=BitmapMasks(masks, SIZE, SIZE),
-        ),
-    )
-    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
-
-
-def segmentation_batch():
-    from mmseg.structures import SegDataSample
-
-    classes = torch.zeros(1, SIZE, SIZE, dtype=torch.long)
-    classes[:, :, SIZE // 2 :] = 1
-    image = (60 + 120 * classes.expand(3, -1, -1)).to(torch.uint8)
-    sample = SegDataSample(
-        metainfo=dict(img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE)),
-        gt_sem_seg=PixelData(data=classes),
-    )
-    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
-
-
 def step(model, batch):
     """Losses by name after a backward pass under bfloat16, as the leaves train."""
     with torch.autocast('cpu', torch.bfloat16):
@@ -120,18 +85,11 @@ def step(model, batch):
     return {k: v.item() for k, v in values.items() if 'loss' in k and k != 'loss'}
 
 
-def assert_all_reached(model):
-    for name, param in model.named_parameters():
-        if param.requires_grad:
-            assert param.grad is not None, name
-            assert torch.isfinite(param.grad).all(), name
-
-
 @pytest.mark.parametrize('leaf', DETECTION)
 @pytest.mark.slow
 def test_a_detector_takes_its_first_step(leaf):
     model = build(f'detection/{leaf}').train()
-    losses = step(model, detection_batch())
+    losses = step(model, detection_batch(TWO))
     stages = 3 if leaf.startswith('cascade') else 1
     masks = 3 if leaf.startswith('cascade') and leaf.endswith('1x') else 1
     assert len(losses) == 2 + 2 * stages + masks
@@ -152,7 +110,7 @@ def test_eomt_takes_its_first_step(leaf):
     """Three losses of each of its predictions, and classes as good as a guess."""
     model = build(leaf).train()
     is_semantic = leaf.startswith('segmentation')
-    losses = step(model, segmentation_batch() if is_semantic else detection_batch())
+    losses = step(model, segmentation_batch() if is_semantic else detection_batch(TWO))
     head = model.decode_head if is_semantic else model.panoptic_head
     assert len(losses) == 3 * (1 + head.num_blocks)
     assert all(np.isfinite(v) and v > 0 for v in losses.values()), losses
@@ -178,8 +136,6 @@ def test_one_key_changes_a_size(leaf, key, value, width, patch, side):
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).train()
     batch = segmentation_batch() if 'upernet' in leaf else detection_batch()
-    for sample in batch['data_samples'] if 'rcnn' in leaf else ():
-        sample.gt_instances.labels.zero_()  # there are four classes
     losses = step(model, batch)
     assert all(np.isfinite(v) and v > 0 for v in losses.values()), losses
     assert_all_reached(model)
@@ -218,10 +174,7 @@ def test_a_segmentor_takes_its_first_step(leaf):
 @pytest.mark.slow
 def test_the_small_cascade_takes_its_first_step():
     model = build('small/cascade_mask_rcnn_vitt_penn_fudan').train()
-    batch = detection_batch()
-    for sample in batch['data_samples']:
-        sample.gt_instances.labels.zero_()  # pedestrians
-    losses = step(model, batch)
+    losses = step(model, detection_batch())
     assert len(losses) == 2 + 2 * 3 + 1
     for stage, overlap in enumerate((0.5, 0.6, 0.7)):
         assert losses[f's{stage}.loss_cls'] == pytest.approx(np.log(2), rel=0.2)
@@ -242,10 +195,7 @@ def test_box_features_tell_how_the_parts_of_objects_lie():
     model.roi_head.bbox_roi_extractor.register_forward_hook(
         lambda _, __, found: seen.setdefault('features', found)
     )
-    batch = detection_batch()
-    for sample in batch['data_samples']:
-        sample.gt_instances.labels.zero_()  # pedestrians
-    losses = step(model, batch)
+    losses = step(model, detection_batch())
     assert losses['loss_context'] > 0
     assert_all_reached(model)
     parts = seen['features'].split([len(s.priors) for s in sampled])
@@ -255,7 +205,7 @@ def test_box_features_tell_how_the_parts_of_objects_lie():
     assert 0 < len(expected) < len(seen['features'])
     torch.testing.assert_close(seen['patches'], expected)
     seen.clear()
-    model.eval().test_step(detection_batch())
+    model.eval().test_step(detection_batch(TWO))
     assert 'patches' not in seen
 
 
@@ -294,7 +244,7 @@ def test_a_detector_finds_boxes_with_masks(leaf):
     model.rpn_head.test_cfg.max_per_img = 20
     model.roi_head.test_cfg.update(score_thr=0.0, max_per_img=20)
     with torch.no_grad():
-        found = model.test_step(detection_batch())[0].pred_instances
+        found = model.test_step(detection_batch(TWO))[0].pred_instances
     assert len(found) == 20
     assert found.masks.shape == (len(found), SIZE, SIZE)
     assert found.masks.dtype == torch.bool

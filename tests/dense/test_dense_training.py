@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
-from mmengine.structures import InstanceData, PixelData
 from torch import distributed
 
 from ccmim.apps.report.page_details import draw_confusions
@@ -23,6 +22,13 @@ from ccmim.engine.config import read_config
 from ccmim.engine.settings import fit_sizes
 from ccmim.evaluation.resampling import figure
 from tests import tiny_methods
+from tests.dense.batches import (
+    SIZE,
+    assert_all_reached,
+    detection_batch,
+    panoptic_batch,
+    segmentation_batch,
+)
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -30,7 +36,6 @@ pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 TINY = dict(embed_dim=32, depth=4, num_heads=2)
-SIZE = 64
 
 
 def build(leaf, **changes):
@@ -54,57 +59,6 @@ def detector(window_size=0):
 
 def segmentor():
     return build('small/upernet_vitt_camvid.py', out_indices=(0, 1, 2, 3))
-
-
-def detection_batch():
-    """Two images, each with two bright rectangles as objects."""
-    from mmdet.structures import DetDataSample
-    from mmdet.structures.mask import BitmapMasks
-
-    boxes = torch.tensor([[4.0, 6.0, 30.0, 40.0], [28.0, 20.0, 62.0, 58.0]])
-    masks = np.zeros((2, SIZE, SIZE), dtype=np.uint8)
-    image = torch.randint(0, 60, (3, SIZE, SIZE), dtype=torch.uint8)
-    for mask, (left, top, right, bottom) in zip(masks, boxes.int(), strict=True):
-        mask[top:bottom, left:right] = 1
-        image[:, top:bottom, left:right] += 150
-    sample = DetDataSample(
-        metainfo=dict(
-            img_shape=(SIZE, SIZE),
-            ori_shape=(SIZE, SIZE),
-            scale_factor=(1.0, 1.0),
-            img_id=0,
-        ),
-        gt_instances=InstanceData(
-            bboxes=boxes,
-            labels=torch.zeros(2, dtype=torch.long),
-            masks=BitmapMasks(masks, SIZE, SIZE),
-        ),
-    )
-    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
-
-
-def segmentation_batch():
-    """Two images whose left and right halves are classes 0 and 1."""
-    from mmseg.structures import SegDataSample
-
-    classes = torch.zeros(1, SIZE, SIZE, dtype=torch.long)
-    classes[:, :, SIZE // 2 :] = 1
-    image = (60 + 120 * classes.expand(3, -1, -1)).to(torch.uint8)
-    sample = SegDataSample(
-        metainfo=dict(img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE)),
-        gt_sem_seg=PixelData(data=classes),
-    )
-    return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
-
-
-def panoptic_batch():
-    """The same objects, cars, on a road (3 + 3) and pixels without a class."""
-    batch = detection_batch()
-    classes = torch.full((1, SIZE, SIZE), 255)
-    classes[:, SIZE // 2 :] = 6
-    for sample in batch['data_samples']:
-        sample.gt_sem_seg = PixelData(sem_seg=classes.clone())
-    return batch
 
 
 CASES = {
@@ -136,10 +90,7 @@ def test_a_step_has_finite_losses_and_reaches_every_parameter(case, bf16):
     numbers = dict(mask_rcnn=5, mask_rcnn_windows=5, upernet=2)
     assert len(parts) == numbers.get(case, 3 * 4)
     assert all(torch.isfinite(v) and v > 0 for v in parts.values()), parts
-    for name, param in model.named_parameters():
-        if param.requires_grad:
-            assert param.grad is not None, name
-            assert torch.isfinite(param.grad).all(), name
+    assert_all_reached(model)
     for name, param in model.backbone.named_parameters():
         if param.requires_grad:
             # Attention does not feel a shift of the keys, a third of this bias.
