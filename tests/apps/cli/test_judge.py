@@ -17,7 +17,8 @@ def weights(tmp_path):
     files = []
     for number in (0, 1):
         torch.manual_seed(number + 7)
-        vit = VisionTransformer('tiny', img_size=32, patch_size=8)
+        arch = dict(embed_dim=64, depth=2, num_heads=1)
+        vit = VisionTransformer(arch, img_size=32, patch_size=8)
         files.append(tmp_path / f'run{number}' / 'last.pth')
         files[-1].parent.mkdir()
         torch.save(vit.state_dict(), files[-1])

@@ -75,6 +75,7 @@ def test_what_looks_at_files_imports_no_torch(image_folder, tmp_path):
     assert 'mmengine' in set.union(*found)
 
 
+@pytest.mark.slow
 def test_what_needs_a_network_imports_no_more_than_that(tmp_path, coco_folder):
     pytest.importorskip('mmdet')
     arch = dict(embed_dim=64, depth=4, num_heads=2)

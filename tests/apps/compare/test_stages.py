@@ -114,7 +114,7 @@ def test_what_follows_a_stage_that_is_made_again_is_made_again(stage, tmp_path):
 def test_stages_overlap_and_share_the_cores(run, stage, tmp_path, monkeypatch):
     monkeypatch.setattr('os.sched_getaffinity', lambda pid: set(range(6)))
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
-    stages = [stage('a', seconds=1.5), stage('b', seconds=1.5)]
+    stages = [stage('a', seconds=0.6), stage('b', seconds=0.6)]
     run([[s] for s in stages], tmp_path)
     (begun_a, end_a, threads), (begun_b, end_b, _) = (
         [float(word) for word in s.result.read_text().split()] for s in stages
@@ -152,7 +152,7 @@ def test_a_prefix_stands_before_every_command(stage, tmp_path):
 def test_a_failure_is_shown_and_ends_only_its_own_chain(
     run, stage, tmp_path, code, said
 ):
-    slow, bad, after = stage('slow', 1.0), stage('bad', code=code), stage('after')
+    slow, bad, after = stage('slow', 0.4), stage('bad', code=code), stage('after')
     with pytest.raises(StageError, match=said):
         run([[slow], [bad, after]], tmp_path)
     assert slow.is_done
@@ -162,7 +162,7 @@ def test_a_failure_is_shown_and_ends_only_its_own_chain(
 
 def test_the_newest_progress_is_shown_short(run, stage, tmp_path, capsys):
     assert stage('a').status() == ''  # it has hardly begun
-    run([[stage('a', seconds=1.5)]], tmp_path)
+    run([[stage('a', seconds=0.5)]], tmp_path)
     assert stage('a').status() == 'train [ 3/10], 0:00:05 to go, loss 0.25'
     assert re.search(r'train \[ 3/10\], 0:00:05 to go', capsys.readouterr().out)
 
@@ -170,7 +170,7 @@ def test_the_newest_progress_is_shown_short(run, stage, tmp_path, capsys):
 def test_sigterm_ends_the_stages_too(run, stage, tmp_path):
     """As Ctrl-C does; the handler of before is there again afterwards."""
     before = signal.getsignal(signal.SIGTERM)
-    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGTERM]).start()
     begun = time.time()
     with pytest.raises(KeyboardInterrupt):
         run([[stage('a', seconds=60)]], tmp_path)
