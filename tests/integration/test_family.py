@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from ccmim import get_model
+from ccmim.apps.cli import main
 from ccmim.checkpoints import load_file
 from ccmim.engine.launch import build_runner
 from soaking.runs import add_captions
@@ -84,7 +86,7 @@ def test_resumed_run_equals_straight_run(method, config, tmp_path):
 @pytest.mark.parametrize('method', METHODS)
 @pytest.mark.slow
 def test_checkpoint_serves_downstream_unchanged(method, config, tmp_path, tiny_vit):
-    """Zero missing and unexpected keys; the weights are the trained ones."""
+    """No missing or unexpected keys; the weights are the trained ones, exported too."""
     cfg = config(method, tmp_path / 'run')
     cfg.train_cfg.max_epochs = 2  # AMT throws in the second one
     runner = build_runner(cfg)
@@ -101,3 +103,6 @@ def test_checkpoint_serves_downstream_unchanged(method, config, tmp_path, tiny_v
     for name, value in vit.state_dict().items():
         assert torch.equal(value, saved[f'backbone.{name}'])
     assert not torch.equal(vit.blocks[0].attn.qkv.weight, before)
+    assert main(['export', str(file), '--to', 'safetensors']) == 0
+    exported = get_model(file.with_suffix('.safetensors')).state_dict()
+    assert all(torch.equal(exported[k], v) for k, v in vit.state_dict().items())
