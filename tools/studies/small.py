@@ -71,6 +71,7 @@ def train(
         if name in cfg.default_hooks:
             cfg.default_hooks[name] = None
     cfg.experiment_name = f'{out.name}_{seed}_{time.time_ns()}'
+    cfg.visualizer.name = cfg.experiment_name  # one for each run of this process
     runner = build_runner(cfg)
     start = time.process_time()
     runner.train()
