@@ -30,7 +30,8 @@ class VisualDictionary(nn.Module):
             than there are patches in a step are drawn with repetitions.
         decay: How much of the averages a step keeps.
         redraw_below: A code is drawn anew whose average use falls to this fraction of
-            an even use, which is patches of a step / K; at 0 it stays for good.
+            an even use, which is patches of a step / K; at 0 it stays for good. None
+            keeps the random codes of the start too, as the published code does.
         temperature: Divisor T of the cosines in the prediction.
     """
 
@@ -43,7 +44,7 @@ class VisualDictionary(nn.Module):
         dim: Count = 256,
         num_codes: Count = 512,
         decay: InnerRatio = 0.99,
-        redraw_below: RatioBelowOne = 0.1,
+        redraw_below: RatioBelowOne | None = 0.1,
         temperature: Positive = 0.1,
     ) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class VisualDictionary(nn.Module):
         # A step of bad numbers is left out, and must not spoil the next ones.
         x = torch.where(x.isfinite().all(dim=1, keepdim=True), x, 0)
         learn = learn and self.training
-        if learn:
+        if learn and self.redraw_below is not None:
             self._redraw(x)
         ids = products(x, self.codes).argmax(dim=1)
         one_hot = ids[:, None] == torch.arange(len(self.codes), device=ids.device)

@@ -146,6 +146,18 @@ def test_more_codes_than_patches_and_bad_numbers():
     torch.testing.assert_close(ours.codes, before['codes'])
 
 
+def test_nothing_is_drawn_where_that_is_asked_for():
+    """Random codes that no patch is near to stay as they are, from the first step."""
+    torch.manual_seed(0)
+    ours, features = VisualDictionary(3, 64, redraw_below=None), _batches()[0].float()
+    before = ours.codes.clone()
+    ids, _ = ours.look_up(features)
+    own = torch.isin(torch.arange(64), ids)
+    assert torch.equal(ours.codes[~own], before[~own])
+    assert own.sum() <= 12
+    assert not torch.isclose(ours.codes[own], before[own]).all(dim=1).any()
+
+
 def _worker(rank, folder):
     distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2

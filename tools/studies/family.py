@@ -207,14 +207,10 @@ SHOWS = dict(
         dict(
             redrawn={},
             first_step_only={'model.dictionary.redraw_below': 0.0},
-            decay_09={'model.dictionary.decay': 0.9},
-            decay_09_first_step_only={
-                'model.dictionary.decay': 0.9,
-                'model.dictionary.redraw_below': 0.0,
-            },
+            never={'model.dictionary.redraw_below': None},
         ),
         measure=lambda model: {},
-        options=_HALF,
+        options=_HALF | {'model.dictionary.decay': 0.9},
         logged={'perplexity': ('code_perplexity', 1.0), 'used': ('codes_used', 100.0)},
     ),
     graph=Show(
