@@ -6,6 +6,8 @@ milliseconds and every branch of the real one is there.
 
 import copy
 import functools
+import gc
+import multiprocessing
 import os
 import re
 import runpy
@@ -25,6 +27,7 @@ from mmengine.visualization import Visualizer
 from PIL import Image
 from yapf.yapflib import yapf_api
 
+from ccmim.data.loader_errors import end_workers
 from ccmim.registry import MODELS
 
 # A shell lets its background jobs ignore Ctrl-C, and a run leaves that as it is.
@@ -170,6 +173,14 @@ def _clean_slate():
     yield
     for manager in (MessageHub, MMLogger, Visualizer, DefaultScope):
         manager._instance_dict.clear()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item):
+    """End workers that a run left: whoever collects them waits 5 s for each."""
+    if multiprocessing.active_children():
+        end_workers()
+        gc.collect()
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,8 +1,6 @@
 """What the tests of the images share."""
 
-import gc
 import logging
-import multiprocessing
 import tempfile
 from pathlib import Path
 
@@ -11,8 +9,6 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 from mmengine.logging import MMLogger
 from PIL import Image
-
-from ccmim.data.loader_errors import end_workers
 
 # Hypothesis keeps notes of what it reads in the code: not in the checkout.
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / 'hypothesis')
@@ -40,11 +36,3 @@ def folder(tmp_path):
         pixels = generator.integers(0, 255, (20, 30, 3), np.uint8)
         Image.fromarray(pixels).save(root / f'{i:03d}.png')
     return root
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown(item):
-    """End workers that a failed iteration left: it waits seconds for each of them."""
-    if multiprocessing.active_children():
-        end_workers()
-        gc.collect()

@@ -15,7 +15,7 @@ from ccmim.engine.launch import build_runner
 from tests.conftest import write_photos
 from tests.short_runs import short_config
 
-FILE = 'epoch_1.pth'
+FILE, NAN = 'epoch_1.pth', float('nan')
 
 
 def _start(root, name='ccmim_vitb', resume=True, **changes):
@@ -127,116 +127,61 @@ class _Watch(Hook):
         self.seen.append((rates, betas, {group['weight_decay'] for group in groups}))
 
 
-def _forge(file, change):
-    checkpoint = torch.load(file, weights_only=False)
-    change(checkpoint)
-    torch.save(checkpoint, file)
-
-
-def _set(path, value):
-    def change(checkpoint):
-        *way, last = path
-        for key in way:
-            checkpoint = checkpoint[key]
-        if value is None:
-            del checkpoint[last]
-        else:
-            old = checkpoint.get(last) if isinstance(checkpoint, dict) else None
-            checkpoint[last] = value(old) if callable(value) else value
-
-    return change
-
-
 BIAS = 'backbone.patch_embed.proj.bias'
-STATE = {
-    'a parameter of another size': (
-        _set(['state_dict', 'decoder.pred.bias'], lambda v: v[:5]),
-        r'state_dict.decoder.pred.bias: \(5,\) float32 -> \(768,\) float32',
-    ),
-    'a parameter of another type': (
-        _set(['state_dict', BIAS], lambda v: v.half()),
-        rf'state_dict.{BIAS}: \(32,\) float16 -> \(32,\) float32',
-    ),
-    'a parameter too few': (
-        _set(['state_dict', BIAS], None),
-        rf'state_dict.{BIAS}: absent -> \(32,\) float32',
-    ),
-    'a parameter too many': (
-        _set(['state_dict', 'backbone.gate'], lambda _: torch.ones(2)),
-        r'state_dict.backbone.gate: \(2,\) float32 -> absent',
-    ),
-    'no optimizer state': (
-        _set(['optimizer', 'state'], lambda _: {}),
-        r'optimizer: parameters with a state: \d+ -> 0',
-    ),
-    'one state lost': (
-        _set(['optimizer', 'state', 3], None),
-        r'optimizer: parameters with a state: (\d+) -> \d+',
-    ),
-    'a moment of another size': (
-        _set(['optimizer', 'state', 0, 'exp_avg'], lambda v: v.new_zeros(3)),
-        r'optimizer.exp_avg of \S+: \(3,\) -> \(32,\)',
-    ),
-    'groups of another size': (
-        _set(['optimizer', 'param_groups', 0, 'params'], lambda v: v[:-1]),
-        r'optimizer: parameters in each group: \[',
-    ),
-    'parameters in another order': (
-        _set(['meta', 'ccmim', 'parameters'], lambda v: v[1:] + v[:1]),
-        r'optimizer: parameter 0: ',
-    ),
-    'lost schedulers': (
-        _set(['param_schedulers'], None),
-        r'param_scheduler: 0 schedulers -> \d schedulers',
-    ),
-    'a scheduler too many': (
-        _set(['param_schedulers'], lambda v: v + v[:1]),
-        r'param_scheduler: \d schedulers -> \d schedulers',
-    ),
-}
-UNUSABLE = {
-    'a NaN moment': (
-        _set(['optimizer', 'state', 0, 'exp_avg'], lambda v: v * float('nan')),
-        'exp_avg of parameter 0 is not finite',
-    ),
-    'a negative moment': (
-        _set(['optimizer', 'state', 0, 'exp_avg_sq'], lambda v: v - 1),
-        'exp_avg_sq of parameter 0, a mean of squares, is negative',
-    ),
-    'an epoch in words': (
-        _set(['meta', 'epoch'], 'one'),
-        "its epoch is 'one', no number of steps",
-    ),
-    'a negative step': (_set(['meta', 'iter'], -4), 'its iter is -4'),
-    'a NaN weight': (
-        _set(['state_dict', BIAS], lambda v: v * float('nan')),
-        f'{BIAS} holds NaN',
-    ),
-    'an optimizer that is a list': (
-        _set(['optimizer'], lambda _: [1]),
-        'its optimizer is a list',
-    ),
-}
+# A place in the checkpoint, what becomes of it (None: it is taken out), what is said.
+STATE = [
+    ('state_dict decoder.pred.bias', lambda v: v[:5], r': \(5,\) float32 -> \(768,\)'),
+    (f'state_dict {BIAS}', lambda v: v.half(), r': \(32,\) float16 -> \(32,\) float32'),
+    (f'state_dict {BIAS}', None, r': absent -> \(32,\) float32'),
+    ('state_dict backbone.gate', lambda _: torch.ones(2), r': \(2,\) float32 -> abs'),
+    ('optimizer state', lambda _: {}, r': parameters with a state: \d+ -> 0'),
+    ('optimizer state 3', None, r': parameters with a state: (\d+) -> \d+'),
+    ('optimizer state 0 exp_avg', lambda v: v.new_zeros(3), r'.exp_avg of \S+: \(3,'),
+    ('optimizer param_groups 0 params', lambda v: v[:-1], r': parameters in each'),
+    ('meta ccmim parameters', lambda v: v[1:] + v[:1], 'optimizer: parameter 0: '),
+    ('param_schedulers', None, r': 0 schedulers -> \d schedulers'),
+    ('param_schedulers', lambda v: v + v[:1], r': \d schedulers -> \d schedulers'),
+]
+UNUSABLE = [
+    ('optimizer state 0 exp_avg', lambda v: v * NAN, 'exp_avg of parameter 0 is not'),
+    ('optimizer state 0 exp_avg_sq', lambda v: v - 1, 'exp_avg_sq of parameter 0, a'),
+    ('meta epoch', lambda _: 'one', "its epoch is 'one', no number of steps"),
+    ('meta iter', lambda _: -4, 'its iter is -4'),
+    (f'state_dict {BIAS}', lambda v: v * NAN, f'{BIAS} holds NaN'),
+    ('optimizer', lambda _: [1], 'its optimizer is a list'),
+]
+
+
+def _forge(file, place, change):
+    whole = checkpoint = torch.load(file, weights_only=False)
+    *way, last = (int(key) if key.isdigit() else key for key in place.split())
+    for key in way:
+        checkpoint = checkpoint[key]
+    if change is None:
+        del checkpoint[last]
+    else:
+        checkpoint[last] = change(checkpoint.get(last))
+    torch.save(whole, file)
 
 
 def test_state_of_another_run(begun):
     """Some of these ended the process by a segmentation fault, others went on."""
     start, file = begun
     whole = file.read_bytes()
-    for name, (change, shown) in STATE.items():
+    for place, change, shown in STATE:
         file.write_bytes(whole)
-        _forge(file, change)
+        _forge(file, place, change)
         text = _refusal(start())
-        assert re.match(rf'{re.escape(str(file))} is of another run: {shown}', text), (
-            name,
-            text,
-        )
-    for name, (change, shown) in UNUSABLE.items():
+        part, *names = place.split()
+        said = {'state_dict': '.'.join([part, *names]), 'meta': ''}.get(part, part)
+        said = re.escape(f'{file} is of another run: {said.removesuffix("s")}')
+        assert re.match(f'{said}s?{shown}', text), (place, text)
+    for place, change, shown in UNUSABLE:
         file.write_bytes(whole)
-        _forge(file, change)
+        _forge(file, place, change)
         with pytest.raises(ValueError, match='no checkpoint of .* can be used') as e:
             start()
-        assert f'{file} cannot be resumed: {shown}' in str(e.value), name
+        assert f'{file} cannot be resumed: {shown}' in str(e.value), place
 
 
 def test_another_method(begun):
@@ -253,7 +198,7 @@ def test_lost_schedulers_are_taken_by_name(begun):
     straight.train()
     rates = straight.message_hub.get_scalar('train/lr').data[0].tolist()
     (file.parent / 'epoch_2.pth').unlink()
-    _forge(file, _set(['param_schedulers'], None))
+    _forge(file, 'param_schedulers', None)
     again = start(resume_changed='param_scheduler')
     again.train()
     assert again.message_hub.get_scalar('train/lr').data[0].tolist() == rates

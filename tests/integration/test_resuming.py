@@ -17,7 +17,7 @@ from mmengine.hooks import EMAHook, Hook
 from ccmim.checkpoints import choose_resume, verify_checkpoint
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
-from tests.short_runs import DECODER, SHORT
+from tests.short_runs import short_config
 
 THREE = {'train_cfg.max_epochs': 3}
 
@@ -212,20 +212,13 @@ def test_a_hook_that_can_save_is_needed(start):
 
 
 def _words(image_folder, work_dir, *words, **options):
-    decoder = {f'model.decoder.{key}': value for key, value in DECODER.items()}
-    options = {
-        **SHORT,
-        **THREE,
-        **decoder,
-        'train_dataloader.dataset.data': image_folder,
-        'model.backbone.arch': 'tiny',
-        'model.backbone.img_size': 64,
-        **{key.replace('__', '.'): value for key, value in options.items()},
-    }
+    config = work_dir.with_suffix('.py')
+    short_config('pretrain/ccmim_vitb', work_dir, image_folder, THREE).dump(config)
+    options = {key.replace('__', '.'): value for key, value in options.items()}
     return [
-        'tools/train.py', 'mm_configs/pretrain/ccmim_vitb.py',
-        '--work-dir', str(work_dir), *map(str, words),
-        '--cfg-options', *(f'{key}={value}' for key, value in options.items()),
+        'tools/train.py', str(config), '--work-dir', str(work_dir), *map(str, words),
+        *(['--cfg-options'] * bool(options)),
+        *(f'{key}={value}' for key, value in options.items()),
     ]  # fmt: skip
 
 

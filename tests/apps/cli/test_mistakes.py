@@ -12,67 +12,51 @@ COMMANDS = ('demo', 'pretrain', 'transfer', 'leaf', 'knn', 'predict', 'export')
 COMMANDS += ('check', 'doctor', 'report', 'embed', 'judge')
 
 
-@pytest.mark.parametrize(
-    ('words', 'what', 'how'),
-    [
-        (['pretrian'], "'pretrian' is unknown", 'did you mean pretrain?'),
-        (['pretrain'], 'required: DATA', 'ccmim pretrain --help'),
-        (['pretrain', 'x', '--method', 'maee'], 'maee', 'did you mean mae?'),
-        (['pretrain', 'x', '--epochs', '0'], 'at least 1', 'ccmim pretrain --help'),
-        (['pretrain', 'x', '--epoch', 'few'], "'few' must be a whole number", 'help'),
-        (['pretrain', 'nowhere'], 'No such folder', 'give a folder of photos'),
-        (['pretrain', 'nowhere', '--resume'], 'no run to resume', 'leave out'),
-        (['pretrain', 'photos', '--image-size', '100'], 'multiple of 16', 'help'),
-        (['pretrain', 'photos', '--image-size', '16'], 'and at least 32', 'help'),
-        (['pretrain', 'photos', '--cfg-options', 'lr'], 'form KEY=VALUE', 'help'),
-        (
-            ['pretrain', 'photos', '--cfg-options', 'model.arch=dict(a=1,b=2)'],
-            "'dict(a=1,b=2)' cannot be given",
-            'help',
-        ),
-        (
-            ['pretrain', 'photos', '--cfg-options', 'train_cfg.max_epoch=3'],
-            'did you mean train_cfg.max_epochs',
-            'help',
-        ),
-        (['pretrain', 'photos', '--out', 'file/x'], 'cannot write', 'with --out'),
-        (
-            ['pretrain', 'nowhere', '--method', 'maskdistill'],
-            '--method maskdistill and --teacher go together',
-            '--teacher timm:',
-        ),
-        (['leaf', 'empty', '--backbone', 'x.pth'], 'x.pth does not exist', 'help'),
-        (['knn', 'x.pth', '--data', 'empty'], 'holds no labels', 'help'),
-        (['predict', 'x.pth', 'photos'], 'x.pth does not exist', 'help'),
-        (['predict', 'x.pth', 'photos', '--score', '3'], 'out of range', 'give 0 to 1'),
-        (['pretrain', 'empty'], 'No images in', 'give a folder of photos'),
-        (['pretrain', 'cut.jpg'], '0 of 1 images', 'hundreds are wanted'),
-        (['transfer', 'x.pth'], 'required: --data', 'ccmim transfer --help'),
-        (['transfer', 'x.pth', '--data', 'photos'], 'x.pth does not exist', 'help'),
-        (['export', 'x.pth', '--to', 'tim'], "'tim' is unknown", 'did you mean timm?'),
-        (['export', 'x.pth', '--to', 'timm'], 'x.pth does not exist', 'help'),
-        (['export', 'file', '--to', 'timm', '--size', '2', '2'], '--size', 'leave it'),
-        (['check', 'nowhere'], 'No such folder', 'ccmim check --help'),
-        (
-            ['check', 'photos/part0', '--picture', 'x.png'],
-            'there are none',
-            'leave it out',
-        ),
-        (['check', 'a.py'], 'a.py does not exist', 'ccmim check --help'),
-        (['check', 'photos', '--out', 'no/x'], 'cannot write to no', 'check --help'),
-        (['check', 'a.py', 'photos'], 'checked alone', 'ccmim check a.py'),
-        (['demo', '--images', 'nowhere'], 'no photos nowhere', '--images'),
-        (['report', 'nowhere'], 'nowhere', 'ccmim report --help'),
-    ],
-)
-def test_two_lines_and_code_2(
-    ccmim, words, what, how, image_folder, tmp_path, monkeypatch
-):
+# The words, what is wrong with them, and how it is mended.
+MISTAKES = """
+pretrian | 'pretrian' is unknown | did you mean pretrain?
+pretrain | required: DATA | ccmim pretrain --help
+pretrain x --method maee | maee | did you mean mae?
+pretrain x --epochs 0 | at least 1 | ccmim pretrain --help
+pretrain x --epoch few | 'few' must be a whole number | help
+pretrain nowhere | No such folder | give a folder of photos
+pretrain nowhere --resume | no run to resume | leave out
+pretrain photos --image-size 100 | multiple of 16 | help
+pretrain photos --image-size 16 | and at least 32 | help
+pretrain photos --cfg-options lr | form KEY=VALUE | help
+pretrain photos --cfg-options model.arch=dict(a=1,b=2) | 'dict(a=1,b=2)' cannot b | help
+pretrain photos --cfg-options train_cfg.max_epoch=3 | did you mean train_cfg.max_ | help
+pretrain photos --out file/x | cannot write | with --out
+pretrain nowhere --method maskdistill | --method maskdistill and --tea | --teacher timm:
+leaf empty --backbone x.pth | x.pth does not exist | help
+knn x.pth --data empty | holds no labels | help
+predict x.pth photos | x.pth does not exist | help
+predict x.pth photos --score 3 | out of range | give 0 to 1
+pretrain empty | No images in | give a folder of photos
+pretrain cut.jpg | 0 of 1 images | hundreds are wanted
+transfer x.pth | required: --data | ccmim transfer --help
+transfer x.pth --data photos | x.pth does not exist | help
+export x.pth --to tim | 'tim' is unknown | did you mean timm?
+export x.pth --to timm | x.pth does not exist | help
+export file --to timm --size 2 2 | --size | leave it
+check nowhere | No such folder | ccmim check --help
+check photos/part0 --picture x.png | there are none | leave it out
+check a.py | a.py does not exist | ccmim check --help
+check photos --out no/x | cannot write to no | check --help
+check a.py photos | checked alone | ccmim check a.py
+demo --images nowhere | no photos nowhere | --images
+report nowhere | nowhere | ccmim report --help
+"""
+
+
+@pytest.mark.parametrize('row', MISTAKES.strip().splitlines())
+def test_two_lines_and_code_2(ccmim, row, image_folder, tmp_path, monkeypatch):
+    words, what, how = row.split(' | ')
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'empty').mkdir()
     for name in ('file', 'cut.jpg'):
         (tmp_path / name).touch()
-    code, _, said = ccmim(*words)
+    code, _, said = ccmim(*words.split())
     assert code == 2
     error, remedy = said.strip().splitlines()[-2:]
     assert error.startswith('error: ')

@@ -1,5 +1,6 @@
 """What the command line may change in a config, and how."""
 
+import re
 from argparse import ArgumentParser
 
 import pytest
@@ -36,46 +37,46 @@ CONFIG = dict(
 )
 
 
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({'modle.mask_ratio': 0.5}, 'unknown key modle: did you mean model?'),
-        ({'train_cgf.max_epochs': 3}, 'unknown key train_cgf: did you mean train_cfg?'),
-        (
-            {'train_dataloader.batchsize': 3},
-            'train_dataloader.batchsize: did you mean train_dataloader.batch_size?',
-        ),
-        ({'train_dataloader.banana': 3}, 'unknown key train_dataloader.banana'),
-        ({'randomness.sead': 3}, 'randomness.sead: did you mean randomness.seed?'),
-        (
-            {'model.test_cfg.rcnn.scor_thr': 0.1},
-            'did you mean model.test_cfg.rcnn.score_thr?',
-        ),
-        (
-            {'param_scheduler.2.end': 3},
-            'param_scheduler.2: there are param_scheduler.0, param_scheduler.1',
-        ),
-        ({'param_scheduler.end': 3}, 'unknown key param_scheduler.end: there are'),
-        (
-            {'train_cfg.max_epochs.x': 3},
-            'train_cfg.max_epochs.x cannot be set: train_cfg.max_epochs is 5',
-        ),
-        ({'load_from.x': 3}, 'load_from.x cannot be set: load_from is None'),
-        ({'train_cfg.max_epochs': 'ten'}, 'max_epochs=ten does not fit: it is 5'),
-        ({'model.mask_ratio': 'half'}, 'does not fit: it is 0.75 in the config'),
-        ({'train_dataloader.persistent_workers': 'ja'}, 'it is False in the config'),
-        ({'resume': 'flase'}, 'resume=flase does not fit: it is False'),
-        ({'model.backbone': 'tiny'}, 'set model.backbone.type=... instead'),
-        ({'model': 5}, 'model=5 does not fit'),
-        ({'param_scheduler': 5}, 'set param_scheduler.0.KEY=... instead'),
-        ({'optim_wrapper.optimizer.betas': 'x'}, r'it is \(0.9, 0.95\) in the config'),
-        ({'model.mask_ratio.x': 1, 'model.mask_ratio': 0.5}, 'and a part of it'),
-        ({'model.mask_ratio': 0.5, 'model.mask_ratio.x': 1}, 'is set, and something'),
-    ],
-)
-def test_what_cannot_be_set_is_refused(options, message):
+# What is set, and what is said; {key} is its key.
+REFUSED = """
+modle.mask_ratio=0.5 | unknown key modle: did you mean model?
+train_cgf.max_epochs=3 | unknown key train_cgf: did you mean train_cfg?
+train_dataloader.batchsize=3 | {key}: did you mean train_dataloader.batch_size?
+train_dataloader.banana=3 | unknown key {key}
+randomness.sead=3 | {key}: did you mean randomness.seed?
+model.test_cfg.rcnn.scor_thr=0.1 | did you mean model.test_cfg.rcnn.score_thr?
+param_scheduler.2.end=3 | param_scheduler.2: there are param_scheduler.0, param_schedule
+param_scheduler.end=3 | unknown key {key}: there are
+train_cfg.max_epochs.x=3 | {key} cannot be set: train_cfg.max_epochs is 5
+load_from.x=3 | {key} cannot be set: load_from is None
+train_cfg.max_epochs=ten | max_epochs=ten does not fit: it is 5
+model.mask_ratio=half | does not fit: it is 0.75 in the config
+train_dataloader.persistent_workers=ja | it is False in the config
+resume=flase | {key}=flase does not fit: it is False
+model.backbone=tiny | set {key}.type=... instead
+model=5 | {key}=5 does not fit
+param_scheduler=5 | set {key}.0.KEY=... instead
+optim_wrapper.optimizer.betas=x | it is (0.9, 0.95) in the config
+"""
+
+
+@pytest.mark.parametrize('row', REFUSED.strip().splitlines())
+def test_what_cannot_be_set_is_refused(row):
+    option, message = row.split(' | ')
+    key, value = option.split('=')
+    message = re.escape(message.format(key=key))
     with pytest.raises(ValueError, match=message):
-        check_options(Config(CONFIG), options)
+        check_options(Config(CONFIG), {key: int(value) if value.isdigit() else value})
+
+
+def test_a_key_and_a_part_of_it_are_not_both_set():
+    both = {'model.mask_ratio.x': 1, 'model.mask_ratio': 0.5}
+    for options, message in (
+        (both, 'and a part of it'),
+        (dict(reversed(both.items())), 'is set, and something'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_options(Config(CONFIG), options)
 
 
 @pytest.mark.parametrize(
