@@ -96,3 +96,11 @@ class CocoMetric(MMDetCocoMetric):
         super().__init__(**kwargs)
         if ann_file is not None:
             self._coco_api = ReadObjects(ann_file)
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        """Compute as mmdet does, of the tested images alone.
+
+        By mmdet the objects of those that ``indices`` leave out are missed.
+        """
+        self.img_ids = [truth['img_id'] for truth, _ in results]
+        return super().compute_metrics(results)

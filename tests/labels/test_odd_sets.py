@@ -753,7 +753,7 @@ def test_settings_that_contradict_the_labels_are_named(key, value, text, tmp_pat
 
 
 def test_perfect_predictions_score_one_whatever_the_ids_and_orders(tmp_path):
-    """An id of 0 cost a quarter, and another order of categories all."""
+    """An id of 0 cost a quarter, other photos half, another order of categories all."""
     import torch
 
     made = Objects(tmp_path / 'set')
@@ -762,8 +762,12 @@ def test_perfect_predictions_score_one_whatever_the_ids_and_orders(tmp_path):
         dict(made.val['annotations'][0], id=0, category_id=40, bbox=[2, 3, 9, 9])
     )
     del made.val['annotations'][-1]['segmentation']
+    made.val['images'].append(dict(made.val['images'][0], id=2, file_name='d.jpg'))
+    made.val['annotations'].append(dict(made.val['annotations'][0], id=8, image_id=2))
     made.write()
+    shutil.copy(made.root / 'val/c.jpg', made.root / 'val/d.jpg')
     cfg = Config(made.config())
+    cfg.val_dataloader.dataset.indices = 1
     adopt_readers(cfg)
     data = load(cfg.val_dataloader.dataset, 'mmdet')
     truth = data.get_data_info(0)['instances']
