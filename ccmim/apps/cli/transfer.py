@@ -121,7 +121,8 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
     if plan.dense:
         arms = [Arm(RANDOM), Arm(OURS, str(checkpoint))]
         comparison = Comparison(arms, plan.dense, args.seeds, out)
-        chains += comparison.transfers()
+        with no_messages():  # of mmdet and mmseg, which the configs import
+            chains += comparison.transfers()
     slots = _slots(args.jobs)
     _say_how_long(plan, comparison, len(slots), args.fast)
     failure = ''
@@ -166,6 +167,7 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
         first = _free_name(data.root.name, {**plan.data, **plan.captions})
         heads = heads_of(data, args.heads)
         say(f'{first:<16} {describe(data, heads)}')
+        check_folds(args, data)
         require_good(data)
         if not isinstance(data, Classes):
             _require('mmdet' if isinstance(data, Instances) else 'mmseg')
@@ -226,6 +228,25 @@ def _plan_training(
     for one, part in zip(names, parts, strict=True):
         file = f'{one}_finetune' if of_classes else one
         plan.dense[one] = str(tasks.write(data, file, part, of_classes))
+
+
+def check_folds(args: Namespace, data: Labelled) -> None:
+    """Refuse --folds where it would change nothing.
+
+    Raises:
+        Mistake: If it would.
+    """
+    if args.folds and data.test is not None:
+        raise Mistake(
+            f'--folds is for data without a split, and {data.root} has one',
+            'leave out --folds',
+        )
+    whole = not args.fast and min(args.fractions) == 1
+    if args.folds and isinstance(data, Classes) and not whole:
+        raise Mistake(
+            'k-NN and linear probe are tested in folds with all labels only',
+            'leave out --folds, or --fast and --fractions',
+        )
 
 
 def _usual_folds(args: Namespace, data: Classes, fraction: float) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.tasks import Part, Tasks, heads_of
+from ccmim.apps.cli.transfer import check_folds
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import open_labels
 from ccmim.labels import LabelError
@@ -64,6 +66,22 @@ def test_coco_is_known_by_its_content(coco_folder, tmp_path):
     assert cfg.val_dataloader is None, 'its images are tested once'
     assert cfg.model.roi_head.bbox_head.num_classes == 1
     assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == 20
+
+
+@pytest.mark.parametrize(
+    ('test', 'options', 'message'),
+    [
+        (('val', 'val'), {}, 'is for data without a split'),
+        (None, dict(fast=True), 'in folds with all labels only'),
+        (None, dict(fractions=[0.5, 1.0]), 'in folds with all labels only'),
+    ],
+)
+def test_folds_that_would_be_ignored_are_refused(test, options, message, tmp_path):
+    data = Classes(tmp_path, tmp_path, test)
+    args = Namespace(**dict(folds=3, fast=False, fractions=[1.0]) | options)
+    with pytest.raises(Mistake, match=message):
+        check_folds(args, data)
+    check_folds(Namespace(**vars(args) | dict(folds=0)), data)
 
 
 def test_folds_test_each_image_once_and_fractions_are_nested(coco_folder, tmp_path):
