@@ -48,7 +48,6 @@ def tables(
     others = (score.arm for score in scores if score.arm not in arms)
     shorter = list(dict.fromkeys([*planned, *others]))  # nothing recorded is left out
     run = {score.arm for score in scores}
-    absent = [arm for arm in [*arms, *shorter] if arm not in run]
     arms, shorter = ([a for a in group if a in run] for group in (arms, shorter))
     references = [arm for arm in _REFERENCES if arm in arms]
     head = ['', 'GF an image', 'epochs', 'compute', 'minutes', 'importance gap']
@@ -62,8 +61,6 @@ def tables(
     if shorter:
         text = _marked(scores, ['random', 'mae', *shorter], ['mae'])
         parts.insert(1, f'**Equal compute.** {text}')
-    if absent:
-        parts.append(f'Not run: {", ".join(f"`{arm}`" for arm in absent)}.\n')
     if points:
         parts.append(f'![Mean and range of the seeds]({pictures}/curves.png)\n')
     for arm, name in MASKS.items():

@@ -423,7 +423,13 @@ def _say_how_to_use(
     for _, what, file in best.values():
         say(f'  {what}', f'    {_short(file)}')
     photos = shlex.quote(_short(args.data[0]))
-    _, _, path = next(iter(best.values()))
+    # Of the most labels, where there is a curve over their fraction.
+    whole = {
+        max(parts, key=lambda name: parts[name]) for parts in plan.fractions.values()
+    }
+    _, _, path = next(
+        (best[task] for task in best if task in whole), next(iter(best.values()))
+    )
     file = shlex.quote(_short(path))
     say(
         'Next:',

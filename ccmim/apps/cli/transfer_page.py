@@ -96,11 +96,14 @@ class Page:
                 f'patches of {a.patch_size} px; {count / 1e6:.1f} million parameters',
             ]
         )
+        shown: dict[str, list[str]] = {}  # parts of the labels are of the same data
         for name, data in self._data.items():
             tested = {len(s) for key, s in self._samples.items() if key[1] == name}
             count = f', {max(tested):,} test images' if tested else ''
             what = describe(data).partition(', no split')[0]
-            rows.append([f'data: {name}', f'{data.root}: {what}{count}'])
+            row = f'{data.root}: {what}{count}'
+            shown.setdefault(row, []).append(name)
+        rows += [[f'data: {", ".join(names)}', row] for row, names in shown.items()]
         length = ', '.join(
             text
             for text, given in (

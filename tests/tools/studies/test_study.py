@@ -1,7 +1,6 @@
 """The study runs every arm for as long as its budget says, and goes on with it."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -181,8 +180,8 @@ def test_results_of_other_machines_are_kept_and_those_of_a_run_replaced(
     assert f'![Masks]({"/".join(tmp_path.parts[-2:])}/masks_ccmim.jpg)' in text
     assert 'masks_ccmim_gumbel' not in text
     assert '| ccmim | 31.0 |' in text
-    assert 'not run' not in text
-    assert re.search('Not run: .*`ccmim_mask60`.*`ccmim_equal_compute`', text)
+    assert 'not run' not in text.lower()
+    assert 'ccmim_mask60' not in text, 'the page says once what a missing arm means'
     assert '| ccmim | -2.0 (one seed) |' in text.partition('Difference to mae')[2]
     assert '| ccmim | 5.00 | 5 | 2.50 x MAE | 7.0 | - |' in text
     assert '**Equal compute.**' not in text, 'where nothing was run'
@@ -277,7 +276,7 @@ def test_the_command_is_interrupted_goes_on_and_writes_the_page(photos, tmp_path
     points = load_points(tmp_path / 'study/tiny/curves.csv')
     epochs = [p.epoch for p in points if p.measure == 'k-NN during training']
     assert epochs == [1, 2]
-    assert re.search('Not run: .*`ccmim`', page.read_text())
+    assert '`ccmim`' not in page.read_text()
     for name in ('scores', 'curves'):
         with Image.open(tmp_path / f'study/tiny/{name}.png') as picture:
             assert len(picture.convert('RGB').getcolors(1 << 24)) > 10
