@@ -276,7 +276,7 @@ def test_the_command_is_interrupted_goes_on_and_writes_the_page(photos, tmp_path
     points = load_points(tmp_path / 'study/tiny/curves.csv')
     epochs = [p.epoch for p in points if p.measure == 'k-NN during training']
     assert epochs == [1, 2]
-    assert '`ccmim`' not in page.read_text()
+    assert '| ccmim |' not in page.read_text()
     for name in ('scores', 'curves'):
         with Image.open(tmp_path / f'study/tiny/{name}.png') as picture:
             assert len(picture.convert('RGB').getcolors(1 << 24)) > 10
