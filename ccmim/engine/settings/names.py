@@ -87,16 +87,18 @@ def find_types(kind: Any, roots: Iterable[Registry] = _ROOTS) -> list[Callable]:
 
 
 def _look_up(registry: Registry, name: str) -> Any:
-    if '.' in name or name in CLASSES:
+    scope, key = Registry.split_scope_key(name)
+    home = registry if scope is None else registry.root.children.get(scope)
+    if home is None or key in CLASSES or '.' in key:
         try:
             return registry.get(name)
         except (RuntimeError, ImportError, TypeError, ValueError):
             return None  # a dotted name that leads nowhere
     # mmengine would look on the whole path for a module of that name, too.
-    registry.import_from_location()
-    while registry is not None and name not in registry.module_dict:
-        registry = registry.parent
-    return None if registry is None else registry.module_dict[name]
+    home.import_from_location()
+    while home is not None and key not in home.module_dict:
+        home = home.parent
+    return None if home is None else home.module_dict[key]
 
 
 def check_type(kind: Any, path: str) -> None:
