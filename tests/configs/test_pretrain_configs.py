@@ -153,21 +153,3 @@ def test_every_size_is_there(request):
         sizes = 'tl' if method == 'flip' else 'ts'  # the published ones
         assert {f'{method}_vit{size}' for size in sizes} <= names
     assert set(ARCH_OF.values()) == set(ARCHS)
-
-
-def test_two_groups_of_parameters(request):
-    """Norms and biases are not decayed; tokens are, as in MAE's code."""
-    from mmengine.optim import build_optim_wrapper
-
-    cfg = Config.fromfile(request.config.rootpath / 'mm_configs/small/ccmim_vitt.py')
-    with DefaultScope.overwrite_default_scope('ccmim'):
-        model = MODELS.build(cfg.model)
-        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    groups = wrapper.optimizer.param_groups
-    decay = {group['weight_decay']: group['params'] for group in groups}
-    assert set(decay) == {0.0, 0.05}
-    assert all(p.ndim == 1 for p in decay[0.0])
-    tokens = [model.backbone.cls_token, model.decoder.mask_token]
-    assert all(any(p is token for p in decay[0.05]) for token in tokens)
-    trained = sum(p.requires_grad for p in model.parameters())
-    assert sum(map(len, decay.values())) == trained

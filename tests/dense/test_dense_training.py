@@ -17,7 +17,6 @@ from torch import distributed
 from ccmim.apps.report.page_details import draw_confusions
 from ccmim.dense.per_image import keep_samples
 from ccmim.dense.predictions import objects_of
-from ccmim.engine import LayerDecayOptimWrapperConstructor
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import fit_sizes
 from ccmim.evaluation.resampling import figure
@@ -194,38 +193,6 @@ def test_a_checkpoint_is_loaded_as_it_is(tmp_path, build_model, name):
     loaded = model.backbone.state_dict()
     for key, value in pretrained.backbone.state_dict().items():
         torch.testing.assert_close(loaded[key], value, msg=key)
-
-
-def test_heads_and_neck_learn_at_the_full_rate_and_blocks_by_depth():
-    model = detector()
-    wrapper = LayerDecayOptimWrapperConstructor(
-        dict(optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1)),
-        dict(layer_decay=0.5),
-    )(model)
-    names = {id(p): name for name, p in model.named_parameters()}
-    rates = {
-        names[id(p)]: group['lr']
-        for group in wrapper.optimizer.param_groups
-        for p in group['params']
-    }
-    expected = {'backbone.patch_embed': 0.5**5, 'backbone.cls_token': 0.5**5}
-    expected |= {f'backbone.blocks.{i}': 0.5 ** (4 - i) for i in range(4)}
-    for name, rate in rates.items():
-        prefix = '.'.join(name.split('.')[: 3 if 'blocks' in name else 2])
-        assert rate == expected.get(prefix, 1.0), name
-    assert set(rates) == {n for n, p in model.named_parameters() if p.requires_grad}
-
-
-def test_the_detector_predicts_boxes_with_masks_of_the_image_size():
-    model = detector().eval()
-    model.roi_head.test_cfg.score_thr = 0.0
-    with torch.no_grad():
-        result = model.test_step(detection_batch())[0].pred_instances
-    assert len(result) > 0
-    assert result.masks.shape == (len(result), SIZE, SIZE)
-    assert result.masks.dtype == torch.bool
-    assert result.bboxes.min() >= 0
-    assert result.bboxes.max() <= SIZE
 
 
 def test_eomt_predicts_objects_regions_and_classes():

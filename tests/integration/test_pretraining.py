@@ -50,18 +50,6 @@ def test_without_step_seeds_resume_differs(config, tmp_path):
     assert resumed != straight[2:]
 
 
-@pytest.mark.slow
-def test_number_of_workers_does_not_matter(config):
-    histories = []
-    for workers in (0, 2):
-        cfg = config('ccmim_vitb', str(workers), 1)
-        cfg.train_dataloader.num_workers = workers
-        runner = build_runner(cfg)
-        histories.append(_record(runner))
-        runner.train()
-    assert histories[0] == histories[1]
-
-
 def test_checkpoint_serves_downstream_unchanged(config, tmp_path, tiny_vit):
     """Zero missing and unexpected keys, and the same features."""
     cfg = config('ccmim_vitb', 'run', 1)
