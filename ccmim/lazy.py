@@ -12,21 +12,21 @@ from ccmim.renamed import CLASSES, old_names
 
 
 def attach(
-    room: str, parts: Mapping[str, Sequence[str]]
+    package: str, parts: Mapping[str, Sequence[str]]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Make what a room needs to give its names without importing them.
+    """Make what a package needs to give its names without importing them.
 
     Args:
-        room: Name of the package.
+        package: Name of the package.
         parts: The names that each of its modules gives, by module; a module of another
-            room is named in full.
+            package is named in full.
 
     Returns:
         ``__getattr__``, ``__dir__`` and ``__all__`` of the package.
     """
     homes = {name: module for module, names in parts.items() for name in names}
 
-    old = old_names(room)
+    old = old_names(package)
 
     def find(name: str) -> Any:
         if name not in homes:
@@ -34,20 +34,20 @@ def attach(
                 find(new)  # which `old` looks for
             return old(name)
         home = homes[name]
-        full = home if home.startswith('ccmim.') else f'{room}.{home}'
+        full = home if home.startswith('ccmim.') else f'{package}.{home}'
         value = getattr(import_module(full), name)
-        setattr(sys.modules[room], name, value)
+        setattr(sys.modules[package], name, value)
         return value
 
-    return find, lambda: sorted({*vars(sys.modules[room]), *homes}), sorted(homes)
+    return find, lambda: sorted({*vars(sys.modules[package]), *homes}), sorted(homes)
 
 
-def load_all(room: str) -> None:
-    """Import all that a room gives: its parts enter their registries.
+def load_all(package: str) -> None:
+    """Import all that a package gives: its parts enter their registries.
 
     Args:
-        room: Name of a package, which need not be a lazy one.
+        package: Name of a package, which need not be a lazy one.
     """
-    module = import_module(room)
+    module = import_module(package)
     for name in getattr(module, '__all__', ()):
         getattr(module, name)

@@ -1,9 +1,9 @@
 """Registries of ccmim: children of mmengine's, under the scope ``ccmim``.
 
 A config names a part of ours as ``type='ccmim.NAME'`` from any default scope. mmengine
-then imports this module by its name, and the rooms listed in ``_ROOMS`` when a name is
-first looked up, so that no config needs ``custom_imports`` and ``import ccmim`` stays
-light.
+then imports this module by its name, and the packages listed in ``_PACKAGES`` when a
+name is first looked up, so that no config needs ``custom_imports`` and ``import ccmim``
+stays light.
 """
 
 import inspect
@@ -17,9 +17,9 @@ from ccmim.lazy import load_all
 from ccmim.ranges import checked, is_ours
 from ccmim.renamed import new_class
 
-# Where the parts of each kind live; kinds without a room are there because mmengine
+# Where the parts of each kind live; kinds without a package are there because mmengine
 # warns when a default scope lacks one.
-_ROOMS = {
+_PACKAGES = {
     'MODELS': (
         *('vit', 'masking', 'losses', 'heads', 'methods', 'dense'),
         *('classification', 'text'),
@@ -52,11 +52,11 @@ class CheckedRegistry(Registry):
         return super().get(new_class(key) if isinstance(key, str) else key)
 
     def import_from_location(self) -> None:
-        """Import the rooms of this registry, the first time all that is in them."""
+        """Import the packages of this registry, the first time all that is in them."""
         first = not self._imported
         super().import_from_location()
-        for room in self._locations if first else ():
-            load_all(room)
+        for package in self._locations if first else ():
+            load_all(package)
 
     def _register_module(
         self, module: Callable[..., Any], *args: Any, **kwargs: Any
@@ -68,8 +68,10 @@ class CheckedRegistry(Registry):
 
 def _child(name: str) -> Registry:
     parent = getattr(mmengine_registry, name)
-    rooms = [f'ccmim.{room}' for room in _ROOMS.get(name, ('registry',))]
-    return CheckedRegistry(parent.name, parent=parent, scope='ccmim', locations=rooms)
+    packages = [f'ccmim.{package}' for package in _PACKAGES.get(name, ('registry',))]
+    return CheckedRegistry(
+        parent.name, parent=parent, scope='ccmim', locations=packages
+    )
 
 
 DATASETS = _child('DATASETS')

@@ -10,7 +10,7 @@ For instance:
         mm_configs/small/finetune_vitt_cifar10.py --out sheet.png
 
 Detection (COCO's format), segmentation (maps of classes), classification (class folders
-or lists) and unlabelled images. FILE of --out shows images of each split with their
+or lists) and unlabeled images. FILE of --out shows images of each split with their
 annotations. Exit codes: 0 when all is good, 1 when there are problems, 2 when there is
 nothing to check.
 """

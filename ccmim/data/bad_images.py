@@ -17,7 +17,7 @@ class TooManyBadImagesError(RuntimeError):
 
 
 class BadPhotoError(BadImageError):
-    """A photo of a labelled set cannot be used; the text is its path and the reason."""
+    """A photo of a labeled set cannot be used; the text is its path and the reason."""
 
     path, reason = '', ''
 

@@ -70,7 +70,7 @@ class RandomCropWithBox:
 
 @DATASETS.register_module()
 class ImagesWithCropBox(Dataset):
-    """Unlabelled images with the box of each crop in its picture.
+    """Unlabeled images with the box of each crop in its picture.
 
     Args:
         transform: Configs of transforms; the last is a ``RandomCropWithBox``.

@@ -23,7 +23,7 @@ _RATIO = np.log(4 / 3)  # width / height of a part, at most, and its inverse
 
 @DATASETS.register_module()
 class KeptImages(UnlabeledImages):
-    """Unlabelled images in memory, cropped and mirrored as one tensor a batch.
+    """Unlabeled images in memory, cropped and mirrored as one tensor a batch.
 
     For sets that fit into memory and networks so small that decoding and cropping
     image by image would take as long as their steps. Each image is decoded once, at

@@ -136,7 +136,7 @@ class UnlabeledImages(Dataset):
 
 
 def unlabeled_in(dataset: Dataset | None) -> UnlabeledImages | None:
-    """Find the unlabelled images that a data set is, or wraps.
+    """Find the unlabeled images that a data set is, or wraps.
 
     Args:
         dataset: Any data set.

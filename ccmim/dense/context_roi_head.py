@@ -1,6 +1,6 @@
 """Spatial context beside the boxes of Mask R-CNN and Faster R-CNN.
 
-Imports mmdet, so the room does not import it: detection configs name it in
+Imports mmdet, so the package does not import it: detection configs name it in
 ``custom_imports``.
 """
 

@@ -1,6 +1,6 @@
 """Everything that is built on mmdet.
 
-Imports mmdet, so the room does not import it: detection configs name it in
+Imports mmdet, so the package does not import it: detection configs name it in
 ``custom_imports``.
 """
 

@@ -1,6 +1,6 @@
 """mmdet heads with ViTDet's initialization and computation.
 
-Imports mmdet, so the room does not import it: detection configs name it in
+Imports mmdet, so the package does not import it: detection configs name it in
 ``custom_imports``.
 """
 

@@ -1,7 +1,7 @@
 """EoMT in mmseg: semantic segmentation with a plain ViT.
 
-Imports mmdet and mmseg, so the room does not import it: segmentation configs name it in
-``custom_imports``.
+Imports mmdet and mmseg, so the package does not import it: segmentation configs name it
+in ``custom_imports``.
 """
 
 from typing import Any

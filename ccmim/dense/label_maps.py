@@ -1,6 +1,6 @@
 """mmseg's reader of segmentation maps, for any bit depth and for colors.
 
-Imports mmseg, so the room does not import it.
+Imports mmseg, so the package does not import it.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """A linear classifier of patches, for frozen features.
 
-Imports mmseg, so the room does not import it: segmentation configs name it in
+Imports mmseg, so the package does not import it: segmentation configs name it in
 ``custom_imports``.
 """
 

@@ -1,6 +1,6 @@
 """mmdet's COCO dataset and metric, with this library's reader of annotations.
 
-Imports mmdet, so the room does not import it.
+Imports mmdet, so the package does not import it.
 """
 
 import os

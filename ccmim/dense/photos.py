@@ -1,6 +1,6 @@
 """mmcv's image loading, for files that it reads wrongly or not at all.
 
-Imports mmcv, so the room does not import it.
+Imports mmcv, so the package does not import it.
 """
 
 from typing import Any

@@ -23,7 +23,7 @@ from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
 from ccmim.labels.cut import is_test, spread
 from ccmim.labels.drawing import draw_mask
-from ccmim.labels.layouts import Classes, Instances, Labelled, Maps
+from ccmim.labels.layouts import Classes, Instances, Labeled, Maps
 from ccmim.labels.maps import IGNORED, read_map
 from ccmim.labels.photos import find_photo, images_below
 
@@ -99,8 +99,8 @@ class LabeledPhotos:
         return self.train[0].label >= 0
 
 
-def open_photos(data: Labelled, most: int | None = None) -> LabeledPhotos:
-    """List the photos of labelled data; nothing is decoded yet.
+def open_photos(data: Labeled, most: int | None = None) -> LabeledPhotos:
+    """List the photos of labeled data; nothing is decoded yet.
 
     Without a split every fifth photo is for testing. Of masks of objects the pixels
     that no object has are a class of their own, the first; smaller objects lie on

@@ -28,7 +28,7 @@ def check_labeled(
     num_pictures: int,
     with_labels: bool = True,
 ) -> None:
-    """Check the classes of a labelled set, and open the header of each image.
+    """Check the classes of a labeled set, and open the header of each image.
 
     Args:
         dataset: Config of ``LabeledImages``.
@@ -94,7 +94,7 @@ def compare_classes(reports: Sequence[Report], num_classes: int | None) -> None:
     """Report splits whose classes are not those of the first, or not of the head.
 
     Args:
-        reports: Of labelled sets, that of training first.
+        reports: Of labeled sets, that of training first.
         num_classes: Classes that the head of the model distinguishes, None if unknown.
     """
     known = [report for report in reports if report.counts]

@@ -8,7 +8,7 @@ from ccmim.classification.labels import FolderLabels
 from ccmim.labels.class_folders import check_labeled, compare_classes
 from ccmim.labels.coco import check_coco
 from ccmim.labels.coco_file import LabelError
-from ccmim.labels.layouts import Classes, Instances, Labelled
+from ccmim.labels.layouts import Classes, Instances, Labeled
 from ccmim.labels.photos import same_files
 from ccmim.labels.report import Report
 from ccmim.labels.segmentation import check_segmentation
@@ -17,7 +17,7 @@ from ccmim.labels.settings import plain_kind
 _PLAIN = plain_kind('labels')
 
 
-def judge(data: Labelled, num_pictures: int = 0) -> list[Report]:
+def judge(data: Labeled, num_pictures: int = 0) -> list[Report]:
     """Check the labels that were found in a folder.
 
     Args:
@@ -53,7 +53,7 @@ def judge(data: Labelled, num_pictures: int = 0) -> list[Report]:
     return reports
 
 
-def require_good(data: Labelled) -> None:
+def require_good(data: Labeled) -> None:
     """Refuse labels that something is wrong with.
 
     Args:

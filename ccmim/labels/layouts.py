@@ -61,10 +61,10 @@ class Maps(NamedTuple):
     suffixes: tuple[str, str]
 
 
-Labelled: TypeAlias = Classes | Instances | Maps
+Labeled: TypeAlias = Classes | Instances | Maps
 
 
-def find_labels(root: Path, ignore_zero: bool = False) -> Labelled:
+def find_labels(root: Path, ignore_zero: bool = False) -> Labeled:
     """Find out what a folder holds.
 
     Files that look like annotations are annotations or an error: nothing falls through
@@ -93,8 +93,8 @@ def find_labels(root: Path, ignore_zero: bool = False) -> Labelled:
     return found
 
 
-def describe(data: Labelled, heads: Sequence[str] = ('',)) -> str:
-    """Say in a line what labelled data are and what is done with them.
+def describe(data: Labeled, heads: Sequence[str] = ('',)) -> str:
+    """Say in a line what labeled data are and what is done with them.
 
     Args:
         data: The data.

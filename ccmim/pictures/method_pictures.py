@@ -47,7 +47,7 @@ def method_columns(
 def method_sheet(
     method: nn.Module, images: Tensor, side: int = SIDE, caption: str = ''
 ) -> np.ndarray:
-    """Draw a row an image with labelled columns: see ``method_columns``.
+    """Draw a row an image with labeled columns: see ``method_columns``.
 
     Args:
         method: A pretraining method, in evaluation mode.

@@ -132,7 +132,7 @@ def with_box(
 def sheet(
     columns: Mapping[str, Sequence[np.ndarray]], blocks: int = 1, caption: str = ''
 ) -> np.ndarray:
-    """Join tiles to a table: a row an image, a labelled column for each thing shown.
+    """Join tiles to a table: a row an image, a labeled column for each thing shown.
 
     Args:
         columns: uint8 tiles (height, width, 3) of equally many images, by label. All

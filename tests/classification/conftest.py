@@ -1,4 +1,4 @@
-"""Labelled pictures and a tiny classifier."""
+"""Labeled pictures and a tiny classifier."""
 
 import numpy as np
 import pytest

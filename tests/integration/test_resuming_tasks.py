@@ -1,4 +1,4 @@
-"""Labelled tasks resume bit for bit, as pretraining does."""
+"""Labeled tasks resume bit for bit, as pretraining does."""
 
 from argparse import Namespace
 

@@ -1,4 +1,4 @@
-"""Small labelled sets that are sound, for the tests to break or bend."""
+"""Small labeled sets that are sound, for the tests to break or bend."""
 
 import json
 from pathlib import Path

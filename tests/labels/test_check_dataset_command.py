@@ -1,4 +1,4 @@
-"""The command: exit codes, lines and a sheet; unlabelled images; wrong input."""
+"""The command: exit codes, lines and a sheet; unlabeled images; wrong input."""
 
 from functools import partial
 
@@ -11,13 +11,13 @@ from ccmim.labels import write_sheet
 from ccmim.labels.report import Picture, Report
 
 
-def unlabelled(folder):
+def unlabeled(folder):
     dataset = dict(type='UnlabeledImages', data=str(folder), transform=[])
     return Config(dict(default_scope='ccmim', train_dataloader=dict(dataset=dataset)))
 
 
 def test_unlabelled_images_are_counted_and_some_decoded(image_folder):
-    (report,) = check_config(unlabelled(image_folder), num_pictures=3)
+    (report,) = check_config(unlabeled(image_folder), num_pictures=3)
     assert report.images == 8
     assert report.problems == []
     assert len(report.pictures) == 3
@@ -26,14 +26,14 @@ def test_unlabelled_images_are_counted_and_some_decoded(image_folder):
 
 def test_an_unlabelled_image_that_is_none_is_named(image_folder):
     (image_folder / 'part0' / '0.jpg').write_bytes(b'none')
-    (report,) = check_config(unlabelled(image_folder))
+    (report,) = check_config(unlabeled(image_folder))
     (problem,) = report.problems
     assert problem.startswith('images that cannot be used: 1 (')
     assert '0.jpg' in problem
 
 
 def test_a_missing_folder_is_a_problem(tmp_path):
-    (report,) = check_config(unlabelled(tmp_path / 'none'))
+    (report,) = check_config(unlabeled(tmp_path / 'none'))
     assert 'none' in report.problems[0]
 
 

@@ -1,4 +1,4 @@
-"""Labelled images: classes without images, files that are none, splits that differ."""
+"""Labeled images: classes without images, files that are none, splits that differ."""
 
 import pytest
 from mmengine.config import Config

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ccmim.api.zero_shot import knows_words
 from ccmim.apps.compare import Score, Stage, content_of
 from ccmim.labels.coco_file import LabelError, kind_of, read_json
-from ccmim.labels.layouts import TEST, Classes, Labelled
+from ccmim.labels.layouts import TEST, Classes, Labeled
 from ccmim.text.captions import find_columns, read_captions
 
 _TABLES, _FEW, _LOOKED_AT = ('.csv', '.tsv', '.txt'), 10, 50
@@ -52,7 +52,7 @@ def describe_captions(data: Captions) -> str:
 
 def name_stages(
     checkpoint: str,
-    tasks: Mapping[str, Labelled],
+    tasks: Mapping[str, Labeled],
     captions: Mapping[str, Captions],
     out: Path,
 ) -> dict[str, Stage]:

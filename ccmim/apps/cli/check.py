@@ -12,7 +12,7 @@ from ccmim.labels.judge import judge
 from ccmim.labels.layouts import (
     Classes,
     Instances,
-    Labelled,
+    Labeled,
     NoLabelsError,
     describe,
     find_labels,
@@ -31,21 +31,21 @@ def run(args: Namespace) -> int:
         return run_tool('check_dataset', [configs[0], *picture], args.debug)
     if missing := [word for word in args.data if not Path(word).expanduser().exists()]:
         open_source(missing)  # tells, unless it is a pattern of some
-    labelled, wrong = None, 0
+    labeled, wrong = None, 0
     folder = Path(args.data[0]).expanduser()
     if len(args.data) == 1 and folder.is_dir():
         try:
-            labelled = find_labels(folder)
+            labeled = find_labels(folder)
         except NoLabelsError:
             pass  # photos
         except ValueError as error:
             print(f'PROBLEM: its labels are not taken: {one_line(str(error))}')
             return 1
-    if labelled is not None:
-        wrong = _check(labelled, args.picture)
+    if labeled is not None:
+        wrong = _check(labeled, args.picture)
     elif args.picture:
         raise Mistake('--picture draws annotations, and there are none', 'leave it out')
-    words = _images_of(labelled) if labelled else [*args.data]
+    words = _images_of(labeled) if labeled else [*args.data]
     for option, value in (('--out', args.out), ('--workers', args.workers)):
         words += [option, str(value)] if value else []
     try:
@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
         if not wrong:
             raise
         print(f'PROBLEM: {one_line(str(error))}')
-    if labelled is None:
+    if labeled is None:
         return code
     # Last, as it is what the exit code says of them.
     where = ' (listed above)' if wrong else ''
@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
     return 1 if wrong else code
 
 
-def _check(data: Labelled, picture: str | None) -> int:
+def _check(data: Labeled, picture: str | None) -> int:
     """Print what is found in the labels, and count what is wrong."""
     say(f'{data.root.name}: {describe(data)}')
     reports = judge(data, _PICTURES if picture else 0)
@@ -75,7 +75,7 @@ def _check(data: Labelled, picture: str | None) -> int:
     return sum(len(report.problems) for report in reports)
 
 
-def _images_of(data: Labelled) -> list[str]:
+def _images_of(data: Labeled) -> list[str]:
     if isinstance(data, Classes):
         folders = [data.train, data.test]
     else:

@@ -112,11 +112,11 @@ def transfer(
     num_heads: int | None = None,
     img_size: int | None = None,
 ) -> Transferred:
-    """Measure what weights are worth on labelled data: ``ccmim transfer``.
+    """Measure what weights are worth on labeled data: ``ccmim transfer``.
 
     Args:
         weights: File, folder, ``timm:NAME`` or ``hf:OWNER/NAME``.
-        data: Labelled folders.
+        data: Labeled folders.
         out: Where all goes.
         fast: Whether some steps on some images will do.
         full: Whether to take the recipes of the papers.

@@ -14,7 +14,7 @@ from ccmim.classification.labels import FolderLabels, open_labels
 from ccmim.engine.config import read_config
 from ccmim.files import write_file
 from ccmim.labels.cut import cut_coco, is_test, list_classes, list_names
-from ccmim.labels.layouts import Classes, Instances, Labelled, Maps
+from ccmim.labels.layouts import Classes, Instances, Labeled, Maps
 from ccmim.labels.settings import wheel
 
 _FAST_STEPS = 20
@@ -83,12 +83,12 @@ class Tasks:
 
     def write(
         self,
-        data: Labelled,
+        data: Labeled,
         name: str,
         part: Part | None = None,
         finetune: bool = False,
     ) -> Path:
-        """Write the config of what labelled data allow, tested once when it is trained.
+        """Write the config of what labeled data allow, tested once when it is trained.
 
         Args:
             data: The data.
@@ -108,8 +108,8 @@ class Tasks:
         write_file(file, cfg.pretty_text)
         return file
 
-    def config(self, data: Labelled, name: str) -> Config:
-        """Make the config of what labelled data allow; arguments as of ``write``."""
+    def config(self, data: Labeled, name: str) -> Config:
+        """Make the config of what labeled data allow; arguments as of ``write``."""
         self.notes.clear()
         if isinstance(data, Classes):
             return self._probe(data, name)
@@ -332,7 +332,7 @@ class Tasks:
             return read_config(self.base, backbone=backbone, imports=False)
 
 
-def heads_of(data: Labelled, chosen: Sequence[str] | None) -> list[str]:
+def heads_of(data: Labeled, chosen: Sequence[str] | None) -> list[str]:
     """Choose the heads of a data set.
 
     Args:

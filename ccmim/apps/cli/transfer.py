@@ -52,7 +52,7 @@ from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import (
     Classes,
     Instances,
-    Labelled,
+    Labeled,
     NoLabelsError,
     describe,
     find_labels,
@@ -61,7 +61,7 @@ from ccmim.progress import duration
 
 RANDOM, OURS = 'random', 'checkpoint'
 _PROBES = {'k=': 'k-NN', 'linear': 'linear'}
-_FEW, _FOLDS = 1000, 5  # labelled photos without a split, and how they are tested
+_FEW, _FOLDS = 1000, 5  # labeled photos without a split, and how they are tested
 
 
 class Planned(NamedTuple):
@@ -76,7 +76,7 @@ class Planned(NamedTuple):
         captions: What is said of photos, by name.
     """
 
-    data: dict[str, Labelled]
+    data: dict[str, Labeled]
     fractions: dict[str, dict[str, float]]
     probes: dict[str, Stage]
     dense: dict[str, str]
@@ -158,7 +158,7 @@ def _check_words(args: Namespace) -> None:
 
 
 def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned:
-    """Say what the labelled data are, and write the configs of what they allow."""
+    """Say what the labeled data are, and write the configs of what they allow."""
     plan = Planned({}, {}, {}, {}, {}, {})
     knows = knows_words(args.checkpoint)
     for folder in args.data:
@@ -190,7 +190,7 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
     return plan
 
 
-def _find(folder: Path, args: Namespace, plan: Planned, knows: bool) -> Labelled | None:
+def _find(folder: Path, args: Namespace, plan: Planned, knows: bool) -> Labeled | None:
     """Find labels, and captions for weights that know words."""
     try:
         data = find_labels(folder, args.ignore_zero)
@@ -230,7 +230,7 @@ def _plan_training(
         plan.dense[one] = str(tasks.write(data, file, part, of_classes))
 
 
-def check_folds(args: Namespace, data: Labelled) -> None:
+def check_folds(args: Namespace, data: Labeled) -> None:
     """Refuse --folds where it would change nothing.
 
     Raises:

@@ -30,7 +30,7 @@ from ccmim.data.sources import read_file
 from ccmim.engine.config import read_config
 from ccmim.evaluation.resampling import Classified, Confusions, Matches
 from ccmim.files import replacing
-from ccmim.labels.layouts import Classes, Labelled, describe
+from ccmim.labels.layouts import Classes, Labeled, describe
 from ccmim.pictures.overlay import with_legend
 from ccmim.pictures.tiles import resized, sheet
 
@@ -54,7 +54,7 @@ class Page:
         self,
         out: Path,
         arms: tuple[str, str],
-        data: Mapping[str, Labelled],
+        data: Mapping[str, Labeled],
         scores: Sequence[Score],
         samples: Samples,
     ) -> None:
@@ -294,7 +294,7 @@ def write_transfer_page(
     return file
 
 
-def _classes(data: Labelled) -> Sequence[str]:
+def _classes(data: Labeled) -> Sequence[str]:
     if isinstance(data, Classes):
         return FolderLabels(str(data.train)).classes
     return data.classes

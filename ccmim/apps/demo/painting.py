@@ -41,7 +41,7 @@ class Scene(NamedTuple):
 
     Attributes:
         image: uint8 (S, S, 3), RGB.
-        classes: uint8 (S, S): 0 unlabelled, then categories, then backgrounds.
+        classes: uint8 (S, S): 0 unlabeled, then categories, then backgrounds.
         objects: Category number (from 0) and visible pixels, bool (S, S), of each
             object; decoys are not among them.
     """

@@ -23,7 +23,7 @@ from ccmim.ranges import Index, in_ranges
 __all__ = ['CATEGORIES', 'PALETTE', 'SEG_CLASSES', 'toy_scene', 'write_toy_scenes']
 
 SEG_CLASSES = (*CATEGORIES, *BACKGROUNDS)
-"""Class ``i`` has value ``i + 1`` in the class maps; 0 is unlabelled."""
+"""Class ``i`` has value ``i + 1`` in the class maps; 0 is unlabeled."""
 
 PALETTE = (
     (230, 25, 75),
@@ -76,7 +76,7 @@ def write_toy_scenes(
     """Write the data set, or return at once when it is there already.
 
     ``images/{training,validation}/*.jpg`` and ``annotations/{training,validation}/
-    *.png`` have the layout of ADE20K (0 is unlabelled); ``annotations/instances_
+    *.png`` have the layout of ADE20K (0 is unlabeled); ``annotations/instances_
     {training,validation}.json`` are COCO instances of the visible parts, with the
     category ids of the maps; ``unlabelled/*.jpg`` are more images without annotations.
     The folder appears when all is written: one of other settings is replaced, an

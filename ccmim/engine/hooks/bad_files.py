@@ -16,7 +16,7 @@ from ccmim.registry import HOOKS
 class BadFilesHook(Hook):
     """List in ``bad_files.txt`` the images that cannot be used, while a run trains.
 
-    Those of ``UnlabeledImages``, and of the labelled sets of mmdet and mmseg.
+    Those of ``UnlabeledImages``, and of the labeled sets of mmdet and mmseg.
 
     A new run begins with what its ``exclude`` has left out, so that the list can be
     the ``exclude`` of the next run; a resumed one continues the list that is there.

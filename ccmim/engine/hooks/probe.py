@@ -68,7 +68,7 @@ class ProbeHook(Hook):
         self._sets: list[Dataset] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Open the labelled images.
+        """Open the labeled images.
 
         Raises:
             FileNotFoundError: If there are none.

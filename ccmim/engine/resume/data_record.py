@@ -31,7 +31,7 @@ def image_list(dataset: Dataset) -> bytes | None:
     """List the images of a data set by their names, a second for two million.
 
     Args:
-        dataset: Of unlabelled images, or another.
+        dataset: Of unlabeled images, or another.
 
     Returns:
         One path a line, in the order of their numbers, from the folder that all have
@@ -55,10 +55,10 @@ def fingerprint(names: bytes | None) -> str | None:
 
 
 def contents(dataset: Dataset) -> Tensor | None:
-    """Sum up what the images show and how they are labelled: a second for ten thousand.
+    """Sum up what the images show and how they are labeled: a second for ten thousand.
 
     Args:
-        dataset: Of unlabelled or labelled images, or of mmdet or mmseg.
+        dataset: Of unlabeled or labeled images, or of mmdet or mmseg.
 
     Returns:
         A number of each, (N,); of at most 10,000, evenly spread. None for other data.

@@ -135,8 +135,8 @@ def _reports(
             check_batch(dataset, preprocessor, loader.get('batch_size', 1), report)
         reports.append(report)
     head = (cfg.get('model') or {}).get('head') or {}
-    labelled = [report for report in reports if report.unit == UNIT]
-    compare_classes(labelled, head.get('num_classes'))
+    labeled = [report for report in reports if report.unit == UNIT]
+    compare_classes(labeled, head.get('num_classes'))
     for report in reports[1:]:
         first = reports[0]
         if first.title.startswith('train') and not report.title.startswith('train'):

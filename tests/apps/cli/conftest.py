@@ -1,4 +1,4 @@
-"""Labelled data in the layouts that the command knows, and the command itself."""
+"""Labeled data in the layouts that the command knows, and the command itself."""
 
 import json
 

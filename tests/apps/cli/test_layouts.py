@@ -1,4 +1,4 @@
-"""What a folder of labelled data is, is found out; and it is split where it is not."""
+"""What a folder of labeled data is, is found out; and it is split where it is not."""
 
 import json
 import os
