@@ -49,6 +49,7 @@ def test_workers_of_the_validation_outlive_signals_too():
         hooks=[SafeCheckpointHook()],
         cfg={},
         train_dataloader=train,
+        train_loop=None,
         val_loop=SimpleNamespace(dataloader=val),
     )
     hook = StopHook()

@@ -1,15 +1,21 @@
 """Workers outlive the signals of a job and obey their parent."""
 
+import multiprocessing
 import os
 import signal
 import time
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch.utils.data import DataLoader, Dataset
 
-from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
+from ccmim.engine.signals.worker_signals import (
+    end_idle_workers,
+    ignore_signals_in_workers,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +86,17 @@ def test_the_parent_can_end_a_worker():
     for process in batches._workers:
         process.join(5)
         assert process.exitcode == 0
+
+
+@pytest.mark.parametrize('endless', [False, True])
+def test_idle_workers_end_with_the_training(endless):
+    """Of epochs that keep their workers, and of steps without end."""
+    loader = DataLoader(Pids(), num_workers=2, persistent_workers=not endless)
+    ignore_signals_in_workers(loader)
+    batches = _InfiniteDataloaderIterator(loader) if endless else iter(loader)
+    next(batches)
+    end_idle_workers(loader, SimpleNamespace(dataloader_iterator=batches))
+    assert multiprocessing.active_children() == []
 
 
 def test_a_worker_ends_with_its_parent(tmp_path):

@@ -15,7 +15,10 @@ from mmengine.runner import Runner
 from torch import distributed
 
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook, in_cycle
-from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
+from ccmim.engine.signals.worker_signals import (
+    end_idle_workers,
+    ignore_signals_in_workers,
+)
 from ccmim.ranges import Count
 from ccmim.registry import HOOKS
 
@@ -137,7 +140,10 @@ class StopHook(Hook):
         raise SystemExit(exit_code(self._agreed))
 
     def after_train(self, runner: Runner) -> None:
-        """Give the signals back."""
+        """Give the signals back, and end the workers that wait for more."""
+        end_idle_workers(runner.train_dataloader, runner.train_loop)
+        if runner.val_loop is not None:
+            end_idle_workers(runner.val_loop.dataloader)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -28,6 +28,23 @@ def ignore_signals_in_workers(loader: DataLoader) -> None:
     loader.worker_init_fn = partial(_ignore_signals, loader.worker_init_fn)
 
 
+def end_idle_workers(loader: DataLoader, loop: object = None) -> None:
+    """End the workers that a loader, or a loop over it without end, still keeps.
+
+    Whoever collects them as garbage, often much later, would wait 5 s for each.
+
+    Args:
+        loader: That is not read any more.
+        loop: The training loop, if it may hold an iterator of its own.
+    """
+    endless = getattr(loop, 'dataloader_iterator', None)
+    for owner in (loader, endless):
+        iterator = getattr(owner, '_iterator', None)
+        if hasattr(iterator, '_shutdown_workers'):
+            iterator._shutdown_workers()
+    loader._iterator = None
+
+
 def _ignore_signals(then: Callable[[int], None] | None, worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
