@@ -1,14 +1,10 @@
 """LIO beside the classes: what it adds in training, and that nothing is left of it."""
 
 import copy
-import os
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.runner.checkpoint import load_state_dict
-from torch import distributed
-from torch.nn.parallel import DistributedDataParallel
 
 LABELS = torch.tensor([0, 0, 2, 2])
 LIO = dict(
@@ -108,41 +104,3 @@ def test_bf16_is_close_to_float32_and_a_step_is_the_mean_of_its_parts(tiny_lio, 
         assert half[name].item() == pytest.approx(whole[name].item(), rel=0.03)
         mean = (parts[0][name] + parts[1][name]) / 2
         torch.testing.assert_close(mean, whole[name])
-
-
-def _step(model, images, labels):
-    losses = model(images, labels=labels, mode='loss')
-    loss = sum(v for k, v in losses.items() if k.startswith('loss_'))
-    loss.backward()
-    inner = getattr(model, 'module', model)
-    found = {name: p.grad for name, p in inner.named_parameters() if p.grad is not None}
-    return loss.detach(), found
-
-
-def _worker(rank, folder, model, images):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    part = slice(2 * rank, 2 * rank + 2)
-    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
-    loss, gradients = _step(wrapped, images[part], LABELS[part])
-    distributed.all_reduce(loss)
-    torch.save((loss / 2, gradients), f'{folder}/rank{rank}')
-    distributed.barrier()
-    os._exit(0)
-
-
-@pytest.mark.dist
-@pytest.mark.slow
-def test_two_processes_are_one(tiny_lio, images, tmp_path):
-    """A group on each, as the sampler gives them; every parameter has a gradient."""
-    model, images = tiny_lio().double(), images.double()
-    mp.start_processes(
-        _worker, (str(tmp_path), model, images), nprocs=2, start_method='fork'
-    )
-    loss, gradients = _step(model, images, LABELS)
-    for rank in range(2):
-        found, theirs = torch.load(tmp_path / f'rank{rank}')
-        assert found.item() == pytest.approx(loss.item(), abs=1e-12)
-        for name, gradient in gradients.items():
-            torch.testing.assert_close(theirs[name], gradient, atol=1e-12, rtol=0)

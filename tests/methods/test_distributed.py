@@ -13,6 +13,8 @@ import torch.multiprocessing as mp
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.methods.conftest import TINY_LIO
+
 BATCH = 2
 PLAIN = dict(jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
 NOISE = torch.rand(2 * BATCH, 16, generator=torch.Generator().manual_seed(4)).double()
@@ -25,11 +27,11 @@ def _alike(shape, **_):
     return (torch.arange(shape[1]) * 0.618 % 1).expand(shape)
 
 
-def _step(model, images):
+def _step(model, images, given):
     """One SGD step; the loss and the state after it."""
     inner = getattr(model, 'module', model)
     optimizer = torch.optim.SGD(inner.parameters(), lr=0.1)
-    losses = model(images, mode='loss')
+    losses = model(images, mode='loss', **given)
     loss = sum(v for k, v in losses.items() if k.startswith('loss_'))
     loss.backward()
     optimizer.step()
@@ -43,10 +45,11 @@ def _worker(rank, folder, cases):
     part = slice(rank * BATCH, (rank + 1) * BATCH)
     torch.rand_like = lambda scores: NOISE[part]
     results = []
-    for model, images in cases:
+    for model, images, given in cases:
         model = copy.deepcopy(model)  # the parameters came in shared memory
         wrapped = DistributedDataParallel(model, broadcast_buffers=False)
-        loss, state = _step(wrapped, images[part])
+        own = {key: values[part] for key, values in given.items()}
+        loss, state = _step(wrapped, images[part], own)
         distributed.all_reduce(loss)
         results.append((loss / 2, state))
     torch.save(results, f'{folder}/rank{rank}')
@@ -55,22 +58,35 @@ def _worker(rank, folder, cases):
     os._exit(0)
 
 
-@pytest.mark.dist
-@pytest.mark.slow
-def test_two_processes_are_one(request, images, views, tmp_path, monkeypatch):
-    """Losses, weights, statistics and queues after a step, on both processes."""
-    cases = []
+def _models(get):
     for grad in ('visible', 'both'):
         options = dict(contrast=dict(grad=grad, batch_norm='global'), contrast_weight=1)
-        cases.append((request.getfixturevalue('tiny_ccmim')(**options), images))
+        yield get('tiny_ccmim')(**options), 'images', {}
     for name in ('simclr', 'densecl', 'neco'):
-        build = request.getfixturevalue(f'tiny_{name}')
-        cases.append((build(perturbation=PLAIN), views))
-    cases = [(model.double(), batch.double()) for model, batch in cases]
+        yield get(f'tiny_{name}')(perturbation=PLAIN), 'views', {}
+    # Equal captions lie on different processes; a group of a class on each.
+    captions = ['a dog', 'a cat on a mat', 'a dog', 'two dogs run on']
+    options = {'mask_ratio': 0.0, 'contrast.same_text': 'positive'}
+    flip = get('tiny_flip')(**options)
+    flip.tokenizer.learn(captions)
+    yield flip, 'images', dict(captions=captions)
+    lio = get('builder')(TINY_LIO)()
+    yield lio, 'images', dict(labels=torch.tensor([0, 0, 2, 2]))
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_two_processes_are_one(request, tmp_path, monkeypatch):
+    """Losses, weights, statistics and queues after a step, on both processes."""
+    get = request.getfixturevalue
+    cases = [
+        (model.double(), get(batch).double(), given)
+        for model, batch, given in _models(get)
+    ]
     monkeypatch.setattr(torch, 'rand', _alike)
     mp.start_processes(_worker, (str(tmp_path), cases), nprocs=2, start_method='fork')
     monkeypatch.setattr(torch, 'rand_like', lambda scores: NOISE)
-    joined = [_step(model, batch) for model, batch in cases]
+    joined = [_step(*case) for case in cases]
     for rank in range(2):
         results = torch.load(tmp_path / f'rank{rank}')
         for (loss, state), (alone, expected) in zip(results, joined, strict=True):

@@ -2,14 +2,10 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
-from torch import distributed
-from torch.nn.parallel import DistributedDataParallel
 
 from ccmim.engine.settings import check_captions
 from ccmim.losses import ImageTextContrast
@@ -201,43 +197,6 @@ def test_at_no_mask_all_patches_are_seen(ready, images):
     same = torch.eye(4).tolist()
     slow = _slow_loss(u, v, model.contrast.log_scale.exp(), same)
     assert losses['loss_contrast'].item() == pytest.approx(slow.item(), abs=1e-5)
-
-
-def _gradients(model, images, captions):
-    loss = model(images, captions=captions, mode='loss')['loss_contrast']
-    loss.backward()
-    inner = getattr(model, 'module', model)
-    return loss.detach(), {n: p.grad for n, p in inner.named_parameters()}
-
-
-def _worker(rank, folder, model, images):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    part = slice(2 * rank, 2 * rank + 2)
-    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
-    loss, gradients = _gradients(wrapped, images[part], CAPTIONS[part])
-    distributed.all_reduce(loss)
-    torch.save((loss / 2, gradients), f'{folder}/rank{rank}')
-    distributed.barrier()
-    os._exit(0)
-
-
-@pytest.mark.dist
-@pytest.mark.slow
-def test_two_processes_are_one(ready, images, tmp_path):
-    """Equal captions lie on different processes."""
-    changes = {'mask_ratio': 0.0, 'contrast.same_text': 'positive'}
-    model, images = ready(**changes).double(), images.double()
-    mp.start_processes(
-        _worker, (str(tmp_path), model, images), nprocs=2, start_method='fork'
-    )
-    loss, gradients = _gradients(model, images, CAPTIONS)
-    for rank in range(2):
-        found, theirs = torch.load(tmp_path / f'rank{rank}')
-        assert found.item() == pytest.approx(loss.item(), abs=1e-12)
-        for name, gradient in gradients.items():
-            torch.testing.assert_close(theirs[name], gradient, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize(
