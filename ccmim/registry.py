@@ -104,9 +104,18 @@ def build_part(part: dict[str, Any], **sizes: Any) -> Any:
         part: Config of the part.
         sizes: Arguments that it gets where its class has them and its config does not,
             or has None.
+
+    Raises:
+        ValueError: If its config says another width or patch side.
     """
     kind = MODELS.get(part['type']) if isinstance(part.get('type'), str) else None
     taken = inspect.signature(kind).parameters if kind else {}
     known = {k: v for k, v in sizes.items() if k in taken and v is not None}
+    for name, value in known.items():
+        if isinstance(value, int) and part.get(name) not in (None, value):
+            raise ValueError(
+                f'{name}={part[name]!r} of {part["type"]} does not fit the other '
+                f'parts, which have {value}: leave it out'
+            )
     missing = {k: v for k, v in known.items() if part.get(k) is None}
     return MODELS.build({**part, **missing})

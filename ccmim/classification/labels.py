@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ccmim.data.folders import data_folders, walk_images
 from ccmim.data.paths import printable
+from ccmim.data.sources import refuse_root
 
 
 class Labels(Protocol):
@@ -132,6 +133,8 @@ def open_labels(
     if not os.path.exists(path):
         raise FileNotFoundError(f'No such folder or list: {os.path.abspath(path)}')
     if os.path.isdir(path):
+        if root is not None:
+            refuse_root(root)
         return FolderLabels(path, classes)
     if path.endswith('.txt'):
         return ListLabels(path, root, classes)

@@ -21,6 +21,7 @@ from ccmim.data.paths import LOOKED_FOR, PathTable, is_image_name, printable
 _ADDRESS = re.compile(r'([A-Za-z][A-Za-z0-9+.-]+):/+')
 _WAITS = (1.0, 5.0)  # seconds before a read is tried again
 _UNKNOWN = -1
+_LOCAL_ALONE = ('.zip', '.parquet', '.txt', '.gz', '.tgz', '.bz2', '.xz', '.zst')
 
 
 def is_address(path: str) -> bool:
@@ -125,14 +126,20 @@ def _listed(address: str) -> Iterator[tuple[str, int, int, int]]:
             found = system.find(path, detail=True)
         if not found and not system.exists(path):
             raise FileNotFoundError
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        why = f' ({_short(error.__cause__)})' if error.__cause__ else ''
         raise FileNotFoundError(
-            f'Nothing is at {printable(address)}: check the address'
+            f'Nothing is at {printable(address)}{why}: check the address'
         ) from None
     except Exception as error:  # each driver has its own, also for no credentials
         raise ValueError(
             f'{printable(address)} cannot be read: {_short(error)}'
         ) from None
+    if path in found and path.lower().endswith(_LOCAL_ALONE):
+        raise ValueError(
+            f'{printable(address)} cannot be read by address: folders, images and '
+            'plain tars (.tar) can; copy it to a disk'
+        )
     for path, info in found.items():
         if info.get('type') == 'file' and is_image_name(path.rpartition('/')[2]):
             size = info.get('size')
@@ -175,6 +182,6 @@ def _patient(address: str, part: dict[str, int]) -> bytes:
     raise OSError(failed)
 
 
-def _short(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or ['']
-    return printable(f'{type(error).__name__}: {lines[0]}')
+def _short(error: BaseException) -> str:
+    text = '; '.join(line.strip() for line in str(error).strip().splitlines())
+    return printable(f'{type(error).__name__}: {text[:200]}')

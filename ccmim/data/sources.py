@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -182,6 +182,7 @@ def open_source(
     items = [data] if isinstance(data, str) else data
     files: list[str] = []
     addresses: list[str] = []
+    with_list = False
     archives: dict[str, list[str]] = {'.tar': [], '.zip': [], '.parquet': []}
     given, remote = split_addresses(os.fspath(item) for item in items)
     for path in (path for item in given for path in _expand(item)):
@@ -198,6 +199,7 @@ def open_source(
         elif suffix in archives:
             archives[suffix].append(path)
         elif suffix == '.txt':
+            with_list = True
             if path == data and (table := _plain_list(path, root)):
                 return ImageFiles(table)
             listed, far = split_addresses(_listed(path, root))
@@ -205,6 +207,8 @@ def open_source(
             addresses += far
         else:
             files.append(path)
+    if root is not None and not with_list:
+        refuse_root(root)
     parts = (
         ImageFiles(files),
         TarShards(archives['.tar']),
@@ -216,6 +220,18 @@ def open_source(
     if not sources:
         raise ValueError(f'No images in {data} ({LOOKED_FOR})')
     return sources[0] if len(sources) == 1 else JoinedSource(sources)
+
+
+def refuse_root(root: str | os.PathLike) -> NoReturn:
+    """Say that nothing would start from a folder.
+
+    Raises:
+        ValueError: It does.
+    """
+    raise ValueError(
+        f'root={printable(os.fspath(root))} is where the paths of a list (.txt) start, '
+        'and data is none: leave it out'
+    )
 
 
 def _expand(item: str) -> list[str]:

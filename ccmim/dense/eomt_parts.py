@@ -61,7 +61,8 @@ def fit_head(backbone: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
         The head's config with ``embed_dim``, ``patch_size`` and ``depth``.
 
     Raises:
-        ValueError: If queries cannot go through the backbone.
+        ValueError: If queries cannot go through the backbone, or the head says another
+            size than it has.
     """
     if backbone.get('attention', 'softmax') != 'softmax' or backbone.get(
         'rel_pos_bias'
@@ -82,7 +83,13 @@ def fit_head(backbone: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
         depth=arch['depth'],
         patch_size=backbone.get('patch_size', 16),
     )
-    return {**sizes, **head}
+    for name, value in sizes.items():
+        if head.get(name) not in (None, value):
+            raise ValueError(
+                f'{name}={head[name]!r} of the head does not fit the backbone, whose '
+                f'is {value}: leave it out'
+            )
+    return {**head, **sizes}
 
 
 def check_images(images: Tensor, patch: int) -> None:

@@ -47,6 +47,9 @@ class EoMTSegmentor(EncoderDecoder):
             backbone.
         train_cfg: Of the head.
         **kwargs: Of mmseg's ``EncoderDecoder``.
+
+    Raises:
+        ValueError: If crops of the test are no whole patches.
     """
 
     def __init__(
@@ -57,6 +60,12 @@ class EoMTSegmentor(EncoderDecoder):
         **kwargs: Any,
     ) -> None:
         head = ConfigDict(fit_head(backbone, decode_head), train_cfg=train_cfg)
+        crop = (kwargs.get('test_cfg') or {}).get('crop_size') or ()
+        if any(side % head.patch_size for side in crop):
+            raise ValueError(
+                f'test_cfg.crop_size={crop} must be multiples of the patches, of '
+                f'{head.patch_size} px'
+            )
         super().__init__(
             backbone=backbone, decode_head=head, train_cfg=train_cfg, **kwargs
         )

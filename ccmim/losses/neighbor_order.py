@@ -3,7 +3,10 @@
 B batch, P patches of an image, C channels, K patches in the queue, R references.
 """
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from ccmim.losses.cosine import products, unit
@@ -42,7 +45,7 @@ class NeighborOrder(Queue):
         self,
         dim: Count = 256,
         length: Count = 8192,
-        num_references: Count = 49,
+        num_references: Annotated[int, Ge(2)] = 49,
         num_new: Count = 10,
         steepness: Positive = 100.0,
         teacher_steepness: Positive | None = None,

@@ -3,7 +3,10 @@
 B batch, N patches, n patches of a process, C channels, K codes, R processes.
 """
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
@@ -42,7 +45,7 @@ class VisualDictionary(nn.Module):
     def __init__(
         self,
         dim: Count = 256,
-        num_codes: Count = 512,
+        num_codes: Annotated[int, Ge(2)] = 512,
         decay: InnerRatio = 0.99,
         redraw_below: RatioBelowOne | None = 0.1,
         temperature: Positive = 0.1,

@@ -146,12 +146,16 @@ def block_attention(
         Probabilities of shape (B, H, n, 1 + N), at least float32; rows sum to one.
 
     Raises:
-        ValueError: If the backbone's attention is not the plain one.
+        ValueError: If the backbone's attention is not the plain one, or it has no such
+            block.
     """
     refuse_scores(backbone.attention)
+    depth = backbone.depth
+    if not -depth <= block < depth:
+        raise ValueError(f'block={block} must lie in [{-depth}, {depth - 1}]')
     grid, prefix = backbone.grid_of(images), backbone.num_prefix
     x = backbone.start(backbone.embed(images))
-    for earlier in backbone.blocks[: block % backbone.depth]:
+    for earlier in backbone.blocks[: block % depth]:
         x, _ = earlier.forward_scored(x, 'row', grid, prefix)  # no stochastic depth
     chosen = backbone.blocks[block]
     q, k = chosen.attn.queries_keys(chosen.norm1(x), rows, grid)

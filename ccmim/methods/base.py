@@ -104,17 +104,12 @@ class PretrainMethod(BaseModel):
             sizes: More arguments that have their value from other parts.
 
         Raises:
-            ValueError: If its config says another width or patch side.
+            ValueError: If its config says another width or patch side; see
+                ``build_part``.
         """
         if not isinstance(part, Mapping):
             return nn.Sequential(*(self.build(one, **sizes) for one in part))
         vit = self.backbone
-        for key, ours in dict(in_dim=vit.embed_dim, patch_size=vit.patch_size).items():
-            if part.get(key) not in (None, ours):
-                raise ValueError(
-                    f'{key}={part[key]} of {part.get("type")} does not fit the '
-                    f'backbone, whose is {ours}: leave it out'
-                )
         return build_part(
             part,
             in_dim=vit.embed_dim,

@@ -37,6 +37,9 @@ class NeCo(PretrainMethod):
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the start; see
             ``GramAnchor``.
+
+    Raises:
+        ValueError: If there are fewer patches than cells, or than enter the queue.
     """
 
     def __init__(
@@ -59,6 +62,19 @@ class NeCo(PretrainMethod):
         self.teacher = EMATeacher(self.backbone, self.projector, **teacher)
         self.order = self.build(order, dim=self.projector.out_dim)
         self.cells = cells
+        self._check_counts()
+
+    def _check_counts(self) -> None:
+        rows, columns = self.backbone.grid
+        for name, count, most in (
+            ('cells', self.cells, max(rows, columns)),
+            ('order.num_new', self.order.num_new, rows * columns),
+        ):
+            if count > most:
+                raise ValueError(
+                    f'{name}={count} are more than there are patches, {rows} x '
+                    f'{columns} in a large crop: set {most} at most'
+                )
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the loss of normalized photos (B, 3, H, W).

@@ -38,8 +38,8 @@ class SOHO(PretrainMethod):
             ``PretrainMethod``.
 
     Raises:
-        ValueError: If ``mask_ratio`` is out of range, the sampler is for images of
-            another size, or projector, dictionary and teacher differ in width.
+        ValueError: If ``mask_ratio`` is out of range, or the sampler is for images of
+            another size.
     """
 
     def __init__(
@@ -59,12 +59,10 @@ class SOHO(PretrainMethod):
         if self.frozen:
             self.teacher = self.build(teacher, grid=self.backbone.grid)
             self.projector = self.build(projector, out_dim=self.teacher.out_dim)
-            _agree('projector.out_dim', self.projector.out_dim, self.teacher.out_dim)
         else:
             self.projector = self.build(projector)
             self.teacher = EMATeacher(self.backbone, self.projector, **teacher)
         self.dictionary = self.build(dictionary, dim=self.projector.out_dim)
-        _agree('dictionary.dim', self.dictionary.dim, self.projector.out_dim)
         self.scorer = None if scorer is None else self.build(scorer)
         self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises
@@ -111,8 +109,3 @@ class SOHO(PretrainMethod):
         if self.scorer is None:
             return words.to(images.dtype)
         return self.scorer(self.backbone, images)  # (B, N), no gradient
-
-
-def _agree(name: str, width: int, wanted: int) -> None:
-    if width != wanted:
-        raise ValueError(f'{name}={width} must be {wanted}: leave it out')

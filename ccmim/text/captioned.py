@@ -57,7 +57,7 @@ class CaptionedImages(Dataset):
             )
         if captions is None:
             try:
-                found = class_sentences(data, templates, kwargs.get('root'))
+                found = class_sentences(data, templates, kwargs.pop('root', None))
             except ValueError as error:
                 raise ValueError(
                     f'{error}; or set train_dataloader.dataset.captions to a file of '
@@ -78,7 +78,17 @@ class CaptionedImages(Dataset):
             ]
         if not chosen:
             raise ValueError(f"part={part!r} has no image: set part='all'")
-        self._images = UnlabeledImages(chosen, transform, **kwargs)
+        try:
+            self._images = UnlabeledImages(chosen, transform, **kwargs)
+        except FileNotFoundError:
+            gone = [path for path in chosen if not os.path.lexists(path)]
+            if captions is None or not gone:
+                raise
+            raise FileNotFoundError(
+                f'{printable(os.fspath(captions))} names {printable(gone[0])}, which '
+                f'does not exist ({len(gone)} of {len(chosen)} images): paths start '
+                'at data'
+            ) from None
         by_name = {printable(os.path.abspath(path)): found[path] for path in chosen}
         every = range(len(self._images))
         self._captions = [by_name[self._images.name(i)] for i in every]

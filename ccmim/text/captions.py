@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,9 +48,11 @@ def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
             texts = found.setdefault(image, [])
             if caption.strip():
                 texts.append(' '.join(caption.split()))
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{printable(path)} is no UTF-8: save it as UTF-8') from error
+    except (csv.Error, json.JSONDecodeError) as error:
         raise ValueError(
-            f'{printable(path)} is no file of captions: {error}'
+            f'{printable(path)} is no file of captions: {error}; export it again'
         ) from error
     silent = [image for image, texts in found.items() if not texts]
     if silent:
@@ -97,9 +100,7 @@ def check_templates(templates: Sequence[str]) -> None:
     """
     for template in templates:
         if template.count('{}') != 1:
-            raise ValueError(
-                f'templates: {template!r} must have one {{}} for the class'
-            )
+            raise ValueError(f'templates={template!r} must have one {{}} for the class')
 
 
 def find_columns(titles: str) -> tuple[int, int] | None:
@@ -132,7 +133,9 @@ def _read_table(path: str) -> list[tuple[str, str]]:
             )
         image, caption = columns
         width = max(columns) + 1
-        rows = csv.reader(lines, delimiter='\t' if '\t' in first else ',')
+        # Not strict, a quote without its partner would swallow the lines behind it.
+        separator = '\t' if '\t' in first else ','
+        rows = csv.reader(lines, delimiter=separator, strict=True)
         return [
             (row[image], row[caption] if len(row) >= width else '')
             for row in rows
@@ -141,14 +144,28 @@ def _read_table(path: str) -> list[tuple[str, str]]:
 
 
 def _read_coco(path: str) -> list[tuple[str, str]]:
-    with open(path, encoding='utf-8') as file:
+    with open(path, encoding='utf-8-sig') as file:
         content: Any = json.load(file)
     try:
-        names = {image['id']: image['file_name'] for image in content['images']}
-        pairs = [(names[x['image_id']], x['caption']) for x in content['annotations']]
+        images = [(image['id'], image['file_name']) for image in content['images']]
+        pairs = [(x['image_id'], x['caption']) for x in content['annotations']]
+        counts = Counter(number for number, _ in images)
     except (KeyError, TypeError) as error:
+        what = f'{error} is missing in images or annotations'
+        if not isinstance(error, KeyError):
+            what = 'it must be a dict with lists called images and annotations'
         raise ValueError(
-            f'{printable(path)} is no file of captions as COCO has them: {error} is '
-            'missing in images or annotations'
+            f'{printable(path)} is no file of captions as COCO has them: {what}'
         ) from error
-    return [*((name, '') for name in names.values()), *pairs]
+    texts = [text for _, text in (*images, *pairs)]
+    fault = ''
+    if twice := [number for number, count in counts.items() if count > 1]:
+        fault = f'several images have the id {twice[0]!r}: give each its own'
+    elif lost := [number for number, _ in pairs if number not in counts]:
+        fault = f'a caption is of image_id {lost[0]!r}, which no image has'
+    elif odd := [text for text in texts if not isinstance(text, str)]:
+        fault = f'file_name and caption must be texts, not {odd[0]!r}'
+    if fault:
+        raise ValueError(f'{printable(path)}: {fault}')
+    names = dict(images)
+    return [*((name, '') for _, name in images), *((names[n], c) for n, c in pairs)]

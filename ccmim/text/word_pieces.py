@@ -136,8 +136,8 @@ class WordPieces(nn.Module):
         size = tokenizer.get_vocab_size() + shift
         if size > self.num_words:
             raise ValueError(
-                f'{source} has {size:,} pieces, the padding included: set '
-                f'num_words={size}'
+                f'num_words={self.num_words} are fewer than the {size:,} pieces of '
+                f'{source}, the padding included: set it to {size}'
             )
         packed = zlib.compress(tokenizer.to_str().encode())
         if len(packed) > len(self.vocabulary):

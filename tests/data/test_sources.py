@@ -167,6 +167,8 @@ def test_a_list_file_is_relative_to_its_folder_or_to_root(tmp_path):
     with pytest.raises(FileNotFoundError):
         source.read(2)
     source = open_source(tmp_path / 'list.txt', root=tmp_path / 'sub')
+    with pytest.raises(ValueError, match='root=.* where the paths of a list'):
+        open_source(tmp_path, root=tmp_path / 'sub')
     assert source.read(0) == b'bytes of sub/a.jpg'
 
 

@@ -359,6 +359,9 @@ def test_other_attention_is_refused(key, value, message):
 
     with pytest.raises(ValueError, match=message):
         fit_head({key: value}, {})
+    for name in ('embed_dim', 'depth', 'patch_size'):
+        with pytest.raises(ValueError, match=f'{name}=7 of the head does not fit the'):
+            fit_head({}, {name: 7})
 
 
 def test_weights_of_another_head_are_refused_in_a_line(tmp_path):

@@ -104,5 +104,5 @@ def test_sizes_are_the_backbones_unless_the_config_says_so(parts):
     assert method.sampler.sampler.then.grid == (2, 4)
     assert method.loss(torch.randn(2, 3, 32, 64))['loss_reconstruction'] > 0
     for wrong in (dict(in_dim=48), dict(patch_size=16)):
-        with pytest.raises(ValueError, match=f'{[*wrong][0]}=.* does not fit the back'):
+        with pytest.raises(ValueError, match=f'{[*wrong][0]}=.* does not fit the oth'):
             MODELS.build(dict(mae, decoder=dict(mae['decoder'], **wrong)))

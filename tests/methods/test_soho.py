@@ -253,7 +253,10 @@ def test_a_word_is_masked_first_as_often_as_it_has_patches():
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        ({'dictionary.dim': 9}, 'dictionary.dim=9 must be 8: leave it out'),
+        (
+            {'dictionary.dim': 9},
+            'dim=9 of ccmim.VisualDictionary does not fit the other parts',
+        ),
         ({'dictionary.decay': 1.0}, 'decay=1.0 must be a number above 0 and below 1'),
         ({'mask_ratio': 0.9}, 'mask_ratio=0.9 leaves 0 of 4'),
     ],

@@ -155,7 +155,7 @@ def test_vocabularies_of_others(tmp_path):
     assert WordPieces(5, 4, bert)(['A dogs x']).tolist() == [[3, 2, 4, 1]]
     bert.write_text('\n'.join(['dog', '[UNK]']) + '\n')
     assert WordPieces(3, 4, bert)(['dog x']).tolist() == [[1, 2, 0, 0]]
-    with pytest.raises(ValueError, match='has 3 pieces.*set num_words=3'):
+    with pytest.raises(ValueError, match='num_words=2 are fewer than the 3.*to 3'):
         WordPieces(2, 4, bert)
     bert.write_text('dog\n')
     with pytest.raises(ValueError, match='has no piece for unknown words'):
@@ -208,15 +208,29 @@ def test_clips_vocabulary_by_its_name(tmp_path, monkeypatch):
         ('{"images": []}', "'annotations' is missing"),
         (
             '{"images": [], "annotations": [{"image_id": 1, "caption": "x"}]}',
-            '1 is mis',
+            'a caption is of image_id 1, which no image has',
         ),
+        (
+            '{"images": [{"id": 1, "file_name": "0.png"}, '
+            '{"id": 1, "file_name": "1.png"}], "annotations": []}',
+            'several images have the id 1: give each its own',
+        ),
+        (
+            '{"images": [{"id": 1, "file_name": "0.png"}], '
+            '"annotations": [{"image_id": 1, "caption": 5}]}',
+            'file_name and caption must be texts, not 5',
+        ),
+        ('[]', 'it must be a dict with lists called images and annotations'),
         ('{', 'is no file of captions'),
+        ('image,caption\n0.png,"a dog\n1.png,a cat\n', 'unexpected end of data'),
+        ('image,caption\n0.png,caf\xe9\n', 'is no UTF-8: save it as UTF-8'),
+        ('image,caption\n9.png,a cat\n', 'x.csv names .*9.png, which does not exist'),
     ],
 )
 def test_bad_files_are_named(photos, text, message):
-    file = photos / ('x.json' if text.startswith('{') else 'x.csv')
-    file.write_text(text)
-    with pytest.raises(ValueError, match=message):
+    file = photos / ('x.json' if text[:1] in ('{', '[') else 'x.csv')
+    file.write_bytes(text.encode('latin-1'))
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         CaptionedImages(photos, TRANSFORM, file)
 
 

@@ -33,6 +33,7 @@ STOPPED, MISTAKE, NO_ROOM, INTERRUPTED = 1, 2, 3, 130
 _OF_THE_MACHINE = re.compile('CUDA error|NCCL error')
 _MEMORY = re.compile("can't allocate memory|Cannot allocate memory|not enough memory")
 _FILES = re.compile('Too many open files|items of ancdata')
+_OF_PYTHON = re.compile(r'values to unpack|^could not convert|^invalid literal')
 _PATIENCE = 10.0  # seconds
 
 
@@ -121,7 +122,8 @@ def mistake(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
     part = being_built(error)
-    if isinstance(error, ValueError | OSError | InstallError) and text:
+    told = isinstance(error, ValueError | OSError | InstallError)
+    if told and text and not _OF_PYTHON.search(text):
         return part.full(text) if part else text
     kind = part.kind if part else None
     if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):

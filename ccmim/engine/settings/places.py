@@ -56,6 +56,10 @@ class Building(NamedTuple):
         inner = dict(_arguments(self.node)).get(first[1])
         if inner is None and first[1] in arguments_of(self.kind).hints:
             inner = first[1]
+        if inner is None or not _says(self.node, inner, text):
+            # Of a part of the part, which stands there with that very value.
+            deeper = [key for key in _keys(self.node) if _says(self.node, key, text)]
+            inner = deeper[0] if len(deeper) == 1 else inner
         return text if inner is None else f'{self.path}.{inner}{text[first.end() :]}'
 
 
@@ -118,6 +122,29 @@ def _agree(node: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         and key in part and part[key] != value and value is not None
         for key, value in node.items()
     )  # fmt: skip
+
+
+def _items(node: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        yield from ((str(key), value) for key, value in node.items())
+    elif isinstance(node, list | tuple):
+        yield from ((str(i), value) for i, value in enumerate(node))
+
+
+def _keys(node: Any, path: str = '') -> Iterator[str]:
+    """All keys in a part, with their paths."""
+    for key, value in _items(node):
+        inner = f'{path}.{key}' if path else key
+        yield inner
+        yield from _keys(value, inner)
+
+
+def _says(node: Any, path: str, text: str) -> bool:
+    """Whether a message begins with a key of a part and its value."""
+    name = ''
+    for name in path.split('.'):
+        node = dict(_items(node)).get(name, NotImplemented)
+    return node is not NotImplemented and text.startswith(f'{name}={node!r} ')
 
 
 def _arguments(node: Any, path: str = '') -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ LEAF_OF = dict(
     mask_rcnn='small/mask_rcnn_vitt_penn_fudan.py',
     upernet='small/upernet_vitt_camvid.py',
     classifier='small/finetune_vitt_cifar10.py',
+    eomt='small/eomt_vitt_penn_fudan.py',
 )
 LEAVES = [p for p in (ROOT / 'mm_configs').glob('*/*.py') if p.parent.name != '_base_']
 
@@ -138,6 +139,9 @@ upernet model.test_cfg.stride=(0, 0) | a whole number from 1 on
 upernet model.data_preprocessor.seg_pad_val=1000 | a whole number from 0 up
 upernet val_evaluator.iou_metrics=['abc'] | a list of ('mIoU'
 upernet model.decode_head.ignore_index=-300 | a whole number from 0 up
+eomt model.test_cfg.iou_thr=2 | a number from 0 up to 1
+eomt model.test_cfg.max_per_image=0 | a whole number from 1 on
+eomt model.train_cfg.num_points=0 | a whole number from 1 on
 mask_rcnn train_cfg.max_iters=1.5 | a whole number from 1 on
 upernet model.decode_head.dropout_ratio=-1 | a number from 0 up to 1
 upernet model.decode_head.in_channels=[0.5] | a whole number from 1 on

@@ -41,6 +41,11 @@ def end(capsys):
         (ValueError('no\n\n  way'), 2, 'no; way'),
         (FileNotFoundError(2, 'No such file', 'x.py'), 2, 'x.py: No such file'),
         (TypeError('no'), 2, 'TypeError: no (--debug shows where)'),
+        (
+            ValueError('too many values to unpack (expected 2)'),
+            2,
+            'ValueError: too many values to unpack (expected 2) (--debug shows where)',
+        ),
         (ImportError('no'), 2, 'ImportError: no (--debug shows where)'),
         (RuntimeError('no key'), 2, 'RuntimeError: no key (--debug shows where)'),
         (FloatingPointError('loss is nan'), 1, 'loss is nan'),
@@ -183,6 +188,11 @@ def test_a_part_that_cannot_be_built_is_named_with_its_values(end):
             'train_dataloader.dataset.max_bad_ratio',
             None,
             'train_dataloader.dataset.max_bad_ratio=None must be a number',
+        ),
+        (
+            'model.contrast.in_dim',
+            7,
+            'model.contrast.in_dim=7 of SingleViewContrast does not fit the',
         ),
         (
             'optim_wrapper.optimizer.fused',
