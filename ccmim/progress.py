@@ -1,8 +1,10 @@
 """A progress bar in a terminal, otherwise a line every ten seconds."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -34,6 +36,29 @@ def progress(
             print(f'{what} {done}', file=sys.stderr, flush=True)
             shown = now
         yield item
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say every ten seconds what runs and for how long, where no end is known.
+
+    Args:
+        what: Is done in this context.
+    """
+    begun, done = time.monotonic(), threading.Event()
+
+    def say() -> None:
+        while not done.wait(_PAUSE):
+            seconds = time.monotonic() - begun
+            print(f'{what}: {seconds:.0f} s', file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def duration(seconds: float) -> str:

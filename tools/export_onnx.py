@@ -12,6 +12,7 @@ from ccmim.checkpoints import READABLE, read_weights
 from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
 from ccmim.export.onnx import Features
 from ccmim.files import Parser, say
+from ccmim.progress import waiting
 
 TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2  # of features, whose entries are about 1
 
@@ -97,7 +98,8 @@ def _whole(args: argparse.Namespace) -> int:
     from ccmim.export.whole import Whole, compare_whole, export_whole
 
     whole = Whole(args.checkpoint, args.size)
-    size = export_whole(whole, args.out)
+    with waiting('Writing the graph'):
+        size = export_whole(whole, args.out)
     height, width = whole.size
     batch = 'batch' if whole.detector is None else '1'
     say(
@@ -106,7 +108,8 @@ def _whole(args: argparse.Namespace) -> int:
     )
     if not args.check:
         return 0
-    difference, count = compare_whole(whole, args.out)
+    with waiting('Comparing with PyTorch'):
+        difference, count = compare_whole(whole, args.out)
     good = difference <= HALF_TOLERANCE / 10
     what = 'images' if whole.detector is None else 'objects'
     say(
