@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import READABLE, read_weights
 from ccmim.export import MissingLibrary, compare_with_onnx, export_onnx
 from ccmim.export.onnx import Features
@@ -97,7 +98,8 @@ def _whole(args: argparse.Namespace) -> int:
     """Export all of a trained network; 1 when the check fails."""
     from ccmim.export.whole import Whole, compare_whole, export_whole
 
-    whole = Whole(args.checkpoint, args.size)
+    with no_messages():  # of mmdet and mmseg
+        whole = Whole(args.checkpoint, args.size)
     with waiting('Writing the graph'):
         size = export_whole(whole, args.out)
     height, width = whole.size
@@ -108,7 +110,7 @@ def _whole(args: argparse.Namespace) -> int:
     )
     if not args.check:
         return 0
-    with waiting('Comparing with PyTorch'):
+    with waiting('Comparing with PyTorch'), no_messages():
         difference, count = compare_whole(whole, args.out)
     good = difference <= HALF_TOLERANCE / 10
     what = 'images' if whole.detector is None else 'objects'
