@@ -114,7 +114,7 @@ class Detector(nn.Module):
         boxes = boxes.view_as(offsets).expand(-1, shares.shape[1], -1)
         places, labels = (shares > test.score_thr).nonzero().unbind(1)
         boxes, scores = boxes[places, labels], shares[places, labels]
-        kept = _suppress(boxes, scores, labels, test.nms)[: test.max_per_img]
+        kept = _first(_suppress(boxes, scores, labels, test.nms), test.max_per_img)
         boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
         if not head.with_mask:
             return boxes, scores, labels
@@ -169,7 +169,7 @@ class Detector(nn.Module):
         counts = (score > test.get('score_thr', 0)) & _is_large(boxes, test)
         own = counts.nonzero().squeeze(1)
         boxes, labels, scores = boxes[own], labels[own], (score * factor)[own]
-        kept = _suppress(boxes, scores, labels, test.nms)[: test.max_per_img]
+        kept = _first(_suppress(boxes, scores, labels, test.nms), test.max_per_img)
         return boxes[kept], scores[kept], labels[kept]
 
     def _of_queries(self, images: Tensor) -> Objects:
@@ -230,16 +230,21 @@ def _suppress(
     return torchvision.ops.nms(boxes, scores, nms['iou_threshold'])
 
 
+def _first(kept: Tensor, most: int) -> Tensor:
+    """Take the first of an unknown number, which a graph does not slice."""
+    return kept[(torch.arange(kept.shape[0], device=kept.device) < most).nonzero()[:, 0]]
+
+
 def _picked(values: Tensor, labels: Tensor) -> Tensor:
     """Take of values (n, C, ...) those of the class of each row: (n, ...)."""
-    return values[torch.arange(len(labels), device=labels.device), labels]
+    return values[torch.arange(labels.shape[0], device=labels.device), labels]
 
 
 def _cut(extractor: Any, maps: Sequence[Tensor], boxes: Tensor) -> Tensor:
     """Cut boxes (n, 4) out of the map for their size: (n, D, h, w)."""
     maps = maps[: extractor.num_inputs]
     rois = torch.cat([torch.zeros_like(boxes[:, :1]), boxes], 1)  # of image 0
-    shape = (len(boxes), maps[0].shape[1], *extractor.roi_layers[0].output_size)
+    shape = (boxes.shape[0], maps[0].shape[1], *extractor.roi_layers[0].output_size)
     levels = extractor.map_roi_levels(rois, len(maps))
     found = maps[0].new_zeros(shape)
     for level, (layer, values) in enumerate(
