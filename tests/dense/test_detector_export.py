@@ -46,18 +46,13 @@ def whole(monkeypatch):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'leaf',
     [
         'demo/fcos_toy_64px.py',
-        pytest.param(
-            'small/mask_rcnn_vitt_penn_fudan.py', marks=pytest.mark.slow, id='mask'
-        ),
-        pytest.param(
-            'small/cascade_mask_rcnn_vitt_penn_fudan.py',
-            marks=pytest.mark.slow,
-            id='cascade',
-        ),
+        'small/mask_rcnn_vitt_penn_fudan.py',
+        'small/cascade_mask_rcnn_vitt_penn_fudan.py',
     ],
 )
 @torch.no_grad()
