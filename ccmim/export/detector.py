@@ -232,7 +232,8 @@ def _suppress(
 
 def _first(kept: Tensor, most: int) -> Tensor:
     """Take the first of an unknown number, which a graph does not slice."""
-    return kept[(torch.arange(kept.shape[0], device=kept.device) < most).nonzero()[:, 0]]
+    places = torch.arange(kept.shape[0], device=kept.device)
+    return kept[(places < most).nonzero()[:, 0]]
 
 
 def _picked(values: Tensor, labels: Tensor) -> Tensor:
