@@ -19,14 +19,19 @@ def main() -> None:
     parser.add_argument('--train', type=int, default=800, metavar='N', help='scenes')
     parser.add_argument('--val', type=int, default=200, metavar='N', help='scenes')
     parser.add_argument(
-        '--unlabelled', type=int, default=0, metavar='N', help='images to pretrain on'
+        '--unlabeled',
+        '--unlabelled',
+        type=int,
+        default=0,
+        metavar='N',
+        help='images to pretrain on',
     )
     parser.add_argument('--size', type=int, default=128, metavar='S', help='pixels')
     parser.add_argument('--seed', type=int, default=0, metavar='S', help='any number')
     args = parser.parse_args()
     try:
         root = write_toy_scenes(
-            args.out, args.train, args.val, args.size, args.seed, args.unlabelled
+            args.out, args.train, args.val, args.size, args.seed, args.unlabeled
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))

@@ -162,7 +162,7 @@ def test_scenes_with_a_file_of_somebody_else_among_them_are_not_replaced(tmp_pat
 
 
 def test_the_tool_writes_what_the_function_writes(tmp_path, run_tool):
-    options = ['--train=2', '--val=1', '--unlabelled=1', '--size=40', '--seed=7']
+    options = ['--train=2', '--val=1', '--unlabeled=1', '--size=40', '--seed=7']
     code, said, _ = run_tool('make_toy_scenes.py', tmp_path / 'a', *options)
     assert code == 0
     assert str(tmp_path / 'a') in said
