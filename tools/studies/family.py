@@ -40,10 +40,13 @@ class Show:
     configs: Mapping[str, str] = field(default_factory=dict)
     small: bool = True
 
+    def of(self, arm: str) -> tuple[str, dict[str, Any]]:
+        """Name the config of an arm, and its changes."""
+        return self.configs.get(arm, self.config), {**self.options, **self.arms[arm]}
+
     def run(self, arm: str, seed: int, out: Path) -> Values:
         """Train an arm and measure it."""
-        config = self.configs.get(arm, self.config)
-        options = {**self.options, **self.arms[arm]}
+        config, options = self.of(arm)
         model, last, seconds = train(config, out, seed, options, self.small)
         kept = {
             name: last[key] * factor

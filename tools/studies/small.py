@@ -41,7 +41,29 @@ _BATCH = 500
 def train(
     config: str, out: Path, seed: int, options: Mapping[str, Any], small: bool = True
 ) -> tuple[nn.Module, dict[str, float], float]:
-    """Train what a config describes, made small.
+    """Train what a config describes, made small; arguments as of ``settle``.
+
+    Returns:
+        The trained model, what its last line of the log says, and its CPU seconds.
+    """
+    cfg = settle(config, out, seed, options, small)
+    runner = build_runner(cfg)
+    start = time.process_time()
+    runner.train()
+    seconds = time.process_time() - start
+    scalars = runner.message_hub.log_scalars
+    last = {
+        key.removeprefix('train/'): float(buffer.mean(min(13, len(buffer.data[0]))))
+        for key, buffer in scalars.items()
+        if key.startswith(('train/', 'val/')) and len(buffer.data[0])
+    }
+    return runner.model.eval(), last, seconds
+
+
+def settle(
+    config: str, out: Path, seed: int, options: Mapping[str, Any], small: bool = True
+) -> Config:
+    """Make a config small.
 
     Args:
         config: Below ``mm_configs``.
@@ -50,9 +72,6 @@ def train(
         options: Changes of the config, by dotted key; they come after those of
             ``SMALL``. ``Ellipsis`` takes a key of ``SMALL`` out.
         small: Whether ``SMALL`` counts.
-
-    Returns:
-        The trained model, what its last line of the log says, and its CPU seconds.
     """
     changes = {**(SMALL if small else {}), **options, 'randomness.seed': seed}
     changes = {k: v for k, v in changes.items() if v is not ...}
@@ -72,17 +91,7 @@ def train(
             cfg.default_hooks[name] = None
     cfg.experiment_name = f'{out.name}_{seed}_{time.time_ns()}'
     cfg.visualizer.name = cfg.experiment_name  # one for each run of this process
-    runner = build_runner(cfg)
-    start = time.process_time()
-    runner.train()
-    seconds = time.process_time() - start
-    scalars = runner.message_hub.log_scalars
-    last = {
-        key.removeprefix('train/'): float(buffer.mean(min(13, len(buffer.data[0]))))
-        for key, buffer in scalars.items()
-        if key.startswith(('train/', 'val/')) and len(buffer.data[0])
-    }
-    return runner.model.eval(), last, seconds
+    return cfg
 
 
 def data(folder: str) -> Path:
