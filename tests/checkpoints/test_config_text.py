@@ -63,7 +63,7 @@ def test_odd_values():
 )
 def test_code_is_no_value(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match='line|config') as caught:
+    with pytest.raises(ValueError, match='line|config|characters') as caught:
         read_values(text)
     assert '\n' not in str(caught.value)
     assert not any(tmp_path.iterdir())
