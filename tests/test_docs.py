@@ -1,4 +1,4 @@
-"""The pages of docs/ are true: links, commands, options, code and messages."""
+"""The README and docs/ are true: links, commands, options, code and messages."""
 
 import argparse
 import functools
@@ -20,6 +20,7 @@ from ccmim.engine.settings import (
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / 'docs').glob('*.md'))
+SHOWN = [ROOT / 'README.md', *PAGES]
 BLOCK = re.compile(r'(<!-- not run: .+? -->\n)?```(\w*)\n(.*?)```', re.DOTALL)
 NAMED = re.compile(
     r'\b(?:tools|mm_configs|tests|ccmim|docs)/[\w./-]+\.(?:py|sh|png|txt|md)\b'
@@ -33,7 +34,9 @@ WRAPPED = {
     'quickstart.sh': ('tools/quickstart.py', (), 0),
 }
 SYSTEM = {'pip', 'tensorboard'}
-by_name = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+by_name = pytest.mark.parametrize(
+    'page', SHOWN, ids=lambda page: str(page.relative_to(ROOT))
+)
 
 
 def _blocks(page, *languages):

@@ -24,7 +24,8 @@ def test_the_site(request, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     pages = {p.relative_to(tmp_path).as_posix(): p for p in tmp_path.rglob('*.html')}
-    assert {'index.html', 'own_data.html', 'configs.html', 'changelog.html'} <= {*pages}
+    wanted = {'index', 'own_data', 'gallery', 'configs', 'changelog'}
+    assert {f'{name}.html' for name in wanted} <= {*pages}
     for name, page in pages.items():
         text = page.read_text('utf-8')
         loaded = re.findall(r'<(?:script|img|iframe)[^>]*src="([^"]+)"', text)
@@ -39,3 +40,7 @@ def test_the_site(request, tmp_path):
     files = sorted(root.glob('mm_configs/[!_]*/*.py'))
     assert len(files) > 100
     assert [file.stem for file in files if file.stem not in configs] == []
+    start = configs.index('<td><code>mask_rcnn_vitb_coco<')
+    row = configs[start : configs.index('</tr>', start)]
+    assert 'href="https://github.com/facebookresearch/detectron2' in row
+    assert '51.6 box AP' in row

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 r"""Check the data that a config will read.
 
-    python tools/check_dataset.py CONFIG [--split train|val|test] [--out sheet.png]
+    python tools/check_dataset.py CONFIG [--split train|val|test] [--out labels.png]
         [--num 12] [--cfg-options KEY=VALUE ...]
 
 For instance:
 
     CCMIM_DATA=data python tools/check_dataset.py \
-        mm_configs/small/finetune_vitt_cifar10.py --out sheet.png
+        mm_configs/small/finetune_vitt_cifar10.py --out labels.png
 
 Detection (COCO's format), segmentation (maps of classes), classification (class folders
 or lists) and unlabeled images. FILE of --out shows images of each split with their

@@ -91,6 +91,11 @@ def test_options_and_work_dir(tmp_path):
         read_config('none.py')
     with pytest.raises(ValueError, match='unknown key modle: did you mean model?'):
         read_config(str(tmp_path / 'leaf.py'), None, {'modle.b': 2})
+    loader = 'train_dataloader = dict(num_workers=2, persistent_workers=True)\n'
+    (tmp_path / 'leaf.py').write_text(loader)
+    alone = {'train_dataloader.num_workers': 0}
+    cfg = read_config(str(tmp_path / 'leaf.py'), None, alone)
+    assert cfg.train_dataloader == dict(num_workers=0), 'no worker persists'
     (tmp_path / 'leaf.py').write_text('a = b\n')
     with pytest.raises(ValueError, match="leaf.py cannot be read: NameError: name 'b'"):
         read_config(str(tmp_path / 'leaf.py'))

@@ -325,6 +325,10 @@ BAD_OBJECTS = {
     'no points': (one(segmentation=[[]]), 'fewer than three points'),
     'a flat polygon': (one(segmentation=[1, 2, 3, 4, 5, 6]), 'lists of finite numbers'),
     'a negative box': (one(bbox=[5, 6, -10, 12]), 'boxes that are empty'),
+    'no box with a size': (
+        lambda s: [a.update(bbox=[5, 6, 0, 0]) for a in s.train['annotations']],
+        'boxes that are empty',
+    ),
     'NaN in a box': (one(bbox=[CONFUSED, 6, 10, 12]), 'finite number'),
     'NaN in a polygon': (one(segmentation=[[CONFUSED] * 6]), 'finite numbers'),
     'an infinite area': (one(area=float('inf')), 'finite number'),

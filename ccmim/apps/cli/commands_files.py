@@ -148,7 +148,7 @@ def _check(commands: Any) -> Parser:
         'Find damaged images and wrong annotations',
         'DATA is as for pretrain or transfer, or a config (.py). Exits with 1 if\n'
         'there is a problem.\n\nexamples:\n  ccmim check photos --out bad_files.txt\n'
-        '  ccmim check coco --picture sheet.png',
+        '  ccmim check coco --picture labels.png',
     )
     parser.add_argument('data', nargs='+', metavar='DATA')
     parser.add_argument(

@@ -150,6 +150,9 @@ def test_check_finds_a_damaged_photo(ccmim, class_folders, tmp_path):
 
 
 def test_check_says_why_labels_are_not_taken(ccmim, map_folder, coco_folder):
+    code, said, _ = ccmim('check', map_folder, '--workers', 1)
+    assert '9 images: 9 good, 0 bad' in said, 'maps are no photos'
+    assert code == 0
     Image.new('RGB', (48, 48), 'red').save(map_folder / 'annotations/training/0.png')
     code, said, _ = ccmim('check', map_folder, '--workers', 1)
     assert code == 1
@@ -163,6 +166,7 @@ def test_check_says_why_labels_are_not_taken(ccmim, map_folder, coco_folder):
         'PROBLEM: boxes that lie outside their image (mmdet leaves them out): 1' in said
     )
     assert '10 images: 10 good, 0 bad' in said
+    assert said.index('PROBLEM') < said.index('square '), 'before the classes'
 
 
 @pytest.mark.slow

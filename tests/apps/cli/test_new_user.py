@@ -80,6 +80,18 @@ def maps(root):
             Image.fromarray(classes).save(root / f'masks/{split}/{name}.png')
 
 
+def cityscapes(root):
+    classes = np.zeros((SIDE, SIDE), np.uint8)
+    classes[Y : Y + H, X : X + W] = 13
+    for split, names in SPLITS.items():
+        for i, name in enumerate(names):
+            ending = f'{split}/ulm/ulm_{name}'
+            photo(root / f'leftImg8bit/{ending}_leftImg8bit.png', i, SIDE)
+            file = root / f'gtFine/{ending}_gtFine_labelTrainIds.png'
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(classes).save(file)
+
+
 def folders(root):
     for split, names in SPLITS.items():
         for i, name in enumerate(('cat', 'dog')):
@@ -93,6 +105,7 @@ LAYOUTS = dict(
     voc=(voc, ('box AP',)),
     labelme=(labelme, ('box AP', 'mask AP')),
     maps=(maps, ('mIoU',)),
+    cityscapes=(cityscapes, ('mIoU',)),
     folders=(folders, ('k-NN', 'linear')),
 )
 # The stages are forks of one process that has imported the libraries: an import takes
