@@ -18,7 +18,8 @@ def comparison(tmp_path):
         lines = [dict(loss=3.0 - step, iter=step, step=step) for step in (1, 2)]
         (data / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
     scores = 'arm,task,seed,metric,value\nmae,toy,0,mIoU,30\nmae,toy,1,mIoU,32\n'
-    (tmp_path / 'scores.csv').write_text(f'{scores}ccmim,toy,0,mIoU,35\n')
+    scores += 'ccmim,toy,0,mIoU,35\nccmim,toy,1,mIoU,38\n'
+    (tmp_path / 'scores.csv').write_text(scores)
     return tmp_path
 
 
@@ -28,7 +29,8 @@ def test_comparison_has_its_table_on_top(comparison):
     write_page(page, 'C', find_runs([comparison]), read_comparison(comparison))
     text = page.read_text()
     assert 'mae</th><td>31.0 \N{PLUS-MINUS SIGN} 1.4 (2)</td>' in text
-    assert 'ccmim</th><td>35.0 (1)</td>' in text
+    # Student's t of the leads 5 and 6: 12.706 * 0.5 on each side of 5.5.
+    assert 'ccmim - mae</th><td>+5.5 [-0.9, +11.9]</td>' in text
     assert text.index('>Results<') < text.index('>Runs</h2>')
     assert read_comparison(comparison / 'mae_seed0').table == ()
 

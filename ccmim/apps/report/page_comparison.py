@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccmim.apps.compare.scores import columns, mean_text, read_csv
+from ccmim.apps.compare.scores import DASH, columns, mean_text, read_csv
 from ccmim.apps.report.page import Summary, write_page
 from ccmim.apps.runs.folder import find_runs
 
@@ -15,7 +15,8 @@ def read_comparison(folder: Path) -> Summary:
         folder: Any folder.
 
     Returns:
-        The table of means and the chart; nothing if the folder is no comparison.
+        The table of means, with the leads over the first arm where there are several
+        seeds, and the chart; nothing if the folder is no comparison.
     """
     file, chart = folder / 'scores.csv', folder / 'scores.png'
     scores = read_csv(file) if file.is_file() else []
@@ -23,7 +24,8 @@ def read_comparison(folder: Path) -> Summary:
         return Summary()
     heads, several = columns(scores), len({score.seed for score in scores}) > 1
     table = [['', *(f'{task}: {metric}' for task, metric in heads)]]
-    for arm in dict.fromkeys(score.arm for score in scores):
+    arms = list(dict.fromkeys(score.arm for score in scores))
+    for arm in arms:
         row = [arm]
         for head in heads:
             values = [
@@ -34,7 +36,14 @@ def read_comparison(folder: Path) -> Summary:
     figures = [(chart, 'A dot for each run, a line at the mean.')]
     note = 'In per cent, one run each.'
     if several:
+        from ccmim.apps.compare.gains import find_gains  # with torch: seconds
+
         note = 'Mean and standard deviation over seeds (number of runs), in per cent.'
+        note += ' In brackets: 95 % interval of the difference, seed by seed.'
+        for arm in arms[1:]:
+            leads = {gain.head: gain.text for gain in find_gains(scores, arm, arms[0])}
+            cells = [leads.get(head, DASH) for head in heads]
+            table.append([f'{arm} - {arms[0]}', *cells])
     return Summary(table, [note], figures if chart.is_file() else [])
 
 
