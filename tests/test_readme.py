@@ -48,7 +48,7 @@ def test_it_is_one_page(request):
 def test_named_files_exist(request):
     root, text = request.config.rootpath, _readme(request)
     names = re.findall(
-        r'\b(?:tools|mm_configs|tests|ccmim|docs)/[\w./-]+\.(?:py|sh|png|txt)', text
+        r'\b(?:tools|mm_configs|tests|ccmim|docs)/[\w./-]+\.(?:py|sh|jpg|md)', text
     )
     assert len(names) > 10
     missing = [name for name in names if not (root / name).is_file()]
