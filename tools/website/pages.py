@@ -35,6 +35,8 @@ PACKAGES = {
     'checkpoints': 'Reading and writing weights',
     'engine': 'Training runs',
 }
+# Names of configs are not broken at any letter, as code in a narrow column is.
+STYLE = '.md-typeset td:first-child code { white-space: nowrap; }\n'
 _LINK = re.compile(r'(?<=\]\()(?!\w+:)([^)#\s]+)')
 
 
@@ -49,6 +51,7 @@ def on_files(files: Any, config: Any) -> Any:
         '# Ranges\n\nValid values of arguments, as used in annotations.\n\n'
         '::: ccmim.ranges\n    options: {show_if_no_docstring: true}\n'
     )
+    texts['style.css'] = STYLE
     for name, text in texts.items():
         files.append(File.generated(config, name, content=text))
     return files

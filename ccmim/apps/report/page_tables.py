@@ -1,5 +1,6 @@
 """Tables of a report: runs, final values, config differences."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -192,8 +193,10 @@ def _data(run: Run) -> str:
     if not isinstance(data, Mapping):
         return ''
     named = data.get('data') or data.get('ann_file') or data.get('data_prefix')
+    if isinstance(named, Mapping):  # folders of photos and of their labels
+        named = next(iter(named.values()), '')
     root = str(data.get('data_root') or '')
-    return f'{root}{named or ""}'
+    return os.path.join(root, str(named)) if root and named else f'{root}{named or ""}'
 
 
 def _of_runs(

@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from ccmim.apps.report.html import Figure, write_report
 from ccmim.apps.report.page_chart import plotly_script, thin_out
 from ccmim.apps.report.page_pictures import embed
+from ccmim.apps.report.page_tables import _data
 from ccmim.apps.runs.scalars import Curve
 
 VOID = {'meta', 'img', 'input', 'br'}
@@ -85,6 +87,18 @@ def test_page_tells_what_the_logs_say(tmp_path):
     assert re.findall(r'<th scope="row">(.*?)</th>', differ) == ['model.mask_ratio']
     ids = [a['id'] for _, a in tree.tags if 'id' in a]
     assert len(set(ids)) == len(ids)
+
+
+def test_data_are_named_by_a_path():
+    photos = dict(img_path='images/training', seg_map_path='annotations/training')
+    for dataset, shown in (
+        (dict(data_root='scenes', data_prefix=photos), 'scenes/images/training'),
+        (dict(data_root='pets/', ann_file='train.json'), 'pets/train.json'),
+        (dict(data=['a', 'b']), "['a', 'b']"),
+        (dict(data_root='x'), 'x'),
+    ):
+        loader = dict(dataset=dict(type='RepeatDataset', dataset=dataset))
+        assert _data(SimpleNamespace(config=dict(train_dataloader=loader))) == shown
 
 
 def test_page_needs_no_network(tmp_path):
