@@ -93,14 +93,16 @@ def find_labels(root: Path, ignore_zero: bool = False) -> Labeled:
     return found
 
 
-def describe(data: Labeled, heads: Sequence[str] = ('',)) -> str:
+def describe(data: Labeled, heads: Sequence[str] = ('',), folds: int = 0) -> str:
     """Say in a line what labeled data are and what is done with them.
 
     Args:
         data: The data.
         heads: What learns objects or maps: '' for what is usual, 'eomt'.
+        folds: In how many parts data without a split are tested.
     """
-    split = '' if data.test else ', no split: every fifth image is for testing'
+    kept = f'tested in {folds} folds' if folds else 'every fifth image is for testing'
+    split = '' if data.test else f', no split: {kept}'
     if isinstance(data, Classes):
         return f'class folders: k-NN and linear probe{split}'
     if isinstance(data, Maps):

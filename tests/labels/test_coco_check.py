@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
+
+from ccmim.pictures.overlay import Objects, draw_objects
 
 pytest.importorskip('mmdet')
 pytestmark = pytest.mark.downstream
@@ -88,6 +91,16 @@ def test_pictures_show_boxes_and_masks(check, content):
     assert drawn.getpixel((12, 24))[0] > 100  # half red, over green
     assert drawn.getpixel((5, 24)) == (255, 0, 0)  # the edge of the box
     assert drawn.getpixel((34, 24)) == (0, 128, 0)
+
+
+def test_no_name_is_wider_than_its_object():
+    boxes = np.array([[10.0, 10, 30, 90], [60, 10, 190, 90]])
+    objects = Objects(boxes, np.array([0, 0]))
+    black = np.zeros((100, 200, 3), np.uint8)
+    drawn = draw_objects(black, objects, ['a long name'], [(255, 0, 0)])
+    assert not drawn[13:88, 13:28].any(), 'no name in it'
+    assert not drawn[:, 32:59].any(), 'nor beside it'
+    assert drawn[15, 63:100].any()
 
 
 def test_run_lengths_are_drawn(check, content):

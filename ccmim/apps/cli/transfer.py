@@ -39,6 +39,7 @@ from ccmim.apps.compare import (
     Stage,
     StageError,
     content_of,
+    find_gains,
     run_stages,
     write_table,
 )
@@ -57,10 +58,11 @@ from ccmim.labels.layouts import (
     describe,
     find_labels,
 )
-from ccmim.progress import duration
+from ccmim.progress import duration, waiting
 
 RANDOM, OURS = 'random', 'checkpoint'
 _PROBES = {'k=': 'k-NN', 'linear': 'linear'}
+_TRAINED = ('top-1', 'mask AP', 'box AP', 'mIoU')  # by which models are compared
 _FEW, _FOLDS = 1000, 5  # labeled photos without a split, and how they are tested
 
 
@@ -136,10 +138,15 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         samples |= comparison.samples()
     scores, samples = _joined(scores, samples, plan.folds)
     scores += name_scores(named, OURS, RANDOM)
-    if text := write_table(scores, [RANDOM, OURS], out, samples):
+    arms, parts = [RANDOM, OURS], plan.fractions
+    with waiting('Drawing the test images anew, for the intervals'):
+        gains = find_gains(scores, OURS, RANDOM, samples)
+    if text := write_table(scores, arms, out, samples, {OURS: gains}, parts):
         print(f'\n{text}')
-        page = _write_page(out, args, weights, plan, comparison, scores, samples)
-        say(f'pictures and curves: {page}')
+        page = Page(out, (RANDOM, OURS), plan.data, scores, samples, gains, parts)
+        with waiting('Drawing the page'):
+            file = _write_page(page, out, args, weights, plan, comparison)
+        say(f'pictures and curves: {file}')
         _say_how_to_use(args, plan, comparison, scores)
     if args.fast:
         print('--fast is a smoke test: these scores say nothing about the weights.')
@@ -166,8 +173,9 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
             continue
         first = _free_name(data.root.name, {**plan.data, **plan.captions})
         heads = heads_of(data, args.heads)
-        say(f'{first:<16} {describe(data, heads)}')
         check_folds(args, data)
+        folds = _usual_folds(args, data) if isinstance(data, Classes) else args.folds
+        say(f'{first:<16} {describe(data, heads, folds)}')
         require_good(data)
         if not isinstance(data, Classes):
             _require('mmdet' if isinstance(data, Instances) else 'mmseg')
@@ -179,9 +187,6 @@ def _plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned
             plan.fractions.setdefault(whole, {})[name] = fraction
             if isinstance(data, Classes):
                 config = tasks.write(data, name, Part(fraction))
-                folds = _usual_folds(args, data, fraction)
-                if folds:
-                    print(f'{"":<16} k-NN and linear in {folds} folds: each photo once')
                 stage = _probe_stage(checkpoint, name, data.root, config, out, folds)
                 plan.probes[name] = stage
             if args.finetune or not isinstance(data, Classes):
@@ -249,9 +254,10 @@ def check_folds(args: Namespace, data: Labeled) -> None:
         )
 
 
-def _usual_folds(args: Namespace, data: Classes, fraction: float) -> int:
+def _usual_folds(args: Namespace, data: Classes) -> int:
     """Choose in how many folds few labels are tested, where there is no split."""
-    if data.test is not None or fraction < 1 or args.fast:
+    # All points of a curve are tested on the same photos.
+    if data.test is not None or min(args.fractions) < 1 or args.fast:
         return 0
     return args.folds or (_FOLDS if _count(data) < _FEW else 0)
 
@@ -299,13 +305,17 @@ def _say_how_long(
             print(estimate_probe(stage.command[3], 2), flush=True)
     if comparison is None or is_fast:
         return
-    waiting = [chain for chain in comparison.transfers() if not chain[-1].is_done]
-    if not waiting:
+    missing = [chain for chain in comparison.transfers() if not chain[-1].is_done]
+    if not missing:
         return
     print('Measuring    a few steps of each training for the estimate', flush=True)
     seconds = {}
+    first = {fold: folds[0] for folds in plan.folds.values() for fold in folds}
     for name, config in plan.dense.items():
-        with no_messages():
+        if (like := plan.dense[first.get(name, name)]) in seconds:
+            seconds[config] = seconds[like]
+            continue
+        with waiting(f'  {name}'), no_messages():
             pace = measure_pace(config)
         seconds[config] = pace.seconds
         print(
@@ -313,10 +323,10 @@ def _say_how_long(
             f'test images: about {duration(pace.seconds)} per run',
             flush=True,
         )
-    chains = [[seconds[str(chain[0].command[1])]] for chain in waiting]
+    chains = [[seconds[str(chain[0].command[1])]] for chain in missing]
     total = duration(total_seconds(chains, places))
     print(
-        f'Estimate     about {total} for {len(waiting)} runs, {places} at a time: from '
+        f'Estimate     about {total} for {len(missing)} runs, {places} at a time: from '
         'random weights and from the checkpoint',
         flush=True,
     )
@@ -362,34 +372,36 @@ def _joined(
 
 
 def _write_page(
+    page: Page,
     out: Path,
     args: Namespace,
     weights: Weights,
     plan: Planned,
     comparison: Comparison | None,
-    scores: list[Score],
-    samples: Samples,
 ) -> Path:
     """Write the page, with pictures of what was trained."""
-    page = Page(out, (RANDOM, OURS), plan.data, scores, samples)
     names = {
         task: read_names(file)
         for task, stage in plan.probes.items()
         if (file := stage.result.with_name('images.npz')).is_file()
     }
-    figures = page.fractions(plan.fractions) + page.classified(names)
+    figures = page.curves() + page.classified(names)
+    configs: dict[str, str] = {}
     trained: dict[str, dict[str, Path]] = {}
+    first = {folds[0]: name for name, folds in plan.folds.items()}
     for arm, task, seed, file in comparison.trained() if comparison else ():
-        is_dense = not isinstance(plan.data.get(task), Classes | None)
+        name = first.get(task, task)  # of folds the first one is shown
+        is_dense = not isinstance(plan.data.get(name), Classes | None)
         if is_dense and seed == args.seeds[0] and file.is_file():
-            trained.setdefault(task, {})[arm] = file
-    figures += page.found(plan.dense, trained) if trained else []
+            configs[name] = plan.dense[task]
+            trained.setdefault(name, {})[arm] = file
+    figures += page.found(configs, trained) if trained else []
     parts = page.details(), figures
     stages = [*plan.probes.values()]
     for chain in comparison.transfers() if comparison else ():
         stages += chain
     versions = [stage.version for stage in stages if stage.is_done]
-    return write_transfer_page(page, out, args, weights, parts, samples, versions)
+    return write_transfer_page(page, out, args, weights, parts, versions)
 
 
 def _say_how_to_use(
@@ -399,26 +411,9 @@ def _say_how_to_use(
     scores: list[Score],
 ) -> None:
     """Name the best file of the checkpoint's, and print the two lines that use it."""
-    found: list[tuple[float, str, Path]] = []
-    for name, stage in plan.probes.items():
-        file = stage.result.with_name('linear.pth')
-        value = _score(scores, name, 0, 'linear')
-        if stage.is_done and file.is_file() and value is not None:
-            found.append((value, f'{name}: linear {value:.1f}', file))
-    for arm, task, seed, file in comparison.trained() if comparison else ():
-        for metric in ('top-1', 'mask AP', 'box AP', 'mIoU'):
-            value = _score(scores, task, seed, metric)
-            if arm == OURS and file.is_file() and value is not None:
-                what = f'{task}, seed {seed}: {metric} {value:.1f}'
-                found.append((value, what, file))
-                break
-    if not found:
+    best = _best_models(plan, comparison, scores)
+    if not best:
         return
-    best: dict[str, tuple[float, str, Path]] = {}
-    for value, what, file in found:
-        task = what.partition(':')[0].partition(', seed')[0]
-        if task not in best or value > best[task][0]:
-            best[task] = (value, what, file)
     print('\nBest models trained from the checkpoint:')
     for _, what, file in best.values():
         say(f'  {what}', f'    {_short(file)}')
@@ -438,9 +433,34 @@ def _say_how_to_use(
     )
 
 
-def _score(scores: list[Score], task: str, seed: int, metric: str) -> float | None:
-    key = (OURS, task, seed, metric)
-    return next((score.value for score in scores if score[:4] == key), None)
+def _best_models(
+    plan: Planned, comparison: Comparison | None, scores: list[Score]
+) -> dict[str, tuple[list[float], str, Path]]:
+    """Find the best of each task: its figures, the line that names it, its file.
+
+    Instance segmentation is judged by masks, and by boxes where masks are no better.
+    """
+    whole = {fold: name for name, folds in plan.folds.items() for fold in folds}
+    files = [
+        (name, 0, ('linear',), stage.result.with_name('linear.pth'))
+        for name, stage in plan.probes.items()
+        if stage.is_done
+    ]
+    for arm, task, seed, file in comparison.trained() if comparison else ():
+        if arm == OURS:
+            files.append((whole.get(task, task), seed, _TRAINED, file))
+    best: dict[str, tuple[list[float], str, Path]] = {}
+    for task, seed, metrics, file in files:
+        known = {s.metric: s.value for s in scores if s[:3] == (OURS, task, seed)}
+        of_file = {m: known[m] for m in metrics if m in known and known[m] == known[m]}
+        rank = [round(of_file.get(metric, -1), 1) for metric in metrics]
+        if of_file and file.is_file() and (task not in best or rank > best[task][0]):
+            run = '' if metrics == ('linear',) else f', seed {seed}'
+            what = ', '.join(f'{m} {value:.1f}' for m, value in of_file.items())
+            folds = ' over all folds; this is the model of the first'
+            what += folds * (task in plan.folds and bool(run))
+            best[task] = rank, f'{task}{run}: {what}', file
+    return best
 
 
 def _short(path: Path) -> str:

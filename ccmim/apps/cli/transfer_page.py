@@ -12,8 +12,8 @@ from mmengine.device import get_device
 from PIL import Image
 
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.apps.compare import find_gains, mean_text, verdict, weights_of_images
-from ccmim.apps.compare.gains import Samples
+from ccmim.apps.compare import at_ends, mean_text, verdict, weights_of_images
+from ccmim.apps.compare.gains import Gain, Samples
 from ccmim.apps.compare.scores import Score, columns
 from ccmim.apps.report.page import Details, Summary, write_page
 from ccmim.apps.report.page_details import (
@@ -48,6 +48,8 @@ class Page:
         data: By name of the task.
         scores: All scores.
         samples: What each tested image adds.
+        gains: Of pretraining.
+        fractions: Of the labels that were trained with, by the data and the task.
     """
 
     def __init__(
@@ -57,7 +59,10 @@ class Page:
         data: Mapping[str, Labeled],
         scores: Sequence[Score],
         samples: Samples,
+        gains: Sequence[Gain],
+        fractions: Mapping[str, Mapping[str, float]],
     ) -> None:
+        self._gains, self._fractions = gains, fractions
         self._out, self._arms, self._data = out, arms, data
         self._scores, self._samples = scores, samples
         self._titles = dict(zip(arms, (SCRATCH, PRETRAINED), strict=True))
@@ -65,9 +70,8 @@ class Page:
     def answer(self) -> tuple[str, list[list[str]]]:
         """Say in a sentence what pretraining gains; and the table it is of."""
         random, ours = self._arms
-        gains = find_gains(self._scores, ours, random, self._samples)
         heads = columns(self._scores)
-        known = {gain.head: gain.text for gain in gains}
+        known = {gain.head: gain.text for gain in self._gains}
         table = [['', *(f'{task}: {metric}' for task, metric in heads)]]
         for arm in (ours, random):
             cells = []
@@ -80,7 +84,12 @@ class Page:
                 cells.append(mean_text(values))
             table.append([self._titles[arm], *cells])
         table.append(['gain', *(known.get(head, '') for head in heads)])
-        return verdict('The pretrained network', gains), table
+        shown = at_ends(self._gains, self._fractions)
+        return verdict('The pretrained network', shown), table
+
+    def tested(self) -> list[str]:
+        """Say on how many images each task was tested, and what one of them counts."""
+        return [f'{x}.' for x in weights_of_images(self._samples, self._fractions)]
 
     def facts(
         self, args: Namespace, weights: Weights, versions: Iterable[str]
@@ -194,11 +203,12 @@ class Page:
                 figures.append((file, f'{task}, {title}: {what}.'))
         return figures
 
-    def fractions(self, plan: Any) -> list[tuple[Path, str]]:
+    def curves(self) -> list[tuple[Path, str]]:
         """Draw the figures over the fraction of labels, where there are several."""
         scores = [s._replace(arm=self._titles[s.arm]) for s in self._scores]
         file = self._file('all', 'fractions')
-        if draw_fractions(scores, plan, list(self._titles.values())[::-1], file):
+        arms = list(self._titles.values())[::-1]
+        if draw_fractions(scores, self._fractions, arms, file):
             return [(file, 'Per cent over the labels that were trained with.')]
         return []
 
@@ -258,7 +268,6 @@ def write_transfer_page(
     args: Namespace,
     weights: Weights,
     parts: tuple[Sequence[Details], Sequence[tuple[Path, str]]],
-    samples: Samples,
     versions: Iterable[str],
 ) -> Path:
     """Write ``report.html``.
@@ -269,7 +278,6 @@ def write_transfer_page(
         args: Of the command.
         weights: What was judged.
         parts: Details of the tasks, and pictures.
-        samples: What each tested image adds.
         versions: Of ccmim, by which the parts were made.
 
     Returns:
@@ -277,10 +285,9 @@ def write_transfer_page(
     """
     sentence, table = page.answer()
     details, figures = parts
-    lines = [f'{line}.' for line in weights_of_images(samples)]
     brackets = 'In brackets: 95 % interval of the gain, over the seeds; with one seed, '
     brackets += 'from a bootstrap over the test images (not over training runs).'
-    notes = [sentence, *lines, *[brackets] * ('[' in str(table[-1]))]
+    notes = [sentence, *page.tested(), *[brackets] * ('[' in str(table[-1]))]
     if args.fast:
         notes.insert(
             1, '--fast is a smoke test: these scores say nothing about the weights.'

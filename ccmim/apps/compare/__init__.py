@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = attach(
         'scores': ('Score', 'mean_text', 'read_csv', 'write_csv'),
         'stages': ('Stage', 'shown'),
         'tables': ('markdown', 'weights_of_images'),
-        'gains': ('Gain', 'find_gains', 'verdict'),
+        'gains': ('Gain', 'at_ends', 'find_gains', 'verdict'),
     },
 )

@@ -103,6 +103,35 @@ def find_gains(
     return found
 
 
+def at_ends(
+    gains: Sequence[Gain], fractions: Mapping[str, Mapping[str, float]]
+) -> list[Gain]:
+    """Leave out what lies between the fewest and the most labels.
+
+    Args:
+        gains: Of all tasks.
+        fractions: Of the labels that were trained with, by the data and the task.
+
+    Returns:
+        Gains that say in words how many labels they are with, where there is a curve.
+    """
+    of_task = {task: name for name, tasks in fractions.items() for task in tasks}
+    found = []
+    for gain in gains:
+        task, metric = gain.head
+        name = of_task.get(task, '')
+        tasks = fractions.get(name, {})
+        if len(tasks) < 2:
+            found.append(gain)
+        elif tasks[task] in (min(tasks.values()), max(tasks.values())):
+            part = f'{100 * tasks[task]:.3g} % of the' if tasks[task] < 1 else 'all'
+            measure = (
+                f'{name}: ' * (len(fractions) > 1) + f'{metric} with {part} labels'
+            )
+            found.append(gain._replace(measure=measure))
+    return found
+
+
 def _range(
     samples: Samples, arm: str, reference: str, task: str, metric: str
 ) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ccmim.apps.compare.gains import Gain, Samples, find_gains, verdict
+from ccmim.apps.compare.gains import Gain, Samples, at_ends, find_gains, verdict
 from ccmim.apps.compare.scores import Score, columns, estimate, write_csv
 from ccmim.apps.compare.tables import markdown, weights_of_images
 from ccmim.files import replacing, write_file
@@ -57,6 +57,7 @@ def write_table(
     out: Path,
     samples: Samples | None = None,
     gains: Mapping[str, Sequence[Gain]] | None = None,
+    fractions: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
     """Write what the finished runs have scored: a table, all scores, a picture.
 
@@ -66,6 +67,7 @@ def write_table(
         out: Folder for table.md, scores.csv and scores.png.
         samples: What each tested image adds, by which one run is told from chance.
         gains: The leads over the first by arm, where they were found already.
+        fractions: Of the labels that were trained with, by the data and the task.
 
     Returns:
         The table, and where it stands; empty if there is no score.
@@ -76,9 +78,9 @@ def write_table(
         gains = {arm: find_gains(scores, arm, arms[0], samples) for arm in arms[1:]}
     text = markdown(scores, arms, samples=samples, known=gains)
     for arm in arms[1:]:
-        sentence = verdict(arm, gains[arm])
+        sentence = verdict(arm, at_ends(gains[arm], fractions or {}))
         text += f'\nAgainst {arms[0]}: {sentence}\n' if sentence else ''
-    for line in weights_of_images(samples or {}):
+    for line in weights_of_images(samples or {}, fractions):
         text += f'\n{line}.\n'
     out.mkdir(parents=True, exist_ok=True)
     write_file(out / 'table.md', text)

@@ -56,25 +56,30 @@ def markdown(
     return text
 
 
-def weights_of_images(samples: Samples) -> list[str]:
+def weights_of_images(
+    samples: Samples, fractions: Mapping[str, Mapping[str, float]] | None = None
+) -> list[str]:
     """Say on how many images each task was tested, and how much one of them counts.
 
     Args:
         samples: What each tested image adds.
+        fractions: Of the labels that were trained with, by the data and the task; all
+            fractions of some data are tested on the same images.
 
     Returns:
-        A line for each task.
+        A line for each task, or all fractions of one.
     """
+    data = {task: name for name, of in (fractions or {}).items() for task in of}
     lines = {}
     for (_, task, _, _), sample in samples.items():
-        count = len(sample)
-        what = f'{task}: {count:,} test image{"s" * (count != 1)}'
+        name, count = data.get(task, task), len(sample)
+        what = f'{name}: {count:,} test image{"s" * (count != 1)}'
         if isinstance(sample, Classified):
             what += f': one is {100 / max(1, count):.2g} points'
         elif isinstance(sample, Matches):
             objects = int(sample.objects.sum())
             what += f' with {objects:,} object{"s" * (objects != 1)}'
-        lines.setdefault(task, what)
+        lines.setdefault(name, what)
     return list(lines.values())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ccmim.evaluation.resampling import read_samples
 from ccmim.vit import VisionTransformer
 from tests.apps.cli.conftest import photo
 
@@ -70,10 +72,10 @@ def labelme(root):
             (root / split / f'{name}.json').write_text(json.dumps(content))
 
 
-def maps(root):
+def maps(root, splits=SPLITS):
     classes = np.zeros((SIDE, SIDE), np.uint8)
     classes[Y : Y + H, X : X + W] = 1
-    for split, names in SPLITS.items():
+    for split, names in splits.items():
         (root / 'masks' / split).mkdir(parents=True)
         for i, name in enumerate(names):
             photo(root / f'images/{split}/{name}.jpg', i, SIDE)
@@ -168,21 +170,34 @@ def run(request, folder, script, words):
 
 @pytest.mark.slow
 @pytest.mark.downstream
-def test_photos_with_maps_become_an_eomt_and_its_graph(request, tmp_path):
+def test_photos_with_maps_become_eomts_in_folds_and_a_graph(request, tmp_path):
     pytest.importorskip('mmseg')
     runtime = pytest.importorskip('onnxruntime')
     vit = VisionTransformer(dict(embed_dim=96, depth=4, num_heads=2), 64)
     torch.save(vit.state_dict(), tmp_path / 'weights.pth')
-    maps(tmp_path / 'maps')
+    maps(tmp_path / 'maps', {'': 'abcd'})  # without a split
     words = ['transfer', 'weights.pth', '--num-heads', '2', '--data', 'maps']
     words += ['--heads', 'eomt', '--fast', '--steps', '2', '--jobs', '1']
-    file = 'out/checkpoint_seed0/maps_eomt/iter_2.pth'
+    words += ['--folds', '2']
+    file = 'out/checkpoint_seed0/maps_eomt_fold1of2/iter_2.pth'
     export = ['export', file, '--to', 'onnx', '--whole', '--out', 'maps.onnx']
     script = FORKING.replace('main(sys.argv[1:])', f'main(words) or main({export})')
     script = script.replace('class Forked', 'words = sys.argv[1:]\nclass Forked')
     said = run(request, tmp_path, script, [*words, '--out', 'out'])
+    assert 'EoMT, no split: tested in 2 folds\n' in said
+    assert f'over all folds; this is the model of the first\n    {file}\n' in said
     assert f'ccmim export {file} --to onnx --whole' in said
+    assert said.count('maps_eomt: 4 test images.') == 1
+    for arm in ('random', 'checkpoint'):
+        parts = tmp_path.glob(f'out/{arm}_seed0/maps_eomt_fold?of2/images.npz')
+        pairs = sum(read_samples(part)['mIoU'].pairs.sum(0) for part in parts)
+        found = np.diag(pairs)
+        iou = 100 * (found / (pairs.sum(0) + pairs.sum(1) - found)).mean()
+        assert f'| {arm} | {iou:.1f} |' in said, 'as one test of all images'
+    lead = [line for line in said.splitlines() if line.startswith('| checkpoint | ')][1]
+    assert re.fullmatch(r'.* [+-][.\d]+ \[[+-][.\d]+, [+-][.\d]+\] \|', lead)
     page = (tmp_path / 'out/report.html').read_text()
+    assert 'maps_eomt: a.jpg' in page, 'truth and predictions of the first fold'
     assert 'masks and attention of the surest queries' in page
     assert 'what was taken for what, per cent of pixels' in page
     session = runtime.InferenceSession(str(tmp_path / 'maps.onnx'))

@@ -3,12 +3,16 @@
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from ccmim.apps.cli import transfer
 from ccmim.apps.cli.by_name import find_captions
+from ccmim.apps.compare import Score
+from ccmim.evaluation.resampling import Classified, write_samples
 from ccmim.vit import VisionTransformer
 from tests.apps.cli.conftest import photo
 
@@ -150,6 +154,57 @@ def test_captions_of_a_test_set_are_taken_whole(tmp_path):
     assert find_captions(tmp_path / 'train2017').part == 'all'
     _captions(tmp_path / 'train2017', 10)
     assert find_captions(tmp_path / 'train2017').part == 'test'
+
+
+def test_a_curve_says_its_ends_and_its_test_images_once(
+    ccmim, checkpoint, class_folders, tmp_path, monkeypatch
+):
+    """Every fraction is tested on the same photos; the model of all labels is named."""
+    label = np.arange(4) % 2
+    right = {'random linear': Classified(label, 1 - label)}
+    right['checkpoint linear'] = Classified(label, label)
+
+    def run_stages(chains, *_):
+        for (stage,) in chains:
+            assert '--folds' not in stage.command
+            stage.begin()
+            stage.result.write_text(
+                '{"random": {"linear": 0}, "checkpoint": {"linear": 100}}'
+            )
+            write_samples(right, stage.result.with_name('images.npz'))
+            stage.result.with_name('linear.pth').touch()
+            stage.finish()
+
+    monkeypatch.setattr(transfer, 'run_stages', run_stages)
+    words = ['--data', class_folders, '--fractions', '0.3', '0.6', '1']
+    code, said, error = ccmim('transfer', checkpoint, *words)
+    assert code == 0, error
+    lead = '(+100.0 [+100.0, +100.0])'
+    sentence = f'is ahead in linear with 30 % of the labels {lead} and linear with all '
+    sentence += f'labels {lead}.'
+    assert f'Against random: checkpoint {sentence}\n' in said
+    page = (tmp_path / 'last_transfer/report.html').read_text()
+    assert f'The pretrained network {sentence}' in page
+    for text in (said, page):
+        assert text.count('test images: one is') == 1
+        assert 'my classes: 4 test images: one is 25 points.' in text
+
+
+def test_the_best_model_is_told_by_masks_then_by_boxes(tmp_path):
+    """The first is chosen where all are the same; what is undefined is left out."""
+    figures = [(0.0, 0.5), (0.0, 2.0), (0.01, 1.0), (float('nan'), 1.0)]
+    scores, trained = [], []
+    for seed, values in enumerate(figures):
+        file = tmp_path / f'{seed}.pth'
+        file.touch()
+        trained += [('random', 'pets', seed, file), ('checkpoint', 'pets', seed, file)]
+        for metric, value in zip(('mask AP', 'box AP'), values, strict=True):
+            scores.append(Score('checkpoint', 'pets', seed, metric, value))
+    plan = transfer.Planned({}, {}, {}, {}, {}, {})
+    best = transfer._best_models(plan, SimpleNamespace(trained=lambda: trained), scores)
+    _, what, file = best['pets']
+    assert what == 'pets, seed 1: mask AP 0.0, box AP 2.0'
+    assert file == tmp_path / '1.pth'
 
 
 def test_a_fast_one_has_a_folder_of_its_own(stage, checkpoint):
