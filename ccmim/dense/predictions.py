@@ -4,7 +4,7 @@ Imports mmdet or mmseg when something is drawn, not before.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ccmim.pictures.saved_method import fill
 from ccmim.pictures.tiles import resized, sheet
 
 LIBRARIES = ('mmdet', 'mmseg')
+_PLACES = ('data_root', 'ann_file', 'data_prefix', 'img_suffix', 'seg_map_suffix')
 
 
 class Predictor:
@@ -163,7 +164,7 @@ def draw_predictions(
     Args:
         cfg: Detection or segmentation config.
         checkpoints: Files of its runs by label.
-        images: Image files; the truth is drawn if all of them are in the test data.
+        images: Image files; the truth is drawn if all are in the test or training data.
         device: Where to compute.
         least_score: Detections of a lower score are not drawn.
 
@@ -345,21 +346,35 @@ def _segments_of(segments: Any, image_id: int, start: int) -> list[dict[str, Any
     return objects
 
 
+def _labeled(cfg: Config) -> Iterator[Any]:
+    """Yield the test data, and those of training with the transforms of a test."""
+    test = cfg.test_dataloader.dataset
+    yield test
+    train = cfg.get('train_dataloader', {}).get('dataset', {})
+    if train.get('type') == test.type:
+        kept = {k: v for k, v in test.items() if k not in (*_PLACES, 'indices')}
+        yield kept | {key: train[key] for key in _PLACES if key in train}
+
+
 def _truth(cfg: Config, images: Sequence[str]) -> list[Any]:
-    """The annotated samples of images, none unless all are in the test data."""
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        try:
-            data: BaseDataset = DATASETS.build(cfg.test_dataloader.dataset)
-        except OSError:  # the test data are not on this machine
-            return []
-    wanted = {os.path.realpath(name): None for name in images}
-    for index in range(len(data)):
-        path = os.path.realpath(data.get_data_info(index)['img_path'])
-        if path in wanted:
-            wanted[path] = index
-    if None in wanted.values():
+    """The annotated samples of images, none unless all are in the labeled data."""
+    places = [os.path.realpath(name) for name in images]
+    known: dict[str, Any] = {}
+    for dataset in _labeled(cfg):
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            try:
+                data: BaseDataset = DATASETS.build(dataset)
+            except OSError:  # these data are not on this machine
+                continue
+            for index in range(len(data)):
+                path = os.path.realpath(data.get_data_info(index)['img_path'])
+                if path in places and path not in known:
+                    known[path] = data[index]['data_samples']
+        if known.keys() == set(places):
+            break
+    else:
         return []
-    samples = [data[wanted[os.path.realpath(name)]]['data_samples'] for name in images]
+    samples = [known[path] for path in places]
     if cfg.default_scope == 'mmdet':
         from mmdet.models.utils import samplelist_boxtype2tensor
 

@@ -1,6 +1,7 @@
 """tools/visualize.py draws on any folder, and its mistakes are one line."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,6 +101,7 @@ def test_predictions_beside_the_truth(visualize, request, tmp_path, monkeypatch)
     """Two detectors of chance on toy scenes, and one of another config."""
     pytest.importorskip('mmdet')
     from ccmim.apps.demo.scenes import write_toy_scenes
+    from ccmim.dense import predictions
     from ccmim.engine.config import read_config
 
     write_toy_scenes(tmp_path / 'scenes', 4, 2)
@@ -123,6 +125,12 @@ def test_predictions_beside_the_truth(visualize, request, tmp_path, monkeypatch)
     assert 'no truth' not in out
     width = Image.open(tmp_path / 'out/predictions.png').width
     assert width == 2 * 14 + 4 * 426 - 6  # image, truth, a, b
+    folders = (tmp_path / 'scenes/images/training', Path(images))
+    photos = [str(min(folder.iterdir())) for folder in folders]
+    found = predictions._truth(cfg, photos)
+    assert [one.img_path for one in found] == photos, 'where they are labeled'
+    assert all(len(one.gt_instances.bboxes) for one in found)
+    assert predictions._truth(cfg, [photos[0], 'elsewhere.png']) == []
 
     del content['state_dict']['backbone.cls_token']
     torch.save(content, tmp_path / 'b/iter_1.pth')
