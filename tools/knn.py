@@ -32,6 +32,7 @@ from ccmim.evaluation import extract_features, fit_probe, nearest, vote
 from ccmim.evaluation.features import POOLS
 from ccmim.evaluation.resampling import Classified, figure, write_samples
 from ccmim.files import Parser, say
+from ccmim.progress import waiting
 from ccmim.registry import MODELS
 
 
@@ -122,9 +123,18 @@ def measure(
         )
         for loader in loaders
     ]
-    (train, train_labels), (test, test_labels) = found
+    with waiting('Classifying'):
+        return classify(*found, args)
+
+
+def classify(
+    learned_from: tuple[Any, Any], tested_on: tuple[Any, Any], args: argparse.Namespace
+) -> tuple[dict[str, Classified], Any]:
+    """Classify features by those of others; see ``measure``."""
+    (train, train_labels), (test, test_labels) = learned_from, tested_on
     if args.folds:
-        test, test_labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+        pairs = zip(learned_from, tested_on, strict=True)
+        test, test_labels = (torch.cat(parts) for parts in pairs)
         train, train_labels = test, test_labels
     predicted = {
         name: torch.empty_like(test_labels)

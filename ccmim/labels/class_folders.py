@@ -7,18 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ccmim.classification.labels import open_labels
 from ccmim.classification.subset import listed_in, part_of_each_class
 from ccmim.data.paths import printable
 from ccmim.labels.drawing import open_upright
 from ccmim.labels.photos import is_cut, same_files, upright_size
 from ccmim.labels.report import Picture, Report, some
+from ccmim.progress import progress
 
 UNIT = 'images'
 _LOOKED_AT = 100_000  # more images are known by their names alone
-_BAR = dict(desc='images', leave=False, disable=None)
 
 
 def check_labeled(
@@ -64,7 +62,8 @@ def check_labeled(
     for fault, names in faults.items():
         report.problem(fault, names)
     few = len(used) <= _LOOKED_AT
-    bad = [(file, _look(file)) for file in tqdm(used if few else (), **_BAR)]
+    looked_at = progress(used if few else (), 'Checking', len(used), 'images')
+    bad = [(file, _look(file)) for file in looked_at]
     bad = [f'{printable(file)}: {fault}' for file, fault in bad if fault]
     report.damaged(bad, len(used), is_replaced=True)
     report.images, report.files = len(used), used

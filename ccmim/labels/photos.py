@@ -8,11 +8,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from ccmim.data.folders import walk_data
 from ccmim.data.paths import is_image_name, printable
 from ccmim.labels.report import Report
+from ccmim.progress import progress
 
 _ORIENTATION = 0x0112  # EXIF tag
 _ON_ITS_SIDE = 5  # from this value on
@@ -108,7 +108,7 @@ def check_sizes(
         report.problem(f'image folder {folder} does not exist')
         return
     found, bad = defaultdict(list), []
-    for name, size in tqdm(sizes.items(), desc='images', leave=False, disable=None):
+    for name, size in progress(sizes.items(), 'Checking', len(sizes), 'images'):
         file = Path(find_photo(folder, name))
         try:
             stored, orientation = stored_size(file)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ccmim.data.paths import is_image_name, printable
 from ccmim.labels.coco_file import LabelError, read_text
@@ -17,6 +16,7 @@ from ccmim.labels.maps import IGNORED, Values, read_map
 from ccmim.labels.photos import is_cut, upright_size
 from ccmim.labels.report import Picture, Report, some
 from ccmim.labels.settings import class_names, colors, resolve_path, setting
+from ccmim.progress import progress
 
 _DAMAGED = ('cut short', 'cannot be read')
 _BARE = 'maps in which all is ignored'
@@ -158,7 +158,7 @@ class _Maps:
         no_class = f'maps with numbers that are no class ({first} to {last}; 255: '
         no_class += 'ignored): add classes, or map them by LoadAnnotations(values=...)'
         total = skipped = 0
-        for name, files in tqdm(pairs.items(), desc='maps', leave=False, disable=None):
+        for name, files in progress(pairs.items(), 'Checking', len(pairs), 'maps'):
             try:
                 fault, values = self._look(*files)
             except LabelError as error:

@@ -108,7 +108,7 @@ LAYOUTS = dict(
     labelme=(labelme, ('box AP', 'mask AP')),
     maps=(maps, ('mIoU',)),
     cityscapes=(cityscapes, ('mIoU',)),
-    folders=(folders, ('k-NN', 'linear')),
+    folders=(folders, ('k-NN', 'linear', 'top-1')),
 )
 # The stages are forks of one process that has imported the libraries: an import takes
 # longer than two steps. No gradient has been computed before a fork, as PyTorch wants.
@@ -218,8 +218,14 @@ def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
     for name, (make, _) in LAYOUTS.items():
         make(tmp_path / name)
     words = ['transfer', 'weights.pth', '--num-heads', '2', '--data', *LAYOUTS]
-    words += ['--fast', '--steps', '2', '--jobs', '1', '--out', 'out']
-    said = run(request, tmp_path, FORKING, words)
+    words += ['--fast', '--steps', '2', '--jobs', '1', '--out', 'out', '--finetune']
+    tuned = 'out/checkpoint_seed0/folders/epoch_1.pth'
+    predict = ['predict', tuned, 'folders/val', '--out', 'seen']
+    script = FORKING.replace('main(sys.argv[1:])', f'main(words) or main({predict})')
+    script = script.replace('class Forked', 'words = sys.argv[1:]\nclass Forked')
+    said = run(request, tmp_path, script, words)
+    head, *lines = (tmp_path / 'seen/predictions.csv').read_text().splitlines()
+    assert (head, len(lines)) == ('name,class,probability,cat,dog', 4)
     table = (tmp_path / 'out/table.md').read_text()
     head, _, *rows = [line for line in table.split('\n') if line.startswith('|')]
     wanted = {f'{name}: {m}' for name, (_, metrics) in LAYOUTS.items() for m in metrics}
