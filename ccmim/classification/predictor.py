@@ -39,8 +39,10 @@ class ClassPredictor:
         )
         if not self.classes:
             raise ValueError(f'{file} names no classes: no classifier wrote it')
+        steps = cfg.test_dataloader.dataset.transform
         with DefaultScope.overwrite_default_scope('ccmim'):
             self.model = MODELS.build(cfg.model)
+            self._steps = [TRANSFORMS.build(step) for step in steps]
         try:
             self.model.load_state_dict(content['state_dict'])
         except (RuntimeError, KeyError) as error:
@@ -49,8 +51,6 @@ class ClassPredictor:
                 f'{file} is no checkpoint of this classifier: {first[:200]}'
             ) from None
         self.model.to(device).eval()
-        steps = cfg.test_dataloader.dataset.transform
-        self._steps = [TRANSFORMS.build(step) for step in steps]
 
     @torch.no_grad()
     def __call__(self, photo: Image.Image) -> Tensor:

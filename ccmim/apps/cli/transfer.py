@@ -147,7 +147,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         with waiting('Drawing the page'):
             file = _write_page(page, out, args, weights, plan, comparison)
         say(f'pictures and curves: {file}')
-        _say_how_to_use(args, plan, comparison, scores)
+        _say_how_to_use(plan, comparison, scores)
     if args.fast:
         print('--fast is a smoke test: these scores say nothing about the weights.')
     if failure:
@@ -405,10 +405,7 @@ def _write_page(
 
 
 def _say_how_to_use(
-    args: Namespace,
-    plan: Planned,
-    comparison: Comparison | None,
-    scores: list[Score],
+    plan: Planned, comparison: Comparison | None, scores: list[Score]
 ) -> None:
     """Name the best file of the checkpoint's, and print the two lines that use it."""
     best = _best_models(plan, comparison, scores)
@@ -417,15 +414,13 @@ def _say_how_to_use(
     print('\nBest models trained from the checkpoint:')
     for _, what, file in best.values():
         say(f'  {what}', f'    {_short(file)}')
-    photos = shlex.quote(_short(args.data[0]))
     # Of the most labels, where there is a curve over their fraction.
     whole = {
         max(parts, key=lambda name: parts[name]) for parts in plan.fractions.values()
     }
-    _, _, path = next(
-        (best[task] for task in best if task in whole), next(iter(best.values()))
-    )
-    file = shlex.quote(_short(path))
+    task = next((task for task in best if task in whole), next(iter(best)))
+    file = shlex.quote(_short(best[task][2]))
+    photos = shlex.quote(_short(plan.data[task].root))
     say(
         'Next:',
         f'  ccmim predict {file} {photos} --out predictions',

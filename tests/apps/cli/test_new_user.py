@@ -226,6 +226,7 @@ def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
     said = run(request, tmp_path, script, words)
     head, *lines = (tmp_path / 'seen/predictions.csv').read_text().splitlines()
     assert (head, len(lines)) == ('name,class,probability,cat,dog', 4)
+    assert 'ccmim predict out/probes/folders/linear.pth folders --out' in said
     table = (tmp_path / 'out/table.md').read_text()
     head, _, *rows = [line for line in table.split('\n') if line.startswith('|')]
     wanted = {f'{name}: {m}' for name, (_, metrics) in LAYOUTS.items() for m in metrics}
