@@ -109,7 +109,10 @@ class Page:
         for name, data in self._data.items():
             tested = {len(s) for key, s in self._samples.items() if key[1] == name}
             count = f', {max(tested):,} test images' if tested else ''
-            what = describe(data).partition(', no split')[0]
+            if args.folds and data.test is None:
+                count += f' in {args.folds} folds'
+            head = 'eomt' if '_eomt' in name.removeprefix(data.root.name) else ''
+            what = describe(data, [head]).partition(', no split')[0]
             row = f'{data.root}: {what}{count}'
             shown.setdefault(row, []).append(name)
         rows += [[f'data: {", ".join(names)}', row] for row, names in shown.items()]

@@ -197,6 +197,7 @@ def test_photos_with_maps_become_eomts_in_folds_and_a_graph(request, tmp_path):
     lead = [line for line in said.splitlines() if line.startswith('| checkpoint | ')][1]
     assert re.fullmatch(r'.* [+-][.\d]+ \[[+-][.\d]+, [+-][.\d]+\] \|', lead)
     page = (tmp_path / 'out/report.html').read_text()
+    assert 'maps of classes, 2 classes: EoMT, 4 test images in 2 folds' in page
     assert 'maps_eomt: a.jpg' in page, 'truth and predictions of the first fold'
     assert 'masks and attention of the surest queries' in page
     assert 'what was taken for what, per cent of pixels' in page
