@@ -35,7 +35,7 @@ from ccmim.pictures.overlay import with_legend
 from ccmim.pictures.tiles import resized, sheet
 
 SCRATCH, PRETRAINED = 'from scratch', 'pretrained'
-_PHOTOS, _CLASSIFIED, _TILE = 3, 8, 448  # shown of a task; pixels of a tile
+_PHOTOS, _CLASSIFIED, _TILE = 3, 9, 448  # shown of a task; pixels of a tile
 _DETAILED = ('top-1', 'linear', 'k-NN')  # of which the confusions are shown
 
 
@@ -249,7 +249,7 @@ class Page:
         if not tiles:
             return []
         file = self._file(task, 'classified')
-        width = min(4, len(tiles))
+        width = min(3, len(tiles))  # of more the words are too small on a page
         lines = [sheet({'': tiles}, width)]
         _save(lines[0], file)
         return [
@@ -295,9 +295,11 @@ def write_transfer_page(
         notes.insert(
             1, '--fast is a smoke test: these scores say nothing about the weights.'
         )
-    command = f'ccmim {shlex.join(sys.argv[1:])}'
+    words = sys.argv[1:]
+    # Not those of a notebook that calls the function.
+    commands = [f'ccmim {shlex.join(words)}'] if 'transfer' in words else []
     facts = page.facts(args, weights, versions)
-    summary = Summary(table, notes, figures, [command], facts, details)
+    summary = Summary(table, notes, figures, commands, facts, details)
     runs = [p for p in sorted(out.iterdir()) if p.is_dir() and '_seed' in p.name]
     file = out / 'report.html'
     write_page(file, f'Transfer: {out.name}', find_runs(runs) if runs else [], summary)
