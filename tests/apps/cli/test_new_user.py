@@ -236,5 +236,7 @@ def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
     assert 'not run' not in rows[0] + rows[1]
     page = (tmp_path / 'out/report.html').read_text()
     assert all(f'{name}: ' in page for name in LAYOUTS)
+    for what in ('precision over recall', 'what was taken for what', 'by top-1'):
+        assert what in page
     assert 'patches of 14 px are resampled to 16 px' in said
     assert 'Estimate     about ' in said
