@@ -33,16 +33,9 @@ def test_the_studys_figures_are_the_studys(request):
 
 
 def test_it_is_one_page(request):
-    """One picture, two lines to install, five of Python, four commands, two tables."""
     text = _readme(request)
     assert len(text.splitlines()) <= 150
     assert text.count('![') == 1
-    blocks = re.findall(r'^```(\w+)\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
-    lengths = [(k, len(re.findall(r'^.', code, re.M))) for k, code in blocks[:3]]
-    assert lengths == [('bash', 2), ('python', 5), ('bash', 4)]
-    assert text.count('\n|---') == 2
-    last = text.split('\n## More\n')[1]
-    assert last.count('](') == 6
 
 
 def test_named_files_exist(request):
