@@ -18,7 +18,6 @@ from ccmim.classification.predictor import ClassPredictor
 from ccmim.data.image import decode_image
 from ccmim.data.sources import read_file
 from ccmim.dense.predictions import Predictor, config_of, tested_images
-from ccmim.export.detector import Detector
 from ccmim.export.onnx import _require, write_graph
 from ccmim.pictures.tiles import resized
 
@@ -67,11 +66,13 @@ class Whole(nn.Module):
         self.register_buffer('mean', own.mean.clone(), persistent=False)
         self.register_buffer('std', own.std.clone(), persistent=False)
         self.has_queries = kind.startswith('EoMT')
-        self.detector: Detector | None = None
+        self.detector: Any = None
         self.outputs = ('probabilities',) if self.is_classifier else ('classes',)
         if kind == 'EoMT' and self.model.num_stuff_classes:
             self.outputs = ('class_logits', 'mask_logits')
         elif not self.is_classifier and kind not in _SEGMENTORS:
+            from ccmim.dense.graph_detector import Detector  # imports mmdet
+
             self.detector = Detector(self.model, self.size)
             self.outputs = self.detector.outputs
 
@@ -110,15 +111,7 @@ class Whole(nn.Module):
         """Give the same; of a detector by mmdet's own way to it."""
         if self.detector is None:
             return self(images)
-        from mmdet.structures import DetDataSample
-
-        size = tuple(self.size)
-        shapes = dict.fromkeys(('img_shape', 'ori_shape', 'batch_input_shape'), size)
-        sample = DetDataSample(metainfo=dict(shapes, scale_factor=(1.0, 1.0)))
-        inputs = (images - self.mean) / self.std
-        found = self.model.predict(inputs, [sample])[0].pred_instances
-        names = ('bboxes', 'scores', 'labels', 'masks')
-        return tuple(found[name] for name in names[: len(self.outputs)])
+        return self.detector.predict((images - self.mean) / self.std)
 
 
 def export_whole(whole: Whole, path: str | Path) -> int:

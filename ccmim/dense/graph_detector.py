@@ -4,6 +4,8 @@ mmdet's own code asks how many boxes there are and goes on accordingly, which a 
 cannot. Here is the same arithmetic on its modules without such questions: what does not
 count is given a score below all others.
 
+Imports mmdet, so the package does not import it.
+
 N objects, R proposals, C classes, H W image.
 """
 
@@ -12,8 +14,28 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import torchvision
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.models.dense_heads.rpn_head import RPNHead
+from mmdet.models.detectors import SingleStageDetector, TwoStageDetector
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.structures import DetDataSample
 from torch import Tensor, nn
+
+from ccmim.dense.cascade_head import OneMaskCascadeRoIHead
+from ccmim.dense.context_roi_head import ContextRoIHead
+from ccmim.dense.eomt import EoMT
+from ccmim.dense.graph_boxes import (
+    are_large,
+    best_of,
+    boxes_around,
+    cut_out,
+    first_of,
+    paste,
+    picked,
+    priors_of,
+    rows_of,
+    suppress,
+)
 
 OUTPUTS = ('boxes', 'scores', 'labels', 'masks')
 Objects = tuple[Tensor, ...]  # as OUTPUTS names them; without masks three
@@ -51,16 +73,16 @@ class Detector(nn.Module):
         """
         return self._find(images)
 
+    def predict(self, images: Tensor) -> Objects:
+        """Give the same by mmdet's own way to it."""
+        shapes = ('img_shape', 'ori_shape', 'batch_input_shape')
+        known = dict.fromkeys(shapes, self.size) | {'scale_factor': (1.0, 1.0)}
+        sample = DetDataSample(metainfo=known)
+        found = self.model.predict(images, [sample])[0].pred_instances
+        names = ('bboxes', 'scores', 'labels', 'masks')
+        return tuple(found[name] for name in names[: len(self.outputs)])
+
     def _way(self) -> tuple[Callable[[Tensor], Objects], bool]:
-        from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
-        from mmdet.models.dense_heads.rpn_head import RPNHead
-        from mmdet.models.detectors import SingleStageDetector, TwoStageDetector
-        from mmdet.models.roi_heads import StandardRoIHead
-
-        from ccmim.dense.cascade_head import OneMaskCascadeRoIHead
-        from ccmim.dense.context_roi_head import ContextRoIHead
-        from ccmim.dense.eomt import EoMT
-
         model: Any = self.model
         if isinstance(model, EoMT):
             return self._of_queries, True
@@ -91,7 +113,7 @@ class Detector(nn.Module):
         extractors = head.bbox_roi_extractor if cascaded else [head.bbox_roi_extractor]
         totals: Any = 0
         for i, (stage, extractor) in enumerate(zip(heads, extractors, strict=True)):
-            logits, offsets = stage(_cut(extractor, maps, rois))
+            logits, offsets = stage(cut_out(extractor, maps, rois))
             totals = totals + logits
             if i < len(heads) - 1:
                 shares = logits
@@ -100,7 +122,7 @@ class Detector(nn.Module):
                 best = shares[:, :-1].argmax(1)
                 offsets = offsets.unflatten(1, (-1, 4))
                 if not stage.reg_class_agnostic:
-                    offsets = _picked(offsets, best)
+                    offsets = picked(offsets, best)
                 rois = self._decode(stage.bbox_coder, rois, offsets.flatten(1))
         logits = totals / len(heads)
         if stage.custom_cls_channels:
@@ -114,14 +136,14 @@ class Detector(nn.Module):
         boxes = boxes.view_as(offsets).expand(-1, shares.shape[1], -1)
         places, labels = (shares > test.score_thr).nonzero().unbind(1)
         boxes, scores = boxes[places, labels], shares[places, labels]
-        kept = _first(_suppress(boxes, scores, labels, test.nms), test.max_per_img)
+        kept = first_of(suppress(boxes, scores, labels, test.nms), test.max_per_img)
         boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
         if not head.with_mask:
             return boxes, scores, labels
-        masks = head.mask_head(_cut(head.mask_roi_extractor, maps, boxes))
+        masks = head.mask_head(cut_out(head.mask_roi_extractor, maps, boxes))
         agnostic = head.mask_head.class_agnostic
-        masks = masks[:, 0] if agnostic else _picked(masks, labels)
-        drawn = _paste(masks.sigmoid(), boxes, self.size) >= test.mask_thr_binary
+        masks = masks[:, 0] if agnostic else picked(masks, labels)
+        drawn = paste(masks.sigmoid(), boxes, self.size) >= test.mask_thr_binary
         return boxes, scores, labels, drawn.to(torch.uint8)
 
     def _proposals(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -129,16 +151,16 @@ class Detector(nn.Module):
         head, test = self.model.rpn_head, self.model.test_cfg.rpn
         scores, offsets, anchors, levels = [], [], [], []
         logits, moves = head(maps)
-        for level, priors in enumerate(_priors(head, logits)):
-            own, best = _best(_rows(logits[level], 1).sigmoid(), test.nms_pre)
+        for level, priors in enumerate(priors_of(head, logits)):
+            own, best = best_of(rows_of(logits[level], 1).sigmoid(), test.nms_pre)
             scores.append(own)
-            offsets.append(_rows(moves[level], 4)[best])
+            offsets.append(rows_of(moves[level], 4)[best])
             anchors.append(priors[best])
             levels.append(torch.full_like(best, level))
         score = torch.cat(scores)
         boxes = self._decode(head.bbox_coder, torch.cat(anchors), torch.cat(offsets))
-        score = torch.where(_is_large(boxes, test), score, _NONE)
-        kept = _suppress(boxes, score, torch.cat(levels), test.nms)
+        score = torch.where(are_large(boxes, test), score, _NONE)
+        kept = suppress(boxes, score, torch.cat(levels), test.nms)
         counts = torch.zeros_like(score).index_fill(0, kept, 1.0) > 0
         score = torch.where(counts, score, _NONE)
         score, best = score.topk(min(test.max_per_img, len(score)))
@@ -150,26 +172,26 @@ class Detector(nn.Module):
         found = head(self.model.extract_feat(images))
         logits, moves = found[:2]
         parts: list[list[Tensor]] = [[], [], [], [], []]
-        for level, priors in enumerate(_priors(head, logits)):
-            own = _rows(logits[level], head.cls_out_channels)
+        for level, priors in enumerate(priors_of(head, logits)):
+            own = rows_of(logits[level], head.cls_out_channels)
             own = own.sigmoid() if head.use_sigmoid_cls else own.softmax(-1)[:, :-1]
             count = own.shape[1]
-            score, best = _best(own, test.nms_pre)
+            score, best = best_of(own, test.nms_pre)
             places, labels = best // count, best % count
             factor = torch.ones_like(score)
             if len(found) > 2:
-                factor = _rows(found[2][level], 1)[places, 0].sigmoid()
-            offsets = _rows(moves[level], head.bbox_coder.encode_size)[places]
+                factor = rows_of(found[2][level], 1)[places, 0].sigmoid()
+            offsets = rows_of(moves[level], head.bbox_coder.encode_size)[places]
             for part, value in zip(
                 parts, (score, labels, factor, priors[places], offsets), strict=True
             ):
                 part.append(value)
         score, labels, factor, priors, offsets = map(torch.cat, parts)
         boxes = self._decode(head.bbox_coder, priors, offsets)
-        counts = (score > test.get('score_thr', 0)) & _is_large(boxes, test)
+        counts = (score > test.get('score_thr', 0)) & are_large(boxes, test)
         own = counts.nonzero().squeeze(1)
         boxes, labels, scores = boxes[own], labels[own], (score * factor)[own]
-        kept = _first(_suppress(boxes, scores, labels, test.nms), test.max_per_img)
+        kept = first_of(suppress(boxes, scores, labels, test.nms), test.max_per_img)
         return boxes[kept], scores[kept], labels[kept]
 
     def _of_queries(self, images: Tensor) -> Objects:
@@ -184,7 +206,7 @@ class Detector(nn.Module):
         pixels = drawn.float().flatten(1)
         sure = (masks.sigmoid().flatten(1) * pixels).sum(1) / (pixels.sum(1) + 1e-6)
         labels = best % shares.shape[1]
-        return _around(drawn), scores * sure, labels, drawn.to(torch.uint8)
+        return boxes_around(drawn), scores * sure, labels, drawn.to(torch.uint8)
 
     def _decode(self, coder: Any, priors: Tensor, offsets: Tensor) -> Tensor:
         boxes = coder.decode(priors, offsets)
@@ -192,103 +214,6 @@ class Detector(nn.Module):
             return boxes
         height, width = self.size
         return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height] * 2))
-
-
-def _rows(maps: Tensor, count: int) -> Tensor:
-    """Bring the map (1, A * count, h, w) of an image to rows (h * w * A, count)."""
-    return maps[0].permute(1, 2, 0).reshape(-1, count)
-
-
-def _best(scores: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Give the largest scores, and where they stand among all."""
-    scores = scores.flatten()
-    return scores.topk(min(most, len(scores)) if most > 0 else len(scores))
-
-
-def _priors(head: Any, maps: Sequence[Tensor]) -> list[Tensor]:
-    sizes = [each.shape[-2:] for each in maps]
-    first = maps[0]
-    return head.prior_generator.grid_priors(
-        sizes, dtype=first.dtype, device=first.device
-    )
-
-
-def _is_large(boxes: Tensor, test: Mapping[str, Any]) -> Tensor:
-    least = test.get('min_bbox_size', -1)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return (sides > least).all(1) if least >= 0 else torch.ones_like(sides[:, 0]) > 0
-
-
-def _suppress(
-    boxes: Tensor, scores: Tensor, groups: Tensor, nms: Mapping[str, Any]
-) -> Tensor:
-    """Give the numbers of the boxes that no surer one of their group covers."""
-    if not nms.get('class_agnostic', False):
-        # As far apart as in mmcv, so that near ties are decided alike.
-        far = F.pad(boxes.flatten(), (0, 1)).max() + 1
-        boxes = boxes + (groups * far)[:, None]
-    return torchvision.ops.nms(boxes, scores, nms['iou_threshold'])
-
-
-def _first(kept: Tensor, most: int) -> Tensor:
-    """Take the first of an unknown number, which a graph does not slice."""
-    places = torch.arange(kept.shape[0], device=kept.device)
-    return kept[(places < most).nonzero()[:, 0]]
-
-
-def _picked(values: Tensor, labels: Tensor) -> Tensor:
-    """Take of values (n, C, ...) those of the class of each row: (n, ...)."""
-    return values[torch.arange(labels.shape[0], device=labels.device), labels]
-
-
-def _cut(extractor: Any, maps: Sequence[Tensor], boxes: Tensor) -> Tensor:
-    """Cut boxes (n, 4) out of the map for their size: (n, D, h, w)."""
-    maps = maps[: extractor.num_inputs]
-    rois = torch.cat([torch.zeros_like(boxes[:, :1]), boxes], 1)  # of image 0
-    shape = (boxes.shape[0], maps[0].shape[1], *extractor.roi_layers[0].output_size)
-    levels = extractor.map_roi_levels(rois, len(maps))
-    found = maps[0].new_zeros(shape)
-    for level, (layer, values) in enumerate(
-        zip(extractor.roi_layers, maps, strict=True)
-    ):
-        own = (levels == level).nonzero().squeeze(1)
-        part = torchvision.ops.roi_align(
-            values,
-            rois[own],
-            layer.output_size,
-            layer.spatial_scale,
-            layer.sampling_ratio,
-            layer.aligned,
-        )
-        found = found.index_put((own,), part)
-    return found
-
-
-def _paste(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Tensor:
-    """Resample masks (n, h, w) of boxes to the whole image: (n, H, W).
-
-    As bilinear sampling does, in two products: a row of pixels lies between two rows of
-    the mask and takes its share of both, and columns likewise.
-    """
-    shares = []
-    for axis, (length, count) in enumerate(zip(size, masks.shape[1:], strict=True)):
-        start, end = boxes[:, 1 - axis, None], boxes[:, 3 - axis, None]
-        place = torch.arange(length, device=boxes.device) + 0.5
-        place = (place - start) / (end - start).clamp(min=1e-6) * count - 0.5
-        steps = torch.arange(count, device=boxes.device)
-        shares.append((1 - (place[..., None] - steps).abs()).clamp(min=0))
-    return shares[0] @ masks @ shares[1].transpose(1, 2)
-
-
-def _around(drawn: Tensor) -> Tensor:
-    """Give the boxes around masks (n, H, W), zeros where a mask is empty: (n, 4)."""
-    corners: list[list[Tensor]] = [[], []]
-    for axis in (1, 2):  # columns, then rows
-        held = drawn.any(axis).int()
-        first, length = held.argmax(1), held.shape[1]
-        corners[0].append(first)
-        corners[1].append((length - held.flip(1).argmax(1)) * held.amax(1))
-    return torch.stack([*corners[0], *corners[1]], 1).float()
 
 
 def _require(known: bool, what: str, found: object) -> None:
