@@ -36,8 +36,7 @@ def explain(error: BaseException, loader: DataLoader | None = None) -> str | Non
             f'No batch came for {float(seconds):g} s, the limit of '
             f'LoaderTimeoutHook{_at(loader)}. Is the disk gone? Resume with --resume'
         )
-    # Up to torch 2.6 a full shared memory is a bus error of the worker.
-    if re.search('allocate shared memory|Bus error', f'{text} {error.__cause__}'):
+    if 'unable to allocate shared memory' in text:
         return (
             'The shared memory is full, through which loader workers pass batches: '
             'give the container more, or try train_dataloader.num_workers=0 or a '
@@ -46,11 +45,15 @@ def explain(error: BaseException, loader: DataLoader | None = None) -> str | Non
     if 'DataLoader worker' not in text or 'Traceback' in text:
         return None
     pids = [int(pid) for pid in re.findall(r'\d+', text.partition('pid')[2])]
-    # Killed: most often by the kernel.
-    how = re.search(r'signal: (?!Killed)[^.]+|exit code \d+', text)
+    # Killed: most often by the kernel. Of PyTorch's two messages the cause alone may
+    # name the signal; up to 2.6 a full shared memory is a bus error.
+    how = re.search(
+        r'signal: (?!Killed)[^.]+|exit code \d+', f'{text} {error.__cause__}'
+    )
     why = f'{how[0]}; often' if how else 'often'
+    memory = 'full shared memory' if 'Bus error' in why else 'out of memory'
     return (
-        f'A loader worker was killed ({why} out of memory){_at(loader, pids)}. Try '
+        f'A loader worker was killed ({why} {memory}){_at(loader, pids)}. Try '
         f'train_dataloader.num_workers=2 and --resume{_shared_memory()}'
     )
 
