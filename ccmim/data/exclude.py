@@ -65,8 +65,7 @@ def leave_out(
     if bad.all():
         raise ValueError(
             f'{printable(os.fspath(path))} names all the images: nothing is left, '
-            'correct '
-            'the list or leave exclude out'
+            'correct the list or leave exclude out'
         )
     found = {name: listed[name] for name in map(source.name, np.flatnonzero(bad))}
     name = printable(os.fspath(path))
