@@ -13,7 +13,7 @@ from PIL import Image
 
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.tasks import Part, Tasks, heads_of
-from ccmim.apps.cli.transfer import check_folds
+from ccmim.apps.cli.transfer_plan import check_folds
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import open_labels
 from ccmim.labels import LabelError

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from ccmim.apps.cli import transfer
+from ccmim.apps.cli.best_models import best_models
 from ccmim.apps.cli.by_name import find_captions
+from ccmim.apps.cli.transfer_plan import Planned
 from ccmim.apps.compare import Score
 from ccmim.evaluation.resampling import Classified, write_samples
 from ccmim.vit import VisionTransformer
@@ -200,8 +202,8 @@ def test_the_best_model_is_told_by_masks_then_by_boxes(tmp_path):
         trained += [('random', 'pets', seed, file), ('checkpoint', 'pets', seed, file)]
         for metric, value in zip(('mask AP', 'box AP'), values, strict=True):
             scores.append(Score('checkpoint', 'pets', seed, metric, value))
-    plan = transfer.Planned({}, {}, {}, {}, {}, {})
-    best = transfer._best_models(plan, SimpleNamespace(trained=lambda: trained), scores)
+    plan = Planned({}, {}, {}, {}, {}, {})
+    best = best_models(plan, SimpleNamespace(trained=lambda: trained), scores)
     _, what, file = best['pets']
     assert what == 'pets, seed 1: mask AP 0.0, box AP 2.0'
     assert file == tmp_path / '1.pth'
