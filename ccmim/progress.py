@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from ccmim.files import say
+
 T = TypeVar('T')
 _PAUSE = 10.0  # seconds from one line to the next
 
@@ -33,7 +35,7 @@ def progress(
         if (now := time.monotonic()) - shown >= _PAUSE and number:
             left = (now - begun) / number * (total - number)
             done = f'{number:,} of {total:,} {unit}, about {left:.0f} s to go'
-            print(f'{what} {done}', file=sys.stderr, flush=True)
+            say(f'{what} {done}', file=sys.stderr)
             shown = now
         yield item
 
@@ -47,12 +49,12 @@ def waiting(what: str) -> Iterator[None]:
     """
     begun, done = time.monotonic(), threading.Event()
 
-    def say() -> None:
+    def repeat() -> None:
         while not done.wait(_PAUSE):
             seconds = time.monotonic() - begun
-            print(f'{what}: {seconds:.0f} s', file=sys.stderr, flush=True)
+            say(f'{what}: {seconds:.0f} s', file=sys.stderr)
 
-    thread = threading.Thread(target=say, daemon=True)
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield

@@ -146,10 +146,9 @@ def _say_how_long(
         with waiting(f'  {name}'), no_messages():
             pace = measure_pace(config)
         seconds[config] = pace.seconds
-        print(
+        say(
             f'  {name:<14} {pace.steps:,} steps of {pace.step:.2g} s, {pace.images:,} '
-            f'test images: about {duration(pace.seconds)} per run',
-            flush=True,
+            f'test images: about {duration(pace.seconds)} per run'
         )
     chains = [[seconds[str(chain[0].command[1])]] for chain in missing]
     total = duration(total_seconds(chains, places))
