@@ -17,7 +17,7 @@ from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.tasks import Part, Tasks, heads_of
 from ccmim.apps.compare import Stage, content_of
 from ccmim.classification.labels import FolderLabels
-from ccmim.files import say
+from ccmim.files import one_line, say
 from ccmim.labels.judge import require_good
 from ccmim.labels.layouts import (
     Classes,
@@ -59,7 +59,7 @@ def make_plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Pla
     for folder in args.data:
         if not (data := _find(folder.expanduser(), args, plan, knows)):
             continue
-        first = _free_name(data.root.name, {**plan.data, **plan.captions})
+        first = free_name(data.root.name, {**plan.data, **plan.captions})
         heads = heads_of(data, args.heads)
         check_folds(args, data)
         folds = _usual_folds(args, data) if isinstance(data, Classes) else args.folds
@@ -100,7 +100,7 @@ def _find(folder: Path, args: Namespace, plan: Planned, knows: bool) -> Labeled 
         captions = find_captions(folder) if knows else None
     if captions:
         name = f'{folder.absolute().name}{"_captions" * (data is not None)}'
-        name = _free_name(name, {**plan.data, **plan.captions})
+        name = free_name(name, {**plan.data, **plan.captions})
         say(f'{name:<16} {describe_captions(captions)}')
         plan.captions[name] = captions
     return data
@@ -160,9 +160,10 @@ def _require(module: str) -> None:
             raise Mistake(f'{name} is not installed', how_to_install(name))
 
 
-def _free_name(name: str, taken: Mapping[str, Any]) -> str:
+def free_name(folder: str, taken: Mapping[str, Any]) -> str:
+    """Name data after their folder: in tables, on pages and as a folder of results."""
     number = 2
-    free = name
+    free = name = one_line(folder)
     while free in taken:
         free, number = f'{name}_{number}', number + 1
     return free

@@ -11,6 +11,7 @@ import torch
 from ccmim.apps.cli.main import main
 from ccmim.apps.cli.mistakes import report
 from ccmim.apps.cli.tools import run_tool
+from ccmim.apps.cli.transfer_plan import free_name
 from ccmim.apps.compare import StageError
 from ccmim.apps.report.page import Details, Summary, write_page
 from ccmim.files import Parser
@@ -83,6 +84,7 @@ PLACES = {
     'a stage that failed': failed_stage,
     'captions': captions,
     'the page of a transfer': page,
+    'data in its table': lambda p, w: print(free_name(p, {})),
     'an option of a script': option_of_a_script,
 }  # fmt: skip
 
