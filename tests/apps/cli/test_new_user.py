@@ -72,6 +72,19 @@ def labelme(root):
             (root / split / f'{name}.json').write_text(json.dumps(content))
 
 
+def cvat(root):
+    corners = f'{X},{Y};{X + W},{Y};{X + W},{Y + H};{X},{Y + H}'
+    images = ''
+    for i, name in enumerate('abcdefgh'):
+        photo(root / f'images/{name}.jpg', i, SIDE)
+        images += (
+            f'<image id="{i}" name="{name}.jpg" width="{SIDE}" height="{SIDE}">'
+            f'<polygon label="square" points="{corners}"/></image>'
+        )
+    text = f'<annotations><version>1.1</version>{images}</annotations>'
+    (root / 'annotations.xml').write_text(text)
+
+
 def maps(root, splits=SPLITS):
     classes = np.zeros((SIDE, SIDE), np.uint8)
     classes[Y : Y + H, X : X + W] = 1
@@ -106,6 +119,7 @@ LAYOUTS = dict(
     yolo=(yolo, ('box AP',)),
     voc=(voc, ('box AP',)),
     labelme=(labelme, ('box AP', 'mask AP')),
+    cvat=(cvat, ('box AP', 'mask AP')),
     maps=(maps, ('mIoU',)),
     cityscapes=(cityscapes, ('mIoU',)),
     folders=(folders, ('k-NN', 'linear', 'top-1')),
