@@ -11,6 +11,7 @@ from ccmim.files import replacing
 from ccmim.labels.report import Color, Picture
 
 _CELL, _CAPTION, _COLUMNS = 320, 16, 4  # px, px, pictures in a row
+_NEAREST = Image.Resampling.NEAREST
 
 
 class Shape(NamedTuple):
@@ -29,15 +30,17 @@ def open_upright(file: Path | str) -> Image.Image:
 
 
 def draw_shapes(file: Path | str, shapes: Sequence[Shape]) -> Image.Image:
-    """Draw objects over an image: masks, then boxes with names."""
+    """Draw objects over an image, at least as large as a cell: masks, boxes, names."""
     image = open_upright(file)
     for shape in shapes:
         overlay = Image.new('RGB', image.size, shape.color)
         half = draw_mask(shape.mask, image.size).point(lambda v: v // 2)
         image.paste(overlay, mask=half)
+    factor = -(-_CELL // max(image.size))
+    image = image.resize((factor * image.width, factor * image.height), _NEAREST)
     draw, font = ImageDraw.Draw(image), _font(image.width / 25)
     for shape in shapes:
-        left, top, width, height = shape.box
+        left, top, width, height = (factor * value for value in shape.box)
         corners = sorted((left, left + width)), sorted((top, top + height))
         (left, right), (top, bottom) = corners
         draw.rectangle((left, top, right, bottom), outline=shape.color, width=2)

@@ -13,7 +13,7 @@ from ccmim.pictures.tiles import letters
 
 Color: TypeAlias = tuple[int, int, int]
 
-_LEAST_SIDE = 448  # pixels of the longer side of a picture with a legend
+_LEAST_SIDE = 448  # pixels of the longer side of a picture with letters
 _ROW, _BOX = 24, 14  # pixels of a line of the legend, and of its colors
 
 
@@ -48,17 +48,19 @@ def draw_objects(
         colors: Colors of the classes.
 
     Returns:
-        uint8 RGB pixels (H, W, 3).
+        uint8 RGB pixels (H, W, 3); small photos are enlarged by a whole number, as
+        letters and lines would else cover their objects.
     """
     pixels = photo.astype(float)
     if objects.masks is not None:
         for mask, label in zip(objects.masks, objects.labels, strict=True):
             mask = np.asarray(mask, bool)
             pixels[mask] = 0.55 * pixels[mask] + 0.45 * np.array(colors[label])
-    picture = Image.fromarray(pixels.round().astype(np.uint8))
-    draw, size = ImageDraw.Draw(picture), max(10, round(max(photo.shape[:2]) / 40))
+    large, factor = _enlarged(pixels.round().astype(np.uint8))
+    picture = Image.fromarray(large)
+    draw, size = ImageDraw.Draw(picture), max(10, round(max(large.shape[:2]) / 40))
     for i in range(len(objects.labels))[::-1]:  # the surest on top
-        left, top, right, bottom = objects.boxes[i].tolist()
+        left, top, right, bottom = (factor * objects.boxes[i]).tolist()
         color = tuple(colors[objects.labels[i]])
         box = (left, top, max(left, right), max(top, bottom))
         draw.rectangle(box, outline=color, width=max(1, size // 6))
@@ -98,10 +100,7 @@ def with_legend(
         legend: Colors by name.
         title: The first line, such as the name of the file.
     """
-    longer = max(picture.shape[:2])
-    if longer < _LEAST_SIDE:
-        factor = -(-_LEAST_SIDE // longer)
-        picture = picture.repeat(factor, 0).repeat(factor, 1)
+    picture, _ = _enlarged(picture)
     width, font = picture.shape[1], letters(15)
     rows: list[list[tuple[str, Color | None]]] = [[(title, None)]] if title else []
     free = 0.0
@@ -123,3 +122,8 @@ def with_legend(
             draw.text((left, top), name, (32, 33, 36), font)
             left += font.getlength(name) + 16
     return np.concatenate([picture, np.asarray(strip)])
+
+
+def _enlarged(picture: np.ndarray) -> tuple[np.ndarray, int]:
+    factor = -(-_LEAST_SIDE // max(picture.shape[:2]))
+    return picture.repeat(factor, 0).repeat(factor, 1), factor

@@ -88,9 +88,11 @@ def test_pictures_show_boxes_and_masks(check, content):
         metainfo=dict(classes=('zebra', 'tortoise'), palette=[(255, 0, 0)] * 2)
     )
     drawn = report.pictures[1].draw()
-    assert drawn.getpixel((12, 24))[0] > 100  # half red, over green
-    assert drawn.getpixel((5, 24)) == (255, 0, 0)  # the edge of the box
-    assert drawn.getpixel((34, 24)) == (0, 128, 0)
+    factor = drawn.width // WIDTH
+    assert drawn.width == factor * WIDTH >= 320, 'names do not cover a small photo'
+    assert drawn.getpixel((12 * factor, 24 * factor))[0] > 100  # half red, over green
+    assert drawn.getpixel((5 * factor, 24 * factor)) == (255, 0, 0)  # the box's edge
+    assert drawn.getpixel((34 * factor, 24 * factor)) == (0, 128, 0)
 
 
 def test_no_name_is_wider_than_its_object():
@@ -98,9 +100,10 @@ def test_no_name_is_wider_than_its_object():
     objects = Objects(boxes, np.array([0, 0]))
     black = np.zeros((100, 200, 3), np.uint8)
     drawn = draw_objects(black, objects, ['a long name'], [(255, 0, 0)])
-    assert not drawn[13:88, 13:28].any(), 'no name in it'
-    assert not drawn[:, 32:59].any(), 'nor beside it'
-    assert drawn[15, 63:100].any()
+    assert drawn.shape == (300, 600, 3), 'small photos are enlarged'
+    assert not drawn[36:264, 36:84].any(), 'no name in it'
+    assert not drawn[:, 96:177].any(), 'nor beside it'
+    assert drawn[45, 190:300].any()
 
 
 def test_run_lengths_are_drawn(check, content):
@@ -111,8 +114,9 @@ def test_run_lengths_are_drawn(check, content):
     )
     assert report.problems == []
     drawn = report.pictures[1].draw()
-    assert drawn.getpixel((2, 28))[0] > 100
-    assert drawn.getpixel((20, 28)) == (0, 128, 0)
+    factor = drawn.width // WIDTH
+    assert drawn.getpixel((2 * factor, 28 * factor))[0] > 100
+    assert drawn.getpixel((20 * factor, 28 * factor)) == (0, 128, 0)
 
 
 def _change(index, **values):
