@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from tools.mutate import mutants
+from mutating.changes import mutants
 
 ROOM = """
 def f(x: int = 1) -> int:
@@ -36,6 +36,7 @@ def test_each_mutant_has_one_change():
 
 def test_survivors_are_listed_and_answers_are_kept(request, tmp_path):
     """A quotient by 1 is the product, and nobody asks beyond x = 1."""
+    (tmp_path / 'pytest.ini').touch()  # whatever stands above
     (tmp_path / 'room.py').write_text(ROOM)
     (tmp_path / 'test_room.py').write_text(TEST)
 
@@ -59,14 +60,14 @@ def test_survivors_are_listed_and_answers_are_kept(request, tmp_path):
         return done.stdout.splitlines(), done.stderr
 
     lines, error = ask('--out', 'a.json')
-    assert lines == [
-        'room.py:2 1 -> 2: def f(x: int = 1) -> int:',
-        'room.py:3 Lt -> LtE: if x < 3:',
-        'room.py:3 3 -> 4: if x < 3:',
-        'room.py:4 Mult -> Div: return 2 * x',
-        "room.py:5 call left out: log('large')",
-        '2 of 7 mutants killed (28.6 per cent), 0 not asked',
+    assert sorted(lines[:-1]) + lines[-1:] == [
+        '   2 room.py 1 -> 2: def f(x: int = 1) -> int:',
+        '   3 room.py 3 -> 4: if x < 3:',
+        '   3 room.py Lt -> LtE: if x < 3:',
+        '   4 room.py Mult -> Div: return 2 * x',
+        "   5 room.py call left out: log('large')",
+        'room.py: 2 of 7 mutants killed (28.6 per cent), 0 not asked, 0 equivalent',
     ], error
     assert ask('--out', 'a.json', '--minutes', '0')[0] == lines, 'all are known'
     last = ask('--out', 'b.json', '--minutes', '0', '--limit', '3')[0][-1]
-    assert last == '0 of 0 mutants killed, 3 not asked'
+    assert last == 'room.py: 0 of 0 mutants killed, 3 not asked, 0 equivalent'
