@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ccmim.ranges import Positive, in_ranges
 
+NEIGHBORS = 20  # that vote unless told otherwise: figures are of the same number
 _CHUNK = 2**26  # similarities at a time: 256 MiB
 
 
@@ -61,7 +62,7 @@ def knn_accuracy(
     train_labels: Tensor,
     test: Tensor,
     test_labels: Tensor,
-    k: int = 20,
+    k: int = NEIGHBORS,
     temperature: float = 0.07,
 ) -> float:
     """Compute the accuracy of weighted k-NN classification.

@@ -1,10 +1,12 @@
 """One signal is a request, two are an order."""
 
+import logging
 import os
 import signal
 import time
 from types import SimpleNamespace
 
+import pytest
 from torch.utils.data import DataLoader
 
 from ccmim.engine import SafeCheckpointHook
@@ -33,6 +35,40 @@ def test_a_repeated_signal_ends_the_process(monkeypatch):
     # A launcher passes on what the terminal has sent already.
     assert _die_by([(0, signal.SIGINT), (0, signal.SIGINT)]) == signal.SIGINT
     assert _die_by([(0, signal.SIGINT), (0.2, signal.SIGTERM)]) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ('number', 'code'), [(signal.SIGUSR1, 0), (signal.SIGTERM, 143)]
+)
+def test_a_run_that_is_asked_to_stop_saves_and_ends_with_the_code(number, code):
+    """In a child, whose exit code is that of the run, or 99 where nothing is saved."""
+    saver, hook, saved = SafeCheckpointHook(), StopHook(), []
+    saver.save_after_iter = lambda runner: saved.append(runner.iter)
+    runner = SimpleNamespace(
+        hooks=[saver],
+        cfg={},
+        train_dataloader=DataLoader(range(2)),
+        train_loop=None,
+        val_loop=None,
+        iter=7,
+        max_iters=100,
+        logger=logging.getLogger('stop'),
+        call_hook=lambda name: None,
+        optim_wrapper=SimpleNamespace(should_update=lambda: True),
+    )
+    child = os.fork()
+    if child == 0:
+        ended = 98
+        try:
+            hook.before_train(runner)
+            hook.after_train_iter(runner, 0)  # nobody has asked yet
+            os.kill(os.getpid(), number)
+            hook.after_train_iter(runner, 0)
+        except SystemExit as end:
+            ended = end.code if saved == [7] else 99
+        finally:
+            os._exit(ended)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
 
 
 def test_a_job_of_slurm_that_is_stopped_is_over_in_order(monkeypatch):

@@ -148,8 +148,12 @@ def test_mmengine_sums_the_losses_only(tiny_ccmim, images):
     }
 
 
-def test_the_gap_is_of_all_masked_patches_whichever_are_decoded(tiny_ccmim, images):
-    model, seen = tiny_ccmim(decoded_ratio=0.25), {}
+@pytest.mark.parametrize('method', ['tiny_ccmim', 'tiny_mae'])
+def test_the_gap_is_of_all_masked_patches_whichever_are_decoded(
+    method, images, request
+):
+    scorer = dict(type='ccmim.ClassAttentionScorer', _delete_=True)
+    model, seen = request.getfixturevalue(method)(decoded_ratio=0.25, scorer=scorer), {}
     model.sampler.register_forward_hook(
         lambda module, args, split: seen.update(scores=args[0], split=split)
     )

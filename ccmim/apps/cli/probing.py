@@ -13,11 +13,11 @@ from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Weights, read_weights, write_weights
 from ccmim.classification.labels import open_labels
 from ccmim.data.image import require_rgb
+from ccmim.evaluation.knn import NEIGHBORS
 from ccmim.files import say
 from ccmim.progress import duration
 from ccmim.registry import DATASETS, MODELS
 
-_NEIGHBORS = 20
 _TRIED = 4  # photos
 
 
@@ -70,7 +70,7 @@ def usual_neighbors(config: Path) -> int:
     """
     with no_messages():
         data = Config.fromfile(config).train_dataloader.dataset.data
-    return min(_NEIGHBORS, len(open_labels(data).paths()))
+    return min(NEIGHBORS, len(open_labels(data).paths()))
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from ccmim.engine.signals.worker_signals import ignore_signals_in_workers
 from ccmim.evaluation import extract_features, feature_rank, knn_accuracy
+from ccmim.evaluation.knn import NEIGHBORS
 from ccmim.ranges import Count, Part
 from ccmim.registry import DATASETS, HOOKS
 
@@ -154,7 +155,7 @@ class ProbeHook(Hook):
         """Of k-NN in percent; all processes compute features."""
         found = [self._all_features(model, runner, data) for data in self._sets]
         (train, train_labels), (test, test_labels) = found
-        k = min(self._knn.get('k', 20), len(train))
+        k = min(self._knn.get('k', NEIGHBORS), len(train))
         return knn_accuracy(train, train_labels, test, test_labels, k)
 
     def _all_features(
