@@ -14,7 +14,6 @@ file OUT, so that the same command resumes; a changed file is asked anew, and wi
 """
 
 import argparse
-import ast
 import gc
 import hashlib
 import importlib
@@ -26,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mutating.asking import Known, passes, watch
-from mutating.changes import Mutant, mutants
+from mutating.changes import Mutant, changed, mutants
 
 PRELOAD = ('torch', 'torchvision', 'mmengine.runner', 'ccmim.operators')
 EQUIVALENT = Path(__file__).parent / 'mutating/equivalent.txt'
@@ -73,7 +72,7 @@ def _drawn(
     files = [room] if room.is_file() else sorted(room.rglob('*.py'))
     found = [(f.resolve(), one) for f in files for one in mutants(f.read_text())]
     # A change of one file leaves the lots of the others.
-    found.sort(key=lambda pair: _lot(args.seed, _key(*pair)))
+    found.sort(key=lambda pair: _lot(args.seed, _name(*pair)))
     same = _equivalent()
     left = [pair for pair in found if _name(*pair) not in same][: args.limit]
     last = found.index(left[-1]) if left else 0
@@ -125,11 +124,11 @@ def _watched(args: argparse.Namespace, files: set[Path]) -> Known:
 def _survives(told: Known, file: Path, mutant: Mutant) -> bool:
     chosen = told.of(file, mutant.function)
     seconds = 10 + 3 * sum(told.seconds[test] for test in chosen)
-    return passes(chosen, file, mutant.tree, seconds)
+    return passes(chosen, file, changed(file.read_text(), mutant), seconds)
 
 
 def _key(file: Path, mutant: Mutant) -> str:
-    content = hashlib.sha1(ast.dump(mutant.tree).encode()).hexdigest()
+    content = hashlib.sha1(file.read_bytes()).hexdigest()
     return f'{os.path.relpath(file)}:{mutant.line} {mutant.what} {content[:12]}'
 
 
@@ -138,8 +137,8 @@ def _name(file: Path, mutant: Mutant) -> str:
     return f'{os.path.relpath(file)} {mutant.what}: {line}'
 
 
-def _lot(seed: int, key: str) -> bytes:
-    return hashlib.sha1(f'{seed} {key}'.encode()).digest()
+def _lot(seed: int, name: str) -> bytes:
+    return hashlib.sha1(f'{seed} {name}'.encode()).digest()
 
 
 def _equivalent() -> set[str]:

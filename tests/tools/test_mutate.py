@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from mutating.changes import mutants
+from mutating.changes import changed, mutants
 
 ROOM = """
 def f(x: int = 1) -> int:
@@ -18,7 +18,10 @@ TEST = 'from room import f\n\ndef test_f():\n    assert f(1) == 2\n'
 
 
 def test_each_mutant_has_one_change():
-    found = {(m.line, m.what): ast.unparse(m.tree).splitlines() for m in mutants(ROOM)}
+    found = {
+        (m.line, m.what): ast.unparse(changed(ROOM, m)).splitlines()
+        for m in mutants(ROOM)
+    }
     plain = ast.unparse(ast.parse(ROOM)).splitlines()
     assert {
         where: [line.strip() for line in lines if line not in plain]

@@ -1,7 +1,7 @@
 """Changes of a source text, each in one place."""
 
 import ast
-import copy
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -26,30 +26,34 @@ FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Mutant(NamedTuple):
-    """One change: where and what it is, in which function, and the tree that has it.
+    """One change of a text: its number, where and what it is, and in which function.
 
     The function is named by the line of its code, 0 outside of all.
     """
 
+    number: int
     line: int
     what: str
     function: int
-    tree: ast.Module
 
 
 def mutants(text: str) -> list[Mutant]:
     """All changes of a source text, in the order of its tree."""
-    tree, found, told = ast.parse(text), [], Counter()
-    for number, (node, function, what, _) in enumerate(_sites(tree)):
-        changed = copy.deepcopy(tree)
-        *_, change = next(s for i, s in enumerate(_sites(changed)) if i == number)
-        change()
+    found, told = [], Counter()
+    for number, (node, function, what, _) in enumerate(_sites(ast.parse(text))):
         told[node.lineno, what] += 1
         count = told[node.lineno, what]
         name = what if count == 1 else f'{what} ({count})'
-        fixed = ast.fix_missing_locations(changed)
-        found.append(Mutant(node.lineno, name, function, fixed))
+        found.append(Mutant(number, node.lineno, name, function))
     return found
+
+
+def changed(text: str, mutant: Mutant) -> ast.Module:
+    """The tree of a text that has the change."""
+    tree = ast.parse(text)
+    *_, change = next(itertools.islice(_sites(tree), mutant.number, None))
+    change()
+    return ast.fix_missing_locations(tree)
 
 
 Site = tuple[ast.AST, int, str, Callable[[], None]]
