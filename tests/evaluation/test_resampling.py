@@ -5,6 +5,7 @@ import pytest
 
 from ccmim.evaluation.resampling import (
     Classified,
+    Confusions,
     Matches,
     Overlaps,
     Segments,
@@ -29,6 +30,18 @@ def test_iou_counts_an_image_as_often_as_it_is_drawn():
     # The second class does not come at all in the first draw.
     expected = [50, (50 + 0) / 2, 100 * (13 / 26 + 0) / 2]
     assert sample.figures(counts).tolist() == pytest.approx(expected)
+
+
+def test_confusions_have_the_iou_of_their_pixels():
+    """Of two images: class 0 is taken for 1 once, in the first."""
+    pairs = np.array([[[3, 1], [0, 4]], [[2, 0], [0, 1]]])
+    sample = Confusions(pairs)
+    counts = np.array([[1, 1], [1, 0], [0, 2]])
+    expected = [100 * (5 / 6 + 5 / 6) / 2, 100 * (3 / 4 + 4 / 5) / 2, 100]
+    assert sample.figures(counts).tolist() == pytest.approx(expected)
+    iou, pixels = sample.by_class(2)
+    assert iou.tolist() == pytest.approx([500 / 6] * 2)
+    assert pixels.tolist() == [6, 5]
 
 
 def test_quality_counts_an_image_as_often_as_it_is_drawn():
@@ -101,7 +114,8 @@ def test_ap_is_cocos_for_any_draw_of_the_images():
     assert figure(join(parts)) == pytest.approx(figure(sample), abs=1e-9)
     by_class, objects = sample.by_class(2)
     assert by_class.mean() == pytest.approx(figure(sample))
-    assert objects.sum() == 36
+    kinds = [one['category_id'] for one in judge.cocoGt.dataset['annotations']]
+    assert objects.tolist() == [kinds.count(1), kinds.count(2)]
     judge.params.imgIds = [*range(12)]
     judge.evaluate()
     judge.accumulate()
@@ -113,8 +127,8 @@ def test_ap_is_cocos_for_any_draw_of_the_images():
 
 def test_accuracy_counts_an_image_as_often_as_it_is_drawn():
     sample = Classified(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
-    counts = np.array([[1, 1, 1, 1], [0, 4, 0, 0], [2, 1, 1, 0]])
-    assert sample.figures(counts).tolist() == [75, 0, 75]
+    counts = np.array([[1, 1, 1, 1], [0, 4, 0, 0], [2, 1, 1, 0], [1, 0, 0, 0]])
+    assert sample.figures(counts).tolist() == [75, 0, 75, 100]
     assert [values.tolist() for values in sample.by_class(2)] == [[50, 100], [2, 2]]
     assert figure(join([sample, Classified(*np.array([[0], [1]]))])) == 60
 
@@ -128,6 +142,22 @@ def test_a_clear_lead_is_told_from_none():
     assert low < 0 < high
     with pytest.raises(ValueError, match='tested on 40 and 30 images'):
         difference_range(overlaps(), overlaps(30))
+
+
+def test_the_range_is_the_middle_95_per_cent_of_the_draws():
+    """For shares of many images that of the normal distribution, in closed form."""
+    numbers = np.arange(600)
+    ours, theirs = (
+        Classified(0 * numbers, (numbers % step == 0).astype(int)) for step in (5, 4)
+    )
+    lead = (ours.predicted == 0) - 1.0 * (theirs.predicted == 0)
+    half = 100 * 1.959964 * lead.std() / 600**0.5
+    found = difference_range(ours, theirs, rounds=20000)
+    expected = 100 * lead.mean() - half, 100 * lead.mean() + half
+    assert found == pytest.approx(expected, abs=0.04 * half)
+    usual = difference_range(ours, theirs)
+    assert usual == difference_range(ours, theirs, rounds=500, seed=0)
+    assert usual != difference_range(ours, theirs, rounds=500, seed=1)
 
 
 def test_samples_come_back_from_their_file(tmp_path):

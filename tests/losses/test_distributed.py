@@ -17,6 +17,7 @@ from torch import distributed
 
 from ccmim.losses import (
     GraphContrast,
+    NeighborOrder,
     QueueContrast,
     SingleViewContrast,
     TwoViewContrast,
@@ -99,6 +100,9 @@ def _check_two_views(rank):
     queue = QueueContrast(dim=5, length=10)
     queue(views[rank], views[rank], views[rank])
     torch.testing.assert_close(queue.queue[:8].double(), z, atol=1e-6, rtol=0)
+    order = NeighborOrder(dim=5, length=8, num_references=8, num_new=2)
+    order.remember(views[rank][None])
+    assert order.filled == 4  # two of each
 
 
 def _check_graphs(rank):

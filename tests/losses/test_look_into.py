@@ -75,9 +75,11 @@ def test_against_a_slow_oracle(through_target):
         context.place.weight *= 0.1
         context.place.bias += 0.5
     found, loss_extent, seen = extent(patches, labels)
-    loss_context = context(patches, (2, 3), found.detach())
+    where = found.detach().clone()
+    where[0] = torch.tensor([0.0, 1, 2, 1, 1, 1])  # the mean itself is not above it
+    loss_context = context(patches, (2, 3), where)
     slow, slow_extent = _slow_extent(extent, patches, labels.tolist())
-    slow_context = _slow_context(context, patches, (2, 3), found.tolist())
+    slow_context = _slow_context(context, patches, (2, 3), where.tolist())
     assert seen.item() == pytest.approx(4 / 6)
     for image, row in zip(found, slow, strict=True):
         assert image.tolist() == pytest.approx([x.item() for x in row], abs=1e-12)

@@ -51,7 +51,11 @@ def test_visible_patches_do_not_count(images, split):
 def test_perfect_prediction_costs_nothing(images, split):
     target = normalize_patches(patchify(images, 16))
     ids = split.ids_masked.unsqueeze(-1).expand(-1, -1, 768)
-    assert PixelReconstruction(16)(target.gather(1, ids), images, split) == 0
+    loss, pred = PixelReconstruction(16), target.gather(1, ids)
+    assert loss(pred, images, split) == 0
+    shown = loss.in_pixels(pred, images, split)
+    assert torch.equal(shown['target'], patchify(images, 16))
+    torch.testing.assert_close(shown['pred'], shown['target'].gather(1, ids))
 
 
 def test_patchify_round_trip_for_oblong_images():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ccmim.masking import encode_with_mask_tokens
+from ccmim.masking import MaskToken, encode_with_mask_tokens
 from tests.methods.oracles import assert_same_gradients, drawn, on_pixels, slow_encode
 
 
@@ -34,6 +34,14 @@ def test_against_a_slow_oracle(tiny_simmim, images):
     slow = _slow_loss(model, images, seen['split'].mask)
     assert loss.item() == pytest.approx(slow.item(), abs=1e-12)
     assert_same_gradients(model, loss, slow)
+
+
+def test_tokens_begin_small_and_unlike_zero():
+    """Normal with a standard deviation of 0.02, cut there."""
+    token = MaskToken(2000).token
+    assert 0.0195 < token.abs().max() <= 0.02
+    assert token.std().item() == pytest.approx(0.54 * 0.02, rel=0.05)
+    assert abs(token.mean()) < 1e-3
 
 
 def test_masks_are_whole_squares_of_32_pixels(tiny_simmim, images):

@@ -19,6 +19,7 @@ NAMES = {
 }
 # What is left out, and what only a reader sees.
 DROPPED = ('detach', 'float', 'double')
+DECLARED = ('annotation', 'returns', 'decorator_list')
 READ = ('info', 'warning', 'debug', 'print', 'say', 'warn')
 TEXTS = ('__repr__', 'extra_repr')
 _NO_ARGUMENTS = ast.arguments([], [], None, [], [], None, [])
@@ -96,18 +97,19 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _computed(node: ast.AST, function: int) -> Iterator[tuple[ast.AST, int]]:
-    """What is computed below a node: no annotations, and no texts for a reader."""
+    """What is computed below a node: no declarations, and no texts for a reader."""
+    outer = function
     if isinstance(node, FUNCTIONS):
         if node.name in TEXTS:
             return
         function = min(n.lineno for n in (node, *node.decorator_list))
     yield node, function
     for name, value in ast.iter_fields(node):
-        if name in ('annotation', 'returns') or isinstance(node, ast.Raise):
+        if name in DECLARED or isinstance(node, ast.Raise):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and not _is_read(child):
-                yield from _computed(child, function)
+                yield from _computed(child, outer if name == 'args' else function)
 
 
 def _is_read(node: ast.AST) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ccmim.apps.compare import Score, markdown, plot_scores, read_csv, write_csv
-from ccmim.apps.compare.scores import difference, estimate
+from ccmim.apps.compare.scores import METRICS, difference, estimate, in_percent
 
 
 def scores(**values):
@@ -23,6 +23,14 @@ def test_an_estimate_has_students_confidence_interval():
     assert (mean, count) == (3.0, 3)
     assert spread == pytest.approx(math.sqrt(7))
     assert half == pytest.approx(4.302653 * math.sqrt(7 / 3))  # t at 97.5 %, 2 degrees
+
+
+def test_coco_gives_shares_and_all_others_per_cent():
+    of_coco = {'coco/bbox_mAP', 'coco/segm_mAP'}
+    for key in METRICS:
+        factor = 100 if key in of_coco else 1
+        assert [in_percent(key, v) for v in (0.0, 0.25)] == [0, 0.25 * factor]
+    assert math.isnan(in_percent('coco/bbox_mAP', -1.0))  # no object
 
 
 def test_one_run_has_no_interval():

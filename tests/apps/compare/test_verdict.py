@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from ccmim.apps.compare import Gain, Score, find_gains, verdict, write_table
+from ccmim.apps.compare.gains import at_ends
 from ccmim.evaluation.resampling import Overlaps
 
-AHEAD = Gain('mIoU', 4.7, 1.2, 8.1)
+AHEAD = Gain('mIoU', 4.7, 0.2, 8.1)
 BEHIND = Gain('box AP', -3.0, -5.0, -0.5)
 LEVEL = Gain('mask AP', 1.3, -0.4, 3.0)
 ALONE = Gain('k-NN', 9.0)
@@ -16,7 +17,7 @@ ALONE = Gain('k-NN', 9.0)
     ('gains', 'sentence'),
     [
         ([], ''),
-        ([AHEAD], 'A is ahead in mIoU (+4.7 [+1.2, +8.1]).'),
+        ([AHEAD], 'A is ahead in mIoU (+4.7 [+0.2, +8.1]).'),
         ([BEHIND], 'A is behind in box AP (-3.0 [-5.0, -0.5]).'),
         # The greatest lead is none when chance may have made it.
         ([LEVEL], 'No significant difference in mask AP (+1.3 [-0.4, +3.0]).'),
@@ -27,7 +28,7 @@ ALONE = Gain('k-NN', 9.0)
         ([ALONE], 'No interval from a single run for k-NN (+9.0).'),
         (
             [LEVEL, AHEAD, ALONE, AHEAD._replace(measure='top-1'), BEHIND],
-            'A is ahead in mIoU (+4.7 [+1.2, +8.1]) and top-1 (+4.7 [+1.2, +8.1]). '
+            'A is ahead in mIoU (+4.7 [+0.2, +8.1]) and top-1 (+4.7 [+0.2, +8.1]). '
             'A is behind in box AP (-3.0 [-5.0, -0.5]). '
             'No significant difference in mask AP (+1.3 [-0.4, +3.0]). '
             'No interval from a single run for k-NN (+9.0).',
@@ -77,6 +78,25 @@ def test_one_seed_is_judged_by_the_images_if_they_are_known(tmp_path):
     fewer = Overlaps(united[:9], united[:9])  # of a test that was cut short
     (gain,) = find_gains(found, 'b', 'a', {**samples, ('b', 'toy', 0, 'mIoU'): fewer})
     assert not gain.is_judged
+
+
+def test_a_curve_is_told_by_its_ends():
+    gains = [
+        Gain('top-1', value, head=(task, 'top-1'))
+        for value, task in enumerate(['few', 'half', 'whole', 'other'])
+    ]
+    fractions = {'pets': {'few': 0.015, 'half': 0.5, 'whole': 1.0}}
+    found = at_ends(gains, fractions)
+    assert [gain.value for gain in found] == [0, 2, 3]
+    assert [gain.measure for gain in found] == [
+        'top-1 with 1.5 % of the labels',
+        'top-1 with all labels',
+        'top-1',
+    ]
+    two = at_ends(gains, {**fractions, 'cars': {'other': 0.1, 'gone': 0.2}})
+    assert two[0].measure == 'pets: top-1 with 1.5 % of the labels'
+    assert two[2].measure == 'cars: top-1 with 10 % of the labels'
+    assert at_ends(gains, {'pets': {'few': 0.015}}) == gains
 
 
 def test_measures_of_several_tasks_are_told_apart():
