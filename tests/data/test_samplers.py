@@ -1,9 +1,13 @@
+import random
 from itertools import islice
 
 import pytest
+from torch.utils.data import Dataset
 
 from ccmim.data import samplers
-from ccmim.data.randomness import SampleKey
+from ccmim.data.bad_images import BadPhotoError
+from ccmim.data.randomness import SampleKey, replacements, seeded
+from ccmim.data.seeded_samples import SeededSamples, seed_samples
 from ccmim.registry import DATA_SAMPLERS
 
 
@@ -104,6 +108,63 @@ def test_skip_is_absolute_and_continues_the_stream(build, skipped):
     assert list(islice(sampler, 9)) == straight[skipped:]
     with pytest.raises(ValueError, match='num_samples'):
         sampler.skip(-1)
+
+
+class Drawn(Dataset):
+    """Draws from Python's generator, as mmdet's transforms do; 0 is damaged."""
+
+    note = 'its own'
+
+    def __getitem__(self, index):
+        if index == 0:
+            raise BadPhotoError.of('/photos/0.jpg', OSError('cut short'))
+        return index, random.random()
+
+    def __len__(self):
+        return 9
+
+    def get_data_info(self, index):
+        return dict(width=index)
+
+
+def test_what_a_data_set_draws_follows_from_the_key():
+    samples, key = SeededSamples(Drawn()), SampleKey(3, 1, 4)
+    with seeded(key):
+        expected = 4, random.random()
+    assert samples[key] == samples[tuple(key)] == expected
+    assert samples[SampleKey(3, 2, 4)] != expected
+    random.seed(5)
+    plain = samples[4]
+    random.seed(5)
+    assert plain == (4, random.random())  # a number alone seeds nothing
+    assert (len(samples), samples.note) == (9, 'its own')
+    assert samples.get_data_info(key) == samples.get_data_info(4) == dict(width=4)
+
+
+def test_what_stands_in_for_a_damaged_photo_follows_from_the_key():
+    samples, shown = SeededSamples(Drawn()), set()
+    for visit in range(20):
+        key = SampleKey(3, visit, 0)
+        others = replacements(key, 9)
+        with seeded(key):
+            assert samples[key] == (next(i for i in others if i), random.random())
+        shown.add(samples[key][0])
+    assert len(shown) > 3
+    assert samples.bad._names == {'/photos/0.jpg': 'not readable: cut short'}
+
+
+def test_loaders_of_mmengine_get_our_samplers():
+    data, other = dict(type='Toy'), dict(sampler=dict(type='ClassAwareSampler'))
+    for kind in ('DefaultSampler', 'mmengine.InfiniteSampler'):
+        loader = dict(sampler=dict(type=kind, shuffle=True), dataset=data, batch_size=2)
+        name = {'D': 'VisitSampler', 'm': 'InfiniteVisitSampler'}[kind[0]]
+        assert seed_samples(loader) == dict(
+            sampler=dict(type=f'ccmim.{name}', shuffle=True),
+            dataset=dict(type='ccmim.SeededSamples', dataset=data),
+            batch_size=2,
+        )
+    for loader in (None, {}, other):
+        assert seed_samples(loader) is loader
 
 
 @pytest.mark.parametrize('kind', ['VisitSampler', 'InfiniteVisitSampler'])
