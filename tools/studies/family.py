@@ -29,6 +29,8 @@ class Show:
             it is multiplied by.
         options: Changes of all arms.
         configs: Another config for some arms.
+        begins: Config and changes of a training before that of some arms, which go on
+            with its backbone.
         small: Whether the sizes of ``SMALL`` hold.
     """
 
@@ -38,6 +40,7 @@ class Show:
     logged: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     configs: Mapping[str, str] = field(default_factory=dict)
+    begins: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     small: bool = True
 
     def of(self, arm: str) -> tuple[str, dict[str, Any]]:
@@ -47,6 +50,14 @@ class Show:
     def run(self, arm: str, seed: int, out: Path) -> Values:
         """Train an arm and measure it."""
         config, options = self.of(arm)
+        if arm in self.begins:
+            before, changes = self.begins[arm]
+            changes = {**self.options, **changes}
+            model, _, _ = train(before, out / 'begun', seed, changes, self.small)
+            file = out / 'begun.pth'
+            torch.save(model.backbone.state_dict(), file)
+            start = dict(type='Pretrained', checkpoint=str(file))
+            options['model.backbone.init_cfg'] = start
         model, last, seconds = train(config, out, seed, options, self.small)
         kept = {
             name: last[key] * factor

@@ -5,7 +5,9 @@ import torch
 from mmengine.registry import DefaultScope
 
 from ccmim.engine.settings import check_arguments
+from ccmim.evaluation.flops import build_shapes, training_flops
 from ccmim.registry import MODELS
+from studies import adapting
 from studies.family import SHOWS
 from studies.small import settle
 
@@ -22,3 +24,28 @@ def test_each_arm_builds_and_is_another_one(name, tmp_path):
         assert cfg.randomness.seed == 3
         found.append((cfg.model, cfg.train_cfg))
     assert all(one not in found[:i] for i, one in enumerate(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', adapting.SHOWS)
+def test_all_arms_that_adapt_or_learn_compute_as_much(name, tmp_path):
+    """Within a tenth: whole steps, and photos spread over whole epochs."""
+    show, spent = adapting.SHOWS[name], {}
+    teacher = dict(type='VisionTransformer', arch='small', patch_size=16, img_size=128)
+
+    def operations(config, changes):
+        cfg = settle(config, tmp_path, 0, {**show.options, **changes}, show.small)
+        if 'checkpoint' in cfg.model.get('teacher', {}):
+            cfg.model.teacher.update(checkpoint=None, backbone=teacher)
+        side, loader = cfg.model.backbone.img_size, cfg.train_dataloader
+        height = side * (2 if cfg.model.type == 'NeCo' else 1)
+        photos = cfg.train_cfg.max_epochs * round(1595 * loader.dataset.fraction)
+        with DefaultScope.overwrite_default_scope('ccmim'):
+            return photos * training_flops(build_shapes(cfg), height, side)
+
+    for arm in list(show.arms)[1:]:
+        spent[arm] = operations(*show.of(arm))
+        if arm in show.begins:
+            spent[arm] += operations(*show.begins[arm])
+    least, *_, most = sorted(spent.values())
+    assert most < 1.1 * least, spent

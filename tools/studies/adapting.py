@@ -1,0 +1,148 @@
+"""What becomes of good weights under each method, and what they teach: arms, measures.
+
+All arms of a show compute as much: they differ in steps as in operations an image, by
+``training_flops``, with teachers and anchors. Their photos are spread evenly over all.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ccmim.checkpoints import network_of, read_weights
+from ccmim.evaluation.dense_features import compute_dense
+from ccmim.evaluation.judging import judge
+from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo, open_photos
+from ccmim.labels.layouts import find_labels
+from studies.family import Show, Values
+from studies.small import data
+
+FILE = os.environ.get('CCMIM_WEIGHTS', 'weights') + '/vits14_saliency.safetensors'
+"""The weights that are adapted, or teach: a ViT-S/14 with layer scale."""
+_PHOTOS, _BATCH = 1595, 16
+_SETS = dict(camvid=(9, 12), penn_fudan=(9, 9), coco_mini=(9, 9))  # and patches
+_IMAGES = 40  # of each part of a set
+_MEASURES = dict(retrieval='mIoU', linear='linear')
+
+
+class Decoded:
+    """A labeled photo that is decoded and drawn once."""
+
+    def __init__(self, photo: Photo, size: tuple[int, int]) -> None:
+        self.boxes, self.label, self.draw = photo.boxes, photo.label, photo.draw
+        self.image, self.classes = photo.pixels(size), photo.map(size)
+
+    def pixels(self, size: tuple[int, int]) -> Tensor:
+        """Return the pixels, at the size that they were decoded for."""
+        return self.image
+
+    def map(self, size: tuple[int, int]) -> Tensor:
+        """Return the classes of the pixels, at that size."""
+        return self.classes
+
+
+@cache
+def decoded(name: str, size: tuple[int, int]) -> LabeledPhotos:
+    """Read a small data set once."""
+    found = open_photos(find_labels(data(name)), _IMAGES)
+    parts = [[Decoded(p, size) for p in part] for part in (found.train, found.test)]
+    return LabeledPhotos(found.classes, *parts)
+
+
+def dense_features(model: nn.Module) -> Values:
+    """Measure frozen features on the three dense sets, as ``ccmim judge`` does."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / 'backbone.pth'
+        torch.save(model.backbone.state_dict(), file)
+        weights = read_weights(str(file))
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in weights.pixels)
+    values = {}
+    for name, grid in _SETS.items():
+        size = tuple(side * model.backbone.patch_size for side in grid)
+        photos, network = decoded(name, size), network_of(weights, list(size))
+        features = [
+            compute_dense(network, part, size, lambda x: (x - mean) / std, True)
+            for part in (photos.train, photos.test)
+        ]
+        figures = judge(photos, *features).figures
+        values |= {
+            f'{name} {short}': figures[long] for long, short in _MEASURES.items()
+        }
+        if name == 'camvid':
+            values |= {'cosine': 100 * figures['likeness'], 'rank': figures['rank']}
+    return values
+
+
+def _lasting(steps: int, batch: int = _BATCH) -> dict[str, Any]:
+    """Set the length of a run: whole epochs of as many photos as that takes."""
+    epochs = -(-steps * batch // _PHOTOS)
+    return {
+        'train_cfg.max_epochs': epochs,
+        'train_dataloader.dataset.fraction': round(steps / epochs) * batch / _PHOTOS,
+    }
+
+
+_FRUGAL = {
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'default_hooks.checkpoint.interval': 1000,
+    'default_hooks.feature_watch': None,
+    'visualizer.vis_backends': [dict(type='LocalVisBackend')],
+}
+_START = {'model.backbone.init_cfg': dict(type='Pretrained', checkpoint=FILE)}
+_NO_STEP = {'optim_wrapper.optimizer.lr': 0.0}
+_ANCHORS: Mapping[str, Mapping[str, Any]] = dict(
+    none={'model.anchor': None},
+    gram={},  # as the leaves have it
+    kernel={'model.anchor': dict(_delete_=True, type='KernelAnchor', weight=1.0)},
+)
+# Leaf, changes, steps without an anchor and with one.
+_METHODS: Mapping[str, tuple[str, Mapping[str, Any], int, int]] = dict(
+    mae=('mae', {}, 142, 26),
+    ccmim=('ccmim', {}, 50, 20),
+    ccmim_both=('ccmim', {'model.contrast.grad': 'both'}, 33, 16),
+    maskdistill=('maskdistill', {'model.teacher.checkpoint': FILE}, 32, 16),
+)
+_ADAPTED = {
+    f'{name}_{anchor}': (
+        f'small/{leaf}_vits14_adapt.py',
+        {**changes, **of_anchor, **_lasting(alone if anchor == 'none' else held)},
+    )
+    for name, (leaf, changes, alone, held) in _METHODS.items()
+    for anchor, of_anchor in _ANCHORS.items()
+} | dict(neco=('small/neco_vits14_adapt.py', _lasting(14)))
+_TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
+_STUDENTS = dict(
+    mae=('small/mae_vitt.py', _lasting(248, 32)),
+    ccmim=('small/ccmim_vitt.py', _lasting(94, 32)),
+    maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _lasting(36, 32)),
+    relational=('small/relational_distill_vitt.py', _TAUGHT | _lasting(36, 32)),
+    both=('small/relational_distill_vitt.py', _TAUGHT | _lasting(18, 32)),
+)
+_FIRST_HALF = 'small/maskdistill_vitt.py', _TAUGHT | _lasting(18, 32)
+SHOWS = dict(
+    adapt=Show(
+        'small/mae_vits14_adapt.py',
+        dict(start=_NO_STEP | _lasting(1))
+        | {arm: changes for arm, (_, changes) in _ADAPTED.items()},
+        measure=dense_features,
+        options=_FRUGAL | _START,
+        configs={arm: config for arm, (config, _) in _ADAPTED.items()},
+        small=False,
+    ),
+    students=Show(
+        'small/mae_vitt.py',
+        dict(random=_NO_STEP | _lasting(1, 32))
+        | {arm: changes for arm, (_, changes) in _STUDENTS.items()},
+        measure=dense_features,
+        options=_FRUGAL | {'train_dataloader.batch_size': 32},
+        configs={arm: config for arm, (config, _) in _STUDENTS.items()},
+        begins=dict(both=_FIRST_HALF),
+        small=False,
+    ),
+)
