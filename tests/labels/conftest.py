@@ -19,9 +19,8 @@ from ccmim.registry import MODELS
 TRAIN, TRANSFER, CHECK = ASKED = ('tools/train.py', 'ccmim transfer', 'ccmim check')
 _SOUND = {TRAIN: 'step', TRANSFER: 'step', CHECK: 0}
 _BROKEN = {TRAIN: 2, TRANSFER: 2, CHECK: 1}
-_VIT = dict(
-    type='VisionTransformer', arch=dict(embed_dim=32, depth=4, num_heads=2), img_size=32
-)
+_ARCH = dict(embed_dim=32, depth=4, num_heads=2)
+_VIT = dict(type='VisionTransformer', arch=_ARCH, img_size=32)
 _PACE = Pace(0.0, 1.0, 1.0, 1, 1, 'float32')
 
 

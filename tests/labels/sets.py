@@ -8,6 +8,7 @@ from PIL import Image
 
 CLASSES = ('zebra', 'tortoise')
 WIDTH, HEIGHT = 40, 30
+LOAD = dict(type='LoadImageFromFile')
 
 
 def photo(file, seed=0, size=(WIDTH, HEIGHT), **options):
@@ -57,10 +58,8 @@ class Objects:
                 for i, box in enumerate(self.BOXES[:count])
             ]
             categories = [dict(id=7 + i, name=name) for i, name in enumerate(CLASSES)]
-            content = dict(
-                images=images, annotations=annotations, categories=categories
-            )
-            setattr(self, split, content)
+            content = dict(images=images, annotations=annotations)
+            setattr(self, split, dict(content, categories=categories))
 
     def file(self, split='train') -> Path:
         """Path of an annotation file, or what stands for it."""
@@ -90,24 +89,22 @@ class Objects:
     def dataset(self, split='train') -> dict:
         """Config of a split."""
         images = self.parts[split][1] if self.parts else self.root / split
+        load = dict(type='LoadAnnotations', with_bbox=True, with_mask=self.masks)
         return dict(
             type='CocoDataset',
             ann_file=str(self.file(split)),
             data_prefix=dict(img=str(images)),
             metainfo=dict(classes=CLASSES),
-            pipeline=[
-                dict(type='LoadImageFromFile'),
-                dict(type='LoadAnnotations', with_bbox=True, with_mask=self.masks),
-            ],
+            pipeline=[LOAD, load],
         )
 
 
 class Maps:
     """Two photos with maps of two classes to train, one to validate."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, splits=(('train', 'ab'), ('val', 'c'))) -> None:
         self.root, seed = root, 0
-        for split, names in (('train', ('a', 'b')), ('val', ('c',))):
+        for split, names in dict(splits).items():
             for name in names:
                 seed += 1
                 photo(root / 'images' / split / f'{name}.jpg', seed)
@@ -143,17 +140,12 @@ class Maps:
 
     def dataset(self, split='train', **values) -> dict:
         """Config of a split."""
+        images, maps = (str(self.root / kind / split) for kind in ('images', 'masks'))
         return dict(
             type='BaseSegDataset',
-            data_prefix=dict(
-                img_path=str(self.root / 'images' / split),
-                seg_map_path=str(self.root / 'masks' / split),
-            ),
+            data_prefix=dict(img_path=images, seg_map_path=maps),
             metainfo=dict(classes=CLASSES, palette=[(1, 2, 3)] * 2),
-            pipeline=[
-                dict(type='LoadImageFromFile'),
-                dict(type='LoadAnnotations', **values),
-            ],
+            pipeline=[LOAD, dict(type='LoadAnnotations', **values)],
         )
 
 

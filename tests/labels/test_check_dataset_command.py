@@ -32,11 +32,6 @@ def test_an_unlabelled_image_that_is_none_is_named(image_folder):
     assert '0.jpg' in problem
 
 
-def test_a_missing_folder_is_a_problem(tmp_path):
-    (report,) = check_config(unlabeled(tmp_path / 'none'))
-    assert 'none' in report.problems[0]
-
-
 def test_what_cannot_be_checked_is_refused():
     with pytest.raises(ValueError, match='no data for val'):
         check_config(Config(dict(train_dataloader=dict())), ['val'])
@@ -67,53 +62,27 @@ def test_a_sheet_holds_all_pictures_and_a_legend(tmp_path):
         assert {(128, 128, 128), (0, 0, 255)} <= colors
 
 
-@pytest.fixture
-def run(run_tool):
-    """Run the command in this process; gives exit code, output and errors."""
-    return partial(run_tool, 'check_dataset.py')
-
-
-def test_placed_images_are_checked_as_others(run, image_folder, tmp_path):
-    """AMT and stored scores know where in a picture a crop lies."""
-    config = tmp_path / 'config.py'
-    crop = "dict(type='RandomCropWithBox', size=32)"
-    config.write_text(
-        "default_scope = 'ccmim'\n"
-        "custom_imports = dict(imports=['ccmim.data'])\n"
-        "data = dict(type='ImagesWithCropBox', "
-        f"data='{image_folder}', transform=[{crop}])\n"
-        'train_dataloader = dict(dataset=data)\n'
-    )
-    code, said, _ = run(config)
-    assert code == 0
-    assert 'train (ImagesWithCropBox): 8 images' in said
-
-
-def test_the_command_tells_good_bad_and_wrong_apart(run, image_folder, tmp_path):
+def test_the_command_tells_good_bad_and_wrong_apart(run_tool, image_folder, tmp_path):
+    """AMT and stored scores know where in a picture a crop lies: checked as others."""
+    run = partial(run_tool, 'check_dataset.py')
     sheet, config = tmp_path / 'sheet.png', tmp_path / 'config.py'
-    config.write_text(
-        "default_scope = 'ccmim'\n"
-        "custom_imports = dict(imports=['ccmim.data'])\n"
-        f"data = dict(type='UnlabeledImages', data='{image_folder}', transform=[])\n"
-        'train_dataloader = dict(dataset=data)\n'
-    )
-    code, said, _ = run(config, '--out', sheet, '--num', 2)
-    assert code == 0
-    assert 'train (UnlabeledImages): 8 images' in said
-    assert said.endswith('problems found: none\n')
+    for kind, crop in (
+        ('ImagesWithCropBox', "dict(type='RandomCropWithBox', size=32)"),
+        ('UnlabeledImages', ''),
+    ):
+        config.write_text(
+            "default_scope = 'ccmim'\n"
+            "custom_imports = dict(imports=['ccmim.data'])\n"
+            f"data = dict(type='{kind}', transform=[{crop}], data='{image_folder}')\n"
+            'train_dataloader = dict(dataset=data)\n'
+        )
+        code, said, _ = run(config, '--out', sheet, '--num', 2)
+        assert code == 0
+        assert f'train ({kind}): 8 images' in said
+        assert said.endswith('problems found: none\n')
     assert sheet.exists()
     option = f'train_dataloader.dataset.data={tmp_path}/none'
     code, said, _ = run(config, '--split', 'train', '--cfg-options', option)
     assert code == 1
-    assert 'PROBLEM: ' in said
+    assert f'PROBLEM: No such folder, list file or tar: {tmp_path}/none' in said
     assert said.endswith('problems found: 1\n')
-    for args, message in (
-        ((tmp_path / 'none.py',), 'none.py does not exist'),
-        ((config, '--num', 0), '--num 0 must be positive'),
-        ((config, '--split', 'val'), 'no data for val'),
-        ((config, '--out', tmp_path / 'none/sheet.png'), 'cannot write to'),
-        ((config, '--out', tmp_path / 'sheet.txt'), 'must end in .png'),
-    ):
-        code, _, error = run(*args)
-        assert code == 2
-        assert message in error

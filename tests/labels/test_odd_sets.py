@@ -10,10 +10,8 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +35,7 @@ from tests.labels.conftest import (
     words_for,
 )
 from tests.labels.sets import CLASSES, HEIGHT, WIDTH, Folders, Maps, Objects, photo
+from tests.processes import start
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -44,6 +43,7 @@ pytestmark = pytest.mark.downstream
 
 CONFUSED = float('nan')
 FORGED = 'x\n\x1b[31merror: all is well'
+SHOWN = r'x\n\x1b[31merror: all is well'
 
 
 def one(**values):
@@ -62,15 +62,19 @@ def runs(box, by_rows=False):
     mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
     flat = mask.ravel(order='C' if by_rows else 'F')
     ends = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *ends.tolist(), flat.size]).tolist()
-    return dict(size=[HEIGHT, WIDTH], counts=counts)
+    return np.diff([0, *ends.tolist(), flat.size]).tolist()
 
 
 def packed(box):
     from pycocotools import mask
 
-    found = mask.frPyObjects(runs(box), HEIGHT, WIDTH)
-    return dict(found, counts=found['counts'].decode())
+    whole = dict(size=[HEIGHT, WIDTH], counts=runs(box))
+    return mask.frPyObjects(whole, HEIGHT, WIDTH)['counts'].decode()
+
+
+def mask(counts):
+    """Give the first annotation run lengths."""
+    return one(segmentation=dict(size=[HEIGHT, WIDTH], counts=counts))
 
 
 def rename(split, old, new, listed):
@@ -113,10 +117,11 @@ def address(s):
     shutil.copytree(s.root / 'train', s.root / 'train/images.cocodataset.org')
 
 
-def upside_down(s):
+def turned(number):
+    """Tell by EXIF that the first photo is turned."""
     exif = Image.Exif()
-    exif[0x0112] = 3
-    photo(s.root / 'train/a.jpg', 1, exif=exif)
+    exif[0x0112] = number
+    return lambda s: photo(s.root / 'train/a.jpg', 1, exif=exif)
 
 
 def other_order(s):
@@ -126,6 +131,8 @@ def other_order(s):
     s.val['annotations'][0]['category_id'] = 41
 
 
+NFC, NFD = (unicodedata.normalize(form, 'é.jpg') for form in ('NFC', 'NFD'))
+BOX = Objects.BOXES[0]
 GOOD_OBJECTS = {
     'as they are': lambda s: None,
     'annotation id 0': one(id=0),
@@ -138,26 +145,16 @@ GOOD_OBJECTS = {
     'byte order mark': marked,
     'Latin-1': latin,
     'Windows paths': windows,
-    'name in NFC, file in NFD': rename(
-        'train',
-        'a.jpg',
-        unicodedata.normalize('NFD', 'é.jpg'),
-        unicodedata.normalize('NFC', 'é.jpg'),
-    ),
-    'name in NFD, file in NFC': rename(
-        'train',
-        'a.jpg',
-        unicodedata.normalize('NFC', 'é.jpg'),
-        unicodedata.normalize('NFD', 'é.jpg'),
-    ),
+    'name in NFC, file in NFD': rename('train', 'a.jpg', NFD, NFC),
+    'name in NFD, file in NFC': rename('train', 'a.jpg', NFC, NFD),
     'a double ending': rename('train', 'a.jpg', 'a.jpg.jpg', 'a.jpg.jpg'),
     'another order and other ids of categories': other_order,
     'hidden files of macOS': hidden,
     'addresses, as LVIS': address,
-    'run lengths': one(segmentation=runs(Objects.BOXES[0])),
-    'packed run lengths': one(segmentation=packed(Objects.BOXES[0])),
+    'run lengths': mask(runs(BOX)),
+    'packed run lengths': mask(packed(BOX)),
     'ids as texts': lambda s: [i.update(id=str(i['id'])) for i in s.train['images']],
-    'a photo upside down': upside_down,
+    'a photo upside down': turned(3),
     'unknown keys': one(attributes=dict(occluded=True), track_id=3),
 }
 TRUTH = {'a.jpg': [0, 1], 'b.jpg': [2]}  # numbers of the boxes
@@ -170,10 +167,13 @@ def load(dataset, scope):
 
 @pytest.mark.parametrize('name', GOOD_OBJECTS)
 def test_odd_objects_are_read_right(name, tmp_path, ask):
+    """And nothing is written beside them: others may write there, or nobody."""
     made = Objects(tmp_path / 'set')
     GOOD_OBJECTS[name](made)
     made.write()
+    before = sorted(made.root.rglob('*'))
     assert_objects(ask(made))
+    assert sorted(made.root.rglob('*')) == before
 
 
 def assert_objects(answers, masks=True):
@@ -231,6 +231,29 @@ def drop(key):
     return lambda s: s.train['images'][0].pop(key)
 
 
+def image(**values):
+    """Change the first image."""
+    return lambda s: s.train['images'][0].update(values)
+
+
+def boxes(**values):
+    """Change all annotations."""
+    return lambda s: [a.update(values) for a in s.train['annotations']]
+
+
+def gone(name):
+    return lambda s: (s.root / name).unlink()
+
+
+def capitals(s):
+    (s.root / 'train/a.jpg').rename(s.root / 'train/a.JPG')
+
+
+def forged_class(s):
+    for split in (s.train, s.val):
+        split['categories'][1]['name'] = FORGED
+
+
 def raw(text):
     def change(s):
         s.write()
@@ -253,15 +276,14 @@ def damage(split, name, keep):
     return change
 
 
+def no_photo(s):
+    for name in ('a.jpg', 'b.jpg'):
+        damage('train', name, 0)(s)
+
+
 def pipe(s):
     (s.root / 'train/a.jpg').unlink()
     os.mkfifo(s.root / 'train/a.jpg')
-
-
-def on_its_side(s):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    photo(s.root / 'train/a.jpg', 1, exif=exif)
 
 
 def predictions(s):
@@ -300,35 +322,19 @@ def twice(key):
     return change
 
 
+MISSING = 'images that are not in'
+NO_RUNS = 'runs do not fill their image'
 BAD_OBJECTS = {
-    'runs by rows': (
-        one(segmentation=runs(Objects.BOXES[0], by_rows=True)),
-        'runs go along rows',
-    ),
-    'packed runs of wrong length': (
-        one(segmentation=dict(size=[HEIGHT, WIDTH], counts='52203')),
-        'runs do not fill their image',
-    ),
-    'packed runs that end inside a number': (
-        one(segmentation=dict(size=[HEIGHT, WIDTH], counts='PPYo')),
-        'runs do not fill their image',
-    ),
-    'runs of wrong length': (
-        one(segmentation=dict(size=[HEIGHT, WIDTH], counts=[5, 6])),
-        'runs do not fill their image',
-    ),
-    'empty runs': (
-        one(segmentation=dict(size=[HEIGHT, WIDTH], counts=[HEIGHT * WIDTH])),
-        'masks that are empty',
-    ),
+    'runs by rows': (mask(runs(BOX, by_rows=True)), 'runs go along rows'),
+    'packed runs of wrong length': (mask('52203'), NO_RUNS),
+    'packed runs that end inside a number': (mask('PPYo'), NO_RUNS),
+    'runs of wrong length': (mask([5, 6]), NO_RUNS),
+    'empty runs': (mask([HEIGHT * WIDTH]), 'masks that are empty'),
     'two points': (one(segmentation=[[1, 2, 3, 4]]), 'fewer than three points'),
     'no points': (one(segmentation=[[]]), 'fewer than three points'),
     'a flat polygon': (one(segmentation=[1, 2, 3, 4, 5, 6]), 'lists of finite numbers'),
     'a negative box': (one(bbox=[5, 6, -10, 12]), 'boxes that are empty'),
-    'no box with a size': (
-        lambda s: [a.update(bbox=[5, 6, 0, 0]) for a in s.train['annotations']],
-        'boxes that are empty',
-    ),
+    'no box with a size': (boxes(bbox=[5, 6, 0, 0]), 'boxes that are empty'),
     'NaN in a box': (one(bbox=[CONFUSED, 6, 10, 12]), 'finite number'),
     'NaN in a polygon': (one(segmentation=[[CONFUSED] * 6]), 'finite numbers'),
     'an infinite area': (one(area=float('inf')), 'finite number'),
@@ -339,60 +345,24 @@ BAD_OBJECTS = {
     'an unknown image': (one(image_id=99), 'of images that are not in the file'),
     'an unknown category': (one(category_id=99), 'categories that are not in the file'),
     'an empty mask among others': (one(segmentation=[]), 'objects without a mask'),
-    'neither box nor mask': (
-        lambda s: s.train['annotations'][0].update(bbox=None, segmentation=None),
-        'boxes that are not four numbers',
-    ),
-    'an image id twice': (
-        twice('id'),
-        'ids that several images have (give each its own): 1 (1)',
-    ),
-    'an image twice': (
-        twice('file'),
-        'listed more than once (list each once): 1 (a.jpg)',
-    ),
+    'neither box nor mask': (one(bbox=None, segmentation=None), 'are not four numbers'),
+    'an image id twice': (twice('id'), 'that several images have (give each its own)'),
+    'an image twice': (twice('file'), 'more than once (list each once): 1 (a.jpg)'),
     'no height': (drop('height'), "(id 1) has no 'height'"),
-    'width -1': (
-        lambda s: s.train['images'][0].update(width=-1),
-        'width=-1: it must be greater than 0',
-    ),
-    'another size': (
-        lambda s: s.train['images'][0].update(width=WIDTH - 3),
-        'a.jpg is 40 x 30, not 37 x 30',
-    ),
-    'turned by EXIF': (on_its_side, "color_type='color_ignore_orientation'"),
+    'width -1': (image(width=-1), 'width=-1: it must be greater than 0'),
+    'another size': (image(width=WIDTH - 3), 'a.jpg is 40 x 30, not 37 x 30'),
+    'turned by EXIF': (turned(6), "color_type='color_ignore_orientation'"),
     'a class name twice': (same_name, 'given twice'),
     'a class of another case in val': (val_class('Zebra'), 'did you mean Zebra?'),
     'a class in val alone': (val_class('lion'), 'no category of the file'),
-    'a class name that writes a line': (
-        lambda s: [
-            x.update(name=FORGED)
-            for x in (s.train['categories'][1], s.val['categories'][1])
-        ],
-        r'control characters (rename them): 1 (x\n\x1b[31merror: all is well)',
-    ),
-    'the first image missing': (
-        lambda s: (s.root / 'train/a.jpg').unlink(),
-        'images that are not in',
-    ),
-    'an image of val missing': (
-        lambda s: (s.root / 'val/c.jpg').unlink(),
-        'images that are not in',
-    ),
-    'the suffix in capitals': (
-        lambda s: (s.root / 'train/a.jpg').rename(s.root / 'train/a.JPG'),
-        'images that are not in',
-    ),
-    'a cut photo in val': (
-        damage('val', 'c.jpg', -30),
-        'damaged images (copy them again, or leave them out): 1 (c.jpg: cut short)',
-    ),
+    'a class name that writes a line': (forged_class, f'(rename them): 1 ({SHOWN})'),
+    'the first image missing': (gone('train/a.jpg'), MISSING),
+    'an image of val missing': (gone('val/c.jpg'), MISSING),
+    'the suffix in capitals': (capitals, MISSING),
+    'a pipe as a photo': (pipe, MISSING),
+    'a cut photo in val': (damage('val', 'c.jpg', -30), '1 (c.jpg: cut short)'),
     'an empty photo in val': (damage('val', 'c.jpg', 0), '(c.jpg: cannot be read)'),
-    'no good photo in train': (
-        lambda s: [damage('train', f'{n}.jpg', 0)(s) for n in 'ab'],
-        'damaged images (copy them again, or leave them out): 2 (a.jpg: cannot be',
-    ),
-    'a pipe as a photo': (pipe, 'images that are not in'),
+    'no good photo in train': (no_photo, 'or leave them out): 2 (a.jpg: cannot be'),
     'cut JSON': (cut_json, 'train.json is no JSON: it is cut short'),
     'empty JSON': (raw(''), 'train.json is no JSON: it is empty'),
     'predictions': (predictions, 'train.json holds predictions (a results file)'),
@@ -422,16 +392,12 @@ def test_broken_objects_are_named_before_the_first_step(name, tmp_path, ask):
     assert_one_line(made, ask(made), text)
 
 
-def all_maps(**options):
+def all_maps(convert=lambda numbers: numbers, **options):
     """Save all maps in another way."""
 
     def change(s):
-        for split, names in (('train', 'ab'), ('val', 'c')):
-            for name in names:
-                numbers = s.halves()
-                convert = options.get('convert', lambda values: values)
-                saved = {k: v for k, v in options.items() if k != 'convert'}
-                s.save(convert(numbers), name, split, **saved)
+        for name, split in ('a', 'train'), ('b', 'train'), ('c', 'val'):
+            s.save(convert(s.halves()), name, split, **options)
 
     return change
 
@@ -486,9 +452,8 @@ def test_damaged_photos_are_replaced_in_training_and_listed(kind, keep, tmp_path
     assert not any(answers.errors.values())
     cfg = answers.configs[TRAIN]
     scope = cfg.default_scope
-    dataset = load(
-        dict(type='ccmim.SeededSamples', dataset=cfg.train_dataloader.dataset), scope
-    )
+    inner = cfg.train_dataloader.dataset
+    dataset = load(dict(type='ccmim.SeededSamples', dataset=inner), scope)
     dataset.bad.files = BadFiles(tmp_path / 'bad_files.txt')
     good, shown = dataset[SampleKey(0, 0, 1)], dataset[SampleKey(0, 0, 0)]
     assert shown['img_path'] == good['img_path'] != str(file)
@@ -502,13 +467,15 @@ def test_damaged_photos_are_replaced_in_training_and_listed(kind, keep, tmp_path
     assert listed[str(file)].startswith(reason)
 
 
-def test_grey_of_four_bits_is_not_scaled(tmp_path):
-    """PIL makes 17 of a 1."""
-    import cv2  # noqa: F401  # PIL writes no such PNG: made by hand
+def test_numbers_of_maps_are_neither_scaled_nor_cut():
+    """PIL makes 17 of a 1 of four bits."""
+    from io import BytesIO
 
     from ccmim.labels.maps import read_map
 
     assert read_map(png_of_four_bits([[0, 1], [2, 15]])).tolist() == [[0, 1], [2, 15]]
+    Image.fromarray(np.array([[0, 300]], np.uint16)).save(deep := BytesIO(), 'png')
+    assert read_map(deep.getvalue()).tolist() == [[0, 300]]
 
 
 def png_of_four_bits(rows):
@@ -532,15 +499,6 @@ def test_maps_with_suffixes_are_found(ending, tmp_path):
     data = find_labels(made.root)
     assert data.suffixes == ('.jpg', ending)
     require_good(data)
-
-
-def test_large_numbers_of_16_bits_are_not_cut(tmp_path):
-    from ccmim.labels.maps import read_map
-
-    numbers = np.array([[0, 300]], np.uint16)
-    Image.fromarray(numbers).save(tmp_path / 'a.png')
-    found = read_map((tmp_path / 'a.png').read_bytes())
-    assert found.tolist() == [[0, 300]]
 
 
 VALUES = {
@@ -569,38 +527,34 @@ def test_values_mend_binary_maps_and_colors(name, tmp_path):
         check_labels(cfg, 'train')
 
 
-def cut_map(s):
-    s.map().write_bytes(s.map().read_bytes()[:60])
+def red_map(s):
+    Image.new('RGB', (WIDTH, HEIGHT), 'red').save(s.map())
 
 
+def beyond(number):
+    """A number beyond the classes."""
+
+    def change(s):
+        numbers = s.halves().astype(np.uint16)
+        numbers[0, 0] = number
+        s.save(numbers, 'b')
+
+    return change
+
+
+ALL_IGNORED = all_maps(convert=lambda n: n * 0 + np.uint8(255))
 BAD_MAPS = {
     '0 and 255': (all_maps(convert=lambda n: n * 255), 'set LoadAnnotations(values='),
-    'colors': (
-        lambda s: Image.new('RGB', (WIDTH, HEIGHT), 'red').save(s.map()),
-        'a.png is a picture in colors',
-    ),
-    'a map of val missing': (
-        lambda s: s.map('c', 'val').unlink(),
-        'maps that do not exist',
-    ),
-    'another size': (
-        lambda s: s.save(s.halves()[1:]),
-        'maps of another size than their image: 1 (a)',
-    ),
-    'a cut map': (cut_map, 'a.png is cut short'),
+    'colors': (red_map, 'a.png is a picture in colors'),
+    'a map of val missing': (gone('masks/val/c.png'), 'maps that do not exist'),
+    'another size': (lambda s: s.save(s.halves()[1:]), 'than their image: 1 (a)'),
+    'a cut map': (damage('masks', 'train/a.png', 60), 'a.png is cut short'),
     'a map that is none': (lambda s: s.map().write_bytes(b'none'), 'cannot be read'),
-    'a photo of another suffix': (
-        lambda s: photo(s.root / 'images/train/d.JPG'),
-        'images that mmseg leaves out',
-    ),
-    'a cut photo in val': (
-        damage('images', 'val/c.jpg', -30),
-        'damaged images (copy them again, or leave them out): 1 (c: cut short)',
-    ),
-    'all ignored': (
-        all_maps(convert=lambda n: n * 0 + np.uint8(255)),
-        'in which all is ignored',
-    ),
+    'another suffix': (lambda s: photo(s.root / 'images/train/d.JPG'), 'mmseg leaves'),
+    'a cut photo in val': (damage('images', 'val/c.jpg', -30), '1 (c: cut short)'),
+    'all ignored': (ALL_IGNORED, 'in which all is ignored'),
+    'a number beyond': (beyond(9), '(b: 9)'),
+    'a number beyond a byte': (beyond(300), '(b: 300)'),
 }
 
 
@@ -614,16 +568,6 @@ def test_broken_maps_are_named_before_the_first_step(name, tmp_path, ask):
     assert_one_line(made, ask(made), text)
 
 
-@pytest.mark.parametrize('number', [9, 300])
-def test_a_number_beyond_the_classes_is_named(number, tmp_path, ask):
-    made = Maps(tmp_path / 'set')
-    numbers = made.halves().astype(np.uint16)
-    numbers[0, 0] = number
-    made.save(numbers, 'b')
-    (made.root / 'classes.txt').write_text('\n'.join(CLASSES))
-    assert_one_line(made, ask(made), f'(b: {number})')
-
-
 def one_class_empty(s):
     shutil.rmtree(s.root / 'train/tortoise')
     (s.root / 'train/tortoise').mkdir()
@@ -634,24 +578,21 @@ def one_class(s):
         shutil.rmtree(s.root / split / 'tortoise')
 
 
+def twin(s):
+    shutil.copy(s.root / 'train/zebra/0.jpg', s.root / 'train/tortoise')
+
+
+def other_case(s):
+    (s.root / 'val/zebra').rename(s.root / 'val/Zebra')
+
+
+NEW = {TRAIN: 'there are 3 classes, and the head tells 2 apart'}
+NEW |= dict.fromkeys([TRANSFER, CHECK], 'new: lion')
 BAD_FOLDERS = {
     'one class': (one_class, 'there is one class, zebra, and nothing to tell it from'),
-    'one photo in two classes': (
-        lambda s: shutil.copy(s.root / 'train/zebra/0.jpg', s.root / 'train/tortoise'),
-        'photos that are in two classes',
-    ),
-    'classes that differ in case': (
-        lambda s: (s.root / 'val/zebra').rename(s.root / 'val/Zebra'),
-        'missing: zebra; new: Zebra',
-    ),
-    'a class in val alone': (
-        lambda s: photo(s.root / 'val/lion/0.jpg', 99),
-        {
-            TRAIN: 'there are 3 classes, and the head tells 2 apart',
-            TRANSFER: 'new: lion',
-            CHECK: 'new: lion',
-        },
-    ),
+    'one photo in two classes': (twin, 'photos that are in two classes'),
+    'classes that differ in case': (other_case, 'missing: zebra; new: Zebra'),
+    'a class in val alone': (lambda s: photo(s.root / 'val/lion/0.jpg', 99), NEW),
     'an empty class': (one_class_empty, 'classes without images: 1 (tortoise)'),
 }
 
@@ -680,10 +621,8 @@ def test_sound_class_folders_pass_and_twins_across_splits_are_noted(tmp_path, as
 def test_rare_faults_of_a_large_file_are_notes(tmp_path, ask):
     """COCO's own training file has two boxes without height."""
     made = Objects(tmp_path / 'set')
-    for i in range(1000):
-        made.train['annotations'].append(
-            dict(made.train['annotations'][0], id=100 + i, bbox=[5, 6, 10, 12])
-        )
+    more = dict(made.train['annotations'][0], bbox=[5, 6, 10, 12])
+    made.train['annotations'] += [dict(more, id=100 + i) for i in range(1000)]
     one(bbox=[5, 6, 10, 0])(made)
     made.write()
     assert ask(made).sound
@@ -697,11 +636,9 @@ def test_an_answer_is_kept_until_a_file_changes(tmp_path, monkeypatch, ask):
     made = Objects(tmp_path / 'set')
     made.write()
     assert ask(made).sound
-    asked = []
-    real = room._reports
-    monkeypatch.setattr(
-        room, '_reports', lambda *a, **k: asked.append(1) or real(*a, **k)
-    )
+    asked, real = [], room._reports
+    counted = lambda *a, **k: asked.append(1) or real(*a, **k)  # noqa: E731
+    monkeypatch.setattr(room, '_reports', counted)
     assert ask(made).sound
     assert asked == []
     (made.root / 'train/b.jpg').unlink()
@@ -731,19 +668,12 @@ def test_a_bare_test_set_is_taken_where_predictions_are_written(tmp_path):
 @pytest.mark.parametrize(
     ('key', 'value', 'text'),
     [
-        (
-            'model.roi_head.bbox_head.num_classes',
-            80,
-            'there are 2 classes: set it to 2',
-        ),
+        ('model.roi_head.bbox_head.num_classes', 80, 'are 2 classes: set it to 2'),
         (
             'model.roi_head.bbox_head.loss_cls',
             dict(type='CrossEntropyLoss', class_weight=[1, 2]),
-            'loss_cls.class_weight has 2 numbers, and there are 2 classes and the '
-            'background: give 3',
+            'class_weight has 2 numbers, and there are 2 classes and the background: g',
         ),
-        ('val_evaluator.ann_file', 'other.json', 'is another file than the one of val'),
-        ('train_dataloader.dataset.metainfo.classes', 'zebra', "written ('zebra',)"),
     ],
 )
 def test_settings_that_contradict_the_labels_are_named(key, value, text, tmp_path):
@@ -762,12 +692,11 @@ def test_perfect_predictions_score_one_whatever_the_ids_and_orders(tmp_path):
 
     made = Objects(tmp_path / 'set')
     other_order(made)
-    made.val['annotations'].append(
-        dict(made.val['annotations'][0], id=0, category_id=40, bbox=[2, 3, 9, 9])
-    )
-    del made.val['annotations'][-1]['segmentation']
-    made.val['images'].append(dict(made.val['images'][0], id=2, file_name='d.jpg'))
-    made.val['annotations'].append(dict(made.val['annotations'][0], id=8, image_id=2))
+    objects, images = made.val['annotations'], made.val['images']
+    objects.append(dict(objects[0], id=0, category_id=40, bbox=[2, 3, 9, 9]))
+    del objects[-1]['segmentation']
+    images.append(dict(images[0], id=2, file_name='d.jpg'))
+    objects.append(dict(objects[0], id=8, image_id=2))
     made.write()
     shutil.copy(made.root / 'val/c.jpg', made.root / 'val/d.jpg')
     cfg = Config(made.config())
@@ -778,24 +707,14 @@ def test_perfect_predictions_score_one_whatever_the_ids_and_orders(tmp_path):
     with DefaultScope.overwrite_default_scope('mmdet'):
         metric = METRICS.build(cfg.val_evaluator)
     metric.dataset_meta = dict(classes=CLASSES)
-    boxes = torch.tensor([one['bbox'] for one in truth], dtype=torch.float)
     found = dict(
-        bboxes=boxes,
-        scores=torch.ones(2),
+        bboxes=torch.tensor([one['bbox'] for one in truth], dtype=torch.float),
         labels=torch.tensor([one['bbox_label'] for one in truth]),
+        scores=torch.ones(2),
     )
     sample = dict(img_id=1, ori_shape=(HEIGHT, WIDTH), pred_instances=found)
     metric.process({}, [sample])
     assert metric.evaluate(1)['coco/bbox_mAP'] == 1.0
-
-
-def test_files_of_the_set_alone_are_read(tmp_path, ask):
-    """A folder that others write is no place for what was found."""
-    made = Objects(tmp_path / 'set')
-    made.write()
-    before = sorted(map(str, Path(made.root).rglob('*')))
-    ask(made)
-    assert sorted(map(str, Path(made.root).rglob('*'))) == before
 
 
 @pytest.mark.slow
@@ -806,13 +725,8 @@ def test_real_processes_end_as_those_asked_here(tmp_path, weights):
     made.write()
     started = {}
     for name, words in words_for(made, weights, tmp_path).items():
-        start = ['-m', 'ccmim'] if name.startswith('ccmim') else [name]
-        started[name] = subprocess.Popen(
-            [sys.executable, *start, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        command = ['-m', 'ccmim'] if name.startswith('ccmim') else [name]
+        started[name] = start(sys.executable, *command, *words)
     errors = {n: errors_in(run.communicate()[0], n) for n, run in started.items()}
     ends = {name: run.returncode for name, run in started.items()}
     assert_one_line(made, Answers(ends, errors, {}), text)

@@ -1,123 +1,18 @@
 """YOLO, Pascal VOC, LabelMe, CVAT, Roboflow, Cityscapes: read right, or a line."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from ccmim.labels import LabelError
 from ccmim.labels.judge import judge, require_good
 from ccmim.labels.layouts import NoLabelsError, find_labels
 from tests.labels.conftest import TRANSFER
-from tests.labels.sets import CLASSES, HEIGHT, WIDTH, Objects, photo, square
+from tests.labels.layouts import cityscapes, cvat, labelme, roboflow, voc, yolo
+from tests.labels.sets import Objects, photo
 from tests.labels.test_odd_sets import assert_objects, assert_one_line
 
 pytest.importorskip('mmdet')
 pytestmark = pytest.mark.downstream
-
-
-def _boxes(made, split):
-    content = getattr(made, split)
-    for image in content['images']:
-        own = [a for a in content['annotations'] if a['image_id'] == image['id']]
-        yield image['file_name'], [(a['category_id'] - 7, a['bbox']) for a in own]
-
-
-def yolo(made, polygons=False, nested=False):
-    """Images and labels by split, or splits of them as Roboflow has it."""
-    for split in ('train', 'val'):
-        parts = (split, 'images') if nested else ('images', split)
-        images = made.root.joinpath(*parts)
-        labels = made.root.joinpath(*[p.replace('images', 'labels') for p in parts])
-        labels.mkdir(parents=True)
-        images.parent.mkdir(exist_ok=True)
-        files = sorted((made.root / split).glob('*.jpg'))
-        images.mkdir()
-        for file in files:
-            file.rename(images / file.name)
-        for name, objects in _boxes(made, split):
-            lines = []
-            for number, (x, y, w, h) in objects:
-                values = [x + w / 2, y + h / 2, w, h]
-                values = square((x, y, w, h))[0] if polygons else values
-                values = [
-                    v / (HEIGHT if i % 2 else WIDTH) for i, v in enumerate(values)
-                ]
-                lines.append(' '.join(map(str, [number, *values])))
-            (labels / name).with_suffix('.txt').write_text('\n'.join(lines))
-    (made.root / 'data.yaml').write_text('nc: 2\nnames: [zebra, tortoise]\n')
-
-
-def voc(made):
-    """Counted from one, the last pixel inside."""
-    for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
-        (made.root / folder).mkdir(parents=True)
-    for split in ('train', 'val'):
-        for name, objects in _boxes(made, split):
-            (made.root / split / name).rename(made.root / 'JPEGImages' / name)
-            text = (
-                f'<annotation><filename>{name}</filename><size><width>{WIDTH}</width>'
-            )
-            text += f'<height>{HEIGHT}</height></size>'
-            for number, (x, y, w, h) in objects:
-                text += f'<object><name>{CLASSES[number]}</name><bndbox><xmin>{x + 1}'
-                text += f'</xmin><ymin>{y + 1}</ymin><xmax>{x + w}</xmax>'
-                text += f'<ymax>{y + h}</ymax></bndbox></object>'
-            file = (made.root / 'Annotations' / name).with_suffix('.xml')
-            file.write_text(f'{text}</annotation>')
-        names = [name.removesuffix('.jpg') for name, _ in _boxes(made, split)]
-        file = made.root / f'ImageSets/Main/{split}.txt'
-        file.write_text('\n'.join(names))
-        shutil.rmtree(made.root / split)
-
-
-def labelme(made):
-    """A file for each photo, beside it, with one rectangle among the polygons."""
-    for split in ('train', 'val'):
-        for name, objects in _boxes(made, split):
-            shapes = []
-            for number, box in objects:
-                points = np.reshape(square(box)[0], (-1, 2)).tolist()
-                shape = dict(label=CLASSES[number], shape_type='polygon', points=points)
-                shapes.append(shape)
-            content = dict(
-                shapes=shapes, imagePath=name, imageHeight=HEIGHT, imageWidth=WIDTH
-            )
-            file = (made.root / split / name).with_suffix('.json')
-            file.write_text(json.dumps(content))
-
-
-def cvat(made, masks=False):
-    """One file a split beside its images, as the exports of two tasks."""
-    for split in ('train', 'val'):
-        text = '<?xml version="1.0"?>\n<annotations><version>1.1</version>'
-        for number, (name, objects) in enumerate(_boxes(made, split)):
-            text += f'<image id="{number}" name="{name}" width="{WIDTH}" '
-            text += f'height="{HEIGHT}"><tag label="day"/>'
-            for category, (x, y, w, h) in objects:
-                label = f'label="{CLASSES[category]}" occluded="0"'
-                if masks:  # of a part one pixel wider than the box
-                    runs = ', '.join(['0', *[str(w), '1'] * h])
-                    text += f'<mask {label} rle="{runs}" left="{x}" top="{y}" '
-                    text += f'width="{w + 1}" height="{h}"></mask>'
-                else:
-                    text += f'<box {label} xtl="{x}.0" ytl="{y}.0" xbr="{x + w}.0" '
-                    text += f'ybr="{y + h}.0"><attribute name="a">b</attribute></box>'
-            text += '</image>'
-        (made.root / split).rename(made.root / 'images')
-        (made.root / split).mkdir()
-        (made.root / 'images').rename(made.root / split / 'images')
-        file = made.root / split / 'annotations.xml'
-        file.write_text(f'{text}</annotations>')
-
-
-def roboflow(made):
-    for split in ('train', 'val'):
-        file = made.root / split / '_annotations.coco.json'
-        file.write_text(json.dumps(getattr(made, split)))
-
 
 LAYOUTS = {
     'YOLO': (yolo, False),
@@ -151,70 +46,48 @@ def test_other_layouts_train_the_same_objects(name, tmp_path, ask):
     assert model == ('MaskRCNN' if with_masks else 'FasterRCNN')
 
 
-def _line(file, text):
+def _line(text, file='labels/train/a.txt'):
     return lambda root: (root / file).write_text(text)
 
 
-def _change(old, new):
+def _change(old, new, file='train/annotations.xml'):
     def change(root):
-        file = root / 'train/annotations.xml'
-        file.write_text(file.read_text().replace(old, new))
+        text = (root / file).read_text().replace(old, new)
+        (root / file).write_text(text)
 
     return change
 
 
+def _gone(file):
+    return lambda root: (root / file).unlink()
+
+
+NO_BOX = '<annotation><object><name>zebra</name><bndbox><xmin>one</xmin></bndbox>'
+NO_BOX += '</object></annotation>'
+XML = 'Annotations/a.xml'
+
 BROKEN = {
     'a class beyond the names': (
         yolo,
-        _line('labels/train/a.txt', '0 .5 .5 .2 .2\n2 .5 .5 .2 .2'),
+        _line('0 .5 .5 .2 .2\n2 .5 .5 .2 .2'),
         'a.txt, line 2: class 2, and there are 2 names',
     ),
-    'pixels in place of shares': (
-        yolo,
-        _line('labels/train/a.txt', '0 20 15 8 8'),
-        'a.txt, line 1: 20 is no fraction of the image',
-    ),
-    'words': (
-        yolo,
-        _line('labels/train/a.txt', 'zebra .5 .5 .2 .2'),
-        "a.txt, line 1: 'zebra .5 .5 .2 .2' are no numbers",
-    ),
-    'NaN': (yolo, _line('labels/train/a.txt', '0 nan .5 .2 .2'), 'are no numbers'),
-    'too few numbers': (
-        yolo,
-        _line('labels/train/a.txt', '0 .5 .5 .2'),
-        'a.txt, line 1 has 4 numbers',
-    ),
+    'pixels in place of shares': (yolo, _line('0 20 15 8 8'), '20 is no fraction of'),
+    'words': (yolo, _line('zebra .5 .5 .2 .2'), "'zebra .5 .5 .2 .2' are no numbers"),
+    'NaN': (yolo, _line('0 nan .5 .2 .2'), 'are no numbers'),
+    'too few numbers': (yolo, _line('0 .5 .5 .2'), 'a.txt, line 1 has 4 numbers'),
     'a label without a photo': (
         yolo,
-        _line('labels/train/z.txt', '0 .5 .5 .2 .2'),
+        _line('0 .5 .5 .2 .2', 'labels/train/z.txt'),
         'z.txt has no image of its name',
     ),
-    'no names': (
-        yolo,
-        lambda root: (root / 'data.yaml').unlink(),
-        'no names of classes',
-    ),
-    'cut XML': (voc, _line('Annotations/a.xml', '<annotation><obj'), 'a.xml is no XML'),
-    'a box of words': (
-        voc,
-        _line(
-            'Annotations/a.xml',
-            '<annotation><object><name>zebra</name><bndbox><xmin>one</xmin></bndbox>'
-            '</object></annotation>',
-        ),
-        'a.xml: an object without numbers for its box',
-    ),
-    'a listed file that is missing': (
-        voc,
-        lambda root: (root / 'Annotations/b.xml').unlink(),
-        'b.xml does not exist',
-    ),
+    'no names': (yolo, _gone('data.yaml'), 'no names of classes'),
+    'cut XML': (voc, _line('<annotation><obj', XML), 'a.xml is no XML'),
+    'a box of words': (voc, _line(NO_BOX, XML), 'an object without numbers for'),
+    'a listed file gone': (voc, _gone('Annotations/b.xml'), 'b.xml does not exist'),
     'a circle': (
         labelme,
-        lambda root: (root / 'train/a.json').write_text(
-            (root / 'train/a.json').read_text().replace('polygon', 'circle', 1)
-        ),
+        _change('polygon', 'circle', 'train/a.json'),
         'a.json: a circle is neither polygon nor box',
     ),
     'a polyline': (cvat, _change('box', 'polyline'), 'a polyline of a.jpg is no box'),
@@ -238,17 +111,7 @@ def test_what_is_wrong_in_other_layouts_is_named(name, tmp_path, ask):
 
 
 def test_cityscapes_is_known_by_its_names(tmp_path):
-    for split in ('train', 'val'):
-        for folder, name in (
-            ('leftImg8bit', 'ulm_0_leftImg8bit.png'),
-            ('gtFine', 'ulm_0_gtFine_labelTrainIds.png'),
-            ('gtFine', 'ulm_0_gtFine_color.png'),
-        ):
-            photo(tmp_path / folder / split / 'ulm' / name)
-        numbers = np.zeros((HEIGHT, WIDTH), np.uint8)
-        numbers[0], numbers[1] = 18, 255
-        file = f'gtFine/{split}/ulm/ulm_0_gtFine_labelTrainIds.png'
-        Image.fromarray(numbers).save(tmp_path / file)
+    cityscapes(tmp_path)
     data = find_labels(tmp_path)
     assert len(data.classes) == 19
     assert [report.images for report in judge(data)] == [1, 1]
@@ -265,6 +128,8 @@ def test_maps_of_another_kind_are_no_photos(split, tmp_path):
         find_labels(tmp_path)
 
 
-def test_photos_alone_have_no_labels(image_folder):
+def test_without_labels_or_a_folder_nothing_is_found(image_folder, tmp_path):
     with pytest.raises(NoLabelsError):
         find_labels(image_folder / 'part0')
+    with pytest.raises(LabelError):
+        find_labels(tmp_path / 'nowhere')
