@@ -37,3 +37,16 @@ def short_config(leaf, work_dir, data, changes=None):
         **(changes or {}),
     })  # fmt: skip
     return cfg
+
+
+def record_losses(runner):
+    """Collect what each step of a run logs, as it goes."""
+    losses, train_step = [], runner.model.train_step
+
+    def recorded(*args, **kwargs):
+        logged = train_step(*args, **kwargs)
+        losses.append({k: v.item() for k, v in logged.items()})
+        return logged
+
+    runner.model.train_step = recorded
+    return losses

@@ -41,11 +41,8 @@ def _wrong(folder: Path, prefix: str, order: tuple[str, ...]) -> list[str]:
     return wrong
 
 
-def test_rooms_import_upwards_only():
+def test_rooms_and_apps_import_upwards_only():
     assert _wrong(ROOT / 'ccmim', 'ccmim.', ROOMS) == []
-
-
-def test_apps_import_upwards_only():
     assert _wrong(ROOT / 'ccmim' / 'apps', 'ccmim.apps.', APPS) == []
 
 

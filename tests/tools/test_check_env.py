@@ -68,9 +68,8 @@ def test_only_python_3_10_to_3_13_is_supported(version, level):
 def test_versions_are_held_against_the_tested_one_and_the_bounds(
     installed, level, text
 ):
-    finding = check_env.check_version(
-        'onedl-mmcv', '2.3.6', '>=2.3.6,<2.4', installed.get
-    )
+    known = ('onedl-mmcv', '2.3.6', '>=2.3.6,<2.4')
+    finding = check_env.check_version(*known, installed.get)
     assert finding.level == level
     assert text in finding.text
     assert finding.remedy == ('run: bash tools/install.sh' if level == 'wrong' else '')
@@ -131,10 +130,8 @@ def test_ops_without_a_kernel_are_wrong_on_the_cpu_and_a_note_on_the_gpu():
         raise RuntimeError('implementation for device was not found.\nat line 1')
 
     on_cpu = check_env.check_nms(missing, 'cpu')
-    assert (on_cpu.level, on_cpu.text) == (
-        'wrong',
-        'implementation for device was not found.',
-    )
+    assert on_cpu.level == 'wrong'
+    assert on_cpu.text == 'implementation for device was not found.'
     # 'meta' stands for a device whose tensors are elsewhere.
     on_gpu = check_env.check_roi_align(missing, 'meta')
     assert on_gpu.level == 'note'

@@ -44,25 +44,6 @@ def test_every_layout_there_and_back(convert, checkpoint, tmp_path, layout):
     assert all(torch.equal(after[name], before[name]) for name in after)
 
 
-def test_users_mistakes_end_with_one_line_and_code_2(convert, checkpoint, tmp_path):
-    out = tmp_path / 'out.pth'
-    for arguments, message in (
-        ((checkpoint, out), 'a width of 32 has no usual number of heads: give it'),
-        ((tmp_path / 'none.pth', out), 'none.pth does not exist'),
-        ((checkpoint, out, '--from', 'mmseg'), 'of another layout than mmseg'),
-        ((checkpoint, out, '--num-heads', 5), 'num_heads=5 must divide embed_dim=32'),
-        ((checkpoint, checkpoint, '--num-heads', 2), 'there already: give --overwrite'),
-        ((checkpoint, out, '--img-size', 1, 2, 3), 'takes a side, or height and width'),
-    ):
-        code, text, errors = convert(*arguments)
-        assert code == 2, arguments
-        assert text == ''
-        assert errors.splitlines()[-1].startswith('convert_checkpoint.py: error: ')
-        assert message in errors.splitlines()[-1]
-        assert 'Traceback' not in errors
-    assert not out.exists()
-
-
 def test_overwrite_replaces(convert, checkpoint, tmp_path):
     out = tmp_path / 'out.pth'
     out.write_text('old')

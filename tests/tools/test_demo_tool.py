@@ -1,6 +1,5 @@
 """Which images are drawn, to which files, and what is said of mistakes."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -37,15 +36,3 @@ def test_no_image_is_drawn_over(demo, tmp_path, monkeypatch):
         with pytest.raises(ValueError, match='a.png is one of the given images'):
             demo.place_of(out, [image])
     assert demo.place_of(tmp_path, [tmp_path / 'b.jpg']) == [tmp_path / 'b.png']
-
-
-@pytest.mark.parametrize('image', ['missing.jpg', __file__])
-def test_mistakes_are_one_line(demo, request, monkeypatch, capsys, image):
-    config = request.config.rootpath / 'mm_configs/small/mae_vitt.py'
-    monkeypatch.setattr(sys, 'argv', ['demo.py', image, str(config), 'none.pth'])
-    with pytest.raises(SystemExit) as end:
-        demo.main()
-    assert end.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith('error: ')
-    assert 'missing.jpg' in line or 'detection or segmentation' in line

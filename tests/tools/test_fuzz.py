@@ -1,13 +1,13 @@
 """Every reader survives what a minute of mutation finds."""
 
 import os
-import subprocess
 import sys
 import time
 from collections import Counter
 
 import pytest
 
+from tests.processes import run
 from tools import fuzz
 
 pytestmark = pytest.mark.downstream
@@ -24,17 +24,9 @@ def test_damaged_files_are_read_or_refused(reader, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('readers', 'files'), [('checkpoints', 4000), ('all', 2100)])
-def test_no_crash_no_hang_no_traceback(readers, files, request):
-    root = str(request.config.rootpath)
-    words = ['--readers', readers, '--files', str(files), '--seed', '5']
-    done = subprocess.run(
-        [sys.executable, 'tools/fuzz.py', *words],
-        cwd=root,
-        env={'PYTHONPATH': root, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+def test_no_crash_no_hang_no_traceback(readers, files):
+    words = ['--readers', readers, '--files', files, '--seed', '5']
+    done = run(sys.executable, 'tools/fuzz.py', *words, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f'{files:,} files, seed 5:' in done.stdout
     assert done.stdout.endswith('0 crashed, hung or raised something else\n')

@@ -50,8 +50,9 @@ case "$*" in
 esac
 """
 
-# For CXX: a compiler that works.
+# A compiler that works.
 COMPILER = 'compiler'
+WORKS = {'CXX': COMPILER}
 
 
 class Machine:
@@ -197,30 +198,20 @@ def test_operators_of_another_torch_are_taken_out(machine):
     (machine.checkout / '.venv/.ccmim-installed').unlink()
     assert machine.run(STUB_OPS_FAIL='1').returncode == 0
     assert not extension.exists()
-    assert any(
-        '--force-reinstall --no-deps --no-cache-dir' in c for c in machine.calls()
-    )
+    again = '--force-reinstall --no-deps --no-cache-dir'
+    assert any(again in call for call in machine.calls())
 
 
 @pytest.mark.parametrize(
     ('env', 'line'),
     [
+        ({}, 'no C++ compiler works (/nonexistent); run: apt-get install g++, or'),
+        ({'STUB_HEADERS': '/nonexistent', **WORKS}, 'apt-get install python3.11-dev'),
         (
-            {},
-            'no C++ compiler works (/nonexistent); run: apt-get install g++, or leave',
+            {'STUB_NEW_TORCH': '1', **WORKS},
+            "set CCMIM_TORCH='torch==2.11.0 torchvision=",
         ),
-        (
-            {'CXX': COMPILER, 'STUB_HEADERS': '/nonexistent'},
-            'run: apt-get install python3.11-dev',
-        ),
-        (
-            {'CXX': COMPILER, 'STUB_NEW_TORCH': '1'},
-            "set CCMIM_TORCH='torch==2.11.0 torchvision==0.26.0'",
-        ),
-        (
-            {'CXX': COMPILER, 'STUB_OPS_FAIL': '1'},
-            "mmcv's operators do not work: X nms on cpu",
-        ),
+        ({'STUB_OPS_FAIL': '1', **WORKS}, "mmcv's operators do not work: X nms on cpu"),
     ],
 )
 def test_a_build_that_cannot_be_is_one_line(machine, env, line):
@@ -231,10 +222,9 @@ def test_a_build_that_cannot_be_is_one_line(machine, env, line):
 
 
 def test_torch_is_what_the_variable_says_and_stays_so(machine):
-    machine.run(CCMIM_TORCH='torch==2.8.0 torchvision==0.23.0 --index-url URL')
-    assert '-m pip install torch==2.8.0 torchvision==0.23.0 --index-url URL' in (
-        machine.calls()
-    )
+    wanted = 'torch==2.8.0 torchvision==0.23.0 --index-url URL'
+    machine.run(CCMIM_TORCH=wanted)
+    assert f'-m pip install {wanted}' in machine.calls()
     assert len([call for call in machine.calls() if ' torch' in call]) == 1
     assert machine.run().stdout.startswith('install: ready')
     assert machine.run('--tests').returncode == 0
@@ -256,6 +246,9 @@ def test_an_environment_of_the_user_gets_only_what_it_lacks(machine):
         assert again.stdout == f'install: ready: {own}\n'
 
 
+NO_ROUTE = 'WARNING: NewConnectionError: no route'
+
+
 @pytest.mark.parametrize(
     ('env', 'line'),
     [
@@ -265,13 +258,10 @@ def test_an_environment_of_the_user_gets_only_what_it_lacks(machine):
         ({'STUB_FREE': '1000000'}, 'has 0 GB free, and 2 GB are needed'),
         (
             {'STUB_FREE': '4000000', 'STUB_NO_CPU_INDEX': '1'},
-            'has 3 GB free, and 12 GB are needed',
+            '3 GB free, and 12 GB are',
         ),
         ({'CCMIM_CACHE': '/proc/ccmim'}, 'set CCMIM_CACHE to a folder'),
-        (
-            {'STUB_PIP_FAILS': 'WARNING: NewConnectionError: no route'},
-            'the package registry cannot be reached',
-        ),
+        ({'STUB_PIP_FAILS': NO_ROUTE}, 'the package registry cannot be reached'),
         ({'STUB_PIP_FAILS': 'OSError: No space left on device'}, 'the disk is full'),
         ({'STUB_PIP_FAILS': 'c++: fatal error: Killed signal'}, 'set MAX_JOBS=1'),
         ({'STUB_PIP_FAILS': 'ERROR: no such thing as x'}, 'no such thing as x (all'),

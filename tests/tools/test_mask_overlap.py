@@ -29,10 +29,8 @@ def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_pat
         method = MODELS.build(Config.fromfile(CONFIG).model)
     torch.save(dict(state_dict=method.state_dict()), tmp_path / 'run.pth')
     scenes = write_toy_scenes(tmp_path / 'scenes', 1, 3)
-    photos = (
-        scenes / 'images/validation',
-        scenes / 'annotations/instances_validation.json',
-    )
+    boxes = scenes / 'annotations/instances_validation.json'
+    photos = (scenes / 'images/validation', boxes)
     page = tmp_path / 'page.md'
     page.write_text('<!-- tables of out -->\n<!-- end of tables of out -->\n')
     overlap(
@@ -52,8 +50,3 @@ def test_a_table_has_all_maskers_between_chance_and_the_objects(overlap, tmp_pat
     table = (tmp_path / 'out' / 'table.md').read_text()
     assert 'highest scores' in table
     assert table in page.read_text()
-
-
-def test_a_mistake_is_one_line(overlap):
-    words = ['no.pth', '--config', CONFIG, '--data', 'a', 'b', 'c.json']
-    assert overlap(*words)[::2] == (2, 'error: checkpoint no.pth does not exist\n')

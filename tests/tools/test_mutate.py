@@ -1,11 +1,10 @@
 """Mutants differ in one place, and those that no test notices are listed."""
 
 import ast
-import os
-import subprocess
 import sys
 
 from mutating.changes import changed, mutants
+from tests.processes import ROOT, run
 
 ROOM = """
 def f(x: int = 1) -> int:
@@ -37,29 +36,17 @@ def test_each_mutant_has_one_change():
     }
 
 
-def test_survivors_are_listed_and_answers_are_kept(request, tmp_path):
+def test_survivors_are_listed_and_answers_are_kept(tmp_path):
     """A quotient by 1 is the product, and nobody asks beyond x = 1."""
     (tmp_path / 'pytest.ini').touch()  # whatever stands above
     (tmp_path / 'room.py').write_text(ROOM)
     (tmp_path / 'test_room.py').write_text(TEST)
 
     def ask(*words):
-        command = [sys.executable, request.config.rootpath / 'tools/mutate.py']
-        done = subprocess.run(
-            [
-                *command,
-                'room.py',
-                '--tests',
-                'test_room.py',
-                '--preload',
-                'pytest',
-                *words,
-            ],
-            cwd=tmp_path,
-            env={**os.environ, 'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1'},
-            capture_output=True,
-            text=True,
-        )
+        script = [sys.executable, ROOT / 'tools/mutate.py', 'room.py']
+        options = ['--tests', 'test_room.py', '--preload', 'pytest', *words]
+        env = dict(PYTEST_DISABLE_PLUGIN_AUTOLOAD=1)
+        done = run(*script, *options, cwd=tmp_path, env=env)
         return done.stdout.splitlines(), done.stderr
 
     lines, error = ask('--out', 'a.json')

@@ -1,8 +1,6 @@
 """The study runs every arm for as long as its budget says, and goes on with it."""
 
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +16,8 @@ from studies.mask_pictures import join_pictures
 from studies.page import fill, tables
 from studies.results import record, recorded
 from studies.study import cost, equal_epochs, schedule, study
+from tests.logged import write_session
+from tests.processes import start
 
 ROOT = Path(__file__).parents[3]
 SMALL = ROOT / 'mm_configs/small'
@@ -80,14 +80,11 @@ def test_no_arm_is_called_equal_that_is_not(monkeypatch):
 def test_a_seed_is_done_before_the_next_and_a_student_follows_its_teacher(plan):
     chains = plan('random', 'mae', 'maskdistill', 'ccmim').chains()
     names = [[stage.name for stage in chain] for chain in chains]
-    of_seed = [
-        ['random, seed {}: cifar10'],
-        [
-            *('mae, seed {}: pretraining', 'mae, seed {}: cifar10'),
-            *('maskdistill, seed {}: pretraining', 'maskdistill, seed {}: cifar10'),
-        ],
-        ['ccmim, seed {}: pretraining', 'ccmim, seed {}: cifar10'],
-    ]
+    mae, distilled, ccmim = (
+        [f'{arm}, seed {{}}: {task}' for task in ('pretraining', 'cifar10')]
+        for arm in ('mae', 'maskdistill', 'ccmim')
+    )
+    of_seed = [['random, seed {}: cifar10'], mae + distilled, ccmim]
     assert names == [[n.format(s) for n in chain] for s in (0, 1) for chain in of_seed]
     mae, _, student, probe = chains[1]
     assert f'model.teacher.checkpoint={mae.result}' in words(student)
@@ -125,18 +122,14 @@ def test_unknown_arms_are_named(plan):
 
 def test_curves_are_read_from_interrupted_runs(tmp_path):
     for session, steps in ('20260101_000000', (1, 2, 3)), ('20260101_000100', (3, 4)):
-        folder = tmp_path / session / 'vis_data'
-        folder.mkdir(parents=True)
-        with (folder / 'scalars.json').open('w') as file:
-            for step in steps:
-                epoch = (step + 1) // 2
-                file.write(
-                    f'{{"lr": 0.1, "mask_importance_gap": {step}, "iter": {step}, '
-                    f'"epoch": {epoch}, "step": {step}}}\n'
-                )
-                if step % 2 == 0:
-                    value = 10 * epoch
-                    file.write(f'{{"probe/knn_accuracy": {value}, "step": {step}}}\n')
+        lines = []
+        for step in steps:
+            epoch = (step + 1) // 2
+            values = dict(lr=0.1, mask_importance_gap=step, iter=step, epoch=epoch)
+            lines.append(dict(values, step=step))
+            if step % 2 == 0:
+                lines.append({'probe/knn_accuracy': 10 * epoch, 'step': step})
+        write_session(tmp_path, lines, name=session)
     assert read_points('mae', 3, tmp_path)[:-1] == [
         ('mae', 3, 'k-NN during training', 1, 10.0),
         ('mae', 3, 'k-NN during training', 2, 20.0),
@@ -149,31 +142,23 @@ def test_curves_are_read_from_interrupted_runs(tmp_path):
 def test_results_of_other_machines_are_kept_and_those_of_a_run_replaced(
     plan, tmp_path, monkeypatch
 ):
+    costs = lambda config: 2e9 if config.stem.startswith('mae') else 5e9  # noqa: E731
     for module in 'study', 'page':
-        monkeypatch.setattr(
-            f'studies.{module}.cost',
-            lambda config: 2e9 if config.stem.startswith('mae') else 5e9,
-        )
+        monkeypatch.setattr(f'studies.{module}.cost', costs)
     comparison = plan('random', 'mae', seeds=[0])
     results = tmp_path / 'results'
     results.mkdir()
-    (results / 'scores.csv').write_text(
-        'arm,task,seed,metric,value\nccmim,cifar10,0,k-NN,31\nmae,cifar10,0,k-NN,3\n'
-    )
-    (results / 'curves.csv').write_text(
-        'arm,seed,measure,epoch,value\nccmim,0,minutes,5,7\n'
-    )
+    rows = 'ccmim,cifar10,0,k-NN,31\nmae,cifar10,0,k-NN,3\n'
+    (results / 'scores.csv').write_text(f'arm,task,seed,metric,value\n{rows}')
+    curves = results / 'curves.csv'
+    curves.write_text('arm,seed,measure,epoch,value\nccmim,0,minutes,5,7\n')
     file = comparison.chains()[1][1].result
     file.parent.mkdir(parents=True)
     file.write_text('{"checkpoint": {"k=20": 33.0}}')
     scores, points = record(comparison, results)
     assert [(s.arm, s.value) for s in scores] == [('mae', 33.0), ('ccmim', 31.0)]
     assert read_csv(results / 'scores.csv') == scores
-    assert (
-        load_points(results / 'curves.csv')
-        == points
-        == [Point('ccmim', 0, 'minutes', 5, 7.0)]
-    )
+    assert load_points(curves) == points == [Point('ccmim', 0, 'minutes', 5, 7.0)]
     # A picture of an arm that was run elsewhere stays, and stands on the page alone.
     (tmp_path / 'masks_ccmim.jpg').touch()
     text = tables(ROOT, BUDGETS['cpu'], scores, points, tmp_path)
@@ -233,28 +218,13 @@ def photos(tmp_path):
 @pytest.mark.slow
 def test_the_command_is_interrupted_goes_on_and_writes_the_page(photos, tmp_path):
     page = tmp_path / 'study.md'
-    page.write_text(
-        '# Study\n\n<!-- tables of tiny -->\n<!-- end of tables of tiny -->\n'
-    )
+    page.write_text('<!-- tables of tiny -->\n<!-- end of tables of tiny -->\n')
+    words = ['--budget', 'tiny', '--arms', 'random', 'mae', '--seeds', '0']
+    words += ['--out', tmp_path / 'out', '--results', tmp_path / 'study', '--jobs', '2']
+    env = dict(CCMIM_DATA=photos, MPLBACKEND='Agg')
 
     def command(*options):
-        return subprocess.Popen(
-            [
-                *(sys.executable, ROOT / 'tools/study.py', '--budget', 'tiny'),
-                *('--arms', 'random', 'mae', '--seeds', '0', '--jobs', '2'),
-                *('--out', tmp_path / 'out', '--results', tmp_path / 'study'),
-                *options,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                **dict(PYTHONPATH=str(ROOT), CCMIM_DATA=str(photos)),
-                **dict(OMP_NUM_THREADS='1', MPLBACKEND='Agg'),
-            },
-        )
+        return start(sys.executable, 'tools/study.py', *words, *options, env=env)
 
     early = command('--minutes', '0.001')
     assert 'Interrupted. The same command resumes.' in early.communicate(timeout=300)[0]

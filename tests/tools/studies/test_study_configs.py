@@ -14,28 +14,19 @@ from studies.budgets import BUDGETS
 from studies.study import config_of, known_arms
 
 # What makes the arm, by dotted key; all else is that of ccMIM, or of MAE.
+RANDOM = {'scorer.type': 'ConstantScorer', 'sampler.type': 'RandomSampler'}
+HINTS = {'sampler.type': 'TopKSampler', 'sampler.hint_ratio': 0.05}
+BOTH = {'contrast.grad': 'both'}
 CHANGES = {
     'ccmim_no_contrast': {'type': 'MAE', 'sampler.type': 'CCMIMSampler'},
-    'ccmim_random_mask': {
-        'scorer.type': 'ConstantScorer',
-        'sampler.type': 'RandomSampler',
-    },
-    'ccmim_grad_both': {'contrast.grad': 'both'},
-    'ccmim_random_mask_grad_both': {
-        'scorer.type': 'ConstantScorer',
-        'sampler.type': 'RandomSampler',
-        'contrast.grad': 'both',
-    },
-    'ccmim_attmask_grad_both': {
-        'scorer.blocks': [-1],
-        'sampler.type': 'TopKSampler',
-        'sampler.hint_ratio': 0.05,
-        'contrast.grad': 'both',
-    },
+    'ccmim_random_mask': RANDOM,
+    'ccmim_grad_both': BOTH,
+    'ccmim_random_mask_grad_both': RANDOM | BOTH,
+    'ccmim_attmask_grad_both': {'scorer.blocks': [-1], **HINTS, **BOTH},
     'ccmim_gumbel_t1': {'sampler.type': 'GumbelSampler', 'sampler.temperature': 1.0},
     'ccmim_gumbel_t03': {'sampler.type': 'GumbelSampler', 'sampler.temperature': 0.3},
     'ccmim_gumbel_t01': {'sampler.type': 'GumbelSampler', 'sampler.temperature': 0.1},
-    'ccmim_topk_hints': {'sampler.type': 'TopKSampler', 'sampler.hint_ratio': 0.05},
+    'ccmim_topk_hints': HINTS,
     'ccmim_easy_to_hard': {'sampler.type': 'EasyToHardSampler', 'sampler.last': 0.5},
     'ccmim_mask50': {'mask_ratio': 0.5},
     'ccmim_mask60': {'mask_ratio': 0.6},
@@ -64,9 +55,8 @@ def _flat(node, path=''):
 def test_an_arm_differs_from_its_base_in_what_its_name_says(file, request):
     arm, _, kind = file.stem.rpartition('_')
     tail = '_cifar10' if kind == 'cifar10' else ''
-    base = Config.fromfile(
-        request.config.rootpath / f'mm_configs/small/ccmim_vitt{tail}.py'
-    )
+    small = request.config.rootpath / 'mm_configs/small'
+    base = Config.fromfile(small / f'ccmim_vitt{tail}.py')
     cfg = Config.fromfile(file)
     ours, theirs = _flat(cfg.model.to_dict()), _flat(base.model.to_dict())
     changed = {key for key in ours if ours[key] != theirs.get(key)}
@@ -92,9 +82,8 @@ def test_the_loss_of_an_arm_falls(arm, request):
         method = MODELS.build(cfg.model).train()
     if isinstance(getattr(method, 'scorer', None), StoredScorer):
         method.scorer = method.scorer.scorer  # without a data set to keep scores of
-    images = torch.nn.functional.interpolate(
-        torch.randn(8, 3, 6, 6), (32, 32), mode='bicubic'
-    )
+    coarse = torch.randn(8, 3, 6, 6)
+    images = torch.nn.functional.interpolate(coarse, (32, 32), mode='bicubic')
     optimizer = torch.optim.AdamW(method.parameters(), 1e-3)
     totals = []
     for step in range(12):
