@@ -6,27 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend, write_atomically
 from ccmim.engine.hooks.checkpoint import SafeCheckpointHook
 from ccmim.engine.optim.autocast import AutocastOptimWrapper
-from ccmim.engine.resume.epoch_loop import ResumableEpochLoop
 from ccmim.files import WriteError
-
-
-class Line(torch.nn.Module):
-    """One weight, pulled towards each number of the data."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def train_step(self, data, optim_wrapper):
-        loss = (self.weight - data).square().mean()
-        optim_wrapper.update_params(loss)
-        return dict(loss=loss)
+from tests.engine.runs import line_run
 
 
 @pytest.fixture
@@ -35,20 +21,8 @@ def start(tmp_path):
     write_atomically()
 
     def start(hook, epochs=3, accumulated=1, **options):
-        data = torch.arange(10.0) / 10
-        runner = Runner(
-            Line(),
-            str(tmp_path / 'run'),
-            train_dataloader=DataLoader(data, batch_size=2),
-            train_cfg=dict(type=ResumableEpochLoop, max_epochs=epochs),
-            optim_wrapper=dict(
-                optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulated
-            ),
-            default_hooks=dict(checkpoint=hook, logger=dict(type='LoggerHook')),
-            experiment_name=os.urandom(4).hex(),
-            **options,
-        )
-        return runner
+        hooks = dict(checkpoint=hook, logger=dict(type='LoggerHook'))
+        return line_run(tmp_path / 'run', epochs, accumulated, hooks, **options)
 
     return start
 
@@ -137,9 +111,8 @@ def test_checkpoints_wait_for_the_end_of_the_cycle(start):
 @pytest.mark.parametrize('interval', [3, 5, 7])
 def test_any_step_goes_on_exactly(start, interval, accumulated):
     """At the end of an epoch too, where the epoch's hooks have not run yet."""
-    options = dict(
-        param_scheduler=dict(type='StepLR', step_size=1, gamma=0.5, by_epoch=True)
-    )
+    halve = dict(type='StepLR', step_size=1, gamma=0.5, by_epoch=True)
+    options = dict(param_scheduler=halve)
     hook = dict(type=SafeCheckpointHook, interval=interval, by_epoch=False)
     straight = start(hook, accumulated=accumulated, **options)
     straight.train()
@@ -161,12 +134,9 @@ def test_the_scale_of_fp16_goes_on(start):
     """Lowered by an overflow before, it is not the first one again."""
 
     def begin():
-        hook = dict(type=SafeCheckpointHook, interval=7, by_epoch=False)
-        runner = start(hook)
-        sgd = dict(type='SGD', lr=0.1)
-        runner.optim_wrapper = dict(
-            type=AutocastOptimWrapper, dtype='float16', optimizer=sgd
-        )
+        runner = start(dict(type=SafeCheckpointHook, interval=7, by_epoch=False))
+        half = dict(type=AutocastOptimWrapper, dtype='float16')
+        runner.optim_wrapper = dict(half, optimizer=dict(type='SGD', lr=0.1))
         runner.model.weight.register_hook(lambda g: g / 0 if runner.iter == 3 else g)
         return runner
 

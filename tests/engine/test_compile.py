@@ -57,10 +57,8 @@ def test_a_deep_copy_computes_with_its_own_weights(tiny_vit, images):
             for parameter in network.parameters():
                 parameter.mul_(1.5)
     tokens = copied.embed(images)
-    for compute in (
-        lambda vit: vit(images)[0],
-        lambda vit: vit.class_attention(tokens, [0, 1]),
-    ):
+    scores = lambda vit: vit.class_attention(tokens, [0, 1])  # noqa: E731
+    for compute in (lambda vit: vit(images)[0], scores):
         torch.testing.assert_close(compute(copied), compute(plain))
         assert not torch.allclose(compute(copied), compute(model))
 
@@ -68,9 +66,8 @@ def test_a_deep_copy_computes_with_its_own_weights(tiny_vit, images):
 def test_without_a_working_compiler_one_warning_and_the_plain_path(tiny_ccmim, images):
     model = tiny_ccmim()
     expected = _step(model, images)[0]
-    with pytest.warns(
-        UserWarning, match='compile_blocks: .*continuing without'
-    ) as seen:
+    text = 'compile_blocks: .*continuing without'
+    with pytest.warns(UserWarning, match=text) as seen:
         assert not compile_blocks(model, backend='no_such_backend')
     assert len(seen) == 1
     assert _step(model, images)[0] == expected

@@ -35,6 +35,10 @@ def kinds(runner):
     return {type(hook).__name__ for hook in runner.hooks}
 
 
+EVERY = ('runtime_info', 'timer', 'logger', 'param_scheduler', 'checkpoint', 'probe')
+EVERY += ('sampler_seed', 'progress', 'speed', 'pictures', 'loader_timeout')
+
+
 @pytest.mark.parametrize(
     'off',
     [
@@ -43,14 +47,7 @@ def kinds(runner):
         'runtime_info=None',
         'checkpoint=None',
         'logger=dict(interval=0), probe=dict(interval=0), pictures=dict(interval=0)',
-        ', '.join(
-            f'{name}=None'
-            for name in (
-                *('runtime_info', 'timer', 'logger', 'param_scheduler', 'checkpoint'),
-                *('sampler_seed', 'progress', 'speed', 'probe'),
-                *('pictures', 'loader_timeout', *GUARANTEES),
-            )
-        ),
+        ', '.join(f'{name}=None' for name in (*EVERY, *GUARANTEES)),
     ],
 )
 def test_what_is_switched_off_is_not_missed(config, off):

@@ -33,9 +33,8 @@ class Line(torch.nn.Module):
         self.now += 1
         self.met.append(self.weight.item())
         self.running_mean.mul_(0.9).add_(0.1 * data)
-        losses = dict(
-            loss_a=self.weight.square().sum(), loss_b=(self.weight * data).sum()
-        )
+        losses = dict(loss_a=self.weight.square().sum())
+        losses['loss_b'] = (self.weight * data).sum()
         loss = sum(losses.values())
         optim_wrapper.update_params(loss)
         return dict(loss=loss, **losses, importance=torch.tensor(torch.nan))
@@ -49,24 +48,19 @@ def train(tmp_path):
         data, interval=4, bad_gradients=(), hooks=(FiniteHook,), skip=0, **optim_wrapper
     ):
         config = [dict(type=h, **{'max_skipped': skip} if skip else {}) for h in hooks]
-        ours = dict(type=AutocastOptimWrapper, dtype='float32')
         theirs = optim_wrapper.get('type') == 'OptimWrapper'
+        ours = {} if theirs else dict(type=AutocastOptimWrapper, dtype='float32')
+        safe = dict(type=SafeCheckpointHook, by_epoch=False, interval=interval)
         runner = Runner(
             Line(bad_gradients),
             str(tmp_path / 'run'),
             train_dataloader=DataLoader(torch.tensor(data), batch_size=1),
             train_cfg=dict(by_epoch=True, max_epochs=1),
-            optim_wrapper={
-                **({} if theirs else ours),
-                'optimizer': SGD,
-                **optim_wrapper,
-            },
+            optim_wrapper={**ours, 'optimizer': SGD, **optim_wrapper},
             default_hooks=dict(
                 runtime_info=dict(type=DeferredRuntimeInfoHook),
                 logger=dict(type='LoggerHook', interval=5),
-                checkpoint=dict(
-                    type=SafeCheckpointHook, by_epoch=False, interval=interval
-                ),
+                checkpoint=safe,
             ),
             custom_hooks=config,
             experiment_name=os.urandom(4).hex(),

@@ -17,30 +17,19 @@ from ccmim.engine.launch import (
 
 
 def _config(**changes):
-    return Config(
-        dict(
-            train_dataloader=dict(batch_size=8),
-            optim_wrapper=dict(
-                type='OptimWrapper', optimizer=dict(lr=0.1), accumulative_counts=4
-            ),
-            auto_scale_lr=dict(base_batch_size=256),
-            **changes,
-        )
-    )
+    optimizer = dict(type='OptimWrapper', optimizer=dict(lr=0.1), accumulative_counts=4)
+    cfg = dict(train_dataloader=dict(batch_size=8), optim_wrapper=optimizer)
+    return Config(dict(cfg, auto_scale_lr=dict(base_batch_size=256), **changes))
 
 
-def test_scaling_counts_accumulation():
+@pytest.mark.parametrize('accumulated', [4, 3])
+def test_scaling_counts_accumulation(accumulated):
     """mmengine divides batch * processes by the base: 16 / 64 = 16 * 4 / 256."""
     cfg = _config()
+    cfg.optim_wrapper.accumulative_counts = accumulated
     scale_learning_rate(cfg)
-    assert cfg.auto_scale_lr == dict(base_batch_size=64, enable=True)
-
-
-def test_scaling_works_for_any_accumulation():
-    cfg = _config()
-    cfg.optim_wrapper.accumulative_counts = 3
-    scale_learning_rate(cfg)
-    assert cfg.auto_scale_lr.base_batch_size == pytest.approx(256 / 3)
+    wanted = pytest.approx(256 / accumulated)
+    assert cfg.auto_scale_lr == dict(base_batch_size=wanted, enable=True)
 
 
 def test_scaling_needs_a_base():

@@ -7,19 +7,12 @@ from ccmim.engine import connect, launchers
 from ccmim.engine.launchers import adopt_launcher, find_launcher
 
 STEP = dict(SLURM_JOB_ID='7', SLURM_STEP_ID='1', SLURM_STEP_NUM_TASKS='6')
-TASK = dict(
-    STEP,
-    SLURM_PROCID='4',
-    SLURM_LOCALID='1',
-    SLURM_NODEID='2',
-    SLURM_STEP_NUM_NODES='3',
-    SLURM_STEP_TASKS_PER_NODE='1(x2),4',
-    SLURM_STEP_NODELIST='gpu[03-05,9],login1',
-)
+TASK = dict(STEP, SLURM_PROCID='4', SLURM_LOCALID='1', SLURM_NODEID='2')
+TASK.update(SLURM_STEP_NUM_NODES='3', SLURM_STEP_TASKS_PER_NODE='1(x2),4')
+TASK.update(SLURM_STEP_NODELIST='gpu[03-05,9],login1')
 RANK_1_OF_2 = dict(OMPI_COMM_WORLD_RANK='1', OMPI_COMM_WORLD_SIZE='2')
-OPEN_MPI = dict(
-    RANK_1_OF_2, OMPI_COMM_WORLD_LOCAL_RANK='1', OMPI_COMM_WORLD_LOCAL_SIZE='2'
-)
+LOCAL = dict(OMPI_COMM_WORLD_LOCAL_RANK='1', OMPI_COMM_WORLD_LOCAL_SIZE='2')
+OPEN_MPI = RANK_1_OF_2 | LOCAL
 MPICH = dict(PMI_RANK='1', PMI_SIZE='4', MPI_LOCALRANKID='1', MPI_LOCALNRANKS='2')
 
 
@@ -63,14 +56,9 @@ def test_the_launcher_of_the_environment(environment, values, launcher):
 def test_slurm_says_all_that_torchrun_would(environment):
     found = environment(**TASK)
     adopt_launcher('slurm')
-    assert {k: v for k, v in found.items() if k not in TASK} == dict(
-        RANK='4',
-        WORLD_SIZE='6',
-        LOCAL_RANK='1',
-        LOCAL_WORLD_SIZE='4',
-        MASTER_ADDR='gpu03',
-        MASTER_PORT='20050',
-    )
+    ranks = dict(RANK='4', WORLD_SIZE='6', LOCAL_RANK='1', LOCAL_WORLD_SIZE='4')
+    place = dict(MASTER_ADDR='gpu03', MASTER_PORT='20050')
+    assert {k: v for k, v in found.items() if k not in TASK} == ranks | place
     found = environment(**TASK, MASTER_ADDR='10.0.0.1', MASTER_PORT='7')
     adopt_launcher('slurm')
     assert (found['MASTER_ADDR'], found['MASTER_PORT']) == ('10.0.0.1', '7')
@@ -78,12 +66,7 @@ def test_slurm_says_all_that_torchrun_would(environment):
 
 @pytest.mark.parametrize(
     ('nodes', 'first'),
-    [
-        ('vm', 'vm'),
-        ('a1,a2', 'a1'),
-        ('r[2-3]n[07,9],x', 'r2n07'),
-        ('n[1-2]-ib', 'n1-ib'),
-    ],
+    [('vm', 'vm'), ('a1,a2', 'a1'), ('r[2-3]n[07,9],x', 'r2n07'), ('n[1-2]-b', 'n1-b')],
 )
 def test_the_first_host_of_a_list(nodes, first):
     assert launchers.first_host(nodes) == first
@@ -99,11 +82,8 @@ def test_mpi_says_all_that_torchrun_would(environment):
         adopt_launcher('mpi')
     found = environment(**MPICH, MASTER_ADDR='h1')
     adopt_launcher('mpi')
-    assert (found['RANK'], found['LOCAL_RANK'], found['MASTER_ADDR']) == (
-        '1',
-        '1',
-        'h1',
-    )
+    place = [found[key] for key in ('RANK', 'LOCAL_RANK', 'MASTER_ADDR')]
+    assert place == ['1', '1', 'h1']
     environment(PMI_RANK='0', PMI_SIZE='2')
     with pytest.raises(ValueError, match='does not tell which processes share a host'):
         adopt_launcher('mpi')

@@ -95,9 +95,8 @@ def test_a_loopback_address_among_others_is_refused(meet, monkeypatch):
 
     texts = _side_by_side(*(lambda one=one: text(one) for one in (zero, *others)))
     assert len(set(texts)) == 1
-    assert texts[0].startswith(
-        f'process 0 on host {HOST} (127.0.0.1) cannot be reached from other hosts'
-    )
+    said = f'process 0 on host {HOST} (127.0.0.1) cannot be reached from other hosts'
+    assert texts[0].startswith(said)
     assert 'set GLOO_SOCKET_IFNAME there, and with GPUs NCCL_SOCKET_IFNAME' in texts[0]
 
 
@@ -109,9 +108,8 @@ def test_who_is_gone(meet, monkeypatch):
     monkeypatch.setattr(connect, '_peers', zero)
     for error in (RuntimeError('a bug'), PeerError('set GLOO_SOCKET_IFNAME')):
         assert connect.explain_loss(error) == ''
-    text = connect.explain_loss(
-        RuntimeError('[x.cc:5] Connection closed by peer [y]:1')
-    )
+    closed = RuntimeError('[x.cc:5] Connection closed by peer [y]:1')
+    text = connect.explain_loss(closed)
     assert text.startswith(gone)
     assert 'Resume with --resume' in text
     assert text.endswith(': Connection closed by peer [y]:1')

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ccmim.engine.hooks.pictures import undisturbed
 from ccmim.engine.launch import build_runner
-from tests.short_runs import short_config
+from tests.short_runs import record_losses, short_config
 
 
 @pytest.fixture
@@ -24,15 +24,8 @@ def run(image_folder, tmp_path):
         cfg.model.backbone.arch = dict(embed_dim=192, depth=1, num_heads=3)
         # Without StepSeedHook each number that the hook draws would move the masks.
         cfg.custom_hooks = [dict(type='PictureHook', **options)] if options else []
-        runner, losses = build_runner(cfg), []
-        step = runner.model.train_step
-
-        def recorded(*args, **kwargs):
-            logged = step(*args, **kwargs)
-            losses.append({key: value.item() for key, value in logged.items()})
-            return logged
-
-        runner.model.train_step = recorded
+        runner = build_runner(cfg)
+        losses = record_losses(runner)
         runner.train()
         return runner, losses
 
@@ -79,9 +72,8 @@ def test_an_error_is_one_warning(run, tmp_path, monkeypatch):
 def test_a_tracker_that_takes_no_pictures_costs_none_in_the_work_dir(
     run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        'mmengine.visualization.Visualizer.add_image', lambda *_, **__: 1 / 0
-    )
+    taking = 'mmengine.visualization.Visualizer.add_image'
+    monkeypatch.setattr(taking, lambda *_, **__: 1 / 0)
     run('refused', interval=1)
     (log,) = (tmp_path / 'refused').glob('*/*.log')
     assert log.read_text().count('refused/pictures alone: ZeroDivisionError') == 1

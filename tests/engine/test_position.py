@@ -41,7 +41,6 @@ def test_a_position_between_two_steps():
 
 def test_a_step_outside_its_epoch():
     steps = _steps(1, 2, 8)
-    with pytest.raises(
-        ResumeError, match='at step 9 in epoch 2, which has steps 4 to 8'
-    ):
+    text = 'at step 9 in epoch 2, which has steps 4 to 8'
+    with pytest.raises(ResumeError, match=text):
         convert_position(1, 9, steps, steps)

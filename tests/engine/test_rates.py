@@ -11,23 +11,9 @@ from ccmim.engine.optim.rates import learning_rates
 from ccmim.engine.settings import fit_sizes
 from tests.short_runs import short_config
 
-WARM_UP = dict(
-    type='LinearLR',
-    start_factor=0.25,
-    begin=0,
-    end=4,
-    by_epoch=True,
-    convert_to_iter_based=True,
-)
-COSINE = dict(
-    type='CosineAnnealingLR',
-    begin=4,
-    end=10,
-    T_max=6,
-    eta_min=0.0,
-    by_epoch=True,
-    convert_to_iter_based=True,
-)
+BY_EPOCH = dict(by_epoch=True, convert_to_iter_based=True)
+WARM_UP = dict(type='LinearLR', start_factor=0.25, begin=0, end=4, **BY_EPOCH)
+COSINE = dict(type='CosineAnnealingLR', begin=4, end=10, T_max=6, **BY_EPOCH)
 
 
 @pytest.fixture
@@ -44,9 +30,8 @@ def test_warm_up_and_cosine_follow_their_formulae(config):
     schedule = learning_rates(config, points=100)
     assert schedule.unit == 'epochs'
     assert schedule.steps[[0, 1, -1]].tolist() == [0.0, 0.1, 9.9]
-    rates = dict(
-        zip(schedule.steps.round(1).tolist(), schedule.rates[:, 0], strict=True)
-    )
+    steps = schedule.steps.round(1).tolist()
+    rates = dict(zip(steps, schedule.rates[:, 0], strict=True))
     assert rates[0.0] == pytest.approx(0.25e-3)
     # The last of the 40 steps of warm-up is the first at the full rate.
     assert rates[2.0] == pytest.approx(1e-3 * (0.25 + 0.75 * 20 / 39))
@@ -76,9 +61,8 @@ def test_long_schedules_by_steps_keep_their_shape(config):
 
 
 def test_steps_in_a_run_by_epochs_need_the_length_of_an_epoch(config):
-    config.param_scheduler = [
-        dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False)
-    ]
+    warm_up = dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False)
+    config.param_scheduler = [warm_up]
     with pytest.raises(ValueError, match='--epoch-length'):
         learning_rates(config)
     schedule = learning_rates(config, epoch_length=100, points=1000)

@@ -9,29 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ccmim.checkpoints import choose_resume, load_file, verify_archive, write_atomically
-from ccmim.engine import ResumableEpochLoop, SafeCheckpointHook
+from ccmim.engine import SafeCheckpointHook
+from tests.engine.runs import line_run
 
 SCORES = [1.0, 3.0, 2.0, 4.0]  # of the epochs
-
-
-class Line(torch.nn.Module):
-    """One weight, pulled towards each number of the data."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def train_step(self, data, optim_wrapper):
-        loss = (self.weight - data).square().mean()
-        optim_wrapper.update_params(loss)
-        return dict(loss=loss)
-
-    def val_step(self, data):
-        return [data]
 
 
 class Score(BaseMetric):
@@ -55,19 +39,14 @@ def start(tmp_path):
     ):
         options = {'save_best': 'ap', 'rule': 'greater', **options}
         metric = Score()
-        runner = Runner(
-            Line(),
-            str(tmp_path / folder),
-            train_dataloader=DataLoader(torch.arange(10.0) / 10, batch_size=2),
-            train_cfg=dict(type=ResumableEpochLoop, max_epochs=epochs),
-            optim_wrapper=dict(
-                optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulated
-            ),
+        runner = line_run(
+            tmp_path / folder,
+            epochs,
+            accumulated,
+            dict(checkpoint=dict(type=hook, interval=1, **options)),
             val_dataloader=DataLoader(torch.zeros(1)),
             val_cfg=dict(),
             val_evaluator=[metric],
-            default_hooks=dict(checkpoint=dict(type=hook, interval=1, **options)),
-            experiment_name=os.urandom(4).hex(),
         )
         metric.runner = runner
         return runner

@@ -73,9 +73,8 @@ def test_refreshing_leaves_the_training_alone(config):
         before = {n: p.clone() for n, p in model.named_parameters()}
         state = torch.get_rng_state()
         refresh(runner)
-        seen['same'] = all(
-            torch.equal(p, before[n]) for n, p in model.named_parameters()
-        )
+        parameters = runner.model.named_parameters()
+        seen['same'] = all(torch.equal(p, before[n]) for n, p in parameters)
         seen['rng'] = torch.equal(torch.get_rng_state(), state)
         seen['training'] = model.training and model.backbone.blocks[0].training
         seen['grad'] = any(p.grad is not None for p in model.parameters())
@@ -133,17 +132,16 @@ def test_a_damaged_picture_keeps_its_old_map(config, image_folder):
     assert (maps.float().std(dim=1) > 1).sum() == 7
 
 
+CONSTANT = dict(_delete_=True, type='ConstantScorer')
+NO_STORE = "needs a type='StoredScorer' in model, and no part of MAE is one"
+NO_BOX = "needs type='ImagesWithCropBox' in train_dataloader.dataset"
+
+
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (
-            {'model.scorer': dict(_delete_=True, type='ConstantScorer')},
-            "needs a type='StoredScorer' in model, and no part of MAE is one",
-        ),
-        (
-            {'train_dataloader.dataset.type': 'UnlabeledImages'},
-            "needs type='ImagesWithCropBox' in train_dataloader.dataset",
-        ),
+        ({'model.scorer': CONSTANT}, NO_STORE),
+        ({'train_dataloader.dataset.type': 'UnlabeledImages'}, NO_BOX),
     ],
 )
 def test_what_does_not_fit_is_named_before_the_first_step(config, changes, message):

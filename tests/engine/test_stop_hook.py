@@ -78,16 +78,27 @@ def test_a_job_of_slurm_that_is_stopped_is_over_in_order(monkeypatch):
     assert [exit_code(n) for n in (signal.SIGTERM, signal.SIGHUP)] == [0, 129]
 
 
+def test_processes_agree_at_every_tenth_step(monkeypatch):
+    """Each then stops for a signal that only the other one has got."""
+    hook, own = StopHook(), []
+    hook._group = object()
+
+    def all_reduce(value, operation, group):
+        own.append(value.item())
+        value.fill_(signal.SIGUSR1)
+
+    monkeypatch.setattr('torch.distributed.all_reduce', all_reduce)
+    found = [hook._ask(SimpleNamespace(iter=step)) for step in range(20)]
+    assert found == 2 * [*([0] * 9), signal.SIGUSR1]
+    assert own == [0, 0]
+
+
 def test_workers_of_the_validation_outlive_signals_too():
     """They may wait through the training, and PyTorch raises when one of them dies."""
     train, val = (DataLoader(range(2)) for _ in range(2))
-    runner = SimpleNamespace(
-        hooks=[SafeCheckpointHook()],
-        cfg={},
-        train_dataloader=train,
-        train_loop=None,
-        val_loop=SimpleNamespace(dataloader=val),
-    )
+    val_loop, hooks = SimpleNamespace(dataloader=val), [SafeCheckpointHook()]
+    loops = dict(train_dataloader=train, train_loop=None, val_loop=val_loop)
+    runner = SimpleNamespace(hooks=hooks, cfg={}, **loops)
     hook = StopHook()
     try:
         hook.before_train(runner)

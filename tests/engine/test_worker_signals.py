@@ -21,11 +21,8 @@ from ccmim.engine.signals.worker_signals import (
 @pytest.fixture(autouse=True)
 def _usual_signals():
     """Workers inherit handlers, which a run that failed has not given back."""
-    usual = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGUSR1: signal.SIG_DFL,
-    }
+    usual = {n: signal.SIG_DFL for n in (signal.SIGTERM, signal.SIGUSR1)}
+    usual[signal.SIGINT] = signal.default_int_handler
     before = {n: signal.signal(n, handler) for n, handler in usual.items()}
     yield
     for number, handler in before.items():
@@ -50,14 +47,11 @@ def _send_from_another_process(number, pid):
     os.waitpid(child, 0)
 
 
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ('SIGINT', 'SIGUSR1')]
+
+
 @pytest.mark.parametrize('ignoring', [True, False])
-@pytest.mark.parametrize(
-    'name',
-    [
-        'SIGTERM',
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ('SIGINT', 'SIGUSR1')),
-    ],
-)
+@pytest.mark.parametrize('name', ['SIGTERM', *SLOW])
 def test_signals_of_others_do_not_end_a_worker(name, ignoring):
     """The control: without it each of them does."""
     loader = DataLoader(Pids(), num_workers=1, prefetch_factor=1)
@@ -75,9 +69,8 @@ def test_signals_of_others_do_not_end_a_worker(name, ignoring):
 def test_the_parent_can_end_a_worker():
     """And the loader's own function is still called."""
     started = torch.zeros(1).share_memory_()
-    loader = DataLoader(
-        Pids(), num_workers=1, worker_init_fn=lambda worker: started.add_(1)
-    )
+    begin = lambda worker: started.add_(1)  # noqa: E731
+    loader = DataLoader(Pids(), num_workers=1, worker_init_fn=begin)
     ignore_signals_in_workers(loader)
     batches = iter(loader)
     worker = int(next(batches))

@@ -41,13 +41,14 @@ class Projected(nn.Module):
         return self.head(self.backbone(images).flatten(2).transpose(1, 2))
 
 
+def features():
+    return nn.Sequential(nn.Flatten(), nn.Linear(768, 4), nn.BatchNorm1d(4))
+
+
 MODELS = {
     'pooled': (Pooled, ['scales.0.1.1']),
     'tokens': (Projected, []),
-    'features': (
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(768, 4), nn.BatchNorm1d(4)),
-        ['2'],
-    ),
+    'features': (features, ['2']),
     'frozen': (lambda: Pooled().eval(), []),
 }
 

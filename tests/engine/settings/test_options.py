@@ -9,11 +9,10 @@ from mmengine.config import Config
 from ccmim.engine.settings import check_options, paths_as_texts
 from ccmim.engine.settings.option_action import OptionAction
 
+ADAMW = dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95))
+TOP = dict(default_scope='ccmim', epochs=5, work_dir='runs', compile_blocks='auto')
 CONFIG = dict(
-    default_scope='ccmim',
-    epochs=5,
-    work_dir='runs',
-    compile_blocks='auto',
+    **TOP,
     resume=False,
     load_from=None,
     model=dict(
@@ -28,10 +27,7 @@ CONFIG = dict(
         persistent_workers=False,
         dataset=dict(type='UnlabeledImages', data='photos', transform=[{}, {}]),
     ),
-    optim_wrapper=dict(
-        type='AutocastOptimWrapper',
-        optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95)),
-    ),
+    optim_wrapper=dict(type='AutocastOptimWrapper', optimizer=ADAMW),
     param_scheduler=[dict(type='LinearLR', end=3), dict(type='PolyLR', end=5)],
     randomness=dict(seed=0),
 )

@@ -12,32 +12,14 @@ from ccmim.engine.config import read_config
 from ccmim.engine.launch import build_runner
 from ccmim.engine.settings import StartHook, clear_errors
 
-VALUES = [
-    -1,
-    0,
-    1,
-    0.5,
-    3,
-    float('nan'),
-    '',
-    'x',
-    None,
-    True,
-    [],
-    [1, 2],
-    {},
-    dict(a=1),
-]
+VALUES = [-1, 0, 1, 0.5, 3, float('nan'), '', 'x', None, True, [], [1, 2], {}]
+VALUES.append(dict(a=1))
 # Where a run writes, what would take minutes, and what outlives a run.
 LEFT_ALONE = ('work_dir', 'experiment_name', 'compile_blocks', 'env_cfg')
 pytestmark = pytest.mark.slow
-QUICK = settings(
-    max_examples=12,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+FIXTURES = [HealthCheck.function_scoped_fixture]
+QUICK = settings(max_examples=12, derandomize=True, deadline=None, database=None)
+QUICK = settings(QUICK, suppress_health_check=FIXTURES)
 NUMBERS = itertools.count()
 
 

@@ -14,24 +14,17 @@ def test_a_momentum_network_follows_once_an_update(teacher, wrapper):
     cfg = Config(dict(model=dict(teacher=teacher), optim_wrapper=wrapper))
     with pytest.raises(ValueError, match='teacher.interval=.*accumulative_counts='):
         check_updates(cfg)
-    cfg.merge_from_dict(
-        {'model.teacher.interval': 4, 'optim_wrapper.accumulative_counts': 4}
-    )
+    agreed = {'model.teacher.interval': 4, 'optim_wrapper.accumulative_counts': 4}
+    cfg.merge_from_dict(agreed)
     check_updates(cfg)
 
 
 def _pretraining(**changes):
     crop = dict(type='RandomResizedCrop', size=None)
-    cfg = Config(
-        dict(
-            default_scope='ccmim',
-            model=dict(
-                type='MAE', backbone=dict(type='VisionTransformer', img_size=(64, 96))
-            ),
-            train_dataloader=dict(dataset=dict(transform=[crop, dict(type='Flip')])),
-            val_dataloader=dict(dataset=dict(transform=[crop])),
-        )
-    )
+    backbone = dict(type='VisionTransformer', img_size=(64, 96))
+    cfg = Config(dict(default_scope='ccmim', model=dict(type='MAE', backbone=backbone)))
+    for loader, steps in (('train', [crop, dict(type='Flip')]), ('val', [crop])):
+        cfg[f'{loader}_dataloader'] = dict(dataset=dict(transform=steps))
     cfg.merge_from_dict({k.replace('__', '.'): v for k, v in changes.items()})
     return cfg
 

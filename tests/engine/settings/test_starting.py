@@ -61,6 +61,14 @@ custom_hooks=5 | {}
 optim_wrapper.paramwise_cfg.norm_decay_mul=0 | unknown key {key}:
 env_cfg.cudnn_benchmarc=True | unknown key {key}: did you mean
 randomness.seed=-1 | {} must be a whole number from 0
+model.backbone.arch.num_heads=5 | {} must divide embed_dim=32
+model.decoder.num_heads=3 | {} must divide embed_dim=16
+model.backbone.patch_size=24 | img_size=64 must be one or two multiples of patch_size=24
+default_hooks.checkpoint.filename_tmpl=last.pth | {key}='last.pth' must have one {{}} f
+train_dataloader.dataset.transform.0.scale=(1.0,0.2) | {key}=(1.0, 0.2) must be the leas
+train_dataloader.dataset.max_bad_ratio=None | {} must be a number
+model.contrast.in_dim=7 | {} of SingleViewContrast does not fit the
+optim_wrapper.optimizer.fused=x | {key}=
 """
 
 
@@ -76,13 +84,12 @@ def test_a_mistake_is_one_line_with_code_2(train, tmp_path, row):
 
 
 def test_no_config_and_a_broken_one_are_mistakes(tool, tmp_path):
-    assert tool('train.py', tmp_path / 'x.py') == (
-        *(2, f'error: config {tmp_path}/x.py does not exist'),
-    )
-    (tmp_path / 'x.py').write_text('a = dict(\n')
-    code, text = tool('train.py', tmp_path / 'x.py')
+    file = tmp_path / 'x.py'
+    assert tool('train.py', file) == (2, f'error: config {file} does not exist')
+    file.write_text('a = dict(\n')
+    code, text = tool('train.py', file)
     assert code == 2
-    assert text.startswith(f'error: config {tmp_path}/x.py cannot be read: SyntaxError')
+    assert text.startswith(f'error: config {file} cannot be read: SyntaxError')
 
 
 def test_a_launcher_that_started_nothing_is_a_mistake(train, monkeypatch):

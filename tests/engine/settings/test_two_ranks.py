@@ -1,33 +1,18 @@
 """With several processes a mistake is said once, and all end with its code."""
 
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.processes import run
 
 
 @pytest.mark.slow
 @pytest.mark.dist
-def test_two_processes_say_a_mistake_once(request, config_file, tmp_path):
+def test_two_processes_say_a_mistake_once(config_file, tmp_path):
     """Known to the main process alone: the other one waits for it and is told."""
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run/epoch_1.pth').write_text('mine')
-    done = subprocess.run(
-        [
-            'bash',
-            'tools/dist_train.sh',
-            config_file,
-            '2',
-            '--work-dir',
-            tmp_path / 'run',
-        ],
-        cwd=request.config.rootpath,
-        env={**os.environ, 'CCMIM_PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    words = ['tools/dist_train.sh', config_file, '2', '--work-dir', tmp_path / 'run']
+    done = run('bash', *words)
     assert done.returncode == 2, done.stderr[-3000:]
     assert done.stderr.count('holds a run (epoch_1.pth): give --resume') == 1
     assert 'Traceback' not in done.stderr

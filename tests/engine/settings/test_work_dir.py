@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from mmengine.config import Config
@@ -88,9 +89,8 @@ def test_logs_and_pictures_go_with_an_overwritten_run(tmp_path):
         start.before_train_iter(None, 0)
         assert all((tmp_path / name).exists() for name in gone)
         start.after_train_iter(None, 0)
-    assert sorted(p for p in tmp_path.rglob('*') if p.is_file()) == sorted(
-        tmp_path / name for name in kept
-    )
+    left = {path for path in tmp_path.rglob('*') if path.is_file()}
+    assert left == {tmp_path / name for name in kept}
     assert not (tmp_path / OLD).exists()
 
 
@@ -112,10 +112,7 @@ def test_a_file_in_its_place_is_refused(tmp_path):
 
 def test_one_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
     """As on a read-only file system; permissions mean nothing to root."""
-
-    def refuse(*_, **__):
-        raise OSError(30, 'Read-only file system')
-
+    refuse = Mock(side_effect=OSError(30, 'Read-only file system'))
     monkeypatch.setattr('builtins.open', refuse)
     message = rf'cannot write to --work-dir {tmp_path} \(Read-only file system\): give'
     with pytest.raises(ValueError, match=message), _claim(tmp_path):
