@@ -12,6 +12,10 @@ from PIL import Image
 
 # Hypothesis keeps notes of what it reads in the code: not in the checkout.
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / 'hypothesis')
+TRANSFORM = [
+    dict(type='ccmim.RandomResizedCrop', size=16),
+    dict(type='ccmim.ToUint8Tensor'),
+]
 
 
 @pytest.fixture

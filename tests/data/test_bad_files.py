@@ -43,9 +43,8 @@ def test_processes_that_write_together_lose_and_double_nothing(tmp_path):
     path = tmp_path / 'bad_files.txt'
     context = multiprocessing.get_context('fork')
     barrier = context.Barrier(4)
-    processes = [
-        context.Process(target=_add_many, args=(path, barrier)) for _ in 'abcd'
-    ]
+    together = dict(target=_add_many, args=(path, barrier))
+    processes = [context.Process(**together) for _ in 'abcd']
     for process in processes:
         process.start()
     for process in processes:
@@ -130,18 +129,14 @@ def test_a_file_of_another_kind_is_refused(tmp_path, text):
 
 def test_reasons_begin_with_a_kind(tmp_path):
     (tmp_path / 'link.jpg').symlink_to(tmp_path / 'nothing')
-    for name, reason in {
-        'gone': 'missing',
-        'link': 'missing: a link to nothing',
-    }.items():
+    for name, reason in ('gone', 'missing'), ('link', 'missing: a link to nothing'):
         with pytest.raises(FileNotFoundError) as error:
             (tmp_path / f'{name}.jpg').read_bytes()
         assert reason_of(error.value) == reason
     denied = PermissionError(errno.EACCES, 'Permission denied', '/a.jpg')
     assert reason_of(denied) == 'not readable: Permission denied'
-    assert (
-        reason_of(OSError('not a regular file')) == 'not readable: not a regular file'
-    )
+    pipe = OSError('not a regular file')
+    assert reason_of(pipe) == 'not readable: not a regular file'
     assert reason_of(BadImageError('damaged: a\tb\nc')) == 'damaged: a\\tb\\nc'
 
 

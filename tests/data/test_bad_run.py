@@ -17,12 +17,9 @@ from torch.utils.data import DataLoader
 from ccmim.data import UnlabeledImages, VisitSampler, decode_image, open_source
 from ccmim.data.bad_files import BadFiles, read_bad_files, reason_of
 from ccmim.data.image import BadImageError
+from tests.data.conftest import TRANSFORM
 
 KINDS = ('jpeg', 'png', 'webp', 'gif', 'bmp', 'tiff')
-TRANSFORM = [
-    dict(type='ccmim.RandomResizedCrop', size=16),
-    dict(type='ccmim.ToUint8Tensor'),
-]
 
 
 def _good(rng, kind):
@@ -80,17 +77,9 @@ def _joined(rng, data, other):
     return data[: len(data) // 2] + other
 
 
-DAMAGES = (
-    *(_cut, _flipped, _another_header, _headless, _hole),
-    *(_huge, _no_image, _garbage, _joined),
-)
-ODD_NAMES = (
-    b'caf\xe9',
-    b'new\nline',
-    '\U0001f600'.encode(),
-    b'sp ace\t',
-    b'back\\slash',
-)
+DAMAGES = (_cut, _flipped, _another_header, _headless, _hole)
+DAMAGES += (_huge, _no_image, _garbage, _joined)
+ODD_NAMES = (b'caf\xe9', b'new\nline', '\U0001f600'.encode(), b'sp ace\t', b'a\\b')
 
 
 def _write(root, num_bad, num_good, seed=0):
@@ -124,13 +113,8 @@ def _oracle(source):
 def _pass(dataset, epochs, num_workers=2, batch_size=25):
     """Keys of the images that came as they are, in any epoch."""
     sampler = VisitSampler(dataset, seed=1)
-    loader = DataLoader(
-        dataset,
-        batch_size,
-        sampler=sampler,
-        num_workers=num_workers,
-        collate_fn=default_collate,
-    )
+    options = dict(num_workers=num_workers, collate_fn=default_collate)
+    loader = DataLoader(dataset, batch_size, sampler=sampler, **options)
     shown = Counter()
     for epoch in range(epochs):
         sampler.set_epoch(epoch)

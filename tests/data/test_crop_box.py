@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import default_collate
 from PIL import Image
-from torch.utils.data import DataLoader
 
 from ccmim.data import ImagesWithCropBox, SampleKey, UnlabeledImages
 from ccmim.registry import TRANSFORMS
@@ -39,9 +37,8 @@ def test_place_is_the_part_that_was_cut_out():
     mirrored = 0
     for _ in range(40):
         image, place = crop(picture)
-        top, bottom, left, right = (
-            place * torch.tensor([200.0, 200.0, 250.0, 250.0])
-        ).tolist()
+        edges = place * torch.tensor([200.0, 200.0, 250.0, 250.0])
+        top, bottom, left, right = edges.tolist()
         row, column = image[0].float().mean(1), image[1].float().mean(0)
         # The mean of a pixel's neighbors is its center, half a pixel from its edge.
         step = (bottom - top) / 48
@@ -53,14 +50,6 @@ def test_place_is_the_part_that_was_cut_out():
         assert (column[59] < column[4]) == (right < left)
         mirrored += right < left
     assert 10 < mirrored < 30
-
-
-def test_batches(image_folder):
-    placed = ImagesWithCropBox(WITH_BOX, data=str(image_folder))
-    batch = next(iter(DataLoader(placed, 3, collate_fn=default_collate)))
-    assert batch['inputs'].shape == (3, 3, 48, 64)
-    assert batch['data_samples'].tolist() == [0, 1, 2]
-    assert batch['crop_box'].shape == (3, 4)
 
 
 def test_whole_pictures_keep_their_numbers(image_folder):

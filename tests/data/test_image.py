@@ -124,9 +124,8 @@ def test_a_damaged_exif_block_does_not_cost_the_picture(rgb):
 def test_an_animation_gives_its_first_frame(kind):
     frames = [Image.new('RGB', (8, 8), color) for color in ('red', 'blue')]
     options = dict(lossless=True) if kind == 'webp' else {}
-    decoded = _decode(
-        frames[0], kind, save_all=True, append_images=frames[1:], **options
-    )
+    both = dict(save_all=True, append_images=frames[1:])
+    decoded = _decode(frames[0], kind, **both, **options)
     assert np.unique(decoded.reshape(-1, 3), axis=0).tolist() == [[255, 0, 0]]
 
 
@@ -148,25 +147,11 @@ def test_two_pictures_in_one_jpeg_give_the_first():
     assert decode_image(data).getpixel((3, 3)) == pytest.approx((255, 0, 0), abs=2)
 
 
-def test_a_wrong_name_does_not_matter(rgb, tmp_path):
-    Image.fromarray(rgb).save(tmp_path / 'a.png')
-    (tmp_path / 'a.png').rename(tmp_path / 'a.jpg')
-    assert np.array_equal(decode_image((tmp_path / 'a.jpg').read_bytes()), rgb)
-
-
 @pytest.mark.parametrize('keep', [0.3, 0.9])
-@pytest.mark.parametrize(
-    ('kind', 'reason'),
-    [
-        ('jpeg', 'cut short'),
-        ('png', 'cut short'),
-        ('bmp', 'cut short'),
-        ('webp', 'damaged|cut short'),
-        ('tiff', 'damaged|cut short'),
-    ],
-)
-def test_a_truncated_file_is_bad(rgb, kind, keep, reason):
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'bmp', 'webp', 'tiff'])
+def test_a_truncated_file_is_bad(rgb, kind, keep):
     data = _encode(Image.fromarray(np.tile(rgb, (4, 4, 1))), kind)
+    reason = 'damaged|cut short' if kind in ('webp', 'tiff') else 'cut short'
     with pytest.raises(BadImageError, match=reason):
         decode_image(data[: int(len(data) * keep)])
 
@@ -199,12 +184,9 @@ def test_no_reader_starts_a_program_or_takes_anything():
 
 def test_16_bit_pictures_are_scaled_in_blocks(monkeypatch):
     """Rows of 2**20 pixels and more are scaled one by one, and nothing is lost."""
-    values = np.arange(3, dtype=np.uint16)[:, None] * np.full(
-        (1, 2**20), 20_000, np.uint16
-    )
-    assert np.asarray(decode_image(_encode(Image.fromarray(values), 'png')))[
-        :, -1, 0
-    ].tolist() == [0, 78, 156]
+    values = np.repeat(np.arange(3, dtype=np.uint16) * 20_000, 2**20).reshape(3, -1)
+    decoded = np.asarray(decode_image(_encode(Image.fromarray(values), 'png')))
+    assert decoded[:, -1, 0].tolist() == [0, 78, 156]
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP'])
@@ -212,8 +194,6 @@ def test_what_was_turned_is_not_turned_again(kind):
     """As by extract_features, of what the caller has decoded."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    buffer = io.BytesIO()
-    Image.new('RGB', (48, 40)).save(buffer, kind, exif=exif)
-    decoded = decode_image(buffer.getvalue())
+    decoded = decode_image(_encode(Image.new('RGB', (48, 40)), kind, exif=exif))
     assert decoded.size == (40, 48)
     assert to_rgb(decoded) is decoded

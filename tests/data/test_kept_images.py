@@ -35,9 +35,8 @@ def test_a_sample_depends_on_its_key_alone(ramps):
         assert again['inputs'].dtype == torch.uint8
         assert again['inputs'].equal(batch[i]['inputs'])
     other = kept.__getitems__(keys(6, visit=1))
-    assert not any(
-        a['inputs'].equal(b['inputs']) for a, b in zip(batch, other, strict=True)
-    )
+    pairs = zip(batch, other, strict=True)
+    assert not any(a['inputs'].equal(b['inputs']) for a, b in pairs)
     assert (batch[2]['inputs'][2] == 80).all(), 'nothing comes from outside'
 
 

@@ -54,21 +54,14 @@ def test_16_bit_grey_has_the_same_mean():
 DEEP = np.linspace(0, 1, 10_000, dtype=np.float32).reshape(100, 100)
 
 
-@pytest.mark.parametrize(
-    ('name', 'values'),
-    [
-        ('a.tif', DEEP),
-        ('a.tif', DEEP * 255),
-        ('a.png', (DEEP * 65535).astype(np.uint16)),
-    ],
-    ids=['floats up to 1', 'floats up to 255', '16 bits'],
-)
-def test_detection_loads_floats_and_16_bits_as_pretraining_does(name, values, tmp_path):
+@pytest.mark.parametrize('kind', ['floats up to 1', 'floats up to 255', '16 bits'])
+def test_detection_loads_floats_and_16_bits_as_pretraining_does(kind, tmp_path):
     """OpenCV makes floats up to 1 black."""
     from ccmim.dense.photos import LoadImageFromFile
 
-    file = tmp_path / name
-    Image.fromarray(values).save(file)
+    file = tmp_path / ('a.png' if kind == '16 bits' else 'a.tif')
+    values = {'floats up to 1': DEEP, 'floats up to 255': DEEP * 255}
+    Image.fromarray(values.get(kind, (DEEP * 65535).astype(np.uint16))).save(file)
     loaded = LoadImageFromFile()(dict(img_path=str(file)))
     truth = np.round(DEEP * 255)
     assert abs(loaded['img'] - truth[..., None]).max() <= 1

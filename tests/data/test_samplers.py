@@ -16,9 +16,8 @@ def build(monkeypatch):
     def _build(kind='VisitSampler', size=10, rank=0, world_size=1, **kwargs):
         monkeypatch.setattr(samplers, 'get_dist_info', lambda: (rank, world_size))
         config = dict(type=f'ccmim.{kind}', **kwargs)
-        return DATA_SAMPLERS.build(
-            config, default_args=dict(dataset=range(size), seed=3)
-        )
+        data = dict(dataset=range(size), seed=3)
+        return DATA_SAMPLERS.build(config, default_args=data)
 
     return _build
 

@@ -73,19 +73,11 @@ def test_what_runs_write_is_no_data(tmp_path):
     _write(tmp_path, ['a.jpg', '20240102_030405/b.jpg', 'pictures/c.jpg'])
     expected = _names(open_source(tmp_path), tmp_path)
     assert len(expected) == 3
-    _write(
-        tmp_path,
-        [
-            'work_dirs/mae/seen.png',
-            'deep/work_dirs/seen.png',
-            'my run/last_checkpoint',
-            'my run/pictures/epoch_1.png',
-            'begun/run.lock',
-            'begun/seen.png',
-            'killed/20260101_000000/vis_data/config.py',
-            'killed/pictures/epoch_1.png',
-        ],
-    )
+    runs = ['work_dirs/mae/seen.png', 'deep/work_dirs/seen.png']
+    runs += ['my run/last_checkpoint', 'my run/pictures/epoch_1.png']
+    runs += ['begun/run.lock', 'begun/seen.png', 'killed/pictures/epoch_1.png']
+    runs += ['killed/20260101_000000/vis_data/config.py']
+    _write(tmp_path, runs)
     assert _names(open_source(tmp_path), tmp_path) == expected
     seen = open_source(tmp_path / 'my run/pictures')
     assert _names(seen, tmp_path) == ['my run/pictures/epoch_1.png'], 'if asked for'
@@ -198,23 +190,14 @@ def test_tars_within_a_tar_are_read_in_place(tmp_path, messages):
     inner = {'a.JPEG': b'A' * 700, 'deep.tar': deep, 'b.JPEG': b'B'}
     inner = _tar(tmp_path / 'inner.tar', inner).read_bytes()
     second = _tar(tmp_path / 'second.tar', {'c.JPEG': b'C' * 513}).read_bytes()
-    outer = {
-        'n1.tar': inner,
-        'p.jpg': b'p',
-        'n2.tar': second,
-        'x.zip': b'',
-        'z.gz': b'',
-    }
+    outer = {'n1.tar': inner, 'p.jpg': b'p', 'n2.tar': second}
+    outer.update({'x.zip': b'', 'z.gz': b''})
     path = _tar(tmp_path / 'outer.tar', outer)
     source = open_source(path)
     names = ['n1.tar/a.JPEG', 'n1.tar/b.JPEG', 'p.jpg', 'n2.tar/c.JPEG']
     assert _names(source, path) == names
-    assert [source.read(i) for i in (3, 0, 2, 1)] == [
-        b'C' * 513,
-        b'A' * 700,
-        b'p',
-        b'B',
-    ]
+    read = [source.read(i) for i in (3, 0, 2, 1)]
+    assert read == [b'C' * 513, b'A' * 700, b'p', b'B']
     assert messages == [
         f'{path}: left out are 1 that is a tar in a tar in a tar (n1.tar/deep.tar); '
         '2 that is a compressed archive (x.zip, z.gz)'
@@ -223,9 +206,7 @@ def test_tars_within_a_tar_are_read_in_place(tmp_path, messages):
     with pytest.raises(ValueError, match=r'cut.tar/n1.tar is damaged, cut short'):
         open_source(cut)
     empty = _tar(tmp_path / 'empty.tar', {'n1.tar.gz': b'', 'x.csv': b''})
-    with pytest.raises(
-        ValueError, match=r'No images in .* compressed archive \(n1.tar'
-    ):
+    with pytest.raises(ValueError, match=r'No images in .* compressed archive \(n1'):
         open_source(empty)
 
 
@@ -324,15 +305,11 @@ def test_parquet_as_on_the_hub_is_read_by_row_group(tmp_path, parquet):
 
 def test_parquet_without_images_is_refused(tmp_path, parquet):
     wrong = parquet('a.parquet', text=['a'], left=[b'x'], right=[b'y'])
-    with pytest.raises(
-        ValueError, match='wanted is a column of bytes called image.*it h'
-    ):
+    with pytest.raises(ValueError, match='wanted is a column of bytes called image'):
         open_source(wrong)
     cut = tmp_path / 'cut.parquet'
     cut.write_bytes(wrong.read_bytes()[:-20])
-    with pytest.raises(
-        ValueError, match='cut.parquet is damaged, cut short or no parq'
-    ):
+    with pytest.raises(ValueError, match='cut.parquet is damaged, cut short or no'):
         open_source(cut)
     empty = parquet('empty.parquet', image=[b'x'][:0])
     with pytest.raises(ValueError, match='No images in .*empty.parquet'):
@@ -395,12 +372,8 @@ def test_files_and_shards_join_into_one_source(tmp_path):
     _write(tmp_path, ['photos/a.jpg', 'photos/b.jpg', 'c.png'])
     _tar(tmp_path / 's.tar', {'d.jpg': b'd'})
     source = open_source([tmp_path / 's.tar', tmp_path / 'photos', f'{tmp_path}/*.png'])
-    assert _names(source, tmp_path) == [
-        'photos/a.jpg',
-        'photos/b.jpg',
-        'c.png',
-        's.tar/d.jpg',
-    ]
+    names = ['photos/a.jpg', 'photos/b.jpg', 'c.png', 's.tar/d.jpg']
+    assert _names(source, tmp_path) == names
     assert source.read(3) == b'd'
     with pytest.raises(IndexError):
         source.read(4)

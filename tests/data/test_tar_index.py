@@ -37,13 +37,8 @@ def test_hostile_members_are_left_out_and_counted_in_one_warning(tmp_path, messa
     with tarfile.open(tmp_path / 'a.tar', 'w') as shard:
         for name in ('../up.jpg', '/abs.jpg', 'x/../../y.jpg', 'x/..', '/z.png'):
             _add(shard, name)
-        for name, kind in dict(
-            sym=tarfile.SYMTYPE,
-            hard=tarfile.LNKTYPE,
-            char=tarfile.CHRTYPE,
-            block=tarfile.BLKTYPE,
-            pipe=tarfile.FIFOTYPE,
-        ).items():
+        for name in ('sym', 'lnk', 'chr', 'blk', 'fifo'):
+            kind = getattr(tarfile, f'{name.upper()}TYPE')
             _add(shard, f'{name}.jpg', b'', type=kind, linkname='/etc/passwd')
         _add(shard, 'x..y/a..b.jpg')
         _add(shard, './real.jpg')
@@ -53,7 +48,7 @@ def test_hostile_members_are_left_out_and_counted_in_one_warning(tmp_path, messa
     assert messages == [
         f'{tmp_path}/a.tar: left out are 4 with an absolute or parent path '
         '(../up.jpg, /abs.jpg, x/../../y.jpg, ...); 5 that is no regular file '
-        '(sym.jpg, hard.jpg, char.jpg, ...)'
+        '(sym.jpg, lnk.jpg, chr.jpg, ...)'
     ]
 
 

@@ -55,9 +55,8 @@ def test_one_draw_is_cut_to_the_picture(one_draw, area, full):
     photo = Image.new('RGB', (500, 375))
     crop = _build('RandomResizedCrop', size=8, scale=(0.08, 1), one_draw=one_draw)
     torch.manual_seed(0)
-    boxes = [
-        crop._crop.get_params(photo, (0.08, 1), (3 / 4, 4 / 3)) for _ in range(8000)
-    ]
+    scales = (0.08, 1), (3 / 4, 4 / 3)
+    boxes = [crop._crop.get_params(photo, *scales) for _ in range(8000)]
     tops, lefts, heights, widths = np.array(boxes).T
     assert (heights * widths).mean() / (500 * 375) == pytest.approx(area, abs=0.01)
     whole = (heights == 375) | (widths == 500)
@@ -66,9 +65,8 @@ def test_one_draw_is_cut_to_the_picture(one_draw, area, full):
     assert ((lefts >= 0) & (lefts + widths <= 500)).all()
     assert lefts[widths < 250].max() > 300  # anywhere
     if one_draw:
-        shares, shapes = np.meshgrid(
-            np.linspace(0.08, 1, 1001), np.exp(np.linspace(-1, 1, 1001) * np.log(4 / 3))
-        )
+        shape = np.exp(np.linspace(-1, 1, 1001) * np.log(4 / 3))
+        shares, shapes = np.meshgrid(np.linspace(0.08, 1, 1001), shape)
         wide = np.minimum(500, np.sqrt(shares * 187500 * shapes))
         high = np.minimum(375, np.sqrt(shares * 187500 / shapes))
         assert (wide * high).mean() / 187500 == pytest.approx(area, abs=0.001)

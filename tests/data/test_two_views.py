@@ -12,9 +12,8 @@ CROP = [
 
 
 def test_views_are_two_draws_one_above_the_other(image_folder):
-    views = UnlabeledImages(
-        str(image_folder), dict(type='ccmim.TwoViews', transform=CROP)
-    )
+    two = dict(type='ccmim.TwoViews', transform=CROP)
+    views = UnlabeledImages(str(image_folder), two)
     single = UnlabeledImages(str(image_folder), CROP)
     key = SampleKey(1, 2, 3)
     both = views[key]['inputs']

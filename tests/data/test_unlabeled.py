@@ -4,15 +4,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import default_collate
-from mmengine.runner import Runner
-from mmengine.runner.loops import _InfiniteDataloaderIterator
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from ccmim.data import (
-    InfiniteVisitSampler,
     SampleKey,
-    UnlabeledImages,
     VisitSampler,
 )
 from ccmim.registry import DATASETS
@@ -31,9 +27,8 @@ def _dataset(data, **kwargs):
 
 def _batches(dataset, epochs=(0,), **kwargs):
     sampler = VisitSampler(dataset, seed=1)
-    loader = DataLoader(
-        dataset, 4, sampler=sampler, collate_fn=default_collate, **kwargs
-    )
+    options = dict(kwargs, sampler=sampler, collate_fn=default_collate)
+    loader = DataLoader(dataset, 4, **options)
     batches = []
     for epoch in epochs:
         sampler.set_epoch(epoch)
@@ -80,32 +75,6 @@ def test_batches_do_not_depend_on_the_workers(folder, num_workers, persistent):
     assert not _equal(alone[:3], alone[3:])
 
 
-def test_a_resumed_epoch_equals_that_of_a_straight_run(folder):
-    straight = _batches(_dataset(folder), epochs=range(3), num_workers=1)
-    assert _equal(_batches(_dataset(folder), epochs=(2,)), straight[6:])
-
-
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_mmengine_resumes_the_endless_stream_by_skipping(folder, num_workers):
-    def batches(skipped, count):
-        dataset = _dataset(folder)
-        sampler = InfiniteVisitSampler(dataset, seed=1)
-        loader = DataLoader(
-            dataset,
-            5,
-            sampler=sampler,
-            num_workers=num_workers,
-            collate_fn=default_collate,
-        )
-        iterator = _InfiniteDataloaderIterator(loader)
-        iterator.skip_iter(skipped)
-        return [next(iterator) for _ in range(count)]
-
-    straight = batches(0, 7)
-    assert _equal(batches(4, 3), straight[4:])
-    assert not _equal(straight[:3], straight[4:])
-
-
 @pytest.mark.slow
 def test_spawned_workers_give_the_same_and_share_what_they_found(folder):
     (folder / '003.png').write_bytes(b'')
@@ -125,22 +94,6 @@ def test_loading_in_the_main_process_does_not_disturb_its_generator(folder):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_mmengine_builds_the_loader_from_a_config(folder):
-    loader = Runner.build_dataloader(
-        dict(
-            dataset=dict(
-                type='ccmim.UnlabeledImages', data=str(folder), transform=_TRANSFORM
-            ),
-            sampler=dict(type='ccmim.VisitSampler'),
-            batch_size=4,
-            num_workers=0,
-            collate_fn=dict(type='default_collate'),
-        ),
-        seed=1,
-    )
-    assert _equal(list(loader), _batches(_dataset(folder)))
-
-
 def test_a_damaged_image_is_named_once_and_replaced_by_the_key(folder, messages):
     (folder / '003.png').write_bytes((folder / '003.png').read_bytes()[:400])
     dataset = _dataset(folder)
@@ -153,24 +106,6 @@ def test_a_damaged_image_is_named_once_and_replaced_by_the_key(folder, messages)
     assert len(stand_ins) > 3
     assert len(messages) == 1
     assert '003.png (cut short: image file is truncated' in messages[0]
-
-
-def test_missing_and_unreadable_files_count_as_damaged(folder, messages):
-    dataset = _dataset(folder)
-    (folder / '001.png').unlink()
-    assert dataset[1]['data_samples'] != 1
-    assert messages[0].endswith('001.png (missing)')
-
-
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_too_many_damaged_images_stop_the_run_and_are_named(folder, num_workers):
-    for i in (2, 5, 7, 11):
-        (folder / f'{i:03d}.png').write_bytes(b'')
-    with pytest.raises(RuntimeError) as error:
-        _batches(_dataset(folder), epochs=range(2), num_workers=num_workers)
-    line = str(error.value).splitlines()[-1]
-    assert '4 of 12 images are damaged, 3 are allowed (max_bad_ratio)' in line
-    assert all(f'{i:03d}.png' in line for i in (2, 5, 7, 11))
 
 
 def test_the_share_is_counted_over_all_workers(folder):
@@ -200,11 +135,6 @@ def test_two_images_may_not_all_be_damaged(tmp_path):
     (tmp_path / '000.png').write_bytes(b'no')
     with pytest.raises(RuntimeError, match='2 of 2'):
         _ = _dataset(tmp_path)[0]
-
-
-def test_an_empty_folder_is_an_error_at_construction(tmp_path):
-    with pytest.raises(ValueError, match='No images in'):
-        UnlabeledImages(tmp_path, _TRANSFORM)
 
 
 def test_it_pickles_and_says_how_large_it_is(folder):
