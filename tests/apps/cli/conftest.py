@@ -46,25 +46,15 @@ def class_folders(tmp_path):
 def coco_folder(tmp_path):
     """Ten photos with one square each, in one file without a split."""
     root = tmp_path / 'coco'
-    images, annotations = [], []
+    images, objects = [], []
+    box = dict(bbox=[8, 8, 32, 32], segmentation=[[8, 8, 40, 8, 40, 40, 8, 40]])
+    box.update(category_id=1, area=1024, iscrowd=0)
     for i in range(10):
         photo(root / 'images' / f'{i}.jpg', i)
         images.append(dict(id=i, file_name=f'{i}.jpg', width=48, height=48))
-        corners = [8, 8, 40, 8, 40, 40, 8, 40]
-        annotations.append(
-            dict(
-                id=i + 1,
-                image_id=i,
-                category_id=1,
-                bbox=[8, 8, 32, 32],
-                area=1024,
-                iscrowd=0,
-                segmentation=[corners],
-            )
-        )
-    content = dict(
-        images=images, annotations=annotations, categories=[dict(id=1, name='square')]
-    )
+        objects.append(dict(box, id=i + 1, image_id=i))
+    content = dict(images=images, annotations=objects)
+    content.update(categories=[dict(id=1, name='square')])
     (root / 'annotations.json').write_text(json.dumps(content))
     return root
 

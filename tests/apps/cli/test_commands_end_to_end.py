@@ -1,6 +1,5 @@
 """The commands as a new user runs them, on a handful of photos."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -11,7 +10,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import ParamSchedulerHook
-from PIL import Image
 
 import ccmim as library
 from ccmim.apps.cli import demo
@@ -153,50 +151,14 @@ def test_check_says_why_labels_are_not_taken(ccmim, map_folder, coco_folder):
     code, said, _ = ccmim('check', map_folder, '--workers', 1)
     assert '9 images: 9 good, 0 bad' in said, 'maps are no photos'
     assert code == 0
-    Image.new('RGB', (48, 48), 'red').save(map_folder / 'annotations/training/0.png')
-    code, said, _ = ccmim('check', map_folder, '--workers', 1)
-    assert code == 1
-    assert 'PROBLEM: its labels are not taken: map ' in said
-    assert 'training/0.png is a picture in colors' in said
     file = coco_folder / 'annotations.json'
     file.write_text(file.read_text().replace('"bbox": [8, 8', '"bbox": [800, 8', 1))
     code, said, _ = ccmim('check', coco_folder, '--workers', 1)
+    outside = 'boxes that lie outside their image (mmdet leaves them out): 1'
     assert code == 1
-    assert (
-        'PROBLEM: boxes that lie outside their image (mmdet leaves them out): 1' in said
-    )
+    assert f'PROBLEM: {outside}' in said
     assert '10 images: 10 good, 0 bad' in said
     assert said.index('PROBLEM') < said.index('square '), 'before the classes'
-
-
-@pytest.mark.slow
-def test_transfer_to_class_folders_fills_a_table(ccmim, checkpoint, class_folders):
-    """k-NN and a linear probe, from the checkpoint and from random weights."""
-    words = ['transfer', checkpoint, '--data', class_folders, '--jobs', 1]
-    code, said, error = ccmim(*words)
-    assert code == 0, error
-    out = checkpoint.with_name('epoch_1_transfer')
-    found = json.loads((out / 'probes/my classes/accuracies.json').read_text())
-    assert set(found) == {'random', 'checkpoint'}
-    table = (out / 'table.md').read_text()
-    assert '|  | my classes: k-NN | my classes: linear |' in table
-    assert f'| checkpoint | {found["checkpoint"]["k=16"]:.1f} |' in table
-    assert 'my classes: 20 test images: one is 5 points.' in table, 'in five folds'
-    assert table in said
-    page = (out / 'report.html').read_text()
-    assert 'million parameters' in page
-    assert 'what was taken for what, by linear' in page
-    linear = out / 'probes/my classes/linear.pth'
-    assert f"Next:\n  ccmim predict '{linear}' " in said
-    photos, seen = class_folders / 'dog', checkpoint.with_name('seen')
-    code, said, error = ccmim('predict', linear, photos, '--out', seen)
-    assert code == 0, error
-    assert '10 photos: ' in said
-    head, *rows = (seen / 'predictions.csv').read_text().splitlines()
-    assert head == 'name,class,probability,big cat,dog'
-    assert len(rows) == len([*(seen / 'pictures').iterdir()]) == 10
-    assert all(row.split(',')[1] == 'dog' for row in rows), 'which it has learned'
-    assert 'done before' in ccmim(*words)[1]
 
 
 @pytest.mark.slow
@@ -213,25 +175,15 @@ def test_a_wheel_holds_all_that_the_command_needs(request, image_folder, tmp_pat
     subprocess.run([*pip, *build], check=True)
     (wheel,) = tmp_path.glob('*.whl')
     held = set(zipfile.ZipFile(wheel).namelist())
-    shipped = {
-        f'ccmim/.mim/{p.relative_to(root)}' for p in root.glob('mm_configs/**/*.py')
-    }
-    assert shipped <= held
+    configs = [p.relative_to(root) for p in root.glob('mm_configs/**/*.py')]
+    assert {f'ccmim/.mim/{path}' for path in configs} <= held
     assert not [name for name in held if name.endswith('.pyc')]
     target = tmp_path / 'site'
     subprocess.run([*pip, 'install', '--no-deps', '-t', target, wheel], check=True)
     command = [target / 'bin' / 'ccmim', 'pretrain', image_folder]
-    done = subprocess.run(
-        [*command, '--out', 'run', *FEW],
-        cwd=tmp_path,
-        env={
-            'PYTHONPATH': str(target),
-            'PATH': '/usr/bin:/bin',
-            'OMP_NUM_THREADS': '1',
-        },
-        capture_output=True,
-        text=True,
-    )
+    env = {'PYTHONPATH': str(target), 'PATH': '/usr/bin:/bin', 'OMP_NUM_THREADS': '1'}
+    words, options = [*command, '--out', 'run', *FEW], dict(env=env, cwd=tmp_path)
+    done = subprocess.run(words, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'run' / 'backbone.safetensors').is_file()
     assert str(root) not in done.stdout + done.stderr

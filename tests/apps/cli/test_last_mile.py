@@ -1,6 +1,7 @@
 """From photos and few labels to something to use and to send, command by command."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -35,27 +36,43 @@ def test_photos_and_few_labels_become_features_predictions_exports_and_a_page(
 
     command('embed', image_folder, '--weights', 'run/epoch_1.pth', '--out', 'x.csv')
     rows = list(csv.reader(Path('x.csv').read_text().splitlines()))
+    command('embed', image_folder, '--weights', 'run/epoch_1.pth', '--out', 'x.csv')
+    rows = list(csv.reader(Path('x.csv').read_text().splitlines()))
     assert (len(rows), len(rows[1])) == (9, 193)
 
     labels = class_folders.rename(tmp_path / 'labeled')
-    said = command('transfer', 'run/epoch_1.pth', '--data', labels, '--jobs', '1')
-    kept = 'run/epoch_1_transfer/probes/labeled/linear.pth'
+    transfer = ['transfer', 'run/epoch_1.pth', '--data', labels, '--jobs', '1']
+    said = command(*transfer)
+    out = Path('run/epoch_1_transfer')
+    kept = out / 'probes/labeled/linear.pth'
+    found = json.loads((out / 'probes/labeled/accuracies.json').read_text())
+    table = (out / 'table.md').read_text()
+    assert '|  | labeled: k-NN | labeled: linear |' in table
+    assert f'| checkpoint | {found["checkpoint"]["k=16"]:.1f} |' in table
+    assert {*found} == {'random', 'checkpoint'}
+    assert 'labeled: 20 test images: one is 5 points.' in table, 'in five folds'
+    assert table in said
     assert f'  ccmim predict {kept} labeled --out predictions' in said
     assert f'  ccmim export {kept} --to onnx --whole' in said
-    assert 'labeled: 20 test images: one is 5 points.' in said
-    page = (tmp_path / 'run/epoch_1_transfer/report.html').read_text()
-    assert 'What was done' in page
+    page = (out / 'report.html').read_text()
+    for text in ('What was done', 'million parameters', 'for what, by linear'):
+        assert text in page
     assert f'>{this_version()}<' in page, 'by the log of the probe'
     assert page.count('<img ') >= 2, 'confusions, and photos with what was said of them'
+    assert 'done before' in command(*transfer)
 
     photo(tmp_path / 'new' / 'one.jpg', 99)
     command('predict', kept, 'new', '--out', 'seen')
-    table = Path('seen/predictions.csv').read_text().splitlines()
-    ((name, found, sure, *shares),) = csv.reader(table[1:])
+    head, row = csv.reader(Path('seen/predictions.csv').read_text().splitlines())
+    assert head == ['name', 'class', 'probability', 'big cat', 'dog']
+    name, found, sure, *shares = row
     assert name == str(tmp_path / 'new/one.jpg')
     assert found in ('big cat', 'dog')
     assert float(sure) == max(map(float, shares))
     assert Image.open('seen/pictures/one.png').width >= 448
+    command('predict', kept, labels / 'dog', '--out', 'learned')
+    rows = csv.reader(Path('learned/predictions.csv').read_text().splitlines()[1:])
+    assert [row[1] for row in rows] == ['dog'] * 10, 'which it has learned'
 
     command('export', kept, '--to', 'onnx', '--whole', '--out', 'whole.onnx')
     session = runtime.InferenceSession('whole.onnx')

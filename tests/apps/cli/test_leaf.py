@@ -50,10 +50,8 @@ def test_it_says_what_transfer_does(
     wanted = read_config(str(tasks.write(find_labels(data), data.name)))
     if steps:
         assert 'patches of 14 px are resampled to 16 px' in said
-        start = cfg.model.backbone.init_cfg
-        assert start == dict(
-            type='Pretrained', checkpoint=str(weights), resize_patch=True
-        )
+        start, file = cfg.model.backbone.init_cfg, str(weights)
+        assert start == dict(type='Pretrained', checkpoint=file, resize_patch=True)
         wanted.model.backbone.init_cfg = start
     for key in KEYS:
         if steps and key.startswith('val'):

@@ -1,128 +1,40 @@
 """What a new user does: labels in any layout, weights by file, one command, a page."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from ccmim.evaluation.resampling import read_samples
 from ccmim.vit import VisionTransformer
-from tests.apps.cli.conftest import photo
-
-SIDE, BOX = 64, (8, 12, 40, 32)
-X, Y, W, H = BOX
-CORNERS = [X, Y, X + W, Y, X + W, Y + H, X, Y + H]
-SPLITS = {'train': ('a', 'b', 'c'), 'val': ('d', 'e')}
-
-
-def coco(root):
-    for split, names in SPLITS.items():
-        images, objects = [], []
-        for i, name in enumerate(names, 1):
-            photo(root / split / f'{name}.jpg', i, SIDE)
-            sizes = dict(width=SIDE, height=SIDE)
-            images.append(dict(id=i, file_name=f'{name}.jpg', **sizes))
-            objects.append(dict(id=i, image_id=i, category_id=1, bbox=BOX))
-            objects[-1].update(segmentation=[CORNERS])
-        categories = [dict(id=1, name='square')]
-        content = dict(images=images, annotations=objects, categories=categories)
-        (root / 'annotations').mkdir(exist_ok=True)
-        (root / f'annotations/{split}.json').write_text(json.dumps(content))
-
-
-def yolo(root):
-    for split, names in SPLITS.items():
-        (root / 'labels' / split).mkdir(parents=True)
-        for i, name in enumerate(names):
-            photo(root / f'images/{split}/{name}.jpg', i, SIDE)
-            box = [v / SIDE for v in (X + W / 2, Y + H / 2, W, H)]
-            line = ' '.join(map(str, [0, *box]))
-            (root / f'labels/{split}/{name}.txt').write_text(line)
-    (root / 'data.yaml').write_text('names: [square]\n')
-
-
-def voc(root):
-    for folder in ('Annotations', 'ImageSets/Main'):
-        (root / folder).mkdir(parents=True)
-    corners = dict(xmin=X + 1, ymin=Y + 1, xmax=X + W, ymax=Y + H)
-    box = ''.join(f'<{key}>{value}</{key}>' for key, value in corners.items())
-    for split, names in SPLITS.items():
-        (root / f'ImageSets/Main/{split}.txt').write_text('\n'.join(names))
-        for i, name in enumerate(names):
-            photo(root / f'JPEGImages/{name}.jpg', i, SIDE)
-            (root / f'Annotations/{name}.xml').write_text(
-                f'<annotation><filename>{name}.jpg</filename><object>'
-                f'<name>square</name><bndbox>{box}</bndbox></object></annotation>'
-            )
-
-
-def labelme(root):
-    points = np.reshape(CORNERS, (4, 2)).tolist()
-    shapes = [dict(label='square', shape_type='polygon', points=points)]
-    for split, names in SPLITS.items():
-        for i, name in enumerate(names):
-            photo(root / split / f'{name}.jpg', i, SIDE)
-            content = dict(shapes=shapes, imagePath=f'{name}.jpg')
-            (root / split / f'{name}.json').write_text(json.dumps(content))
+from tests.labels.layouts import cityscapes, labelme, voc, yolo
+from tests.labels.sets import HEIGHT, WIDTH, Folders, Maps, Objects, photo
+from tests.processes import PYTHON, run
 
 
 def cvat(root):
-    corners = f'{X},{Y};{X + W},{Y};{X + W},{Y + H};{X},{Y + H}'
+    """One file without a split, as CVAT exports a task."""
     images = ''
     for i, name in enumerate('abcdefgh'):
-        photo(root / f'images/{name}.jpg', i, SIDE)
+        photo(root / f'images/{name}.jpg', i)
         images += (
-            f'<image id="{i}" name="{name}.jpg" width="{SIDE}" height="{SIDE}">'
-            f'<polygon label="square" points="{corners}"/></image>'
+            f'<image id="{i}" name="{name}.jpg" width="{WIDTH}" height="{HEIGHT}">'
         )
+        images += '<polygon label="square" points="8,9;30,9;30,25;8,25"/></image>'
     text = f'<annotations><version>1.1</version>{images}</annotations>'
     (root / 'annotations.xml').write_text(text)
 
 
-def maps(root, splits=SPLITS):
-    classes = np.zeros((SIDE, SIDE), np.uint8)
-    classes[Y : Y + H, X : X + W] = 1
-    for split, names in splits.items():
-        (root / 'masks' / split).mkdir(parents=True)
-        for i, name in enumerate(names):
-            photo(root / f'images/{split}/{name}.jpg', i, SIDE)
-            Image.fromarray(classes).save(root / f'masks/{split}/{name}.png')
-
-
-def cityscapes(root):
-    classes = np.zeros((SIDE, SIDE), np.uint8)
-    classes[Y : Y + H, X : X + W] = 13
-    for split, names in SPLITS.items():
-        for i, name in enumerate(names):
-            ending = f'{split}/ulm/ulm_{name}'
-            photo(root / f'leftImg8bit/{ending}_leftImg8bit.png', i, SIDE)
-            file = root / f'gtFine/{ending}_gtFine_labelTrainIds.png'
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(classes).save(file)
-
-
-def folders(root):
-    for split, names in SPLITS.items():
-        for i, name in enumerate(('cat', 'dog')):
-            for j, letter in enumerate(names):
-                photo(root / split / name / f'{letter}.jpg', 10 * i + j, SIDE)
-
-
 LAYOUTS = dict(
-    coco=(coco, ('box AP', 'mask AP')),
-    yolo=(yolo, ('box AP',)),
-    voc=(voc, ('box AP',)),
-    labelme=(labelme, ('box AP', 'mask AP')),
+    coco=(lambda root: Objects(root).write(), ('box AP', 'mask AP')),
+    yolo=(lambda root: yolo(Objects(root)), ('box AP',)),
+    voc=(lambda root: voc(Objects(root)), ('box AP',)),
+    labelme=(lambda root: labelme(Objects(root)), ('box AP', 'mask AP')),
     cvat=(cvat, ('box AP', 'mask AP')),
-    maps=(maps, ('mIoU',)),
+    maps=(Maps, ('mIoU',)),
     cityscapes=(cityscapes, ('mIoU',)),
-    folders=(folders, ('k-NN', 'linear', 'top-1')),
+    folders=(Folders, ('k-NN', 'linear', 'top-1')),
 )
 # The stages are forks of one process that has imported the libraries: an import takes
 # longer than two steps. No gradient has been computed before a fork, as PyTorch wants.
@@ -166,30 +78,20 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def run(request, folder, script, words):
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', script, *words],
-        cwd=folder,
-        env={
-            **os.environ,
-            'PYTHONPATH': str(request.config.rootpath),
-            'OMP_NUM_THREADS': '1',
-        },
-        capture_output=True,
-        text=True,
-    )
+def said_by(folder, script, words):
+    done = run(*PYTHON, '-c', script, *words, cwd=folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.downstream
-def test_photos_with_maps_become_eomts_in_folds_and_a_graph(request, tmp_path):
+def test_photos_with_maps_become_eomts_in_folds_and_a_graph(tmp_path):
     pytest.importorskip('mmseg')
     runtime = pytest.importorskip('onnxruntime')
     vit = VisionTransformer(dict(embed_dim=96, depth=4, num_heads=2), 64)
     torch.save(vit.state_dict(), tmp_path / 'weights.pth')
-    maps(tmp_path / 'maps', {'': 'abcd'})  # without a split
+    Maps(tmp_path / 'maps', {'': 'abcd'})  # without a split
     words = ['transfer', 'weights.pth', '--num-heads', '2', '--data', 'maps']
     words += ['--heads', 'eomt', '--fast', '--steps', '2', '--jobs', '1']
     words += ['--folds', '2']
@@ -197,7 +99,7 @@ def test_photos_with_maps_become_eomts_in_folds_and_a_graph(request, tmp_path):
     export = ['export', file, '--to', 'onnx', '--whole', '--out', 'maps.onnx']
     script = FORKING.replace('main(sys.argv[1:])', f'main(words) or main({export})')
     script = script.replace('class Forked', 'words = sys.argv[1:]\nclass Forked')
-    said = run(request, tmp_path, script, [*words, '--out', 'out'])
+    said = said_by(tmp_path, script, [*words, '--out', 'out'])
     assert 'EoMT, no split: tested in 2 folds\n' in said
     assert f'over all folds; this is the model of the first\n    {file}\n' in said
     assert f'ccmim export {file} --to onnx --whole' in said
@@ -224,7 +126,7 @@ def test_photos_with_maps_become_eomts_in_folds_and_a_graph(request, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.downstream
-def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
+def test_labels_in_every_layout_one_command_and_a_page(tmp_path):
     pytest.importorskip('mmdet')
     pytest.importorskip('mmseg')
     arch = dict(embed_dim=96, depth=4, num_heads=2)
@@ -238,9 +140,9 @@ def test_labels_in_every_layout_one_command_and_a_page(request, tmp_path):
     predict = ['predict', tuned, 'folders/val', '--out', 'seen']
     script = FORKING.replace('main(sys.argv[1:])', f'main(words) or main({predict})')
     script = script.replace('class Forked', 'words = sys.argv[1:]\nclass Forked')
-    said = run(request, tmp_path, script, words)
+    said = said_by(tmp_path, script, words)
     head, *lines = (tmp_path / 'seen/predictions.csv').read_text().splitlines()
-    assert (head, len(lines)) == ('name,class,probability,cat,dog', 4)
+    assert (head, len(lines)) == ('name,class,probability,tortoise,zebra', 4)
     assert 'ccmim predict out/probes/folders/linear.pth folders --out' in said
     table = (tmp_path / 'out/table.md').read_text()
     head, _, *rows = [line for line in table.split('\n') if line.startswith('|')]

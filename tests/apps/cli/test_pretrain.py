@@ -142,6 +142,7 @@ def test_a_run_that_was_moved_finds_its_list(begin, run, tmp_path):
         (['optim_wrapper.accumulative_counts=4'], 16),
         (['optim_wrapper.optimizer.lr=0.5'], 64),
         (['auto_scale_lr.base_batch_size=32'], 32),
+        (['auto_scale_lr.enable=False', 'optim_wrapper.accumulative_counts=4'], 64),
     ],
 )
 def test_the_rate_is_scaled_to_the_batch_of_the_options(begin, options, base):
@@ -149,16 +150,10 @@ def test_the_rate_is_scaled_to_the_batch_of_the_options(begin, options, base):
     words = ['--cfg-options', *options] if options else []
     assert begin('--dry-run', *words)[0] == 0
     cfg = Config.fromfile(begin.folder / 'recipe.py')
-    assert cfg.auto_scale_lr == dict(base_batch_size=base, enable=True)
+    is_scaled = 'auto_scale_lr.enable=False' not in options
+    assert cfg.auto_scale_lr == dict(base_batch_size=base, enable=is_scaled)
     if 'lr=' in ''.join(options):
         assert cfg.optim_wrapper.optimizer.lr == 0.5
-
-
-def test_the_rate_stays_where_scaling_is_switched_off(begin):
-    options = ['auto_scale_lr.enable=False', 'optim_wrapper.accumulative_counts=4']
-    assert begin('--dry-run', '--cfg-options', *options)[0] == 0
-    cfg = Config.fromfile(begin.folder / 'recipe.py')
-    assert cfg.auto_scale_lr == dict(base_batch_size=64, enable=False)
 
 
 @pytest.fixture
@@ -233,13 +228,12 @@ def test_no_whole_step_is_timed_that_would_take_too_long(
     seen = []
     model = tiny_ccmim()
     step = type(model).train_step
-    monkeypatch.setattr(
-        type(model),
-        'train_step',
-        lambda self, data, wrapper: (
-            seen.append(len(data['inputs'])) or step(self, data, wrapper)
-        ),
-    )
+
+    def counted(self, data, wrapper):
+        seen.append(len(data['inputs']))
+        return step(self, data, wrapper)
+
+    monkeypatch.setattr(type(model), 'train_step', counted)
     monkeypatch.setattr(estimate, '_PATIENCE', patience)
     settings = Settings('ccmim', 'tiny', 32, 16, 8, 1, 1)
     machine = Machine('cpu', 'some', 8.0, cores=1)

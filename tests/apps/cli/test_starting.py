@@ -10,6 +10,7 @@ import torch
 
 from ccmim.api.catalogue import home
 from ccmim.vit import VisionTransformer
+from tests.logged import curve, write_session
 
 FILES = {'PIL', 'numpy', 'tqdm', 'pydantic', 'pydantic_core', 'annotated_types'}
 FILES |= {'typing_extensions', 'typing_inspection', 'yaml', 'pycocotools'}
@@ -56,9 +57,7 @@ def _imported(cwd, *commands):
 def test_what_looks_at_files_imports_no_torch(image_folder, tmp_path):
     for name in ('cat', 'dog'):
         shutil.copytree(image_folder / 'part0', tmp_path / 'classes' / name)
-    data = tmp_path / 'run' / '20260101_000000' / 'vis_data'
-    data.mkdir(parents=True)
-    (data / 'scalars.json').write_text('{"loss": 1.0, "step": 1}\n')
+    write_session(tmp_path / 'run', curve([1.0]))
     configs = [home() / 'mm_configs' / 'small' / f'{name}.py' for name in CONFIGS]
     rows = [
         (['--help'], set()),

@@ -31,9 +31,8 @@ def checkpoint(tmp_path):
 def stage(ccmim, checkpoint, class_folders, monkeypatch):
     """Make a function that gives the only stage of a command."""
     planned = []
-    monkeypatch.setattr(
-        transfer, 'run_stages', lambda chains, *_: planned.extend(chains)
-    )
+    keep = lambda chains, *_: planned.extend(chains)  # noqa: E731
+    monkeypatch.setattr(transfer, 'run_stages', keep)
 
     def stage(*words, data=class_folders):
         code, _, error = ccmim('transfer', checkpoint, '--data', data, *words)
@@ -128,13 +127,9 @@ def test_words_are_tested_where_the_weights_know_some(
         assert row in said
 
 
-FOUND = {
-    'told': {
-        **{'text R@1': 30.0, 'image R@5': 40.0},
-        **{'chance text R@1': 1.0, 'chance image R@5': 5.0},
-    },
-    'my classes': {'zero-shot': 90.0, 'chance': 50.0},
-}
+CHANCE = {'chance text R@1': 1.0, 'chance image R@5': 5.0}
+FOUND = {'told': {'text R@1': 30.0, 'image R@5': 40.0, **CHANCE}}
+FOUND['my classes'] = {'zero-shot': 90.0, 'chance': 50.0}
 
 
 def test_captions_of_a_test_set_are_taken_whole(tmp_path):
@@ -170,9 +165,8 @@ def test_a_curve_says_its_ends_and_its_test_images_once(
         for (stage,) in chains:
             assert '--folds' not in stage.command
             stage.begin()
-            stage.result.write_text(
-                '{"random": {"linear": 0}, "checkpoint": {"linear": 100}}'
-            )
+            found = dict(random=dict(linear=0), checkpoint=dict(linear=100))
+            stage.result.write_text(json.dumps(found))
             write_samples(right, stage.result.with_name('images.npz'))
             stage.result.with_name('linear.pth').touch()
             stage.finish()
@@ -211,10 +205,8 @@ def test_the_best_model_is_told_by_masks_then_by_boxes(tmp_path):
 
 def test_a_fast_one_has_a_folder_of_its_own(stage, checkpoint):
     folders = [stage(*words).result.parents[2] for words in ([], ['--fast'])]
-    assert [folder.name for folder in folders] == [
-        'last_transfer',
-        'last_transfer_fast',
-    ]
+    names = [folder.name for folder in folders]
+    assert names == ['last_transfer', 'last_transfer_fast']
 
 
 @pytest.mark.parametrize(

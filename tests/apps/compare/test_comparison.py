@@ -1,9 +1,6 @@
 """A comparison runs each arm on each task with each seed, once."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from ccmim.api.catalogue import home
 from ccmim.apps.cli.tools import load_tool
 from ccmim.apps.compare import Arm, Comparison, comparison, content_of, read_csv
 from ccmim.evaluation.resampling import read_samples
+from tests.processes import PYTHON, run
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / 'mm_configs' / 'demo'
@@ -21,10 +19,8 @@ DEMO = ROOT / 'mm_configs' / 'demo'
 @pytest.fixture
 def build(tmp_path):
     def build(*arms, seeds=(0, 1), **changes):
-        tasks = {
-            'det': str(DEMO / 'mask_rcnn_toy.py'),
-            'seg': str(DEMO / 'upernet_toy.py'),
-        }
+        names = dict(det='mask_rcnn_toy', seg='upernet_toy')
+        tasks = {task: str(DEMO / f'{name}.py') for task, name in names.items()}
         return Comparison(
             **{'arms': arms, 'tasks': tasks, 'seeds': seeds, 'out': tmp_path, **changes}
         )
@@ -212,17 +208,6 @@ def test_an_arm_is_a_config_or_a_checkpoint_that_exists():
         Arm('mae', 'nowhere.pth')
 
 
-def compare(*options):
-    return subprocess.run(
-        [sys.executable, ROOT / 'tools' / 'compare.py', *map(str, options)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.downstream
 def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatch):
@@ -238,12 +223,12 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
         *('--pretrain-options', 'train_cfg.max_epochs=1'),
         *('--cfg-options', 'train_cfg.max_iters=3'),
     ]
-    first = compare(*options)
+    words = [*PYTHON, 'tools/compare.py', *options]
+    first = run(*words)
     assert first.returncode == 0, first.stdout + first.stderr
     found = read_csv(tmp_path / 'out' / 'scores.csv')
-    assert [s[:4] for s in found] == [
-        (arm, 'seg', 1, 'mIoU') for arm in ('random', 'ccmim')
-    ]
+    arms = ('random', 'ccmim')
+    assert [s[:4] for s in found] == [(arm, 'seg', 1, 'mIoU') for arm in arms]
     assert all(0 <= s.value <= 100 for s in found)
     assert 'not run' not in (tmp_path / 'out' / 'table.md').read_text()
     assert (tmp_path / 'out' / 'scores.png').stat().st_size > 1000
@@ -252,5 +237,5 @@ def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatc
     assert 'Against random: ' in first.stdout
     images = tmp_path / 'out' / 'ccmim_seed1' / 'seg' / 'images.npz'
     assert len(read_samples(images)['mIoU']) == 8
-    again = compare(*options)
+    again = run(*words)
     assert again.stdout.count('done before') == 1 + 2 * 2

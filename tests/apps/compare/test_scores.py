@@ -23,6 +23,7 @@ def test_an_estimate_has_students_confidence_interval():
     assert (mean, count) == (3.0, 3)
     assert spread == pytest.approx(math.sqrt(7))
     assert half == pytest.approx(4.302653 * math.sqrt(7 / 3))  # t at 97.5 %, 2 degrees
+    assert all(math.isnan(x) for x in estimate([5.0])[1:3]), 'of one run there is none'
 
 
 def test_coco_gives_shares_and_all_others_per_cent():
@@ -33,37 +34,21 @@ def test_coco_gives_shares_and_all_others_per_cent():
     assert math.isnan(in_percent('coco/bbox_mAP', -1.0))  # no object
 
 
-def test_one_run_has_no_interval():
-    assert all(math.isnan(x) for x in estimate([5.0])[1:3])
-
-
-def test_differences_are_taken_seed_by_seed_where_both_have_one():
+def test_differences_are_taken_seed_by_seed_whatever_the_order_and_whoever_lacks_one():
     # Seeds differ widely, but the lead is nearly the same in each: pairing shows it.
-    found = scores(a=[10.0, 30.0, 50.0, None], b=[11.0, 31.0, 51.3, 99.0])
-    lead = difference(found, 'b', 'a', 'toy', 'mIoU')
-    assert lead.count == 3
-    assert lead.mean == pytest.approx(1.1)
-    assert lead.half_width < 0.5
-    assert difference(found, 'c', 'a', 'toy', 'mIoU') is None
-
-
-def test_pairs_are_of_one_seed_whatever_the_order_and_whoever_lacks_one():
     found = scores(a=[None, 30.0, 50.0, 10.0], b=[70.0, 31.0, 51.5, None])
     lead = difference(found[::-1], 'b', 'a', 'toy', 'mIoU')
     assert (lead.count, lead.mean) == (2, pytest.approx(1.25))
     assert lead.spread == pytest.approx(0.5 / math.sqrt(2))
+    assert difference(found, 'c', 'a', 'toy', 'mIoU') is None
 
 
-def test_the_table_marks_what_was_not_run():
-    text = markdown(scores(a=[10.0, 12.0], b=[11.0]), ['a', 'b', 'c'])
-    lines = text.splitlines()
+def test_the_table_marks_what_was_not_run_and_gives_leads_their_intervals():
+    lines = markdown(scores(a=[10.0, 12.0], b=[11.0]), ['a', 'b', 'c']).splitlines()
     assert '| a | 11.0 \N{PLUS-MINUS SIGN} 1.4 (2) |' in lines
     assert '| b | 11.0 (1) |' in lines
     assert lines.count('| c | not run |') == 2
     assert '| b | +1.0 (one seed) |' in lines
-
-
-def test_the_lead_comes_with_its_interval():
     text = markdown(scores(a=[10.0, 12.0], b=[11.0, 15.0]), ['a', 'b'])
     assert '| b | +2.0 [-10.7, +14.7] |' in text.splitlines()
 

@@ -12,14 +12,11 @@ def test_everything_is_inside(tmp_path):
     picture = tmp_path / 'a.png'
     Image.new('RGB', (3, 2), (1, 2, 3)).save(picture)
     report = tmp_path / 'report.html'
-    write_report(
-        report,
-        'Title',
+    table, figures = (
         [['', 'AP'], ['row <1>', '2.5']],
-        ['A note.'],
         [Figure(picture, 'caption & more')],
-        ['python a.py'],
     )
+    write_report(report, 'Title', table, ['A note.'], figures, ['python a.py'])
     text = report.read_text()
     assert '<th scope="row">row &lt;1&gt;</th><td>2.5</td>' in text
     assert 'caption &amp; more' in text

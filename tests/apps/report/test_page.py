@@ -14,6 +14,7 @@ from ccmim.apps.report.page_chart import plotly_script, thin_out
 from ccmim.apps.report.page_pictures import embed
 from ccmim.apps.report.page_tables import _data
 from ccmim.apps.runs.scalars import Curve
+from tests.logged import curve, write_session
 
 VOID = {'meta', 'img', 'input', 'br'}
 
@@ -47,16 +48,10 @@ def parse(text):
 
 
 def write_run(folder, losses, mask_ratio=0.75):
-    session = folder / '20260102_030405'
-    (session / 'vis_data').mkdir(parents=True)
-    lines = [
-        dict(loss=x, loss_reconstruction=x, lr=0.1, time=0.5, iter=10 * i, step=10 * i)
-        for i, x in enumerate(losses, 1)
-    ]
-    text = ''.join(json.dumps(values) + '\n' for values in lines)
-    (session / 'vis_data' / 'scalars.json').write_text(text)
+    lines = curve(losses, every=10, lr=0.1, time=0.5)
+    lines = [dict(line, loss_reconstruction=line['loss']) for line in lines]
     config = f"model = dict(type='MAE', mask_ratio={mask_ratio})\n"
-    (session / 'vis_data' / 'config.py').write_text(config)
+    write_session(folder, lines, config)
     return folder
 
 

@@ -1,6 +1,5 @@
 """The report in a real browser: it loads, reads well everywhere, zooms and prints."""
 
-import json
 import re
 import shutil
 
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ccmim.apps.report.html import Figure, write_report
+from tests.logged import curve, write_session
 
 sync_api = pytest.importorskip('playwright.sync_api')
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -29,19 +29,13 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp('runs')
     rng = np.random.default_rng(0)
     for i, name in enumerate(['mae', f'ccmim_{"long" * 20}']):
-        data = folder / name / '20260102_030405' / 'vis_data'
-        data.mkdir(parents=True)
         steps = np.arange(10, 2010, 10)
         losses = np.exp(-steps / 500) + 0.05 * rng.random(200) + i
-        lines = [
-            dict(loss=y, lr=y / 1000, time=0.5, iter=x, step=x)
-            for x, y in zip(steps.tolist(), losses.tolist(), strict=True)
-        ]
+        lines = curve(losses.tolist(), every=10, time=0.5)
+        lines = [dict(line, lr=line['loss'] / 1000) for line in lines]
         lines.append(dict(mIoU=30.0 + i, step=2000))
         lines.insert(50, dict(mIoU=20.0 + i, step=500))
-        text = ''.join(json.dumps(line) + '\n' for line in lines)
-        (data / 'scalars.json').write_text(text)
-        (data / 'config.py').write_text(f'model = dict(x="{i}{"y" * 200}")\n')
+        write_session(folder / name, lines, f'model = dict(x="{i}{"y" * 200}")\n')
         (folder / name / 'pictures').mkdir()
         for epoch in (1, 2, 3):
             image = Image.new('RGB', (300, 100), (80 * epoch, 0, 0))
@@ -63,9 +57,8 @@ def report(tmp_path_factory):
 @pytest.fixture(scope='module')
 def browser():
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=['--no-sandbox']
-        )
+        options = dict(executable_path=CHROMIUM, args=['--no-sandbox'])
+        browser = playwright.chromium.launch(**options)
         yield browser
         browser.close()
 
@@ -176,14 +169,8 @@ def test_ten_long_runs_open_at_once(browser, tmp_path):
     """Each of 100,000 steps; the page draws a thousand points of a curve."""
     rng = np.random.default_rng(0)
     for i in range(10):
-        data = tmp_path / f'run{i}' / '20260102_030405' / 'vis_data'
-        data.mkdir(parents=True)
         losses = np.exp(-np.arange(100_000) / 3e4) + 0.05 * rng.random(100_000)
-        lines = [
-            f'{{"loss": {y:.5f}, "lr": 0.1, "iter": {x}, "step": {x}}}\n'
-            for x, y in enumerate(losses, 1)
-        ]
-        (data / 'scalars.json').write_text(''.join(lines))
+        write_session(tmp_path / f'run{i}', curve(losses.tolist(), lr=0.1))
     folders = [tmp_path / f'run{i}' for i in range(10)]
     write_report(tmp_path / 'report.html', 'Ten runs', runs=folders)
     page = browser.new_page(viewport=dict(width=1280, height=900))
@@ -225,9 +212,8 @@ def test_dragging_zooms_and_double_click_shows_all(visit):
     page.mouse.up()
     page.wait_for_timeout(300)
     chosen = plot.evaluate(STATE)['x']
-    assert chosen == pytest.approx(
-        [low + part * (high - low) for part in (0.5, 0.7)], abs=30
-    )
+    wanted = [low + part * (high - low) for part in (0.5, 0.7)]
+    assert chosen == pytest.approx(wanted, abs=30)
     page.mouse.dblclick(box['x'] + 0.6 * box['width'], y)
     page.wait_for_timeout(600)
     assert plot.evaluate(STATE)['x'] == pytest.approx([low, high], abs=1)

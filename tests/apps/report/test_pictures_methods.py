@@ -58,10 +58,8 @@ def _photos(height=128):
 @pytest.mark.parametrize('name', COLUMNS)
 def test_columns(method, name):
     """Pixels of one tile are those of the image: patches are where they are said."""
-    network, photos = (
-        method(name),
-        _photos(256 if 'first part' in COLUMNS[name] else 128),
-    )
+    network = method(name)
+    photos = _photos(256 if 'first part' in COLUMNS[name] else 128)
     columns = method_columns(network, photos, side=128)
     assert list(columns) == COLUMNS[name]
     assert all(x.shape == (3, 128, 128, 3) for x in columns.values())
@@ -96,9 +94,8 @@ def test_pixels_as_they_are_are_not_scaled(method):
     torch.nn.init.zeros_(network.decoder.pred.bias)
     columns = method_columns(network, _photos(), side=128)
     hidden = (columns['mask'] == 128).all(axis=3)
-    assert np.unique(columns['reconstruction'][hidden], axis=0).tolist() == [
-        [124, 116, 104]
-    ]
+    colors = np.unique(columns['reconstruction'][hidden], axis=0)
+    assert colors.tolist() == [[124, 116, 104]]
 
 
 def test_features_of_a_known_teacher_and_their_prediction(method):
@@ -145,11 +142,8 @@ def test_a_perfect_prediction_gives_the_image_back(tiny_mae, images):
 
 
 def test_sheet_pixel_by_pixel(tiny_ccmim):
-    method = tiny_ccmim(
-        data_preprocessor=dict(
-            type='ImgDataPreprocessor', mean=[120.0] * 3, std=[60.0] * 3
-        )
-    )
+    normalize = dict(type='ImgDataPreprocessor', mean=[120.0] * 3, std=[60.0] * 3)
+    method = tiny_ccmim(data_preprocessor=normalize)
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     _perfect(method, (images.float() - 120) / 60)
     sheet = reconstruction_sheet(method, images)

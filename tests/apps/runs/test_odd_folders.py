@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from ccmim.apps.report.html import write_report
+from tests.logged import SESSION, curve, write_session
 
-GOOD = [dict(loss=2.0 - i / 10, lr=0.1, iter=10 * i, step=10 * i) for i in range(1, 6)]
+GOOD = curve([1.9, 1.8, 1.7, 1.6, 1.5], every=10, lr=0.1)
 DEEP = '[' * 100_000 + ']' * 100_000
 
 
@@ -84,9 +85,7 @@ LOGS = {
 @pytest.fixture
 def run(tmp_path):
     """A run with a good log, whose files a test replaces."""
-    data = tmp_path / 'run' / '20260102_030405' / 'vis_data'
-    data.mkdir(parents=True)
-    (data / 'scalars.json').write_text(lines())
+    write_session(tmp_path / 'run', GOOD)
     return tmp_path / 'run'
 
 
@@ -117,9 +116,7 @@ def losses(text):
 @pytest.mark.parametrize('text', SCALARS.values(), ids=SCALARS)
 def test_odd_values(run, text):
     """What is good in the log is drawn, whatever else it holds."""
-    (run / '20260102_030405' / 'vis_data' / 'scalars.json').write_text(
-        text, encoding='utf-8'
-    )
+    (run / SESSION / 'vis_data/scalars.json').write_text(text, encoding='utf-8')
     found = losses(page_of(run))
     good = {10: 1.9, 20: 1.8, 30: 1.7, 40: 1.6}
     assert {step: found[step] for step in good} == good
@@ -128,15 +125,14 @@ def test_odd_values(run, text):
 @pytest.mark.parametrize('text', CONFIGS.values(), ids=CONFIGS)
 def test_odd_configs(run, text, monkeypatch):
     monkeypatch.chdir(run)
-    (run / '20260102_030405' / 'vis_data' / 'config.py').write_text(text)
+    (run / SESSION / 'vis_data/config.py').write_text(text)
     assert losses(page_of(run))[10] == 1.9
     assert not (run / 'hacked').exists()
 
 
 @pytest.mark.parametrize('text', LOGS.values(), ids=LOGS)
 def test_odd_logs(run, text):
-    file = run / '20260102_030405' / '20260102_030405.log'
-    file.write_bytes(text.encode('latin-1'))
+    (run / SESSION / f'{SESSION}.log').write_bytes(text.encode('latin-1'))
     assert losses(page_of(run))[10] == 1.9
 
 
@@ -162,19 +158,16 @@ def test_pipes_and_links_are_passed_over(run, tmp_path):
 
 def test_random_bytes_in_every_file(run):
     """Whole files and parts of them replaced by noise, with a seed each."""
-    data = run / '20260102_030405' / 'vis_data'
-    Image.new('RGB', (40, 40)).save(run / '20260102_030405' / 'a.png')
-    picture = (run / '20260102_030405' / 'a.png').read_bytes()
+    data = run / SESSION / 'vis_data'
+    Image.new('RGB', (40, 40)).save(run / SESSION / 'a.png')
+    picture = (run / SESSION / 'a.png').read_bytes()
     (run / 'pictures').mkdir()
     for seed in range(8):
         rng = random.Random(seed)
         for file, good in (
             (data / 'scalars.json', lines().encode()),
             (data / 'config.py', b"model = dict(type='MAE', a=[1, dict(b=2)])\n" * 20),
-            (
-                run / '20260102_030405' / '20260102_030405.log',
-                LOGS['backwards'].encode(),
-            ),
+            (run / SESSION / f'{SESSION}.log', LOGS['backwards'].encode()),
             (run / 'pictures' / 'masks_epoch_1.png', picture),
         ):
             bytes_ = bytearray(good)

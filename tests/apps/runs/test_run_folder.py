@@ -1,6 +1,5 @@
 """A run is read from what it has left, however it ended."""
 
-import json
 from datetime import datetime
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from ccmim.apps.runs.folder import find_runs, read_run
 from ccmim.apps.runs.scalars import merge
+from tests.logged import SESSION, write_session
 
 LOG = """2026/01/02 03:04:05 - mmengine - INFO -
 ------------------------------------------------------------
@@ -27,13 +27,9 @@ def line(step, **values):
     return dict(values, iter=step, step=step)
 
 
-def write_session(folder, name, lines, config='', log=LOG, end=''):
-    data = folder / name / 'vis_data'
-    data.mkdir(parents=True)
-    text = ''.join(json.dumps(values) + '\n' for values in lines)
-    (data / 'scalars.json').write_text(text + end)
-    (data / 'config.py').write_text(config)
-    (folder / name / f'{name}.log').write_text(log)
+def write_run(folder, lines, name=SESSION, **options):
+    write_session(folder, lines, name=name, **options)
+    (folder / name / f'{name}.log').write_text(LOG)
 
 
 def test_resumed_run_is_one_history():
@@ -67,9 +63,8 @@ def test_validation_stands_where_it_took_place():
 
 def test_half_written_run_is_read(tmp_path):
     """Broken lines, strange values and missing files cost nothing else."""
-    write_session(
+    write_run(
         tmp_path,
-        '20260102_030405',
         [line(1, loss=float('nan'), name='x', flag=True), line(2, loss=2.0)],
         config="train_cfg = dict(max_iters=8)\nmodel = dict(type='MAE')\nx = f('y')\n",
         end='[1]\n{"loss": 1.5, "st',
@@ -93,8 +88,7 @@ def test_half_written_run_is_read(tmp_path):
 def test_runs_are_found_below_and_named_apart(tmp_path):
     """What all names share is left out; a folder without a run is named."""
     for arm in ('mae', 'ccmim'):
-        work = tmp_path / f'{arm}_seed0' / 'pretraining'
-        write_session(work, '20260102_030405', [line(1, loss=1.0)])
+        write_run(tmp_path / f'{arm}_seed0' / 'pretraining', [line(1, loss=1.0)])
     assert [run.name for run in find_runs([tmp_path])] == ['ccmim_seed0', 'mae_seed0']
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match='empty holds no run'):
@@ -105,7 +99,7 @@ def test_runs_are_found_below_and_named_apart(tmp_path):
 
 def test_pictures_of_one_kind_are_a_strip(tmp_path):
     """Frames come in the order of training, not of their names."""
-    write_session(tmp_path, '20260102_030405', [])
+    write_run(tmp_path, [])
     folder = tmp_path / 'pictures'
     folder.mkdir()
     for name in ('masks_epoch_10.png', 'masks_epoch_9.png', 'scene_000007.jpg'):
