@@ -9,6 +9,7 @@ from timm.models.eva import Eva
 
 from ccmim.checkpoints import load_backbone, read_weights
 from ccmim.vit import VisionTransformer
+from tests.checkpoints.networks import draw, ours
 
 TOLERANCE = 1e-5
 SIZES = dict(embed_dim=32, depth=2, num_heads=2)
@@ -46,20 +47,6 @@ TIMM = {
 }
 
 
-def draw(model):
-    """Draw all parameters, so that none hides what another does."""
-    for name, parameter in model.named_parameters():
-        spread = 0.3 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
-        torch.nn.init.normal_(parameter, float('norm' in name), spread)
-    return model.eval()
-
-
-def ours(weights):
-    vit = VisionTransformer(**weights.architecture.options()).eval()
-    vit.load_state_dict(weights.state, strict=True)
-    return vit
-
-
 @torch.no_grad()
 def compare(vit, theirs, size=64, prefix=1):
     """Compare class token, patches and the dense map with tokens of another network."""
@@ -80,22 +67,19 @@ def compare(vit, theirs, size=64, prefix=1):
 
 
 @pytest.mark.parametrize('name', TIMM)
-def test_timms_vision_transformers(tmp_path, name):
+def test_timms_vision_transformers(read, name):
     options, told = TIMM[name]
     theirs = timm.models.VisionTransformer(
         64, num_classes=3, dynamic_img_size=True, **SIZES, **options
     )
-    torch.save(draw(theirs).state_dict(), tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64, **told)
-    vit = ours(weights)
+    vit = ours(read(draw(theirs).state_dict(), **told))
     for size in (64, (96, 48)):
         compare(vit, theirs.forward_features, size, theirs.num_prefix_tokens)
 
 
-def test_deits_distillation_token(tmp_path):
+def test_deits_distillation_token(read):
     theirs = draw(VisionTransformerDistilled(64, **SIZES))
-    torch.save(theirs.state_dict(), tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
+    weights = read(theirs.state_dict())
     assert '  the distillation token is read as a register' in weights.report
     compare(ours(weights), theirs.forward_features, prefix=2)
 
@@ -109,18 +93,16 @@ def test_deits_distillation_token(tmp_path):
         dict(qkv_bias=True, qkv_fused=False),
     ],
 )
-def test_timms_dinov3(tmp_path, options):
+def test_timms_dinov3(read, options):
     theirs = draw(Eva(64, num_classes=0, **SIZES, **DINOV3, **options))
-    torch.save(theirs.state_dict(), tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
+    weights = read(theirs.state_dict())
     assert 'layout timm-dinov3' in weights.report[0]
     vit = ours(weights)
     for size in (64, (96, 48)):
         compare(vit, theirs.forward_features, size, 5)
     # In windows that cover the image attention is the same, but for the registers.
-    wide = VisionTransformer(
-        **weights.architecture.options(), window_size=6, global_blocks=(1,)
-    )
+    windows = dict(window_size=6, global_blocks=(1,))
+    wide = VisionTransformer(**weights.architecture.options(), **windows)
     wide.load_state_dict(weights.state)
     windows = wide.eval()(torch.randn(1, 3, 96, 96))[0]
     assert windows.shape == (1, 32, 6, 6)
@@ -136,7 +118,7 @@ def test_a_window_keeps_the_distances_of_rotary_positions():
     assert whole.shape == (1, 4, 32)
 
 
-def test_the_official_files_of_dinov3(tmp_path):
+def test_the_official_files_of_dinov3(read):
     """As https://github.com/facebookresearch/dinov3 names them: masked biases."""
     theirs = draw(Eva(64, num_classes=0, **SIZES, **DINOV3, qkv_bias=True))
     state = {}
@@ -155,19 +137,15 @@ def test_the_official_files_of_dinov3(tmp_path):
             state[name] = value
     state['rope_embed.periods'] = (100 ** (torch.arange(4) / 4)).bfloat16()
     state['mask_token'] = torch.zeros(1, 32)
-    torch.save(state, tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2)
+    weights = read(state, img_size=None)
     assert 'layout dinov3' in weights.report[0]
     assert '  keys have no bias: zeros' in weights.report
     vit = VisionTransformer(**{**weights.architecture.options(), 'img_size': 64}).eval()
     vit.load_state_dict(weights.state)
     compare(vit, theirs.forward_features, 64, 5)
     state['rope_embed.periods'] *= 2
-    torch.save(state, tmp_path / 'in.pth')
-    with pytest.raises(
-        ValueError, match='rotary positions are not of 100 as the longest'
-    ):
-        read_weights(tmp_path / 'in.pth', num_heads=2)
+    with pytest.raises(ValueError, match='rotary positions are not of 100 as the long'):
+        read(state, img_size=None)
 
 
 HF_SIZES = dict(
@@ -191,7 +169,7 @@ HF = {
 
 
 @pytest.mark.parametrize('name', HF)
-def test_models_of_transformers(tmp_path, name):
+def test_models_of_transformers(tmp_path, read, name):
     """As a folder, as the file in it, and in memory's names; at another size too."""
     transformers = pytest.importorskip('transformers')
     options, prefix, call = HF[name]
@@ -214,8 +192,7 @@ def test_models_of_transformers(tmp_path, name):
         compare(vit, theirs, size, prefix)
     file = read_weights(folder / 'model.safetensors')
     assert file.architecture == weights.architecture
-    torch.save(model.state_dict(), tmp_path / 'memory.pth')
-    memory = read_weights(tmp_path / 'memory.pth', num_heads=2, img_size=64)
+    memory = read(model.state_dict())
     for key, value in weights.state.items():
         assert torch.equal(memory.state[key], value), key
     load_backbone(VisionTransformer(**weights.architecture.options()), folder)

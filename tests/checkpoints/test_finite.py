@@ -38,9 +38,7 @@ def test_weights_are_checked_once_when_they_are_loaded(tmp_path, load, value, sa
     load(model, tmp_path / 'good.pth')
     state[f'backbone.{NAME}'][3] = value
     torch.save(dict(state_dict=state), tmp_path / 'bad.pth')
-    with pytest.raises(
-        ValueError, match=rf'bad\.pth: (backbone\.)?{NAME} holds {said}'
-    ):
+    with pytest.raises(ValueError, match=rf'bad.pth: (backbone\.)?{NAME} holds {said}'):
         load(model, tmp_path / 'bad.pth')
 
 

@@ -1,10 +1,12 @@
 """Weights of any project become ours with no key lost, and go back as they came."""
 
 import argparse
+import json
 
 import pytest
 import timm
 import torch
+from safetensors import safe_open
 from timm.models.beit import Beit
 
 from ccmim.checkpoints import (
@@ -17,7 +19,9 @@ from ccmim.checkpoints import (
     read_weights,
     write_weights,
 )
+from ccmim.checkpoints.sources import digest
 from ccmim.vit import VisionTransformer
+from tests.checkpoints.networks import difference, draw
 
 PARTS = {
     'layer scale': dict(layer_scale_init=0.1),
@@ -35,34 +39,6 @@ PARTS = {
 SIZES = dict(embed_dim=32, depth=2, num_heads=2)
 
 
-def draw(model):
-    """Draw all parameters, so that none hides what another does."""
-    for parameter in model.parameters():
-        spread = 0.5 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
-        torch.nn.init.normal_(parameter, std=spread)
-    return model.eval()
-
-
-def difference(weights, theirs, images):
-    """How far our features are from those of another network's function."""
-    ours = VisionTransformer(**weights.architecture.options()).eval()
-    ours.load_state_dict(weights.state, strict=True)
-    with torch.no_grad():
-        features = ours.encode(ours.embed(images)) - theirs(images)
-    return features.abs().max().item()
-
-
-@pytest.fixture
-def save(tmp_path):
-    """Write a checkpoint; gives its path."""
-
-    def save(content, name='in.pth'):
-        torch.save(content, tmp_path / name)
-        return tmp_path / name
-
-    return save
-
-
 @pytest.fixture
 def ours(tiny_vit):
     """Give the weights of a tiny backbone of ours, with the options given."""
@@ -76,9 +52,9 @@ def ours(tiny_vit):
     return ours
 
 
-def test_timm(save, images):
+def test_timm(read, images):
     vit = draw(timm.models.VisionTransformer(64, init_values=0.1, **SIZES))
-    weights = read_weights(save(vit.state_dict()), num_heads=2, img_size=64)
+    weights = read(vit.state_dict())
     assert len(weights.state) == len(vit.state_dict()) - 2 == 34
     assert '36 tensors, layout timm (as its keys say)' in weights.report[0]
     assert '  left out, of the classifier: head.* (2)' in weights.report
@@ -86,10 +62,10 @@ def test_timm(save, images):
 
 
 @pytest.mark.parametrize('size', [64, [32, 128], [128, 32]])
-def test_fixed_positions_tell_the_size_of_the_images(save, tiny_vit, size):
+def test_fixed_positions_tell_the_size_of_the_images(read, tiny_vit, size):
     """As many patches as a square has are not taken for one."""
     state = tiny_vit(img_size=size).state_dict()
-    architecture = read_weights(save(state), num_heads=2).architecture
+    architecture = read(state, img_size=None).architecture
     assert architecture.img_size == size
     assert architecture.pos_embed == 'sincos'
 
@@ -118,28 +94,24 @@ def test_beit(save, images, shared, scale):
     assert difference(weights, beit.forward_features, images) < 1e-5
 
 
-def test_beit_finetuned_with_a_norm_after_pooling(save, images):
+def test_beit_finetuned_with_a_norm_after_pooling(read, images):
     """Its tokens have no norm, and neither have ours."""
     beit = draw(Beit(64, use_rel_pos_bias=True, init_values=0.1, **SIZES))
-    weights = read_weights(save(beit.state_dict()), img_size=64)
+    weights = read(beit.state_dict(), num_heads=None)
     assert not weights.architecture.final_norm
     assert any('fc_norm.* (2)' in line for line in weights.report)
     assert difference(weights, beit.forward_features, images) < 1e-5
 
 
-def test_both_kinds_of_tables_add_up(save):
+def test_both_kinds_of_tables_add_up(read):
     beit = draw(Beit(64, use_rel_pos_bias=True, use_shared_rel_pos_bias=True, **SIZES))
-    weights, name = (
-        read_weights(save(beit.state_dict()), img_size=64),
-        'relative_position_bias_table',
-    )
-    state = beit.state_dict()
+    state, name = beit.state_dict(), 'relative_position_bias_table'
     expected = state[f'blocks.1.attn.{name}'] + state[f'rel_pos_bias.{name}']
-    assert torch.equal(weights.state[f'blocks.1.attn.{name}'], expected)
+    assert torch.equal(read(state).state[f'blocks.1.attn.{name}'], expected)
 
 
 @pytest.mark.parametrize('blocks', ['blocks.', 'blocks.0.'])
-def test_dinov2(save, blocks):
+def test_dinov2(read, blocks):
     """With its mask token, positions of 37 x 37, and blocks in chunks when sharded."""
     vit = draw(timm.models.VisionTransformer(518, 14, init_values=0.1, **SIZES))
     state = {
@@ -149,7 +121,7 @@ def test_dinov2(save, blocks):
     }
     state['mask_token'] = torch.zeros(1, 32)
     assert state['pos_embed'].shape == (1, 1 + 37 * 37, 32)
-    weights = read_weights(save(dict(teacher=state)), num_heads=2)
+    weights = read(dict(teacher=state), img_size=None)
     assert 'layout dinov2' in weights.report[0]
     assert weights.architecture.img_size == 518
     assert weights.architecture.patch_size == 14
@@ -158,15 +130,14 @@ def test_dinov2(save, blocks):
 
 
 @pytest.mark.parametrize('projector', [False, True])
-def test_files_of_mae_and_of_the_published_ccmim(save, tiny_vit, projector):
+def test_files_of_mae_and_of_the_published_ccmim(read, tiny_vit, projector):
     """Encoder at top level, decoder beside it, the command line pickled with it."""
     state = tiny_vit().state_dict()
     extra = ['mask_token', 'decoder_embed.weight', 'decoder_blocks.0.norm1.bias']
     extra += ['projector.0.weight'] * projector
     model = state | dict.fromkeys(extra, torch.zeros(3))
     args = argparse.Namespace(lr=0.1, output_dir='runs')
-    path = save(dict(model=model, optimizer=dict(state={}), epoch=7, args=args))
-    weights = read_weights(path, num_heads=2, img_size=64)
+    weights = read(dict(model=model, optimizer=dict(state={}), epoch=7, args=args))
     name = 'ccmim-official' if projector else 'mae'
     assert f'layout {name} ' in weights.report[0]
     assert weights.report[1] == '  left out, of the run: optimizer, epoch, args'
@@ -176,24 +147,23 @@ def test_files_of_mae_and_of_the_published_ccmim(save, tiny_vit, projector):
     assert all(torch.equal(weights.state[k], v) for k, v in state.items())
 
 
-def test_a_run_of_this_library(save, tiny_ccmim):
+def test_a_run_of_this_library(read, tiny_ccmim):
     model = tiny_ccmim()
     state = dict(state_dict=model.state_dict(), meta=dict(epoch=1), optimizer={})
-    weights = read_weights(save(state), num_heads=2, img_size=64)
+    weights = read(state)
     assert 'layout ccmim ' in weights.report[0]
     assert 'decoder.* (' in weights.report[2]
     assert 'contrast.* (' in weights.report[2]
     assert weights.state.keys() == model.backbone.state_dict().keys()
 
 
-def test_the_slow_network_of_a_run(save, tiny_vit):
+def test_the_slow_network_of_a_run(read, tiny_vit):
     fast, slow = draw(tiny_vit()), draw(tiny_vit())
     model = torch.nn.ModuleDict(
         dict(backbone=fast, teacher=torch.nn.ModuleDict(dict(backbone=slow)))
     )
-    file = save(dict(state_dict=model.state_dict()))
     for part, wanted in ('', fast), ('teacher.backbone', slow):
-        state = read_weights(file, num_heads=2, img_size=64, part=part).state
+        state = read(dict(state_dict=model.state_dict()), part=part).state
         assert state.keys() == wanted.state_dict().keys()
         assert all(torch.equal(state[k], v) for k, v in wanted.state_dict().items())
 
@@ -228,10 +198,8 @@ def _there_and_back(weights, out, layout):
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
-def test_types_stay_as_they_are(tiny_vit, save, tmp_path, dtype):
-    weights = read_weights(
-        save(tiny_vit().to(dtype).state_dict()), num_heads=2, img_size=64
-    )
+def test_types_stay_as_they_are(tiny_vit, read, tmp_path, dtype):
+    weights = read(tiny_vit().to(dtype).state_dict())
     write_weights(weights, tmp_path / 'out.safetensors', 'safetensors')
     back = read_weights(tmp_path / 'out.safetensors').state
     assert all(back[k].dtype == dtype for k in back)
@@ -265,13 +233,12 @@ def test_timms_own_sizes_load_strictly(save, tmp_path):
     ],
 )
 def test_a_converted_file_loads_into_the_backbone_of_a_dense_task(
-    save, tiny_vit, tmp_path, options
+    read, tiny_vit, tmp_path, options
 ):
     """As ``init_cfg`` of a detection or segmentation config names it."""
     vit, out = draw(tiny_vit(**options)), tmp_path / 'out.safetensors'
     size = list(options.get('img_size', ())) or 64
-    weights = read_weights(save(vit.state_dict()), num_heads=2, img_size=size)
-    write_weights(weights, out, 'ccmim')
+    write_weights(read(vit.state_dict(), img_size=size), out, 'ccmim')
     built = VisionTransformer(
         **read_weights(out).architecture.options(),
         out_indices=(0, 1),
@@ -291,21 +258,13 @@ def test_a_converted_file_loads_into_a_detection_backbone(ours, tiny_vit, tmp_pa
         pos_embed='learned', init_cfg=dict(type='Pretrained', checkpoint=str(out)),
     )  # fmt: skip
     vit.init_weights()
-    assert torch.equal(
-        vit.blocks[1].mlp.fc2.weight, weights.state['blocks.1.mlp.fc2.weight']
-    )
+    name = 'blocks.1.mlp.fc2.weight'
+    assert torch.equal(vit.state_dict()[name], weights.state[name])
     load_backbone(tiny_vit(pos_embed='learned'), out)
 
 
 def test_metadata_says_what_is_inside(ours, tmp_path):
-    import json
-
-    from safetensors import safe_open
-
-    weights, out = (
-        ours(pos_embed='learned', layer_scale_init=0.1),
-        tmp_path / 'o.safetensors',
-    )
+    weights, out = ours(layer_scale_init=0.1), tmp_path / 'o.safetensors'
     lines = write_weights(weights, out, 'safetensors')
     with safe_open(out, 'pt') as file:
         said = json.loads(file.metadata()['ccmim'])
@@ -316,8 +275,6 @@ def test_metadata_says_what_is_inside(ours, tmp_path):
 
 
 def test_the_checksum_is_of_names_types_shapes_and_values():
-    from ccmim.checkpoints.sources import digest
-
     state = {'a': torch.arange(6.0), 'b': torch.zeros(2, dtype=torch.bfloat16)}
     assert digest(dict(reversed(state.items()))) == digest(state)
     for other in (

@@ -7,7 +7,8 @@ from PIL import Image
 
 from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
 from ccmim.checkpoints.normalization import Pixels
-from ccmim.vit import VisionTransformer, sincos_pos_embed
+from ccmim.vit import sincos_pos_embed
+from tests.checkpoints.networks import difference, draw
 
 transformers = pytest.importorskip('transformers')
 SIZES = dict(
@@ -19,19 +20,8 @@ SIZES = dict(
 )
 
 
-def draw(model):
-    for parameter in model.parameters():
-        spread = 0.5 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
-        torch.nn.init.normal_(parameter.data, std=spread)
-    return model.eval()
-
-
-def difference(weights, model, images):
-    vit = VisionTransformer(**weights.architecture.options()).eval()
-    vit.load_state_dict(weights.state, strict=True)
-    with torch.no_grad():
-        theirs = model(images).last_hidden_state
-        return (vit.encode(vit.embed(images)) - theirs).abs().max().item()
+def tokens_of(model, **options):
+    return lambda images: model(images, **options).last_hidden_state
 
 
 @pytest.mark.parametrize('options', [dict(), dict(qkv_bias=False, layer_norm_eps=1e-3)])
@@ -43,18 +33,17 @@ def test_a_folder_of_a_vit(tmp_path, images, options):
     assert weights.report[1] == '  left out, of the classifier: pooler.* (2)'
     assert weights.architecture.norm_eps == options.get('layer_norm_eps', 1e-12)
     assert weights.architecture.hidden_dim == 96
-    assert difference(weights, model, images) < 1e-5
+    assert difference(weights, tokens_of(model), images) < 1e-5
 
 
 def test_a_folder_of_a_classifier_with_shards(tmp_path, images):
-    model = draw(
-        transformers.ViTForImageClassification(transformers.ViTConfig(**SIZES))
-    )
+    config = transformers.ViTConfig(**SIZES)
+    model = draw(transformers.ViTForImageClassification(config))
     model.save_pretrained(tmp_path / 'vit', max_shard_size='20KB')
     assert len(list((tmp_path / 'vit').glob('*.safetensors'))) > 1
     weights = read_weights(tmp_path / 'vit')
     assert weights.report[1] == '  left out, not of vit: classifier.* (2)'
-    assert difference(weights, model.vit, images) < 1e-5
+    assert difference(weights, tokens_of(model.vit), images) < 1e-5
 
 
 def test_a_folder_of_a_pretrained_mae(tmp_path, images):
@@ -68,14 +57,9 @@ def test_a_folder_of_a_pretrained_mae(tmp_path, images):
     weights = read_weights(tmp_path / 'mae')
     assert weights.architecture.pos_embed == 'sincos'
     assert weights.report[1].startswith('  left out, not of vit: decoder.* (')
-    vit = VisionTransformer(**weights.architecture.options()).eval()
-    vit.load_state_dict(weights.state, strict=True)
-    with torch.no_grad():
-        # With no patch hidden, in the order in which noise puts them.
-        noise = torch.arange(16.0).expand(4, 16)
-        theirs = model.vit(images, noise=noise).last_hidden_state
-        ours = vit.encode(vit.embed(images))
-    assert (ours - theirs).abs().max() < 1e-5
+    # With no patch hidden, in the order in which noise puts them.
+    theirs = tokens_of(model.vit, noise=torch.arange(16.0).expand(4, 16))
+    assert difference(weights, theirs, images) < 1e-5
 
 
 def test_a_pipeline_of_transformers_takes_the_folder_as_it_is(tmp_path, tiny_vit):
@@ -99,10 +83,8 @@ def test_a_pipeline_of_transformers_takes_the_folder_as_it_is(tmp_path, tiny_vit
     assert 'Width 32, depth 2, 2 heads, patches of 16 px' in card
 
 
-def test_from_pretrained_loads_what_is_written(tmp_path, tiny_vit, images):
-    vit = draw(tiny_vit(pos_embed='learned', norm_eps=1e-5))
-    torch.save(vit.state_dict(), tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=64)
+def test_from_pretrained_loads_what_is_written(tmp_path, tiny_vit, images, read):
+    weights = read(draw(tiny_vit(pos_embed='learned', norm_eps=1e-5)).state_dict())
     lines = write_weights(weights, tmp_path / 'vit', 'hf')
     assert '38 tensors, layout hf' in lines[0]  # three for each joined weight and bias
     model, info = transformers.ViTModel.from_pretrained(
@@ -111,7 +93,7 @@ def test_from_pretrained_loads_what_is_written(tmp_path, tiny_vit, images):
     assert set(info['missing_keys']) == {'pooler.dense.weight', 'pooler.dense.bias'}
     assert not info['unexpected_keys']
     assert not info['mismatched_keys']
-    assert difference(weights, model.eval(), images) < 1e-5
+    assert difference(weights, tokens_of(model.eval()), images) < 1e-5
     back = read_weights(tmp_path / 'vit')
     assert back.architecture == weights.architecture
     assert all(torch.equal(back.state[k], v) for k, v in weights.state.items())

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ccmim.checkpoints import LAYOUTS, read_weights, write_weights
-from ccmim.vit import VisionTransformer
+from ccmim.checkpoints import LAYOUTS, write_weights
+from tests.checkpoints.networks import draw, ours
 
 # As mmpretrain 1.2 and MMClassification 0.25 name the parameters of a network.
 MMPRETRAIN = [
@@ -22,57 +22,47 @@ SCALES = ['attn.gamma1.weight', 'ffn.gamma2.weight']
 
 
 @pytest.fixture
-def weights(tmp_path, tiny_vit):
+def weights(read, tiny_vit):
     """Read the drawn weights of a backbone of ours, with the options given."""
-
-    def weights(**options):
-        vit = tiny_vit(**dict(dict(pos_embed='learned'), **options))
-        for parameter in vit.parameters():
-            spread = 0.5 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
-            torch.nn.init.normal_(parameter, std=spread)
-        torch.save(vit.state_dict(), tmp_path / 'ours.pth')
-        return read_weights(tmp_path / 'ours.pth', num_heads=2, img_size=64)
-
-    return weights
+    learned = dict(pos_embed='learned')
+    return lambda **options: read(draw(tiny_vit(**learned, **options)).state_dict())
 
 
 @pytest.mark.parametrize('scale', [None, 0.1])
 def test_mmpretrains_keys(weights, tmp_path, scale):
-    ours = weights(layer_scale_init=scale)
-    write_weights(ours, tmp_path / 'out.pth', 'mmpretrain')
+    own = weights(layer_scale_init=scale)
+    write_weights(own, tmp_path / 'out.pth', 'mmpretrain')
     state = torch.load(tmp_path / 'out.pth')['state_dict']
     layer = MMPRETRAIN_LAYER + (SCALES if scale else [])
     expected = MMPRETRAIN + [f'layers.{i}.{name}' for i in (0, 1) for name in layer]
     assert sorted(state) == sorted(expected)
-    for theirs, own in (
+    for theirs, name in (
         ('layers.1.ln2.weight', 'blocks.1.norm2.weight'),
         ('layers.0.ffn.layers.1.bias', 'blocks.0.mlp.fc2.bias'),
         ('ln1.bias', 'norm.bias'),
         ('patch_embed.projection.weight', 'patch_embed.proj.weight'),
     ):
-        assert torch.equal(state[theirs], ours.state[own])
+        assert torch.equal(state[theirs], own.state[name])
     if scale:
         gamma = state['layers.1.ffn.gamma2.weight']
-        assert torch.equal(gamma, ours.state['blocks.1.ls2.gamma'])
+        assert torch.equal(gamma, own.state['blocks.1.ls2.gamma'])
 
 
-def test_a_classifier_of_mmpretrain_is_read(weights, tmp_path):
-    ours = weights(layer_scale_init=0.1)
-    state = LAYOUTS['mmpretrain'].write(ours.state)
+def test_a_classifier_of_mmpretrain_is_read(weights, read):
+    own = weights(layer_scale_init=0.1)
+    state = LAYOUTS['mmpretrain'].write(own.state)
     state = {f'backbone.{k}': v for k, v in state.items()}
     state |= {'head.layers.head.weight': torch.zeros(3, 32)}
-    torch.save(dict(state_dict=state, meta=dict(epoch=9)), tmp_path / 'cls.pth')
-    back = read_weights(tmp_path / 'cls.pth', num_heads=2, img_size=64)
+    back = read(dict(state_dict=state, meta=dict(epoch=9)))
     assert 'layout mmpretrain (as its keys say)' in back.report[0]
     assert '  left out, not of the backbone: head.layers.head.weight' in back.report
-    assert all(torch.equal(back.state[k], v) for k, v in ours.state.items())
+    assert all(torch.equal(back.state[k], v) for k, v in own.state.items())
 
 
-def test_mmpretrains_norm_after_pooling_is_the_classifiers(weights, tmp_path):
+def test_mmpretrains_norm_after_pooling_is_the_classifiers(weights, read):
     state = LAYOUTS['mmpretrain'].write(weights(final_norm=False).state)
     state |= {'ln2.weight': torch.ones(32), 'ln2.bias': torch.ones(32)}
-    torch.save(state, tmp_path / 'cls.pth')
-    back = read_weights(tmp_path / 'cls.pth', num_heads=2, img_size=64)
+    back = read(state)
     assert '  left out, of the classifier: ln2.* (2)' in back.report
     assert not back.architecture.final_norm
 
@@ -86,29 +76,26 @@ def test_mmsegs_backbone_loads_what_is_written_for_it(
 ):
     from mmseg.models.backbones import VisionTransformer as MMSegViT
 
-    ours, out = weights(**options), tmp_path / 'out.pth'
-    lines = write_weights(ours, out, 'mmseg')
-    config = LAYOUTS['mmseg'].build(ours.architecture)
+    own, out = weights(**options), tmp_path / 'out.pth'
+    lines = write_weights(own, out, 'mmseg')
+    config = LAYOUTS['mmseg'].build(own.architecture)
     assert str(config) in lines[2]
     assert config.pop('type') == 'VisionTransformer'
     theirs = MMSegViT(**config)
     result = theirs.load_state_dict(torch.load(out)['state_dict'], strict=True)
     assert not result.missing_keys
     assert not result.unexpected_keys
-    vit = VisionTransformer(**ours.architecture.options()).eval()
-    vit.load_state_dict(ours.state)
     with torch.no_grad():
-        assert (vit(images)[0] - theirs(images)[0]).abs().max() < 1e-5
-    by_itself = MMSegViT(
-        **config, init_cfg=dict(type='Pretrained', checkpoint=str(out))
-    )
+        assert (ours(own)(images)[0] - theirs(images)[0]).abs().max() < 1e-5
+    init_cfg = dict(type='Pretrained', checkpoint=str(out))
+    by_itself = MMSegViT(**config, init_cfg=init_cfg)
     by_itself.init_weights()
     for name, value in by_itself.state_dict().items():
         assert torch.equal(value, theirs.state_dict()[name]), name
 
 
 @pytest.mark.downstream
-def test_a_segmentor_of_mmseg_is_read(tmp_path, images):
+def test_a_segmentor_of_mmseg_is_read(read, images):
     from mmseg.models.backbones import VisionTransformer as MMSegViT
 
     theirs = MMSegViT(
@@ -118,11 +105,8 @@ def test_a_segmentor_of_mmseg_is_read(tmp_path, images):
     theirs.init_weights()
     state = {f'backbone.{k}': v for k, v in theirs.state_dict().items()}
     state['decode_head.conv_seg.bias'] = torch.zeros(3)
-    torch.save(dict(state_dict=state), tmp_path / 'seg.pth')
-    ours = read_weights(tmp_path / 'seg.pth', num_heads=2, img_size=64)
-    assert 'layout mmseg (as its keys say)' in ours.report[0]
-    assert '  left out, not of the backbone: decode_head.conv_seg.bias' in ours.report
-    vit = VisionTransformer(**ours.architecture.options()).eval()
-    vit.load_state_dict(ours.state, strict=True)
+    own = read(dict(state_dict=state))
+    assert 'layout mmseg (as its keys say)' in own.report[0]
+    assert '  left out, not of the backbone: decode_head.conv_seg.bias' in own.report
     with torch.no_grad():
-        assert (vit(images)[0] - theirs(images)[0]).abs().max() < 1e-5
+        assert (ours(own)(images)[0] - theirs(images)[0]).abs().max() < 1e-5

@@ -50,12 +50,10 @@ def test_a_pretraining_checkpoint_works_as_it_is(saved, tiny_vit, images):
 
 
 def test_report_counts_keys(saved, tiny_vit, monkeypatch):
-    file, _ = saved
     vit, lines = tiny_vit(), []
-    monkeypatch.setattr(
-        'ccmim.checkpoints.load.print_log', lambda line, **_: lines.append(line)
-    )
-    load_backbone(vit, file)
+    log = 'ccmim.checkpoints.load.print_log'
+    monkeypatch.setattr(log, lambda line, **_: lines.append(line))
+    load_backbone(vit, saved[0])
     total = len(vit.state_dict())
     report = f'{total} of {total} backbone keys matched, 0 missing, 0 unexpected'
     assert report in lines[0]
@@ -81,29 +79,17 @@ def test_a_missing_key_stops_the_run(saved, tiny_vit, tmp_path):
     assert torch.equal(vit.cls_token, model.backbone.cls_token)
 
 
-def test_a_foreign_network_is_refused(tiny_vit, tmp_path):
-    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / 'linear.pth')
-    with pytest.raises(ValueError, match='no known layout: its keys are weight, bias'):
-        load_backbone(tiny_vit(), tmp_path / 'linear.pth')
-
-
-def test_parallel_blocks_are_called_so(tiny_vit, tmp_path):
-    state = {
-        name.replace('.attn.', '.attns.0.').replace('.mlp.', '.ffns.0.'): value
-        for name, value in tiny_vit().state_dict().items()
-    }
-    torch.save(state, tmp_path / 'parallel.pth')
-    with pytest.raises(
-        ValueError, match='no known layout, with parallel blocks, which'
-    ):
-        read_weights(tmp_path / 'parallel.pth')
-
-
-def test_another_width_is_named(saved, tiny_vit):
-    file, _ = saved
-    wide = tiny_vit(arch=dict(embed_dim=64, depth=2, num_heads=2))
-    with pytest.raises(ValueError, match=r'\(1, 1, 32\), the backbone wants \(1, 1, 6'):
-        load_backbone(wide, file)
+@pytest.mark.parametrize(
+    ('sizes', 'message'),
+    [
+        (dict(embed_dim=64), r'\(1, 1, 32\), the backbone wants \(1, 1, 64\)'),
+        (dict(depth=1), 'no place for blocks.1.attn.proj.bias'),
+    ],
+)
+def test_a_network_of_another_size_is_refused(saved, tiny_vit, sizes, message):
+    vit = tiny_vit(arch=dict(embed_dim=32, depth=2, num_heads=2) | sizes)
+    with pytest.raises(ValueError, match=message):
+        load_backbone(vit, saved[0])
 
 
 def test_other_channels_are_named_wherever_photos_come(
@@ -132,22 +118,13 @@ def test_another_image_size_resamples_positions(saved, tiny_vit):
     assert torch.equal(vit.pos_embed[:, 0], model.backbone.pos_embed[:, 0])
 
 
-def test_tables_of_relative_positions_are_resampled(tiny_vit, tmp_path):
+def test_tables_of_relative_positions_are_resampled(tiny_vit, save):
     trained = tiny_vit(pos_embed='none', rel_pos_bias=True)
-    torch.save(dict(state_dict=trained.state_dict()), tmp_path / 'relative.pth')
     vit = tiny_vit(pos_embed='none', rel_pos_bias=True, img_size=96)
-    load_backbone(vit, tmp_path / 'relative.pth')
-    tables = [
-        b.attn.relative_position_bias_table for b in (*trained.blocks, *vit.blocks)
-    ]
-    assert [len(table) for table in tables] == [7 * 7 + 3] * 2 + [11 * 11 + 3] * 2
-
-
-def test_a_deeper_network_is_refused(saved, tiny_vit):
-    file, _ = saved
-    flat = tiny_vit(arch=dict(embed_dim=32, depth=1, num_heads=2))
-    with pytest.raises(ValueError, match='no place for blocks.1.attn.proj.bias'):
-        load_backbone(flat, file)
+    load_backbone(vit, save(dict(state_dict=trained.state_dict())))
+    blocks = (*trained.blocks, *vit.blocks)
+    tables = [len(block.attn.relative_position_bias_table) for block in blocks]
+    assert tables == [7 * 7 + 3] * 2 + [11 * 11 + 3] * 2
 
 
 @pytest.mark.parametrize('wrapper', ['state_dict', 'model', 'teacher', None])
@@ -159,46 +136,42 @@ def test_a_deeper_network_is_refused(saved, tiny_vit):
         *('_orig_mod.', '_fsdp_wrapped_module.model.'),
     ],
 )
-def test_wrappers_and_prefixes(tiny_vit, tmp_path, wrapper, prefix):
-    vit = tiny_vit()
-    state = {prefix + k: v for k, v in vit.state_dict().items()}
+def test_wrappers_and_prefixes(tiny_vit, save, wrapper, prefix):
+    vit, wrapped = tiny_vit(), 'blocks.1._checkpoint_wrapped_module.'
     state = {
-        k.replace('blocks.1.', 'blocks.1._checkpoint_wrapped_module.'): v
-        for k, v in state.items()
+        prefix + k.replace('blocks.1.', wrapped): v for k, v in vit.state_dict().items()
     }
     state |= {'projector.weight': torch.zeros(2), 'n_averaged': torch.tensor(3)}
-    torch.save({wrapper: state} if wrapper else state, tmp_path / 'last.ckpt')
-    weights = read_weights(tmp_path / 'last.ckpt', num_heads=2)
-    assert weights.state.keys() == vit.state_dict().keys()
-    load_backbone(loaded := tiny_vit(), tmp_path / 'last.ckpt')
+    file = save({wrapper: state} if wrapper else state, 'last.ckpt')
+    assert read_weights(file, num_heads=2).state.keys() == vit.state_dict().keys()
+    load_backbone(loaded := tiny_vit(), file)
     assert _same(loaded, vit)
 
 
-def test_which_network_of_several(tiny_vit, tmp_path):
+def test_which_network_of_several(tiny_vit, read):
     """The one that is transferred; the others by name, the averaged one as 'ema'."""
     first, second = tiny_vit(), tiny_vit()
     with torch.no_grad():
         second.cls_token += 1
 
-    def read(names, **options):
+    def which(*names, **options):
         networks = zip(names, (first, second), strict=True)
-        torch.save({k: v.state_dict() for k, v in networks}, tmp_path / 'a.pth')
-        state = read_weights(tmp_path / 'a.pth', num_heads=2, **options).state
+        state = read({k: v.state_dict() for k, v in networks}, **options).state
         return 1 if torch.equal(state['cls_token'], first.cls_token) else 2
 
-    assert read(['state_dict', 'state_dict_ema']) == 1
-    assert read(['state_dict', 'state_dict_ema'], part='ema') == 2
-    assert read(['student', 'teacher']) == 2
-    assert read(['student', 'teacher'], part='student') == 1
-    assert read(['encoder', 'target_encoder']) == 2
-    assert read(['momentum_encoder', 'base_encoder']) == 2
+    assert which('state_dict', 'state_dict_ema') == 1
+    assert which('state_dict', 'state_dict_ema', part='ema') == 2
+    assert which('student', 'teacher') == 2
+    assert which('student', 'teacher', part='student') == 1
+    assert which('encoder', 'target_encoder') == 2
+    assert which('momentum_encoder', 'base_encoder') == 2
     with pytest.raises(ValueError, match='several networks: choose by part: a, b'):
-        read(['a', 'b'])
+        which('a', 'b')
     with pytest.raises(ValueError, match='no part c: it is of a, b'):
-        read(['a', 'b'], part='c')
+        which('a', 'b', part='c')
 
 
-def test_mmengines_average_is_its_state_dict(tiny_vit, tmp_path):
+def test_mmengines_average_is_its_state_dict(tiny_vit, read):
     """EMAHook swaps the two when it saves, so that `state_dict` is the averaged one."""
     averaged, trained = tiny_vit(), tiny_vit()
     with torch.no_grad():
@@ -209,10 +182,9 @@ def test_mmengines_average_is_its_state_dict(tiny_vit, tmp_path):
         state_dict={f'backbone.{k}': v for k, v in averaged.state_dict().items()},
         ema_state_dict=dict(average, steps=torch.tensor(7)),
     )
-    torch.save(content, tmp_path / 'epoch_1.pth')
     for part, vit in (('', averaged), ('ema', averaged), ('trained', trained)):
-        weights = read_weights(tmp_path / 'epoch_1.pth', num_heads=2, part=part)
-        assert torch.equal(weights.state['cls_token'], vit.cls_token), part
+        state = read(content, part=part).state
+        assert torch.equal(state['cls_token'], vit.cls_token), part
 
 
 @pytest.mark.parametrize(
@@ -232,13 +204,14 @@ def test_mmengines_average_is_its_state_dict(tiny_vit, tmp_path):
         (dict(class_token=False), 'cls_token: set backbone=dict.class_token=True\\)'),
     ],
 )
-def test_what_a_file_says_must_be_the_backbones(tiny_vit, tmp_path, options, message):
-    torch.save(tiny_vit().state_dict(), tmp_path / 'in.pth')
-    weights = read_weights(tmp_path / 'in.pth', num_heads=2)
-    write_weights(weights, tmp_path / 'out.safetensors', 'safetensors')
-    load_backbone(tiny_vit(), tmp_path / 'out.safetensors')
+def test_what_a_file_says_must_be_the_backbones(
+    tiny_vit, read, tmp_path, options, message
+):
+    out = tmp_path / 'out.safetensors'
+    write_weights(read(tiny_vit().state_dict()), out, 'safetensors')
+    load_backbone(tiny_vit(), out)
     with pytest.raises(ValueError, match=message):
-        load_backbone(tiny_vit(**options), tmp_path / 'out.safetensors')
+        load_backbone(tiny_vit(**options), out)
 
 
 def test_a_network_of_ours_notes_what_its_weights_do_not_tell(tiny_ccmim, tmp_path):
@@ -261,17 +234,15 @@ def test_a_network_of_ours_notes_what_its_weights_do_not_tell(tiny_ccmim, tmp_pa
         read_weights(tmp_path / 'run.pth', num_heads=2)
 
 
-def test_positions_that_leave_their_grid_open_are_asked_for(tiny_vit, tmp_path):
+def test_positions_that_leave_their_grid_open_are_asked_for(tiny_vit, tmp_path, read):
     """36 are 6 x 6 and 4 x 9, unless neighbors are alike or the backbone says."""
     vit = tiny_vit(pos_embed='learned', img_size=(64, 144))
-    torch.save(dict(vit.state_dict()), tmp_path / 'in.pth')
     with pytest.raises(ValueError, match='open whether its images had 96 x 96 or '):
-        read_weights(tmp_path / 'in.pth', num_heads=2)
-    read = read_weights(tmp_path / 'in.pth', num_heads=2, img_size=[64, 144])
-    assert read.architecture.img_size == [64, 144]
-    load_backbone(
-        tiny_vit(pos_embed='learned', img_size=(64, 144)), tmp_path / 'in.pth'
-    )
+        read(dict(vit.state_dict()), img_size=None)
+    told = read(dict(vit.state_dict()), img_size=[64, 144])
+    assert told.architecture.img_size == [64, 144]
+    like = tiny_vit(pos_embed='learned', img_size=(64, 144))
+    load_backbone(like, tmp_path / 'in.pth')
     wide = tiny_vit(pos_embed='learned', img_size=128)
     with pytest.raises(ValueError, match='open whether'):
         load_backbone(wide, tmp_path / 'in.pth')
@@ -279,20 +250,14 @@ def test_positions_that_leave_their_grid_open_are_asked_for(tiny_vit, tmp_path):
     assert torch.equal(wide.pos_embed[0, 1:], vit.positions((8, 8)))
     state = dict(vit.state_dict())
     state['pos_embed'] = sincos_pos_embed(32, (4, 9)) + 0.1 * state['pos_embed']
-    torch.save(state, tmp_path / 'trained.pth')
-    read = read_weights(tmp_path / 'trained.pth', num_heads=2)
-    assert read.architecture.img_size == [64, 144]
-    assert read.architecture.pos_embed == 'learned'
+    trained = read(state, img_size=None).architecture
+    assert (trained.img_size, trained.pos_embed) == ([64, 144], 'learned')
 
 
 def test_names_of_mae_files():
-    flat = dict.fromkeys(
-        ['blocks.0.norm1.weight', 'mask_token', 'decoder_blocks.0.attn.proj.bias'], 1
-    )
-    assert set(to_ccmim(flat)) == {
-        'backbone.blocks.0.norm1.weight',
-        'decoder.mask_token',
-        'decoder.blocks.0.attn.proj.bias',
-    }
+    flat = 'blocks.0.norm1.weight', 'mask_token', 'decoder_blocks.0.attn.proj.bias'
+    ours = 'backbone.blocks.0.norm1.weight', 'decoder.mask_token'
+    expected = (*ours, 'decoder.blocks.0.attn.proj.bias')
+    assert tuple(to_ccmim(dict.fromkeys(flat, 1))) == expected
     plain = {'blocks.0.norm1.weight': 1}
     assert to_ccmim(plain) == plain

@@ -1,0 +1,24 @@
+"""Checkpoints, written and read."""
+
+import pytest
+import torch
+
+from ccmim.checkpoints import read_weights
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a checkpoint; gives its path."""
+
+    def save(content, name='in.pth'):
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def read(save):
+    """Write and read one: of two heads and images of 64 px, unless other is told."""
+    told = dict(num_heads=2, img_size=64)
+    return lambda content, **options: read_weights(save(content), **told | options)
