@@ -1,7 +1,7 @@
 """Change a room in one place at a time, and count the changes that its tests notice.
 
     python tools/mutate.py ROOM... --tests tests/losses... [--limit 100] [--seed 0]
-        [--minutes 30] [--again] [--out work_dirs/mutants.json]
+        [--minutes 30] [--again] [--jobs 2] [--out work_dirs/mutants.json]
 
 Comparisons are turned or made strict, operators and reductions swapped, numbers moved
 by one, switches and conditions negated, signs and ``detach()`` dropped, calls that
@@ -21,10 +21,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mutating.asking import Known, passes, watch
+from mutating.asking import Known, Question, ask, watch
 from mutating.changes import Mutant, changed, mutants
 
 PRELOAD = ('torch', 'torchvision', 'mmengine.runner', 'ccmim.operators')
@@ -38,31 +39,39 @@ def main() -> None:
     known = json.loads(args.out.read_text()) if args.out.exists() else {}
     if args.again:
         known = {key: answer for key, answer in known.items() if not answer}
-    listed = [pair for pairs, _ in chosen.values() for pair in pairs]
-    if any(_key(*pair) not in known for pair in listed):
-        told = _watched(args, {file for file, _ in listed})
-    end = time.monotonic() + 60 * args.minutes
+    open_ = [p for pairs, _ in chosen.values() for p in pairs if _key(*p) not in known]
+    if open_:
+        for key, survived in ask(_questions(args, open_), args.jobs):
+            known[key] = 'survived' if survived else ''
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(known, indent=1))
     for room, (pairs, equivalent) in chosen.items():
-        survivors = killed = 0
-        for file, mutant in pairs:
-            key = _key(file, mutant)
-            if key not in known:
-                if time.monotonic() > end:
-                    continue
-                known[key] = 'survived' if _survives(told, file, mutant) else ''
-                args.out.parent.mkdir(parents=True, exist_ok=True)
-                args.out.write_text(json.dumps(known, indent=1))
-            if known[key]:
-                print(f'{mutant.line:4d} {_name(file, mutant)}', flush=True)
-            survivors += bool(known[key])
-            killed += not known[key]
-        asked = killed + survivors
+        answers = [
+            (pair, known[key]) for pair in pairs if (key := _key(*pair)) in known
+        ]
+        survivors = [pair for pair, answer in answers if answer]
+        for file, mutant in survivors:
+            print(f'{mutant.line:4d} {_name(file, mutant)}')
+        asked, killed = len(answers), len(answers) - len(survivors)
         share = f' ({100 * killed / asked:.1f} per cent)' if asked else ''
         print(
             f'{room}: {killed} of {asked} mutants killed{share}, '
-            f'{len(pairs) - asked} not asked, {equivalent} equivalent',
-            flush=True,
+            f'{len(pairs) - asked} not asked, {equivalent} equivalent'
         )
+
+
+def _questions(
+    args: argparse.Namespace, pairs: list[tuple[Path, Mutant]]
+) -> Iterator[tuple[str, Question]]:
+    told = _watched(args, {file for file, _ in pairs})
+    end = time.monotonic() + 60 * args.minutes
+    for file, mutant in pairs:
+        if time.monotonic() > end:
+            return
+        tests = told.of(file, mutant.function)
+        seconds = 10 + 3 * args.jobs * sum(told.seconds[test] for test in tests)
+        tree = changed(file.read_text(), mutant)
+        yield _key(file, mutant), Question(tests, file, tree, seconds)
 
 
 def _drawn(
@@ -89,6 +98,7 @@ def _arguments() -> argparse.Namespace:
         '--limit', type=int, help='that many of each room, drawn by lot'
     )
     parser.add_argument('--minutes', type=float, default=float('inf'))
+    parser.add_argument('--jobs', type=int, default=1, help='forks at a time')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--again', action='store_true', help='ask survivors anew')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/mutants.json'))
@@ -119,12 +129,6 @@ def _watched(args: argparse.Namespace, files: set[Path]) -> Known:
             sys.exit(f'error: {file} is imported already: name less with --preload')
     gc.freeze()
     return told
-
-
-def _survives(told: Known, file: Path, mutant: Mutant) -> bool:
-    chosen = told.of(file, mutant.function)
-    seconds = 10 + 3 * sum(told.seconds[test] for test in chosen)
-    return passes(chosen, file, changed(file.read_text(), mutant), seconds)
 
 
 def _key(file: Path, mutant: Mutant) -> str:

@@ -226,6 +226,17 @@ def test_any_method_takes_an_anchor(name):
         ('simmim', {'sampler.unit_size': 48}, 'unit_size=48 .* divide img_size=64'),
         ('simmim', {'sampler.img_size': 128}, 'MaskUnitSampler gives 64 patches'),
         ('simmim', {'reconstruction.error': 'l1'}, "error='l1'"),
+        ('flip', dict(mask_ratio=0.99), 'mask_ratio=0.99 leaves 0 of 16'),
+        ('flip', {'text_tower.num_words': 9}, 'text_tower.num_words=9 must be the 48'),
+        ('flip', {'text_tower.pool': 'last'}, "pool='last' must be 'first' or 'avera"),
+        ('flip', {'text_tower.num_heads': 5}, 'num_heads=5 must divide embed_dim=24'),
+        ('neco', dict(cells=5), 'cells=5 are more than there are patches, 4 x 4'),
+        ('neco', {'order.num_new': 17}, 'order.num_new=17 are more than there are'),
+        ('neco', {'order.num_references': 1}, 'num_references=1 must be a whole numb'),
+        ('neco', {'order.dim': 3}, 'dim=3 of ccmim.NeighborOrder does not fit the'),
+        ('soho', {'dictionary.dim': 9}, 'dim=9 of ccmim.VisualDictionary does not f'),
+        ('soho', {'dictionary.decay': 1.0}, 'decay=1.0 must be a number above 0 and'),
+        ('soho', dict(mask_ratio=0.9), 'mask_ratio=0.9 leaves 0 of 4'),
     ],
 )
 def test_impossible_settings_are_named(request, method, wrong, message):

@@ -195,17 +195,3 @@ def test_references_are_patches_of_earlier_steps():
     assert long_queues(model, 3) == []
     with pytest.raises(ValueError, match='num_references=49 are more than the'):
         NeighborOrder(length=24)
-
-
-@pytest.mark.parametrize(
-    ('wrong', 'message'),
-    [
-        (dict(cells=5), 'cells=5 are more than there are patches, 4 x 4'),
-        (dict(order=dict(num_new=17)), 'order.num_new=17 are more than there are'),
-        (dict(order=dict(num_references=1)), 'num_references=1 must be a whole number'),
-        (dict(order=dict(dim=3)), 'dim=3 of ccmim.NeighborOrder does not fit the'),
-    ],
-)
-def test_impossible_settings_are_named(tiny_neco, wrong, message):
-    with pytest.raises(ValueError, match=message):
-        tiny_neco(**wrong)

@@ -248,19 +248,3 @@ def test_a_word_is_masked_first_as_often_as_it_has_patches():
     first = split.mask[:, :4].all(dim=1)
     assert torch.equal(first, split.mask[:, :4].any(dim=1))
     assert first.float().mean().item() == pytest.approx(0.25, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ('wrong', 'message'),
-    [
-        (
-            {'dictionary.dim': 9},
-            'dim=9 of ccmim.VisualDictionary does not fit the other parts',
-        ),
-        ({'dictionary.decay': 1.0}, 'decay=1.0 must be a number above 0 and below 1'),
-        ({'mask_ratio': 0.9}, 'mask_ratio=0.9 leaves 0 of 4'),
-    ],
-)
-def test_impossible_settings_are_named(tiny_soho, wrong, message):
-    with pytest.raises(ValueError, match=message):
-        tiny_soho(**wrong)

@@ -13,9 +13,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
+
+Key = TypeVar('Key')
 
 OPTIONS = ('-x', '-q', '-p', 'no:cacheprovider', '-m', 'not slow')
 
@@ -132,29 +134,50 @@ def watch(tests: Sequence[str], files: Collection[Path]) -> Known:
             plugin.write(notes)
             return code
 
-        if not _forked(run, 3600, said):
+        if os.waitpid(_fork(run, said), 0)[1]:
             raise RuntimeError(said.read_text()[-4000:])
         seconds, calls, modules = json.loads(notes.read_text())
     return Known(seconds, {(f, n): set(ids) for (f, n), ids in calls}, modules)
 
 
-def passes(chosen: Sequence[str], file: Path, tree: ast.Module, seconds: float) -> bool:
-    """Whether tests pass in a fork of this process, in which a file is changed.
+class Question(NamedTuple):
+    """Whether some tests pass when a file, not imported here yet, holds another tree.
 
-    Args:
-        chosen: Their names.
-        file: The file, which this process must not have imported.
-        tree: What it is to hold.
-        seconds: After that long the tests count as failed.
+    After so many seconds they count as failed.
     """
 
-    def run() -> int:
-        _change(file, tree)
-        return _run(
-            list(dict.fromkeys(t.partition('::')[0] for t in chosen)), _Choice(chosen)
-        )
+    chosen: Sequence[str]
+    file: Path
+    tree: ast.Module
+    seconds: float
 
-    return _forked(run, seconds)
+    def answer(self) -> int:
+        """Run the tests in this process; 0 if they pass."""
+        _change(self.file, self.tree)
+        paths = dict.fromkeys(test.partition('::')[0] for test in self.chosen)
+        return _run(list(paths), _Choice(self.chosen))
+
+
+def ask(
+    questions: Iterator[tuple[Key, Question]], jobs: int
+) -> Iterator[tuple[Key, bool]]:
+    """Answer questions in forks of this process, some at a time, as they are done."""
+    running: dict[int, tuple[Key, float]] = {}
+    more = True
+    while more or running:
+        while more and len(running) < jobs:
+            if (pair := next(questions, None)) is None:
+                more = False
+                break
+            key, question = pair
+            pid = _fork(question.answer)
+            running[pid] = key, time.monotonic() + question.seconds
+        time.sleep(0.02)
+        for pid, (key, end) in [*running.items()]:
+            status = _status(pid, end)
+            if status is not None:
+                del running[pid]
+                yield key, status == 0
 
 
 def _change(file: Path, tree: ast.Module) -> None:
@@ -172,26 +195,25 @@ def _run(paths: Sequence[str], plugin: object) -> int:
     return int(pytest.main([*OPTIONS, *paths], plugins=[plugin]))
 
 
-def _forked(
-    run: Callable[[], int], seconds: float, said: str | Path = os.devnull
-) -> bool:
-    """Whether a function returns 0 in a fork of this process within some seconds."""
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            os.setpgid(0, 0)
-            with open(said, 'w') as text:
-                os.dup2(text.fileno(), 1)
-                os.dup2(text.fileno(), 2)
-            code = run()
-        finally:
-            os._exit(code)
-    end, status = time.monotonic() + seconds, None
-    while status is None and time.monotonic() < end:
-        done, code = os.waitpid(pid, os.WNOHANG)
-        status = code if done else time.sleep(0.02)
-    if status is None:
+def _fork(run: Callable[[], int], said: str | Path = os.devnull) -> int:
+    """Call a function in a fork, whose exit code is what it returns; its number."""
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        with open(said, 'w') as text:
+            os.dup2(text.fileno(), 1)
+            os.dup2(text.fileno(), 2)
+        code = run()
+    finally:
+        os._exit(code)
+
+
+def _status(pid: int, end: float) -> int | None:
+    """How a fork ended, by force if it is time; None while it runs."""
+    done, code = os.waitpid(pid, os.WNOHANG)
+    if not done and time.monotonic() > end:
         os.killpg(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    return status == 0
+        return os.waitpid(pid, 0)[1]
+    return code if done else None
