@@ -98,6 +98,8 @@ def test_an_object_is_found_as_published():
     found = are_found(box.repeat(3, 1), [*objects, torch.zeros(0, 4)])
     assert found[:2].tolist() == [1, 0]
     assert found[2].isnan()
+    half = torch.tensor([[0.0, 0, 0.5, 1]]), [torch.tensor([[0.0, 0, 1, 1]])]
+    assert are_found(*half).tolist() == [1]  # at 0.5 it counts
 
 
 @pytest.mark.parametrize('registers', [0, 2])

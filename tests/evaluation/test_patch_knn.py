@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ccmim.evaluation import judging
 from ccmim.evaluation.dense_features import DenseFeatures
 from ccmim.evaluation.judging import retrieve
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
@@ -23,6 +24,14 @@ def test_features_are_the_normed_tokens_of_patches_with_a_class(tiny_vit, images
     expected = [0, 0, 0, 0.75] + [0] * 11
     assert shares[:, 1].view(4, 15).tolist() == [expected] * 4
     torch.testing.assert_close(shares.sum(1), torch.ones(60))
+
+
+def test_a_probe_of_many_patches_is_fitted_to_some(monkeypatch):
+    monkeypatch.setattr(judging, '_FITTED', 20)
+    torch.manual_seed(0)
+    patches, shares = torch.randn(50, 4), torch.rand(50, 3).softmax(dim=1)
+    some = judging._linear(patches[::3], shares[::3])
+    assert torch.equal(judging._linear(patches, shares)(patches), some(patches))
 
 
 def test_overlaps_are_those_of_judge(tiny_vit, images, tmp_path):

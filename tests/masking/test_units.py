@@ -20,12 +20,14 @@ def test_published_count():
 
 
 def test_units_of_an_oblong_image():
-    """32 x 48 px, patches of 8: the highest unit is the lower right one."""
+    """32 x 48 px, patches of 8: of the highest mean is the lower right one."""
     scores = torch.zeros(1, 24)
     scores[0, -1] = 1.0
-    split = MaskUnitSampler(TOP, unit_size=16, img_size=(32, 48), patch_size=8)(
-        scores, 0.1
-    )
+    sampler = MaskUnitSampler(TOP, unit_size=16, img_size=(32, 48), patch_size=8)
+    seen = []
+    sampler.sampler.register_forward_pre_hook(lambda part, given: seen.append(given))
+    split = sampler(scores, 0.1)
+    assert seen[0][0].tolist() == [[0, 0, 0, 0, 0, 0.25]]
     assert split.ids_masked.tolist() == [[16, 17, 22, 23]]
 
 
