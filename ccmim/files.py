@@ -105,7 +105,7 @@ def _completed(path: Path, part: Path, size: int | None = None) -> Iterator[Path
         with open(part, 'rb') as file:
             os.fsync(file.fileno())
         os.replace(part, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException as error:
         if size is None:
             size = part.stat().st_size if part.exists() else 0
@@ -116,8 +116,8 @@ def _completed(path: Path, part: Path, size: int | None = None) -> Iterator[Path
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    # Without it a power failure could undo the renaming.
+def sync_folder(folder: Path) -> None:
+    """Make a renaming in a folder last: a power failure could undo it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

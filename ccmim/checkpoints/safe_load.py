@@ -3,17 +3,23 @@
 import os
 import pickle
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file as load_tensors
+from torch import Tensor
 
 from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.plain_pickle import allowed, made_real
+from ccmim.checkpoints.shards import fill_in, is_shard, rows_of
 from ccmim.renamed import rename_weights
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 TRUST = 'CCMIM_TRUST_CHECKPOINT'
 _MARKS = {
@@ -29,7 +35,9 @@ _MARKS = {
 _NO_PICKLE = (KeyError, IndexError, ValueError, TypeError, AttributeError)
 
 
-def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+def load_file(
+    file: str | Path, map_location: Any = 'cpu', mesh: 'DeviceMesh | None' = None
+) -> dict[str, Any]:
     """Read a checkpoint: tensors, plain values and mmengine's own history, no code.
 
     mmengine's loader falls back to unrestricted unpickling when the safe one fails,
@@ -41,9 +49,11 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     Args:
         file: A ``.safetensors`` file or one written by ``torch.save``.
         map_location: Where tensors go, as in ``torch.load``.
+        mesh: Over which the moments that lie in shards are spread again, each process
+            reading its own rows; by default all tensors are whole, as weights always.
 
     Returns:
-        What the file holds.
+        What the file holds, and its shards.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -59,15 +69,43 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
             raise ValueError(
                 f'{path} is damaged or no safetensors: {_short(error)}'
             ) from None
+    checkpoint = _unpickle(path, map_location)
+    if not isinstance(checkpoint, dict):
+        kind = type(checkpoint).__name__
+        raise ValueError(f'checkpoint {path} holds a {kind}, not a dict of weights')
+    if is_shard(checkpoint):
+        main = path.parent.with_suffix('.pth')
+        raise ValueError(f'{path} is a shard of a checkpoint: give {main}')
+    fill_in(
+        checkpoint,
+        path,
+        lambda shard: _unpickle(shard, 'cpu', mmap=True),
+        lambda rows, whole, part: (
+            _spread(rows, whole, mesh)
+            if mesh and part == 'optimizer'
+            else rows_of(rows).to(whole.device)
+        ),
+    )
+    _check_keys(checkpoint, path)
+    rename_weights(checkpoint)
+    if isinstance(meta := checkpoint.get('meta'), dict):
+        meta.pop('config', None)
+        # Under a name that nobody executes: a resumed run compares its values.
+        text = meta.pop('cfg', None)
+        if isinstance(text, str):
+            meta['config_text'] = text
+    return checkpoint
+
+
+def _unpickle(path: Path, map_location: Any, **options: Any) -> Any:
     if kind := _other_kind(path):
         raise ValueError(f'{path} is {kind}, no checkpoint')
     try:
         if os.environ.get(TRUST) == '1':
-            checkpoint = torch.load(path, map_location, weights_only=False)
-        else:
-            with torch.serialization.safe_globals(allowed()):
-                checkpoint = torch.load(path, map_location, weights_only=True)
-            checkpoint = made_real(checkpoint)
+            return torch.load(path, map_location, weights_only=False, **options)
+        with torch.serialization.safe_globals(allowed()):
+            content = torch.load(path, map_location, weights_only=True, **options)
+        return made_real(content)
     except (pickle.UnpicklingError, *_NO_PICKLE) as error:
         raise ValueError(
             f'checkpoint {path} holds code or is no checkpoint ({_short(error)}); '
@@ -78,18 +116,18 @@ def load_file(file: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
             f'checkpoint {path} is damaged ({_short(error)}): copy it again, or use '
             'an earlier one'
         ) from None
-    if not isinstance(checkpoint, dict):
-        kind = type(checkpoint).__name__
-        raise ValueError(f'checkpoint {path} holds a {kind}, not a dict of weights')
-    _check_keys(checkpoint, path)
-    rename_weights(checkpoint)
-    if isinstance(meta := checkpoint.get('meta'), dict):
-        meta.pop('config', None)
-        # Under a name that nobody executes: a resumed run compares its values.
-        text = meta.pop('cfg', None)
-        if isinstance(text, str):
-            meta['config_text'] = text
-    return checkpoint
+
+
+def _spread(rows: Sequence[Tensor], whole: Tensor, mesh: 'DeviceMesh') -> Tensor:
+    from torch.distributed.tensor import DTensor, Shard
+
+    return DTensor.from_local(
+        rows_of(rows, mesh.get_local_rank(), mesh.size()),
+        mesh,
+        [Shard(0)],
+        shape=whole.shape,
+        stride=torch.empty(whole.shape, device='meta').stride(),
+    )
 
 
 def is_safetensors(path: str | Path) -> bool:
@@ -102,22 +140,31 @@ def is_safetensors(path: str | Path) -> bool:
     )
 
 
-def guard_mmengine() -> None:
+def guard_mmengine(mesh: 'DeviceMesh | None' = None) -> None:
     """Make mmengine read all files, also on resume, through ``load_file``.
 
     Weights that are not finite are refused.
+
+    Args:
+        mesh: See ``load_file``.
     """
     from mmengine.runner import checkpoint as mmengine_checkpoint
 
     loader = mmengine_checkpoint.CheckpointLoader
-    loader.register_scheme(prefixes='', loader=_load_weights, force=True)
+
+    def load(file: str | Path, map_location: Any = 'cpu', **_: Any) -> Any:
+        return _load_weights(file, map_location, mesh)
+
+    loader.register_scheme(prefixes='', loader=load, force=True)
     # Its loaders of other addresses end in one of these.
-    mmengine_checkpoint._safe_torch_load = _load_weights
+    mmengine_checkpoint._safe_torch_load = load
     mmengine_checkpoint.load_url = _load_url
 
 
-def _load_weights(file: str | Path, map_location: Any = 'cpu', **_: Any) -> Any:
-    checkpoint = load_file(file, map_location)
+def _load_weights(
+    file: str | Path, map_location: Any = 'cpu', mesh: 'DeviceMesh | None' = None
+) -> Any:
+    checkpoint = load_file(file, map_location, mesh)
     refuse_nonfinite(checkpoint.get('state_dict', checkpoint), file)
     return checkpoint
 

@@ -21,6 +21,7 @@ from ccmim.checkpoints.hugging_face import read_config
 from ccmim.checkpoints.layouts import Tensors
 from ccmim.checkpoints.normalization import pixels_of_run, said_of_pixels
 from ccmim.checkpoints.safe_load import is_safetensors, is_zip, load_file
+from ccmim.checkpoints.shards import SHARDS, files_of
 from ccmim.checkpoints.verify import verify_archive
 from ccmim.renamed import new_part
 
@@ -128,6 +129,8 @@ def find_weights(weights: str | Path) -> tuple[Path, dict[str, Any]]:
     if text.startswith('hf:'):
         return _snapshot(text.removeprefix('hf:'), text), {}
     path = Path(weights).expanduser()
+    if path.suffix == SHARDS:
+        path = path.with_suffix('.pth')  # which holds the rest
     if not path.exists():
         raise FileNotFoundError(
             f'checkpoint {path} does not exist (weights are a file, a folder, '
@@ -232,7 +235,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     with torch.serialization.safe_globals([argparse.Namespace]):
         content = load_file(path)
     if is_zip(path):
-        verify_archive(path)
+        for file in files_of(path):
+            verify_archive(file)
     meta = content.get('meta')
     said = meta.get(METADATA) if isinstance(meta, dict) else None
     return content, said if isinstance(said, dict) else {}

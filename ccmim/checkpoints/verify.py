@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ccmim.checkpoints.safe_load import load_file
+from ccmim.checkpoints.shards import files_of
 
 
 def verify_archive(file: str | Path) -> None:
@@ -44,7 +45,8 @@ def verify_checkpoint(file: str | Path) -> None:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, holds code, or lacks a part of a run's state.
     """
-    verify_archive(file)
+    for one in files_of(file):
+        verify_archive(one)
     checkpoint = load_file(file)
     needed = ('state_dict', 'optimizer', 'message_hub', 'meta')
     missing = [part for part in needed if part not in checkpoint]

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from mmengine.dist import broadcast, get_world_size, is_main_process
-from mmengine.hooks import EMAHook
-from mmengine.runner import Runner
+from mmengine.dist import broadcast, get_world_size
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import (
@@ -19,8 +17,9 @@ from torch.distributed.fsdp import (
     fully_shard,
     register_fsdp_forward_method,
 )
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 
+from ccmim.engine.sharded_state import spread
 from ccmim.methods.base import PretrainMethod
 from ccmim.registry import MODEL_WRAPPERS
 from ccmim.teachers.ema_teacher import EMATeacher
@@ -39,13 +38,16 @@ class FullyShard(nn.Module):
 
     ``model_wrapper_cfg=dict(type='ccmim.FullyShard')`` takes the place of
     ``MMDistributedDataParallel``, for pretraining, detection and segmentation. Losses
-    and updates are those of DDP. A checkpoint holds whole tensors, as that of one
-    process does: it serves transfer, and resumes with any number of processes.
+    and updates are those of DDP. A checkpoint serves transfer, and resumes with any
+    number of processes.
 
     Args:
         module: The model, on its device; changed in place.
         param_dtype: Precision in which weights are gathered and used; gradients are
             summed and weights updated in float32. 'bfloat16' halves what is sent.
+        state_dict_type: How checkpoints are saved. 'full': whole tensors, gathered by
+            the main process, as one process saves them. 'sharded': each process writes
+            its own rows, all at once, into ``iter_3.shards`` beside ``iter_3.pth``.
 
     Raises:
         ValueError: If the model has an anchor.
@@ -55,6 +57,7 @@ class FullyShard(nn.Module):
         self,
         module: nn.Module,
         param_dtype: Literal['float32', 'bfloat16'] = 'float32',
+        state_dict_type: Literal['full', 'sharded'] = 'full',
     ) -> None:
         super().__init__()
         if any(isinstance(part, FrozenStart) for part in module.modules()):
@@ -67,9 +70,9 @@ class FullyShard(nn.Module):
         for value in [*module.parameters(), *module.buffers()]:
             broadcast(value.detach(), src=0)
         device = next(module.parameters()).device.type
-        options: dict[str, Any] = dict(
-            mesh=init_device_mesh(device, (get_world_size(),))
-        )
+        self.mesh = init_device_mesh(device, (get_world_size(),))
+        self.saves_shards = state_dict_type == 'sharded'
+        options: dict[str, Any] = dict(mesh=self.mesh)
         if param_dtype == 'bfloat16':
             options['mp_policy'] = MixedPrecisionPolicy(
                 torch.bfloat16, torch.float32, cast_forward_inputs=False
@@ -84,7 +87,7 @@ class FullyShard(nn.Module):
         module._get_fsdp_state()._lazy_init()  # a part may be computed before the whole
         for part in module.modules():  # after their hooks, which see whole tensors
             if any(isinstance(value, DTensor) for value in part._parameters.values()):
-                part.register_load_state_dict_pre_hook(_spread)
+                part.register_load_state_dict_pre_hook(spread)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute what the model does."""
@@ -132,84 +135,3 @@ def _enter_by(part: nn.Module, names: tuple[str, ...]) -> None:
     for name in names:
         if callable(getattr(type(part), name, None)):
             register_fsdp_forward_method(part, name)
-
-
-def save_whole(runner: Runner) -> None:
-    """Let a Runner whose model is sharded save, and take up, whole tensors.
-
-    All processes have to save together, as ``SafeCheckpointHook`` does.
-
-    Raises:
-        ValueError: If the run has what does not go with sharded weights.
-    """
-    cfg = runner.cfg
-    for key, found in {
-        'compile_blocks=True': cfg.get('compile_blocks') is True,
-        "optim_wrapper.dtype='float16'": cfg.optim_wrapper.get('dtype') == 'float16',
-        'EMAHook': any(isinstance(hook, EMAHook) for hook in runner.hooks),
-    }.items():
-        if found:
-            raise ValueError(f'{key} cannot be had with FullyShard: leave out one')
-    build, save = runner.build_optim_wrapper, runner.save_checkpoint
-
-    def build_optim_wrapper(optim_wrapper: Any) -> Any:
-        built = build(optim_wrapper)
-        built.optimizer.register_load_state_dict_pre_hook(_spread_moments)
-        return built
-
-    def save_gathered(*args: Any, **kwargs: Any) -> None:
-        model, optimizer = runner.model.module, runner.optim_wrapper.optimizer
-        weights, moments = model.state_dict(), _gather(optimizer.state_dict())
-        weights.update(_gather({**weights}))
-        if is_main_process():
-            model.state_dict, optimizer.state_dict = lambda: weights, lambda: moments
-        try:
-            save(*args, **kwargs)
-        finally:
-            if is_main_process():
-                del model.state_dict, optimizer.state_dict
-
-    runner.build_optim_wrapper = build_optim_wrapper
-    runner._init_model_weights = lambda: None  # they were, before they were spread
-    runner.save_checkpoint = save_gathered
-
-
-def _gather(state: Any) -> Any:
-    """Whole tensors on the main process; the others only take part."""
-    if isinstance(state, DTensor):
-        whole = state.full_tensor()
-        return whole.cpu() if is_main_process() else None
-    if isinstance(state, dict):
-        return {key: _gather(value) for key, value in state.items()}
-    if isinstance(state, list):
-        return [_gather(value) for value in state]
-    return state
-
-
-def _spread(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    for name, own in module._parameters.items():
-        value = state.get(prefix + name)
-        if isinstance(own, DTensor) and isinstance(value, Tensor):
-            state[prefix + name] = _like(own, value)
-
-
-def _spread_moments(optimizer: Any, state: dict[str, Any]) -> dict[str, Any]:
-    own = [value for group in optimizer.param_groups for value in group['params']]
-    numbers = [n for group in state['param_groups'] for n in group['params']]
-    moments = dict(state['state'])
-    for value, number in zip(own, numbers, strict=True):
-        if number in moments and isinstance(value, DTensor):
-            moments[number] = {
-                key: _like(value, moment)
-                if isinstance(moment, Tensor) and moment.shape == value.shape
-                else moment
-                for key, moment in moments[number].items()
-            }
-    return {**state, 'state': moments}
-
-
-def _like(own: DTensor, value: Tensor) -> Tensor:
-    if value.shape != own.shape or isinstance(value, DTensor):
-        return value  # another shape is refused by who loads it
-    value = value.to(own.device, own.dtype)
-    return distribute_tensor(value, own.device_mesh, own.placements)

@@ -17,7 +17,7 @@ from ccmim.data import seed_samples
 from ccmim.engine.compile import compile_blocks
 from ccmim.engine.config import drop_absent_workers
 from ccmim.engine.connect import connect
-from ccmim.engine.fully_shard import FullyShard, save_whole
+from ccmim.engine.fully_shard import FullyShard
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
 from ccmim.engine.hooks.load_from import LoadFromHook
 from ccmim.engine.optim.schedule import fit_to_loop
@@ -31,6 +31,7 @@ from ccmim.engine.settings import (
 )
 from ccmim.engine.settings.names import unknown_type
 from ccmim.engine.settings.space import stop_at_full_disk
+from ccmim.engine.sharded_state import adapt_checkpoints
 from ccmim.engine.summary import SummaryHook
 from ccmim.engine.version import record_version
 
@@ -118,7 +119,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     _prepare_training(runner)
     sharded = isinstance(runner.model, FullyShard)
     if sharded:
-        save_whole(runner)
+        adapt_checkpoints(runner)
     runner.register_hook(SummaryHook())
     runner.register_hook(LoadFromHook())
     if cfg.get('resume'):

@@ -14,6 +14,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from torch import distributed
 
+from ccmim.checkpoints import load_file, read_weights
+from ccmim.checkpoints.shards import files_of
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS, MODELS
 
@@ -71,6 +73,11 @@ def _train(cfg, folder, launcher='none', **changes):
 SHARDED = dict(
     train_dataloader__batch_size=2, model_wrapper_cfg__type='ccmim.FullyShard'
 )
+IN_SHARDS = dict(
+    SHARDED,
+    model_wrapper_cfg__state_dict_type='sharded',
+    default_hooks__checkpoint__max_keep_ckpts=4,
+)
 
 
 def _worker(rank, cfg, folder):
@@ -82,10 +89,14 @@ def _worker(rank, cfg, folder):
     photos = cfg.train_dataloader.dataset.data
     results = dict(
         even=_train(cfg, f'{folder}/run', 'pytorch', train_dataloader__batch_size=2),
-        sharded=_train(cfg, f'{folder}/sharded', 'pytorch', **SHARDED),
+        sharded=_train(cfg, f'{folder}/sharded', 'pytorch', **IN_SHARDS),
         resumed=_train(
-            cfg, f'{folder}/sharded', 'pytorch', resume=True,
+            cfg, f'{folder}/full', 'pytorch', resume=True,
             load_from=f'{folder}/sharded/iter_3.pth', **SHARDED,
+        ),
+        again=_train(
+            cfg, f'{folder}/full', 'pytorch', resume=True,
+            load_from=f'{folder}/full/iter_5.pth', **SHARDED,
         ),
         odd=_train(
             cfg, f'{folder}/odd', 'pytorch', custom_hooks__0__slow=True,
@@ -133,6 +144,7 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
     cfg.custom_hooks = [dict(type='SeenByBothHook'), *cfg.custom_hooks]
     shutil.copytree(image_folder, tmp_path / 'nine')
     shutil.copy(tmp_path / 'nine/part0/0.jpg', tmp_path / 'nine/part0/9.jpg')
+    (tmp_path / 'sharded/.iter_9.shards.part').mkdir(parents=True)
     mp.start_processes(_worker, (cfg, str(tmp_path)), nprocs=2, start_method='fork')
     zero, one = (
         torch.load(tmp_path / f'results{rank}', weights_only=False) for rank in (0, 1)
@@ -142,18 +154,29 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
             if 'running' not in key:
                 assert torch.equal(value, one[name]['weights'][key]), (name, key)
 
-    # Spread weights train alike, are saved whole, and resume.
+    # Spread weights train alike, are saved in shards or whole, and resume bit for bit.
     for rank in (zero, one):
         torch.testing.assert_close(rank['sharded']['losses'], rank['even']['losses'])
         assert rank['resumed']['losses'] == rank['sharded']['losses'][3:]
-    saved, same = (
-        torch.load(tmp_path / name / 'iter_6.pth', weights_only=False)
-        for name in ('run', 'sharded')
+        assert rank['again']['losses'] == rank['sharded']['losses'][5:]
+    saved, full, shards = (
+        load_file(tmp_path / name / 'iter_6.pth') for name in ('run', 'full', 'sharded')
     )
-    for content in (same, saved):
+    for content in (full, shards, saved):
         content['moments'] = content['optimizer']['state']
     for key in ('state_dict', 'moments'):
-        torch.testing.assert_close(same[key], saved[key], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(full[key], saved[key], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(shards[key], full[key], rtol=0, atol=0)
+    sizes = [file.stat().st_size for file in files_of(tmp_path / 'sharded/iter_6.pth')]
+    whole = (tmp_path / 'full/iter_6.pth').stat().st_size
+    assert sizes[0] < 0.3 * whole
+    assert all(0.35 * whole < size < 0.55 * whole for size in sizes[1:])
+    kept = [f'iter_{step}.shards' for step in (3, 4, 5, 6)]  # of a killed save, nothing
+    assert sorted(p.name for p in (tmp_path / 'sharded').glob('*.shards*')) == kept
+    backbone = read_weights(tmp_path / 'sharded/iter_6.pth').state
+    assert all(
+        v.equal(full['state_dict'][f'backbone.{k}']) for k, v in backbone.items()
+    )
 
     # Nine images for two processes in batches of two: 2 + 2 + 1 each.
     assert [len(b) for b in zero['odd']['seen']] == [2, 2, 1] * 3
@@ -191,7 +214,7 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
     )  # fmt: skip
     expected = torch.tensor(straight['losses'])
     torch.testing.assert_close(together, expected, rtol=0, atol=1e-6)
-    # A checkpoint of spread weights, which is the same.
+    # In shards, from two processes.
     cfg.resume, cfg.load_from = True, str(tmp_path / 'sharded' / 'iter_3.pth')
     resumed = _train(cfg, tmp_path / 'run')
     assert resumed['seen'] == straight['seen'][3:]

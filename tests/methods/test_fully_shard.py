@@ -11,13 +11,14 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from mmengine.config import Config
-from mmengine.hooks import EMAHook
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from torch import distributed
 from torch.distributed.tensor import DTensor
 
-from ccmim.engine.fully_shard import FullyShard, _gather, save_whole
+from ccmim.engine.fully_shard import FullyShard
 from ccmim.engine.optim.autocast import AutocastOptimWrapper
+from ccmim.engine.sharded_state import adapt_checkpoints, gather
 from tests import tiny_methods
 from tests.dense.test_dense_training import CASES
 
@@ -50,7 +51,7 @@ def _train(model, step, wrap):
                 getattr(part, 'reshard', lambda: None)()
     pieces = [v for v in inner.state_dict().values() if isinstance(v, DTensor)]
     held = sum(v.to_local().numel() for v in pieces), sum(v.numel() for v in pieces)
-    return losses, _gather(dict(inner.state_dict())), held
+    return losses, gather(dict(inner.state_dict())), held
 
 
 def _worker(rank, folder, names):
@@ -101,17 +102,20 @@ def test_losses_and_weights_are_those_of_ddp(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('cfg', 'hooks', 'key'),
+    ('cfg', 'hook', 'key'),
     [
-        (dict(compile_blocks=True, optim_wrapper={}), [], 'compile_blocks=True'),
-        (dict(optim_wrapper=dict(dtype='float16')), [], "dtype='float16'"),
-        (dict(optim_wrapper={}), [EMAHook()], 'EMAHook'),
+        (dict(compile_blocks=True), Hook(), 'compile_blocks=True'),
+        (dict(optim_wrapper=dict(dtype='float16')), Hook(), "dtype='float16'"),
+        ({}, EMAHook(), 'EMAHook'),
+        ({}, CheckpointHook(out_dir='s3://a'), 'default_hooks.checkpoint.out_dir on'),
     ],
 )
-def test_what_does_not_go_with_it_is_refused(cfg, hooks, key):
-    runner = SimpleNamespace(cfg=Config(cfg), hooks=hooks)
-    with pytest.raises(ValueError, match=key + ' cannot be had with FullyShard'):
-        save_whole(runner)
+def test_what_does_not_go_with_it_is_refused(cfg, hook, key):
+    cfg = Config(dict(optim_wrapper={}) | cfg)
+    model = SimpleNamespace(saves_shards=True)
+    runner = SimpleNamespace(cfg=cfg, hooks=[hook], model=model)
+    with pytest.raises(ValueError, match=f'{key}.* cannot be had with FullyShard'):
+        adapt_checkpoints(runner)
 
 
 def test_an_anchor_is_refused():

@@ -1,5 +1,6 @@
 """Checkpoints that replace older ones only after verification."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from ccmim.checkpoints.resume import POINTER
+from ccmim.checkpoints.shards import remove_checkpoint
 from ccmim.checkpoints.verify import verify_archive
 from ccmim.files import PART, WriteError
 from ccmim.registry import HOOKS
@@ -43,7 +45,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._set_best({key: self._here(old) for key, old in self._best().items()})
         if is_main_process():
             for part in Path(self.out_dir).glob(f'.*{PART}'):
-                part.unlink()
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
 
     def after_train_iter(
         self,
@@ -177,7 +179,9 @@ class SafeCheckpointHook(CheckpointHook):
             verify_archive(path)
 
     def _remove(self, path: str) -> None:
-        if self.file_backend.isfile(path):
+        if isinstance(self.file_backend, LocalBackend):
+            remove_checkpoint(path)
+        elif self.file_backend.isfile(path):
             self.file_backend.remove(path)
 
     def _best(self) -> dict[str, str | None]:

@@ -1,6 +1,7 @@
 """Stop a run whose losses, gradients or weights are not finite, and say why."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ccmim.checkpoints.shards import is_stand_in
 from ccmim.engine.hooks.checkpoint import in_cycle
 from ccmim.engine.hooks.deferred_log import line_is_due
 from ccmim.engine.nonfinite.bad_step import image_names, images_of, save_step
@@ -102,11 +104,26 @@ class FiniteHook(Hook):
             FloatingPointError: If a value is not finite; nothing is saved then.
         """
         self._look(runner)
-        for name, value in checkpoint['state_dict'].items():
-            if isinstance(value, Tensor) and not torch.isfinite(value).all():
+        self.check_weights(checkpoint['state_dict'], checkpoint['meta']['iter'])
+
+    def check_weights(self, state: Mapping[str, Any], step: int) -> None:
+        """Look at weights that are about to be saved, or this process's rows of them.
+
+        Args:
+            state: By name.
+            step: After which they are saved.
+
+        Raises:
+            FloatingPointError: If a value is not finite.
+        """
+        for name, value in state.items():
+            value = getattr(value, '_local_tensor', value)
+            if not isinstance(value, Tensor) or is_stand_in(value):
+                continue
+            if not torch.isfinite(value).all():
                 raise FloatingPointError(
-                    f'{name} is not finite after step {checkpoint["meta"]["iter"]}, '
-                    f'though all losses were; nothing was saved. {_ADVICE}'
+                    f'{name} is not finite after step {step}, though all losses were; '
+                    f'nothing was saved. {_ADVICE}'
                 )
 
     def _look(self, runner: Runner) -> None:

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
+from ccmim.checkpoints.shards import files_of
 from ccmim.engine.settings.processes import on_main
 from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.files import WriteError, is_no_room
@@ -49,7 +50,11 @@ def _check(runner: Runner) -> None:
         )
     hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
     kept = max((hook.max_keep_ckpts for hook in hooks), default=0)
-    old = sum(path.stat().st_size for path in files_of_a_run(runner.work_dir))
+    old = sum(
+        path.stat().st_size
+        for file in files_of_a_run(runner.work_dir)
+        for path in files_of(file)
+    )
     # A new one is written before the oldest is deleted.
     needed = (kept + 1) * size
     if kept > 0 and free + old < needed:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from ccmim.checkpoints.resume import POINTER
+from ccmim.checkpoints.shards import remove_checkpoint
 from ccmim.data.bad_files import BAD_FILES
 from ccmim.engine.hooks.pictures import FOLDER as PICTURES
 from ccmim.engine.hooks.start import StartHook
@@ -90,7 +91,7 @@ def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> list[Path]:
 
 def _remove_run(folder: Path, start: StartHook) -> None:
     for file in [*files_of_a_run(folder), *(folder / PICTURES).glob('epoch_*.png')]:
-        file.unlink(missing_ok=True)
+        remove_checkpoint(file)
     current = start.runner and start.runner.timestamp
     for log in folder.glob('*/*.log'):
         if log.stem == log.parent.name != current and _SESSION.fullmatch(log.stem):
