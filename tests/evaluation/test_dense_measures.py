@@ -111,9 +111,8 @@ def test_keys_are_those_of_the_last_block(tiny_vit, images, registers):
     x = vit.start(vit.embed(images))
     x = vit.blocks[0](x)
     _, k, _ = vit.blocks[1].attn.heads(vit.blocks[1].norm1(x))
-    torch.testing.assert_close(
-        found, k[:, :, 1 + registers :].transpose(1, 2).flatten(2)
-    )
+    expected = k[:, :, 1 + registers :].transpose(1, 2).flatten(2)
+    torch.testing.assert_close(found, expected)
     assert not vit.blocks[-1]._forward_pre_hooks
 
 

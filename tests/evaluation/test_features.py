@@ -15,10 +15,8 @@ def batches():
     """Two batches of bytes with labels, the last one smaller."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (3, 3, 64, 64), generator=generator, dtype=torch.uint8)
-    return [
-        dict(inputs=pixels[:2], labels=LABELS[0]),
-        dict(inputs=pixels[2:], labels=LABELS[1]),
-    ]
+    parts = zip((pixels[:2], pixels[2:]), LABELS, strict=True)
+    return [dict(inputs=inputs, labels=labels) for inputs, labels in parts]
 
 
 @pytest.mark.parametrize('pool', ['class', 'average', 'both'])
@@ -35,14 +33,9 @@ def test_features_are_those_of_single_images(tiny_vit, batches, pool):
     for image, feature in zip(images, features, strict=True):
         tokens = vit.encode(vit.embed((image[None] - 127) / 50))[0]
         token, average = tokens[0], sum(tokens[1:]) / 16
-        expected = dict(
-            zip(
-                ('class', 'average', 'both'),
-                (token, average, torch.cat([token, average])),
-                strict=True,
-            )
-        )[pool]
-        torch.testing.assert_close(feature, expected, rtol=1e-4, atol=1e-4)
+        expected = {'class': token, 'average': average}
+        expected['both'] = torch.cat([token, average])
+        torch.testing.assert_close(feature, expected[pool], rtol=1e-4, atol=1e-4)
 
 
 def test_features_after_a_block_are_its_tokens(tiny_vit, batches):

@@ -44,13 +44,9 @@ def _by_hand(k, temperature):
             found.append((cosine, share))
         found = sorted(found, key=lambda pair: -pair[0])[:k]
         weights = [math.exp(cosine / temperature) for cosine, _ in found]
-        predicted.append(
-            [
-                sum(w * s[c] for w, (_, s) in zip(weights, found, strict=True))
-                / sum(weights)
-                for c in range(3)
-            ]
-        )
+        pairs = list(zip(weights, (share for _, share in found), strict=True))
+        sums = [sum(w * share[c] for w, share in pairs) for c in range(3)]
+        predicted.append([value / sum(weights) for value in sums])
     return predicted
 
 
@@ -93,19 +89,8 @@ def test_a_hand_made_example_to_the_digit(k, temperature):
 
 def test_rare_classes_come_first_into_a_bounded_memory():
     """Four patches hold class 0, two class 1, one class 2; the last has no label."""
-    shares = torch.tensor(
-        [
-            [
-                [1, 0, 0],
-                [1, 0, 0],
-                [1, 0, 0],
-                [0.5, 0.5, 0],
-                [0, 1, 0],
-                [0, 0, 1],
-                [0] * 3,
-            ]
-        ]
-    )
+    first = [[1.0, 0, 0]] * 3
+    shares = torch.tensor([[*first, [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]])
     even = torch.full((1, 7), 0.5)  # scores 4 4 4 6 2 1
     kept = [choose_patches(shares, n, even)[0].nonzero().flatten() for n in (1, 2)]
     assert [ids.tolist() for ids in kept] == [[5], [4, 5]]

@@ -41,12 +41,6 @@ def test_info_nce_against_a_slow_loop():
     assert ours == pytest.approx(total / 5, abs=1e-12)
 
 
-def test_info_nce_of_equal_keys_is_log_of_their_number():
-    keys = _unit(1, 8).expand(11, 8)
-    loss, _ = info_nce(_unit(4, 8), keys, torch.arange(4), 0.5)
-    assert loss.item() == pytest.approx(math.log(11))
-
-
 def test_info_nce_of_orthogonal_pairs():
     """n orthonormal pairs: log(1 + (n - 1) exp(-1 / T))."""
     eye = torch.eye(6, dtype=torch.float64)
@@ -56,6 +50,10 @@ def test_info_nce_of_orthogonal_pairs():
     assert accuracy == 1
     swapped = eye[[0, 1, 2, 3, 5, 4]]
     assert info_nce(swapped, eye, torch.arange(6), 0.5)[1] == pytest.approx(4 / 6)
+    collapsed = eye[:1].expand(6, 6)  # all alike: as good as chance
+    loss, accuracy = info_nce(collapsed, collapsed, torch.arange(6), 0.5)
+    assert loss.item() == pytest.approx(math.log(6))
+    assert accuracy == pytest.approx(1 / 6)
 
 
 def test_scale_is_twice_the_temperature():
@@ -102,22 +100,6 @@ def test_projector_is_the_published_one():
         'projector.1.bias': (12,),
         'projector.3.weight': (4, 12),
     }
-
-
-def test_aligned_pairs_cost_less_than_shuffled_ones():
-    contrast = SingleViewContrast(16, projector=False)
-    tokens = torch.randn(8, 16)
-    aligned, shuffled = contrast(tokens, tokens), contrast(tokens, tokens.roll(1, 0))
-    assert aligned[0] < shuffled[0] - 0.5
-    assert (aligned[1], shuffled[1]) == (1, 0)
-
-
-def test_loss_is_float32_under_bf16():
-    """With the projector, which autocast may round."""
-    contrast = SingleViewContrast(8, out_dim=4)
-    with torch.autocast('cpu', torch.bfloat16):
-        loss, _ = contrast(torch.randn(6, 8), torch.randn(6, 8))
-    assert loss.dtype == torch.float32
 
 
 CONTRASTS = {

@@ -49,9 +49,8 @@ def _gradients(module, loss, tokens):
 
 
 def _worker(rank, folder):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
+    store = f'file://{folder}/store'
+    distributed.init_process_group('gloo', store, rank=rank, world_size=2)
     _check_summed_gradients(rank)
     _check_two_views(rank)
     _check_graphs(rank)

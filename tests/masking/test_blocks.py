@@ -29,9 +29,8 @@ def _beit_mask(side=14, budget=79, min_area=16, min_aspect=0.3):
                 masked |= new
                 accepted = True
                 break
-    return torch.tensor(
-        [[float((y, x) in masked) for x in range(side)] for y in range(side)]
-    )
+    places = [(y, x) for y in range(side) for x in range(side)]
+    return torch.tensor([float(place in masked) for place in places]).reshape(side, -1)
 
 
 def test_budget_is_always_spent():

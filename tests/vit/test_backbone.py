@@ -8,28 +8,17 @@ from ccmim.registry import MODELS
 from ccmim.vit import ARCHS, VisionTransformer
 
 
-def _timm_twin(**kwargs):
-    torch.manual_seed(3)
-    return timm.models.VisionTransformer(
-        img_size=kwargs.pop('img_size', 64),
-        embed_dim=32,
-        depth=2,
-        num_heads=2,
-        **kwargs,
-    ).eval()
-
-
 @pytest.mark.parametrize('size', [64, (32, 96)])
 def test_features_equal_timms(tiny_vit, images, size):
-    theirs = _timm_twin(img_size=size)
+    sizes = dict(embed_dim=32, depth=2, num_heads=2)
+    theirs = timm.models.VisionTransformer(size, **sizes).eval()
     ours = tiny_vit(img_size=size, pos_embed='learned').eval()
     state = {k: v for k, v in theirs.state_dict().items() if not k.startswith('head')}
     ours.load_state_dict(state, strict=True)
     images = torch.randn(2, 3, *(size if isinstance(size, tuple) else (size, size)))
     features = ours.encode(ours.embed(images))
-    torch.testing.assert_close(
-        features, theirs.forward_features(images), atol=1e-5, rtol=0
-    )
+    expected = theirs.forward_features(images)
+    torch.testing.assert_close(features, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.slow
@@ -220,12 +209,9 @@ def test_loaded_positions_are_resampled(tiny_vit):
     small, large = tiny_vit(), tiny_vit(img_size=128)
     large.load_state_dict(small.state_dict())
     torch.testing.assert_close(large.pos_embed[:, 0], small.pos_embed[:, 0])
-    smooth = large.pos_embed[0, 1:].reshape(8, 8, 32)
-    coarse = small.pos_embed[0, 1:].reshape(4, 4, 32)
     # A bicubic table is the same function, sampled more finely: its mean stays.
-    torch.testing.assert_close(
-        smooth.mean((0, 1)), coarse.mean((0, 1)), atol=0.05, rtol=0
-    )
+    smooth, coarse = (vit.pos_embed[0, 1:].mean(0) for vit in (large, small))
+    torch.testing.assert_close(smooth, coarse, atol=0.05, rtol=0)
 
 
 def test_recomputation_changes_nothing(tiny_vit, images):

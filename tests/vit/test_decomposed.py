@@ -7,7 +7,6 @@ import torch
 
 from ccmim.checkpoints import load_backbone
 from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
-from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
 from ccmim.vit.decomposed import RelPosAttention, resample_offsets
 
@@ -29,17 +28,13 @@ def slow(layer, x, grid):
     logits = torch.einsum('ahc,bhc->hab', q, k) / math.sqrt(width)
     for a in range(with_class, count):
         for b in range(with_class, count):
-            (top, left), (down, right) = (
-                divmod(i - with_class, grid[1]) for i in (a, b)
-            )
-            offset = (
-                layer.rel_pos_h[top - down + grid[0] - 1]
-                + layer.rel_pos_w[left - right + grid[1] - 1]
-            )
+            top, left = divmod(a - with_class, grid[1])
+            down, right = divmod(b - with_class, grid[1])
+            offset = layer.rel_pos_h[top - down + grid[0] - 1]
+            offset = offset + layer.rel_pos_w[left - right + grid[1] - 1]
             logits[:, a, b] = logits[:, a, b] + q[a] @ offset
-    return layer.proj(
-        torch.einsum('hab,bhc->ahc', logits.softmax(-1), v).reshape(count, -1)
-    )
+    mixed = torch.einsum('hab,bhc->ahc', logits.softmax(-1), v)
+    return layer.proj(mixed.reshape(count, -1))
 
 
 @pytest.mark.parametrize('with_class', [0, 1])
@@ -68,16 +63,11 @@ def test_tables_of_zeros_change_nothing(tiny_vit, images):
 
 def test_vitdets_number_of_parameters_is_added():
     """ViT-B at 1024 px: eight blocks with windows of 14 x 14, four with 64 x 64."""
+    options = dict(rel_pos_size=1024, window_size=14, global_blocks=(2, 5, 8, 11))
     counts = []
     for attention in ('softmax', 'rel_pos'):
         with torch.device('meta'):
-            vit = VisionTransformer(
-                'base',
-                attention=attention,
-                rel_pos_size=1024,
-                window_size=14,
-                global_blocks=(2, 5, 8, 11),
-            )
+            vit = VisionTransformer('base', attention=attention, **options)
         counts.append(sum(p.numel() for p in vit.parameters()))
     assert counts[1] - counts[0] == 8 * 2 * 27 * 64 + 4 * 2 * 127 * 64
     assert vit.pos_embed.shape == (1, 1 + 14 * 14, 768)
@@ -98,21 +88,14 @@ def test_loading_fits_tables_and_forward_does_so_for_other_images(tiny_vit, tmp_
     torch.save(held.state_dict(), tmp_path / 'vit.pth')
     large = tiny_vit(attention='rel_pos', img_size=96, pos_embed='none')
     load_backbone(large, tmp_path / 'vit.pth')
-    table = held.blocks[1].attn.rel_pos_h
-    torch.testing.assert_close(
-        large.blocks[1].attn.rel_pos_h, resample_offsets(table, 6)
-    )
+    expected = resample_offsets(held.blocks[1].attn.rel_pos_h, 6)
+    torch.testing.assert_close(large.blocks[1].attn.rel_pos_h, expected)
     layer, x = held.blocks[0].attn.double(), torch.randn(1, 30, 32).double()
     ours, grid = layer(x, grid=(6, 5)), (6, 5)
     for name, side in zip(('rel_pos_h', 'rel_pos_w'), grid, strict=True):
         table = resample_offsets(getattr(layer, name), side)
         setattr(layer, name, torch.nn.Parameter(table.detach()))
-    torch.testing.assert_close(
-        ours[0],
-        slow(layer, x, grid),
-        atol=1e-10,
-        rtol=0,
-    )
+    torch.testing.assert_close(ours[0], slow(layer, x, grid), atol=1e-10, rtol=0)
 
 
 def test_a_file_without_tables_loads_where_they_are_named(tiny_vit, tmp_path):
@@ -124,17 +107,9 @@ def test_a_file_without_tables_loads_where_they_are_named(tiny_vit, tmp_path):
     load_backbone(vit, tmp_path / 'plain.pth', names)
 
 
-def test_tables_are_decayed_and_learn_at_the_rate_of_their_block():
+def test_tables_are_decayed_and_learn_at_the_rate_of_their_block(tiny_vit):
     """As published: detectron2's recipe frees pos_embed and norms, and no others."""
-    vit = MODELS.build(
-        dict(
-            type='ccmim.VisionTransformer',
-            arch=dict(embed_dim=32, depth=2, num_heads=2),
-            img_size=64,
-            attention='rel_pos',
-            pos_embed='learned',
-        )
-    )
+    vit = tiny_vit(attention='rel_pos', pos_embed='learned')
     model = torch.nn.ModuleDict(dict(backbone=vit))
     constructor = LayerDecayOptimWrapperConstructor(
         dict(optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1)),
@@ -150,9 +125,8 @@ def test_tables_are_decayed_and_learn_at_the_rate_of_their_block():
 
 
 def test_windows_hold_tables_of_their_size_and_all_get_gradients(tiny_vit, images):
-    vit = tiny_vit(
-        attention='rel_pos', out_indices=(1,), window_size=2, global_blocks=(1,)
-    )
+    windows = dict(window_size=2, global_blocks=(1,))
+    vit = tiny_vit(attention='rel_pos', out_indices=(1,), **windows)
     sides = [len(block.attn.rel_pos_h) for block in vit.blocks]
     assert sides == [3, 7]
     with torch.autocast('cpu', torch.bfloat16):

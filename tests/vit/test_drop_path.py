@@ -74,9 +74,8 @@ def test_a_network_drops_whole_branches(tiny_vit, images, window):
     The oracle computes all samples of each branch and puts zeros in place of the
     dropped ones, in the same draws.
     """
-    vit = tiny_vit(
-        drop_path_rate=0.5, drop_path_subset=True, window_size=window, out_norm=True
-    )
+    options = dict(drop_path_rate=0.5, drop_path_subset=True)
+    vit = tiny_vit(window_size=window, out_norm=True, **options)
     images = images.repeat(2, 1, 1, 1)
     torch.manual_seed(5)
     (ours,) = vit(images)
@@ -141,9 +140,8 @@ def test_compiled_blocks(subset, most):
 def test_the_rate_rises_linearly_from_0_in_the_first_block(subset):
     """Counted: how often a block leaves a sample as it is in both branches."""
     arch = dict(embed_dim=16, depth=4, num_heads=2)
-    vit = VisionTransformer(
-        arch, img_size=32, drop_path_rate=0.6, drop_path_subset=subset
-    ).train()
+    options = dict(drop_path_rate=0.6, drop_path_subset=subset)
+    vit = VisionTransformer(arch, img_size=32, **options).train()
     x = torch.randn(2000, 2, 16)
     for i, block in enumerate(vit.blocks):
         left = (block(x) == x).all(dim=2).all(dim=1).float().mean().item()

@@ -21,19 +21,14 @@ def test_without_options_no_parameter_is_added(tiny_vit):
 def test_first_weights_have_the_spread_of_the_rule(how):
     """Closed forms: sqrt(2 / (in + out)), and a normal of 0.02 cut at one deviation."""
     torch.manual_seed(0)
-    vit = VisionTransformer(
-        dict(embed_dim=192, depth=3, num_heads=3), 32, weight_init=how
-    )
+    arch = dict(embed_dim=192, depth=3, num_heads=3)
+    vit = VisionTransformer(arch, 32, weight_init=how)
     cut = 0.02 * 0.5396  # of a standard normal within (-1, 1)
     block, proj = vit.blocks[2], vit.patch_embed.proj
-    found = [
-        x.weight.std().item()
-        for x in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2, proj)
-    ]
-    rows = 1 if how == 'moco' else 3
-    xavier = [
-        (2 / sides) ** 0.5 for sides in (192 * (1 + rows), 384, 960, 960, 768 + 192)
-    ]
+    layers = block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2, proj
+    found = [layer.weight.std().item() for layer in layers]
+    sides = 192 * (2 if how == 'moco' else 4), 384, 960, 960, 768 + 192
+    xavier = [(2 / side) ** 0.5 for side in sides]
     deep = cut / 6**0.5  # in the third block
     expected = [cut, deep, cut, deep, cut] if how == 'beit' else xavier
     assert found == pytest.approx(expected, rel=0.02)

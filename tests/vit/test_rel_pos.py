@@ -5,16 +5,13 @@ import timm
 import torch
 from timm.layers import gen_relative_position_index, resize_rel_pos_bias_table
 from timm.models.beit import Beit
+from torch._dynamo.utils import counters
 
 from ccmim.checkpoints.layouts import read_beit
 from ccmim.checkpoints.settle import settle
 from ccmim.engine.compile import compile_blocks
-from ccmim.vit.rel_pos import (
-    relative_bias,
-    resample_table,
-    square_grid,
-    table_length,
-)
+from ccmim.vit import VisionTransformer
+from ccmim.vit.rel_pos import relative_bias, resample_table, square_grid, table_length
 
 
 @pytest.fixture
@@ -40,9 +37,8 @@ def _pair(**options):
     for name, parameter in theirs.named_parameters():
         spread = 0.02 if 'weight' in name else 0.2
         torch.nn.init.normal_(parameter, float('norm' in name and spread < 0.1), spread)
-    return theirs.eval(), settle(read_beit(theirs.state_dict()), dict(img_size=64), [])[
-        0
-    ]
+    ours, *_ = settle(read_beit(theirs.state_dict()), dict(img_size=64), [])
+    return theirs.eval(), ours
 
 
 @pytest.mark.parametrize('grid', [(3, 5), (4, 4), (1, 2)])
@@ -76,9 +72,8 @@ def test_a_side_of_one_or_two_patches_can_grow():
 
 
 def test_the_grid_of_a_table_is_told_by_its_length():
-    assert [square_grid(table_length((s, s))) for s in (1, 4, 37)] == [
-        (s, s) for s in (1, 4, 37)
-    ]
+    grids = [(side, side) for side in (1, 4, 37)]
+    assert [square_grid(table_length(grid)) for grid in grids] == grids
     assert [square_grid(n) for n in (0, 3, 5, table_length((3, 5)))] == [None] * 4
 
 
@@ -107,18 +102,11 @@ def test_features_equal_timms_beit_at_any_size(tiny_vit, images, parts, options)
 
 @pytest.mark.slow
 def test_features_of_the_published_beit_size_equal_timms(images):
-    from ccmim.vit import VisionTransformer
-
     theirs = timm.create_model('beit_base_patch16_224', num_classes=0).eval()
     for block in theirs.blocks:
         torch.nn.init.normal_(block.attn.relative_position_bias_table)
-    ours = VisionTransformer(
-        'base',
-        pos_embed='none',
-        rel_pos_bias=True,
-        layer_scale_init=0.1,
-        final_norm=False,
-    ).eval()
+    options = dict(pos_embed='none', rel_pos_bias=True, layer_scale_init=0.1)
+    ours = VisionTransformer('base', final_norm=False, **options).eval()
     state = settle(read_beit(theirs.state_dict()), {}, [])[0]
     ours.load_state_dict({k: v for k, v in state.items() if 'fc_norm' not in k})
     images = torch.randn(2, 3, 224, 224)
@@ -194,11 +182,8 @@ def test_tables_of_a_grid_that_is_not_square_cannot_be_fitted(drawn_vit):
 
 
 def test_every_table_of_a_dense_task_gets_a_gradient(drawn_vit, images):
-    for options in (
-        dict(),
-        dict(window_size=2, global_blocks=(1,)),
-        dict(with_cp=True),
-    ):
+    windows = dict(window_size=2, global_blocks=(1,))
+    for options in (dict(), windows, dict(with_cp=True)):
         vit = drawn_vit(out_indices=(0, 1), pos_embed='none', **options).train()
         sum(m.square().sum() for m in vit(images)).backward()
         for name, parameter in vit.named_parameters():
@@ -218,8 +203,6 @@ def test_some_patches_alone_are_refused(drawn_vit, images):
 @pytest.mark.slow
 def test_compiled_blocks_compute_the_same(drawn_vit):
     """In one graph each at their own size, and also where a table is resampled."""
-    from torch._dynamo.utils import counters
-
     torch._dynamo.reset()
     counters.clear()
     vit = drawn_vit(out_indices=(1,), window_size=3, global_blocks=(1,))
