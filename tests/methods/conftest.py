@@ -5,8 +5,6 @@ import functools
 import pytest
 import torch
 
-from tests.methods import oracles
-
 BACKBONE = dict(
     type='ccmim.VisionTransformer',
     arch=dict(embed_dim=32, depth=2, num_heads=2),
@@ -218,15 +216,3 @@ def tiny_mae_graph(tiny_mae):
 def views():
     """Four pairs of views, one above the other, of shape (3, 128, 64)."""
     return torch.randn(4, 3, 128, 64, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def slow_block():
-    """Transform tokens by a block in plain operations."""
-    return oracles.slow_block
-
-
-@pytest.fixture
-def slow_encode():
-    """Encode images patch by patch in the order of the grid, hidden ones as a token."""
-    return oracles.slow_encode

@@ -61,6 +61,18 @@ def slow_encode(vit, images, mask=None, token=None):
     return vit.norm(x)
 
 
+def slow_project(projector, x):
+    """Project by a perceptron with batch statistics, layer by layer."""
+    count = (len(projector.layers) + 1) // 3
+    for i in range(count):
+        norm = projector.layers[3 * i + 1]
+        x = x @ projector.layers[3 * i].weight.T
+        x = (x - x.mean(0)) / (x.var(0, correction=0) + norm.eps).sqrt()
+        if i < count - 1:
+            x = (x * norm.weight + norm.bias).clamp(min=0)
+    return x
+
+
 def slow_block(block, x, attended=None):
     """Transform tokens; what they attend to is added to a list, if one is given."""
     batch, length, dim = x.shape

@@ -3,23 +3,16 @@
 import pytest
 import torch
 
-from tests.methods.oracles import (
-    assert_same_gradients,
-    drawn,
-    on_pixels,
-    patch_of,
-    slow_block,
-    slow_embed,
-)
+from tests.methods import oracles
 
 
 def _slow_tokens(vit, image):
     """Embed the patches of one image (3, H, W) one by one: (N, D)."""
-    return torch.stack([slow_embed(vit, image, i) for i in range(16)])
+    return torch.stack([oracles.slow_embed(vit, image, i) for i in range(16)])
 
 
 def _slow_patch(image, i):
-    return patch_of(image, i).permute(1, 2, 0).flatten()
+    return oracles.patch_of(image, i).permute(1, 2, 0).flatten()
 
 
 def _slow_mae_loss(model, images, split):
@@ -32,7 +25,7 @@ def _slow_mae_loss(model, images, split):
         x = (_slow_tokens(vit, image) + vit.pos_embed[0, 1:])[shown]
         x = torch.cat([token, x])[None]
         for block in vit.blocks:
-            x = slow_block(block, x)
+            x = oracles.slow_block(block, x)
         x = decoder.embed(vit.norm(x))[0]
         full = decoder.mask_token[0].repeat(16, 1)
         full = full.index_put((shown,), x[1:])
@@ -40,7 +33,7 @@ def _slow_mae_loss(model, images, split):
         used = torch.cat([shown, hidden]).sort().values
         y = torch.cat([full[:1], full[1:][used]])[None]
         for block in decoder.blocks:
-            y = slow_block(block, y)
+            y = oracles.slow_block(block, y)
         pred = decoder.pred(decoder.norm(y))[0, 1:]
         for place, i in enumerate(used.tolist()):
             if i in hidden:
@@ -61,7 +54,7 @@ def _slow_simmim_loss(model, images, split):
         used = sorted(hidden + split.ids_visible[b].tolist())
         x = torch.cat([x[:1], x[1:][used]])[None]
         for block in vit.blocks:
-            x = slow_block(block, x)
+            x = oracles.slow_block(block, x)
         pred = model.decoder.pred(vit.norm(x))[0, 1:]
         for place, i in enumerate(used):
             if i in hidden:
@@ -82,28 +75,17 @@ def case(request):
 def test_against_a_slow_oracle(case, images):
     """float64: the loss within 1e-12, gradients within 1e-10."""
     (model, slow_loss), images = case, images.double()
-    seen = drawn(model)
+    seen = oracles.drawn(model)
     loss = model.loss(images)['loss_reconstruction']
     slow = slow_loss(model, images, seen['split'])
     assert loss.item() == pytest.approx(slow.item(), abs=1e-12)
-    assert_same_gradients(model, loss, slow)
-
-
-def test_counts(case, images):
-    """Half masked, a quarter thrown, a quarter shown: no patch in two of them."""
-    model, _ = case
-    seen = drawn(model)
-    model.loss(images.double())
-    split = seen['split']
-    assert (split.ids_masked.shape, split.ids_visible.shape) == ((4, 8), (4, 4))
-    both = torch.cat([split.ids_masked, split.ids_visible], dim=1)
-    assert all(len(set(row)) == 12 for row in both.tolist())
+    oracles.assert_same_gradients(model, loss, slow)
 
 
 def test_thrown_patches_are_in_no_pass(case, images):
     """Their pixels change nothing, to the last bit; those of any other patch do."""
     (model, _), images = case, images.double()
-    seen = drawn(model)
+    seen = oracles.drawn(model)
 
     def loss(images):
         torch.manual_seed(3)
@@ -113,38 +95,11 @@ def test_thrown_patches_are_in_no_pass(case, images):
     used = torch.zeros(4, 16, dtype=torch.bool)
     used.scatter_(1, torch.cat([split.ids_masked, split.ids_visible], dim=1), True)
     for ids, changes in ((~used, False), (split.mask, True), (used ^ split.mask, True)):
-        after = loss(images + on_pixels(ids) * torch.randn_like(images))
+        after = loss(images + oracles.on_pixels(ids) * torch.randn_like(images))
         assert (after != before) == changes
-
-
-def test_important_patches_are_masked(tiny_amt_mae, images):
-    """Most masks, then most thrown, then shown: by the stored scores."""
-    model, totals = tiny_amt_mae(), torch.zeros(3)
-    scores = model.scorer(model.backbone, images)
-    for _ in range(200):
-        split = model.sampler(scores, 0.5)
-        used = torch.cat([split.ids_masked, split.ids_visible], 1)
-        thrown = torch.ones_like(scores).scatter(1, used, 0).nonzero()[:, 1]
-        parts = split.ids_masked, thrown.reshape(4, 4), split.ids_visible
-        totals += torch.stack([scores.gather(1, ids).mean() for ids in parts])
-    masked, thrown, shown = totals / 200
-    assert masked > thrown + 0.05
-    assert thrown > shown + 0.05
-
-
-def test_which_images_come_must_be_told(tiny_amt_mae, images):
-    """In training; in evaluation the images themselves are scored."""
-    model = tiny_amt_mae()
-    model.scorer._forward_pre_hooks.clear()
-    with pytest.raises(RuntimeError, match='ScoreRefreshHook'):
-        model.loss(images)
-    live = model.scorer.scorer(model.backbone, images)
-    assert torch.equal(model.eval().scorer(model.backbone, images), live)
 
 
 def test_too_much_thrown_is_named(tiny_amt_mae, images):
     model = tiny_amt_mae(sampler=dict(throw_ratio=0.5))
-    with pytest.raises(
-        ValueError, match='throw_ratio=0.5 beside mask_ratio=0.5 leaves'
-    ):
+    with pytest.raises(ValueError, match='throw_ratio=0.5 beside mask_ratio=0.5 leav'):
         model.loss(images)

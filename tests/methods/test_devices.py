@@ -43,7 +43,7 @@ def test_losses_on_a_gpu(name):
     assert losses(name, 'cuda', 'bf16') == pytest.approx(plain, rel=1e-2)
 
 
-@pytest.mark.parametrize('name', tiny_methods.names())
+@pytest.mark.parametrize('name', tiny_methods.with_extras())
 def test_losses_in_bf16_on_a_cpu(name):
     plain = losses(name, 'cpu')
     assert losses(name, 'cpu', 'bf16') == pytest.approx(plain, rel=1e-2)

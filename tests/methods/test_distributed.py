@@ -39,9 +39,8 @@ def _step(model, images, given):
 
 
 def _worker(rank, folder, cases):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
+    store = f'file://{folder}/store'
+    distributed.init_process_group('gloo', store, rank=rank, world_size=2)
     part = slice(rank * BATCH, (rank + 1) * BATCH)
     torch.rand_like = lambda scores: NOISE[part]
     results = []
@@ -80,8 +79,7 @@ def test_two_processes_are_one(request, tmp_path, monkeypatch):
     """Losses, weights, statistics and queues after a step, on both processes."""
     get = request.getfixturevalue
     cases = [
-        (model.double(), get(batch).double(), given)
-        for model, batch, given in _models(get)
+        (m.double(), get(batch).double(), given) for m, batch, given in _models(get)
     ]
     monkeypatch.setattr(torch, 'rand', _alike)
     mp.start_processes(_worker, (str(tmp_path), cases), nprocs=2, start_method='fork')

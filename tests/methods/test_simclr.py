@@ -3,24 +3,12 @@
 import pytest
 import torch
 
-from tests.methods.oracles import assert_same_gradients, slow_encode
-
-
-def _slow_project(projector, tokens):
-    """The perceptron with batch statistics, layer by layer."""
-    x = tokens
-    for i in range(2):
-        norm = projector.layers[3 * i + 1]
-        x = x @ projector.layers[3 * i].weight.T
-        x = (x - x.mean(0)) / (x.var(0, correction=0) + norm.eps).sqrt()
-        if i == 0:
-            x = (x * norm.weight + norm.bias).clamp(min=0)
-    return x
+from tests.methods.oracles import assert_same_gradients, slow_encode, slow_project
 
 
 def _slow_loss(model, views, temperature):
     """NT-Xent over 2B views, pair by pair; views k and k + B are of one image."""
-    z = _slow_project(model.projector, slow_encode(model.backbone, views)[:, 0])
+    z = slow_project(model.projector, slow_encode(model.backbone, views)[:, 0])
     z, total = z / z.norm(dim=1, keepdim=True), 0.0
     for i in range(len(z)):
         positive = (i + len(z) // 2) % len(z)

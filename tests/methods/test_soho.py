@@ -13,6 +13,7 @@ from torch import distributed
 from ccmim.losses import VisualDictionary
 from ccmim.masking import SameScoreSampler
 from tests.golden import record_family as record
+from tests.methods.oracles import assert_same_gradients, drawn, make_lag, slow_encode
 
 SPREAD = 0.05
 
@@ -61,10 +62,9 @@ def test_three_steps_against_a_slow_oracle():
         entropy = -sum(share * math.log(share) for share in uses if share)
         assert seen['code_perplexity'].item() == pytest.approx(math.exp(entropy))
         assert seen['codes_used'].item() == sum(map(bool, uses)) / 4
-    for value, expected in zip(
-        (ours.codes, ours.counts, ours.sums), state, strict=True
-    ):
-        torch.testing.assert_close(value, torch.tensor(expected, dtype=torch.float64))
+    for name, expected in zip(('codes', 'counts', 'sums'), state, strict=True):
+        expected = torch.tensor(expected, dtype=torch.float64)
+        torch.testing.assert_close(getattr(ours, name), expected)
 
 
 def test_against_the_published_code():
@@ -87,21 +87,6 @@ def test_against_the_published_code():
     pred = record.wave(9, 1, record.PATCHES, record.WIDTH).float()
     loss, _ = ours(pred[:, masked], ids[:, masked])
     assert loss.item() == pytest.approx(recorded['loss'], abs=1e-5)
-
-
-def test_prediction_is_the_cross_entropy_of_cosines():
-    ours, pred = _dictionary(temperature=0.3), _batches()[0].requires_grad_()
-    ids = torch.tensor([[0, 1, 2, 3, 0, 1], [3, 2, 1, 0, 3, 2]])
-    loss, accuracy = ours(pred, ids)
-    total, right = 0.0, 0
-    for x, k in zip(pred.flatten(0, 1), ids.flatten().tolist(), strict=True):
-        logits = torch.stack([x @ code / x.norm() / 0.3 for code in ours.codes])
-        total = total - (logits[k].exp() / logits.exp().sum()).log() / 12
-        right += int(logits.argmax() == k)
-    assert loss.item() == pytest.approx(total.item(), abs=1e-12)
-    assert accuracy.item() == pytest.approx(right / 12)
-    (a,), (b,) = (torch.autograd.grad(x, pred) for x in (loss, total))
-    torch.testing.assert_close(a, b, atol=1e-12, rtol=0)
 
 
 def _clusters():
@@ -159,9 +144,8 @@ def test_nothing_is_drawn_where_that_is_asked_for():
 
 
 def _worker(rank, folder):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
+    store = f'file://{folder}/store'
+    distributed.init_process_group('gloo', store, rank=rank, world_size=2)
     ours = _dictionary()
     ours.counts += 1.0
     seen = [ours.look_up(batch[rank : rank + 1])[1] for batch in _batches()]
@@ -190,20 +174,18 @@ def test_two_processes_are_one(tmp_path):
 
 
 @pytest.mark.parametrize('frozen', [False, True])
-def test_method_against_a_slow_oracle(tiny_soho, slow_encode, images, frozen):
+def test_method_against_a_slow_oracle(tiny_soho, images, frozen):
     """float64: the words of the full image, predicted where it is masked."""
-    vit = dict(arch=dict(embed_dim=8, depth=1, num_heads=2))
-    vit['type'] = 'ccmim.VisionTransformer'
+    sizes = dict(embed_dim=8, depth=1, num_heads=2)
+    vit = dict(type='ccmim.VisionTransformer', arch=sizes)
     teacher = dict(_delete_=True, type='ccmim.ViTTeacher', backbone=vit)
     model = tiny_soho(**(dict(teacher=teacher) if frozen else {})).double()
-    images, seen = images[:2].double(), {}
+    images, seen = images[:2].double(), drawn(model)
     if not frozen:
-        model.teacher.started, model.teacher.momentum = True, 1.0
-        for parameter in model.teacher.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    model.sampler.register_forward_hook(lambda *a: seen.update(split=a[-1]))
+        make_lag(model)
     torch.manual_seed(2)
-    loss = model.loss(images)['loss_words']
+    losses = model.loss(images)
+    loss = losses['loss_words']
     mask, codes = seen['split'].mask, model.dictionary.codes
     if frozen:
         features = slow_encode(model.teacher.frozen.network, images)[:, 1:]
@@ -215,23 +197,19 @@ def test_method_against_a_slow_oracle(tiny_soho, slow_encode, images, frozen):
     pred = model.projector(encoded)[:, 1:]
     # The words are those before the codes moved: nearest to codes drawn from features.
     ids = model.dictionary.look_up(features, learn=False)[0]
-    total, count = 0.0, 0
+    total, right, count = 0.0, 0, len(mask.nonzero())
     for b, patch in mask.nonzero().tolist():
         logits = codes @ pred[b, patch] / pred[b, patch].norm() / 0.5
         total = total - logits.log_softmax(0)[ids[b, patch]]
-        count += 1
+        right += (logits.argmax() == ids[b, patch]).item()
+    assert losses['word_accuracy'].item() == pytest.approx(right / count)
     assert loss.item() == pytest.approx((total / count).item(), abs=1e-9)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    ours = torch.autograd.grad(loss, parameters)
-    theirs = torch.autograd.grad(total / count, parameters)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-9, rtol=0)
+    assert_same_gradients(model, loss, total / count, atol=1e-9)
 
 
 def test_whole_words_are_masked(tiny_soho, images):
-    model = tiny_soho(
-        scorer=None, **{'sampler': dict(_delete_=True, type='ccmim.SameScoreSampler')}
-    ).eval()
+    sampler = dict(_delete_=True, type='ccmim.SameScoreSampler')
+    model = tiny_soho(scorer=None, sampler=sampler).eval()
     made = model.predict(images)
     assert 'mask_importance_gap' not in model.loss(images)
     for words, mask in zip(made.scores.tolist(), made.split.mask.tolist(), strict=True):
