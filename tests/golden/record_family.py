@@ -23,7 +23,6 @@ import json
 import math
 import subprocess
 import sys
-import tempfile
 import types
 from pathlib import Path
 from typing import Any
@@ -136,27 +135,23 @@ def flip(clone: str) -> dict[str, Any]:
 
     # Flax approximates this one unless it is told otherwise.
     flax.linen.gelu = functools.partial(jax.nn.gelu, approximate=False)
-    tower = dict(mask_ratio=0.0, hidden_size=DIM, transformer=_tower())
-    config = ConfigDict(
-        dict(
-            model_img=dict(tower, sincos=True, patches=dict(size=(PATCH, PATCH))),
-            model_txt=dict(tower, sincos=False, vocab_size=WORDS),
-            clr=dict(
-                tau_learnable=True,
-                proj_dim_out=OUT,
-                proj_out_bias=False,
-                clr_loss=True,
-                img_avg_token=True,
-                txt_avg_token=False,
-            ),
-        )
+    rates = dict(dropout_rate=0.0, attention_dropout_rate=0.0)
+    network = dict(mlp_dim=4 * DIM, num_heads=HEADS, num_layers=DEPTH, **rates)
+    tower = dict(mask_ratio=0.0, hidden_size=DIM, transformer=network)
+    contrast = dict(clr_loss=True, tau_learnable=True, proj_dim_out=OUT)
+    contrast |= dict(proj_out_bias=False, img_avg_token=True, txt_avg_token=False)
+    config = dict(
+        model_img=dict(tower, sincos=True, patches=dict(size=(PATCH, PATCH))),
+        model_txt=dict(tower, sincos=False, vocab_size=WORDS),
+        clr=contrast,
     )
     inputs = dict(
         image=wave(1, PAIRS, SIZE, SIZE, 3).float().numpy(),
         txt=captions().numpy(),
         txt_is_valid=None,
     )
-    model, lots = FLIP(config=config), dict(dropout=jax.random.PRNGKey(0))
+    model = FLIP(config=ConfigDict(config))
+    lots = dict(dropout=jax.random.PRNGKey(0))
     start = model.init(dict(lots, params=jax.random.PRNGKey(0)), inputs, train=False)
     values = flatten_dict(start['params'])
     start = {'/'.join(name): value for name, value in values.items()}
@@ -164,9 +159,8 @@ def flip(clone: str) -> dict[str, Any]:
     for i, name in enumerate(names):
         value = weight(i, name, start[name].shape).float().numpy()
         values[tuple(name.split('/'))] = value
-    _, found = model.apply(
-        dict(params=unflatten_dict(values)), inputs, train=False, rngs=lots
-    )
+    weights = dict(params=unflatten_dict(values))
+    _, found = model.apply(weights, inputs, train=False, rngs=lots)
     return dict(
         parameters={name: start[name].shape for name in names},
         images=found['z_img'].tolist(),
@@ -177,20 +171,8 @@ def flip(clone: str) -> dict[str, Any]:
 
 def weight(number: int, name: str, shape: tuple[int, ...]) -> Tensor:
     """A parameter of FLIP, by its number in the order of their names."""
-    around = 1.0 if name.endswith('scale') else 0.0
-    if name == 'logit_scale':
-        around = 2.0
+    around = 2.0 if name == 'logit_scale' else float(name.endswith('scale'))
     return around + 0.3 * wave(2 + number, *shape)
-
-
-def _tower() -> dict[str, Any]:
-    return dict(
-        mlp_dim=4 * DIM,
-        num_heads=HEADS,
-        num_layers=DEPTH,
-        dropout_rate=0.0,
-        attention_dropout_rate=0.0,
-    )
 
 
 def soho(clone: str) -> dict[str, Any]:
@@ -200,9 +182,8 @@ def soho(clone: str) -> dict[str, Any]:
     """
     from torch import distributed
 
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{tempfile.mktemp()}', rank=0, world_size=1
-    )
+    store = distributed.HashStore()
+    distributed.init_process_group('gloo', store=store, rank=0, world_size=1)
     models = f'{clone}/SOHO/models'
     names = ('soho', 'soho.necks', 'soho.heads', 'soho.utils', 'soho.losses')
     stubs = {name: types.ModuleType(name) for name in (*names, 'soho.builder')}
@@ -279,9 +260,8 @@ def main(*given: str) -> None:
     runs = {run.__name__: run for run in (lio, gca, flip, soho, adain, fda)}
     found = json.loads(FILE.read_text())
     for name, _, clone in (word.partition('=') for word in given):
-        revision = subprocess.check_output(
-            ['git', '-C', clone, 'rev-parse', 'HEAD'], text=True
-        )
+        command = ['git', '-C', clone, 'rev-parse', 'HEAD']
+        revision = subprocess.check_output(command, text=True)
         found[name] = dict(commit=revision.strip(), **runs[name](clone))
     FILE.write_text(json.dumps(found) + '\n')
 

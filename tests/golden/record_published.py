@@ -63,19 +63,14 @@ def main(clone: str) -> None:
     torch.manual_seed(SEED)
     align, reconstruct, pred, mask = model(pictures(), mask_ratio=0.75)
     (reconstruct + 0.1 * align).backward()
-    revision = subprocess.check_output(
-        ['git', '-C', clone, 'rev-parse', 'HEAD'], text=True
-    )
-    gradients = {
-        name: [
-            parameter.grad.norm().item(),
-            (parameter.grad * wave(name + '/test', tuple(parameter.shape)))
-            .sum()
-            .item(),
-        ]
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None
-    }
+    command = ['git', '-C', clone, 'rev-parse', 'HEAD']
+    revision = subprocess.check_output(command, text=True)
+    gradients = {}
+    for name, parameter in model.named_parameters():
+        if (grad := parameter.grad) is not None:
+            along = (grad * wave(name + '/test', tuple(grad.shape))).sum()
+            gradients[name] = [grad.norm().item(), along.item()]
+    hidden_sum = (pred * wave('pred', tuple(pred.shape)))[mask == 1].sum()
     results = dict(
         source='Sherrylone/ccMIM models_ccmim.py',
         commit=revision.strip(),
@@ -83,15 +78,11 @@ def main(clone: str) -> None:
         loss_align=align.item(),
         loss_reconstruct=reconstruct.item(),
         visible=[(row == 0).nonzero().flatten().tolist() for row in mask],
-        masked_pred_sum=(pred * wave('pred', tuple(pred.shape)))[mask == 1]
-        .sum()
-        .item(),
+        masked_pred_sum=hidden_sum.item(),
         running_mean=model.projector[1].running_mean.norm().item(),
         gradients=gradients,
     )
-    lines = [
-        f'{json.dumps(key)}: {json.dumps(value)}' for key, value in results.items()
-    ]
+    lines = [f'{json.dumps(k)}: {json.dumps(value)}' for k, value in results.items()]
     print('{\n' + ',\n'.join(lines).replace('], "', '],\n "') + '\n}')
 
 
