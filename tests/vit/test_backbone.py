@@ -68,6 +68,7 @@ def test_class_attention_is_the_attention_matrix_row(tiny_vit, images):
     ours = vit.class_attention(tokens, [1], 'column')
     torch.testing.assert_close(ours[:, 0], columns[1], atol=1e-12, rtol=0)
     assert not ours.requires_grad
+    assert torch.is_autocast_cache_enabled()  # again
 
 
 def test_encode_does_not_care_about_order(tiny_vit, images):

@@ -117,8 +117,8 @@ def test_features_of_the_published_beit_size_equal_timms(images):
 
 @pytest.mark.parametrize('direction', ['row', 'column'])
 def test_class_attention_counts_the_bias(drawn_vit, images, direction):
-    """Against the whole matrix of the last block, written out."""
-    vit = drawn_vit().double()
+    """Against the whole matrix of the last block, written out; width 16, 16 patches."""
+    vit = drawn_vit(arch=dict(embed_dim=16)).double()
     tokens = vit.embed(images.double())
     x = torch.cat([(vit.cls_token + vit.pos_embed[:, :1]).expand(4, -1, -1), tokens], 1)
     x = vit.blocks[0](x, grid=(4, 4))
@@ -126,7 +126,7 @@ def test_class_attention_counts_the_bias(drawn_vit, images, direction):
     q, k, _ = attn.heads(vit.blocks[1].norm1(x))
     index = gen_relative_position_index((4, 4), class_token=True)
     bias = attn.relative_position_bias_table[index].permute(2, 0, 1)
-    matrix = (torch.einsum('bhnc,bhmc->bhnm', q, k) / 4 + bias).softmax(-1).mean(1)
+    matrix = (torch.einsum('bhnc,bhmc->bhnm', q, k) / 8**0.5 + bias).softmax(-1).mean(1)
     expected = matrix[:, 0, 1:] if direction == 'row' else matrix[:, 1:, 0]
     ours = vit.class_attention(tokens, [0, 1], direction)
     torch.testing.assert_close(ours[:, 1], expected, atol=1e-12, rtol=0)
