@@ -220,7 +220,7 @@ def test_names_of_timm_give_what_timm_gives(registers):
         for options in (
             dict(indices=2),
             dict(indices=[0, -1], return_prefix_tokens=True, norm=True),
-            dict(indices=[1], output_fmt='NLC', stop_early=True),
+            dict(indices=[0, 1], output_fmt='NLC', stop_early=True),
         ):
             found, parts = (
                 vit.forward_intermediates(images, **options) for vit in (ours, theirs)

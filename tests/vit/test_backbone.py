@@ -5,7 +5,7 @@ import timm
 import torch
 
 from ccmim.registry import MODELS
-from ccmim.vit import ARCHS, VisionTransformer
+from ccmim.vit import VisionTransformer
 
 
 @pytest.mark.parametrize('size', [64, (32, 96)])
@@ -37,7 +37,13 @@ def test_published_sizes_equal_timms(arch):
 
 @pytest.mark.parametrize(
     ('arch', 'millions'),
-    [('small', 21.67), ('base', 85.80), ('large', 303.30), ('huge', 630.76)],
+    [
+        ('tiny', 5.52),
+        ('small', 21.67),
+        ('base', 85.80),
+        ('large', 303.30),
+        ('huge', 630.76),
+    ],
 )
 def test_number_of_parameters(arch, millions):
     """The sizes of the literature (huge at patch 14), without a classifier."""
@@ -45,7 +51,8 @@ def test_number_of_parameters(arch, millions):
         vit = VisionTransformer(arch, patch_size=14 if arch == 'huge' else 16)
     count = sum(p.numel() for p in vit.parameters()) / 1e6
     assert count == pytest.approx(millions, abs=0.01)
-    assert set(ARCHS) >= {arch}
+    heads = vit.blocks[0].attn.num_heads
+    assert vit.embed_dim == heads * (80 if arch == 'huge' else 64)
 
 
 def test_class_attention_is_the_attention_matrix_row(tiny_vit, images):
@@ -218,8 +225,11 @@ def test_loaded_positions_are_resampled(tiny_vit):
 def test_recomputation_changes_nothing(tiny_vit, images):
     plain, frugal = tiny_vit(out_indices=(1,)), tiny_vit(out_indices=(1,), with_cp=True)
     frugal.load_state_dict(plain.state_dict())
-    for vit in (plain, frugal):
+    for vit, runs in ((plain, 1), (frugal, 2)):
+        seen = []
+        vit.blocks[0].norm1.register_forward_hook(lambda *a, seen=seen: seen.append(1))
         vit(images)[0].square().sum().backward()
+        assert len(seen) == runs
     for a, b in zip(plain.parameters(), frugal.parameters(), strict=True):
         assert (a.grad is None) == (b.grad is None)
         if a.grad is not None:

@@ -20,7 +20,7 @@ NAMES = {
 # What is left out, and what only a reader sees.
 DROPPED = ('detach', 'float', 'double')
 DECLARED = ('annotation', 'returns', 'decorator_list')
-READ = ('info', 'warning', 'debug', 'print', 'say', 'warn')
+READ = ('info', 'warning', 'debug', 'print', 'print_log', 'say', 'warn')
 TEXTS = ('__repr__', 'extra_repr')
 _NO_ARGUMENTS = ast.arguments([], [], None, [], [], None, [])
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
