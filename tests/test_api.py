@@ -232,6 +232,7 @@ def test_names_of_timm_give_what_timm_gives(registers):
     config = timm.data.resolve_model_data_config(ours)
     assert config['input_size'] == (3, 32, 32)
     assert config['mean'] == timm.data.IMAGENET_DEFAULT_MEAN
+    assert config['crop_pct'] == 0.875
     ours.set_grad_checkpointing()
     assert ours.with_cp
 

@@ -64,12 +64,12 @@ def test_one_draw_is_cut_to_the_picture(one_draw, area, full):
     assert ((tops >= 0) & (tops + heights <= 375)).all()
     assert ((lefts >= 0) & (lefts + widths <= 500)).all()
     assert lefts[widths < 250].max() > 300  # anywhere
-    if one_draw:
-        shape = np.exp(np.linspace(-1, 1, 1001) * np.log(4 / 3))
-        shares, shapes = np.meshgrid(np.linspace(0.08, 1, 1001), shape)
-        wide = np.minimum(500, np.sqrt(shares * 187500 * shapes))
-        high = np.minimum(375, np.sqrt(shares * 187500 / shapes))
-        assert (wide * high).mean() / 187500 == pytest.approx(area, abs=0.001)
+    scales = (0.08, 0.2), (3 / 4, 4 / 3)  # so small that all fit
+    boxes = [crop._crop.get_params(photo, *scales) for _ in range(500)]
+    _, _, heights, widths = np.array(boxes).T
+    shares, shapes = heights * widths / 187500, widths / heights
+    assert 0.079 < shares.min() < 0.085 < 0.19 < shares.max() < 0.201
+    assert 0.74 < shapes.min() < 0.8 < 1.25 < shapes.max() < 1.35
     assert crop(photo).size == (8, 8)
 
 

@@ -30,6 +30,12 @@ def test_edges_are_those_of_the_most_mutual_attention():
     expected[0, 1:] = expected[1:, 0] = True
     assert torch.equal(edges, expected)
     assert join(_star(), 99)[0].sum() == 30  # all but those to itself
+    one_sided = torch.tensor([[0, 0.5, 0.4], [0.1, 0, 0.2], [0.5, 0.0, 0]])
+    assert join(one_sided[None], 1)[0].tolist() == [
+        [False, True, True],
+        [True, False, False],
+        [True, False, False],
+    ]  # both of 0 and 2 ask for each other, and 1 for 0
 
 
 def test_probabilities_in_closed_form():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from ccmim.vit import resample_pos_embed, sincos_pos_embed
 from ccmim.vit.pos_embed import fixed_grid, square_grid
@@ -101,3 +102,15 @@ def test_learned_positions_of_as_many_patches_in_another_grid(tiny_vit, size, ca
     assert f'taken for the {grid} of img_size, not for 4 x 4' in capsys.readouterr().out
     here.load_state_dict(square)
     assert 'taken' not in capsys.readouterr().out
+
+
+def test_other_resamplings_are_of_sizes_or_of_factors():
+    table, old, new = torch.randn(1, 13, 8), (3, 4), (5, 6)
+    grid = table[:, 1:].reshape(1, 3, 4, 8).permute(0, 3, 1, 2)
+    factors = dict(scale_factor=(5.1 / 3, 6.1 / 4))
+    for how, options in (('bicubic', dict(size=new)), ('dinov2', factors)):
+        found = resample_pos_embed(table, old, new, how)
+        expected = F.interpolate(grid, mode='bicubic', **options)
+        assert torch.equal(found[:, 0], table[:, 0])
+        expected = expected.permute(0, 2, 3, 1).reshape(1, 30, 8)
+        torch.testing.assert_close(found[:, 1:], expected)

@@ -113,6 +113,8 @@ def _computed(node: ast.AST, function: int) -> Iterator[tuple[ast.AST, int]]:
 
 
 def _is_read(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword):  # of zip: what must hold anyway
+        return node.arg == 'strict'
     if isinstance(node, ast.Subscript):  # a type that has a name
         return getattr(node.value, 'id', '') in ('Annotated', 'Literal')
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):

@@ -67,10 +67,12 @@ def test_files_hold_what_python_gives(ccmim, weights, class_folders, kind):
 
 def test_what_all_photos_share_makes_none_alike():
     """Class tokens of some methods are nearly the same: cosines of 0.99 and more."""
-    own = torch.tensor([[1.0, 0], [0.999, 0.01], [-1, 0], [0, 1]])
-    found = Embeddings(list('abcd'), own + 100)
-    assert [pair[:2] for pair in found.duplicates(0.95)] == [('a', 'b')]
-    assert [name for name, _ in found.nearest(0)] == ['b', 'd', 'c']
+    own = torch.tensor([[1.0, 0], [0.999, 0.05], [-1, 0], [-1, 1e-3], [0, 1]])
+    found = Embeddings(list('abcde'), own + 100)
+    pairs = [pair[:2] for pair in found.duplicates(0.95)]
+    assert pairs == [('c', 'd'), ('a', 'b')]  # the most alike first
+    assert [name for name, _ in found.nearest(0, 2)] == ['b', 'e']
+    assert len(found.nearest(0)) == 4
 
 
 def test_a_file_of_another_kind_is_refused(ccmim, weights, class_folders):
