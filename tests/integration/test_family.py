@@ -9,7 +9,7 @@ from ccmim.checkpoints import load_file
 from ccmim.engine.launch import build_runner
 from soaking.runs import add_captions
 from tests import tiny_methods
-from tests.short_runs import SHORT
+from tests.short_runs import SHORT, record_losses
 
 # What begins later than these short runs end, below `model`.
 EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
@@ -50,24 +50,12 @@ def config(image_folder, teacher):
     return make
 
 
-def _record(runner):
-    losses, train_step = [], runner.model.train_step
-
-    def recorded(*args, **kwargs):
-        logged = train_step(*args, **kwargs)
-        losses.append({k: v.item() for k, v in logged.items()})
-        return logged
-
-    runner.model.train_step = recorded
-    return losses
-
-
 @pytest.mark.parametrize('method', METHODS)
 @pytest.mark.slow
 def test_resumed_run_equals_straight_run(method, config, tmp_path):
     """Losses, weights, queues, teachers and stored scores, bit for bit."""
     runner = build_runner(config(method, tmp_path / 'straight'))
-    straight = _record(runner)
+    straight = record_losses(runner)
     runner.train()
     assert len(straight) == 6
 
@@ -76,7 +64,7 @@ def test_resumed_run_equals_straight_run(method, config, tmp_path):
     cfg.resume = True
     torch.manual_seed(99)
     resumed_runner = build_runner(cfg)
-    resumed = _record(resumed_runner)
+    resumed = record_losses(resumed_runner)
     resumed_runner.train()
     assert resumed == straight[2:]
     ours, theirs = (r.model.state_dict() for r in (resumed_runner, runner))

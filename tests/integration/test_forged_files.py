@@ -10,10 +10,8 @@ from ccmim.apps.compare.copies import Copy
 from ccmim.apps.demo.scenes import write_toy_scenes
 
 pytestmark = [pytest.mark.slow, pytest.mark.downstream]
-PRETRAIN, SEGMENT = (
-    'mm_configs/pretrain/ccmim_vitb.py',
-    'mm_configs/demo/upernet_toy.py',
-)
+PRETRAIN = 'mm_configs/pretrain/ccmim_vitb.py'
+SEGMENT = 'mm_configs/demo/upernet_toy.py'
 
 
 class Payload:

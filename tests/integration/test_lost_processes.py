@@ -4,37 +4,25 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from ccmim.checkpoints import choose_resume
+from tests import processes
+from tests.short_runs import short_config
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 TIMEOUT = 6  # seconds that a process waits for another
 KILLED_AFTER = 45  # seconds after that, in which torchrun ends a process that hangs
 
-CONFIG = """
-_base_ = '{base}'
-custom_imports = dict(imports=['trouble'])
-model = dict(
-    backbone=dict(
-        arch=dict(_delete_=True, embed_dim=32, depth=2, num_heads=2), img_size=64
-    ),
-    decoder=dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64),
-    contrast=dict(in_dim=32),
-)
-train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(data='{data}'))
-_base_.train_dataloader.dataset.transform[0].size = 64
-_base_.custom_hooks.append(dict(type='TroubleHook'))
-train_cfg = dict(max_epochs=10000)
-optim_wrapper = dict(accumulative_counts=1)
-default_hooks = dict(logger=dict(interval=1))
-env_cfg = dict(dist_cfg=dict(timeout={timeout}))
-"""
+CHANGES = {
+    'custom_imports.imports': ['trouble'],
+    'train_dataloader.num_workers': 1,
+    'train_cfg.max_epochs': 10000,
+    'env_cfg.dist_cfg.timeout': TIMEOUT,
+}
 TROUBLE = """
 import os, pathlib
 from mmengine.dist import get_rank
@@ -52,32 +40,18 @@ class TroubleHook(Hook):
 
 
 @pytest.fixture
-def start(request, image_folder, tmp_path):
+def start(image_folder, tmp_path):
     """Start two processes under torchrun; the launcher, and the second one's number."""
-    base = request.config.rootpath / 'mm_configs/pretrain/ccmim_vitb.py'
-    text = CONFIG.format(base=base, data=image_folder, timeout=TIMEOUT)
-    (tmp_path / 'config.py').write_text(text)
+    cfg = short_config('pretrain/ccmim_vitb', tmp_path / 'run', image_folder, CHANGES)
+    cfg.custom_hooks.append(dict(type='TroubleHook'))
+    cfg.dump(tmp_path / 'config.py')
     (tmp_path / 'trouble.py').write_text(TROUBLE.format(folder=tmp_path))
     launchers = []
 
-    def start(trouble, wait=True):
-        launcher = subprocess.Popen(
-            [
-                'bash', 'tools/dist_train.sh', str(tmp_path / 'config.py'), '2',
-                '--work-dir', str(tmp_path / 'run'),
-            ],
-            cwd=request.config.rootpath,
-            env={
-                **os.environ,
-                'CCMIM_PYTHON': sys.executable,
-                'PYTHONPATH': str(tmp_path),
-                'OMP_NUM_THREADS': '1',
-                'TROUBLE': trouble,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )  # fmt: skip
+    def begin(trouble, wait=True):
+        words = [tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'run']
+        env = dict(PYTHONPATH=tmp_path, TROUBLE=trouble)
+        launcher = processes.start('bash', 'tools/dist_train.sh', *words, env=env)
         launchers.append(launcher)
         deadline = time.monotonic() + 120
         if not wait:
@@ -92,7 +66,7 @@ def start(request, image_folder, tmp_path):
             time.sleep(0.05)
         return launcher, int(pid.read_text())
 
-    yield start
+    yield begin
     for launcher in launchers:
         launcher.kill()
 
@@ -116,11 +90,7 @@ def _wait_for_end(pids, limit):
 
 @pytest.mark.parametrize(
     ('name', 'code', 'wait'),
-    [
-        ('SIGUSR1', 0, True),
-        ('SIGTERM', 143, True),
-        ('SIGHUP', 129, False),
-    ],
+    [('SIGUSR1', 0, True), ('SIGTERM', 143, True), ('SIGHUP', 129, False)],
 )
 def test_a_signal_to_the_launcher_is_passed_on(start, tmp_path, name, code, wait):
     """During the start as well: the first step is saved."""

@@ -5,6 +5,7 @@ import torch
 
 from ccmim.checkpoints import load_file
 from ccmim.engine.launch import build_runner
+from tests.short_runs import record_losses
 
 
 @pytest.fixture
@@ -18,20 +19,6 @@ def config(tiny_run):
     return make
 
 
-def _record(runner):
-    """Collect the loss of each step."""
-    losses = []
-    train_step = runner.model.train_step
-
-    def recorded(*args, **kwargs):
-        logged = train_step(*args, **kwargs)
-        losses.append({k: v.item() for k, v in logged.items()})
-        return logged
-
-    runner.model.train_step = recorded
-    return losses
-
-
 @pytest.mark.slow
 def test_without_step_seeds_resume_differs(config, tmp_path):
     """The control of the tests of resuming: they can fail."""
@@ -39,13 +26,13 @@ def test_without_step_seeds_resume_differs(config, tmp_path):
     cfg = config('ccmim_vitb', 'a', 2)
     cfg.merge_from_dict(changes)
     runner = build_runner(cfg)
-    straight = _record(runner)
+    straight = record_losses(runner)
     runner.train()
     cfg = config('ccmim_vitb', 'b', 2)
     cfg.merge_from_dict(changes)
     cfg.load_from, cfg.resume = str(tmp_path / 'a' / 'epoch_1.pth'), True
     resumed_runner = build_runner(cfg)
-    resumed = _record(resumed_runner)
+    resumed = record_losses(resumed_runner)
     resumed_runner.train()
     assert resumed != straight[2:]
 
@@ -58,17 +45,12 @@ def test_checkpoint_serves_downstream_unchanged(config, tmp_path, tiny_vit):
     file = tmp_path / 'run' / 'epoch_1.pth'
     vit = tiny_vit(init_cfg=dict(type='Pretrained', checkpoint=str(file)))
     vit.init_weights()
-    trained = {
-        k.removeprefix('backbone.'): v
-        for k, v in load_file(file)['state_dict'].items()
-        if k.startswith('backbone.')
-    }
-    assert trained.keys() == vit.state_dict().keys()
+    saved, start = load_file(file)['state_dict'], 'backbone.'
+    trained = [k.removeprefix(start) for k in saved if k.startswith(start)]
+    assert trained == [*vit.state_dict()]
     images = torch.randn(2, 3, 64, 64)
-    backbone = runner.model.backbone.eval()
-    torch.testing.assert_close(
-        vit.eval()(images)[0], backbone(images)[0], atol=1e-6, rtol=0
-    )
+    ours, theirs = vit.eval()(images)[0], runner.model.backbone.eval()(images)[0]
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
 def test_too_few_images_for_a_batch_are_named(tiny_run):

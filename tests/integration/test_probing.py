@@ -157,8 +157,9 @@ def test_dense_features_are_watched_from_the_weights_on(
 
 def test_a_run_of_other_data_is_not_watched():
     said = []
+    backbone = SimpleNamespace(init_cfg=dict(checkpoint='x'))
     runner = SimpleNamespace(
-        model=SimpleNamespace(backbone=SimpleNamespace(init_cfg=dict(checkpoint='x'))),
+        model=SimpleNamespace(backbone=backbone),
         train_loop=None,
         train_dataloader=SimpleNamespace(dataset=None),
         logger=SimpleNamespace(info=said.append),

@@ -36,9 +36,5 @@ def test_sizes_are_those_of_the_schedule_and_of_a_resumed_run(tiny_run, tmp_path
     resumed = build_runner(tiny_run('ccmim_vitb_progressive', 'resumed', again))
     resumed.train()
     assert _logged(tmp_path / 'resumed') == lines[6:]
-    pairs = zip(
-        straight.model.state_dict().values(),
-        resumed.model.state_dict().values(),
-        strict=True,
-    )
-    assert all(torch.equal(a, b) for a, b in pairs)
+    ours, theirs = (run.model.state_dict().values() for run in (straight, resumed))
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))

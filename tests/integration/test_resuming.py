@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 import zipfile
@@ -17,6 +15,7 @@ from mmengine.hooks import EMAHook, Hook
 from ccmim.checkpoints import choose_resume, verify_checkpoint
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
+from tests import processes
 from tests.short_runs import short_config
 
 THREE = {'train_cfg.max_epochs': 3}
@@ -67,30 +66,24 @@ def _history(runner):
 
 
 def _same(ours, theirs):
+    first, second = (run.model.state_dict().values() for run in (ours, theirs))
     return (
         _history(ours) == _history(theirs)
-        and all(
-            torch.equal(a, b)
-            for a, b in zip(
-                ours.model.state_dict().values(),
-                theirs.model.state_dict().values(),
-                strict=True,
-            )
-        )
+        and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
         and (ours.epoch, ours.iter) == (theirs.epoch, theirs.iter)
     )
+
+
+SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
     ('number', 'code', 'step', 'file'),
     [
         (signal.SIGTERM, 143, 6, 'epoch_1_iter_6.pth'),
-        pytest.param(
-            signal.SIGINT, 130, 1, 'epoch_0_iter_1.pth', marks=pytest.mark.slow
-        ),
-        pytest.param(  # the end of an epoch
-            signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth', marks=pytest.mark.slow
-        ),
+        pytest.param(signal.SIGINT, 130, 1, 'epoch_0_iter_1.pth', marks=SLOW),
+        # At the end of an epoch:
+        pytest.param(signal.SIGUSR1, 0, 8, 'epoch_1_iter_8.pth', marks=SLOW),
     ],
 )
 def test_a_signal_saves_and_the_run_goes_on_exactly(
@@ -182,10 +175,8 @@ def test_archives_are_trained_on_and_resumed(start, image_folder, tmp_path):
         far.pipe_file(f'/photos/{file.name}', file.read_bytes())
     names = ('outer.tar', 'some.zip', 'a.parquet')
     data = [*(str(tmp_path / name) for name in names), 'memory://photos']
-    options = dict(
-        train_dataloader__dataset__data=data,
-        train_dataloader__num_workers=1,
-    )
+    options = dict(train_dataloader__dataset__data=data)
+    options['train_dataloader__num_workers'] = 1
     straight = start('straight', **options)
     straight.train()
     assert len(_history(straight)['train/loss']) == 12
@@ -223,27 +214,11 @@ def _words(image_folder, work_dir, *words, **options):
 
 
 @pytest.mark.slow
-def test_the_command_is_stopped_from_outside(request, image_folder, tmp_path):
+def test_the_command_is_stopped_from_outside(image_folder, tmp_path):
     """As Slurm does it: SIGTERM to every process of the job, loader workers too."""
-    words = _words(
-        image_folder,
-        tmp_path,
-        train_cfg__max_epochs=1000,
-        train_dataloader__num_workers=1,
-    )
-    process = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', *words],
-        cwd=request.config.rootpath,
-        env={
-            **os.environ,
-            'PYTHONPATH': str(request.config.rootpath),
-            'OMP_NUM_THREADS': '1',
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    options = dict(train_cfg__max_epochs=1000, train_dataloader__num_workers=1)
+    words = _words(image_folder, tmp_path, **options)
+    process = processes.start(*processes.PYTHON, *words, start_new_session=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / 'last_checkpoint').is_file():
         assert process.poll() is None, process.communicate()[0][-3000:]

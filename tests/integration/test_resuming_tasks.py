@@ -1,5 +1,6 @@
 """Labeled tasks resume bit for bit, as pretraining does."""
 
+import itertools
 from argparse import Namespace
 
 import pytest
@@ -15,13 +16,9 @@ COMMON = {
     'train_dataloader.persistent_workers': False,
     'default_hooks.logger.interval': 1,
     'optim_wrapper.dtype': 'float32',
-    'val_cfg': None,
-    'val_dataloader': None,
-    'val_evaluator': None,
-    'test_cfg': None,
-    'test_dataloader': None,
-    'test_evaluator': None,
 }
+PARTS = itertools.product(('val', 'test'), ('cfg', 'dataloader', 'evaluator'))
+COMMON |= {f'{split}_{part}': None for split, part in PARTS}
 EOMT = {
     'train_cfg.max_iters': 6,  # masks fade from the second on
     'model.backbone.img_size': 64,
@@ -30,41 +27,25 @@ EOMT = {
 THINGS = 'striped_blob', 'dotted_star', 'checked_cross', 'zigzag_crescent'
 STUFF = 'grass', 'sand', 'clouds', 'planks'
 SLOW = 'small/eomt_vitt_camvid', 'small/eomt_vitt_street'
+STREET = dict(classes=THINGS + STUFF, thing_classes=THINGS, stuff_classes=STUFF)
+NUMBER = 'model.panoptic_head.num_things_classes'
+FEW = {'train_cfg.max_iters': 5}
+TUNED = {'train_cfg.max_epochs': 1, 'model.head.in_dim': 32}
+TUNED['model.head.num_classes'] = 2
 OWN = {
-    'demo/fcos_toy_64px': {
-        'train_cfg.max_iters': 5,
-        'model.neck.in_channels': [32],
-    },
-    'demo/linear_toy_64px': {
-        'train_cfg.max_iters': 5,
-        'model.decode_head.in_channels': 32,
-    },
-    'small/eomt_vitt_penn_fudan': {
-        **EOMT,
-        'model.panoptic_head.num_things_classes': 4,
-    },
-    'small/eomt_vitt_camvid': {
-        **EOMT,
-        'model.decode_head.num_classes': 8,
-    },
+    'demo/fcos_toy_64px': {**FEW, 'model.neck.in_channels': [32]},
+    'demo/linear_toy_64px': {**FEW, 'model.decode_head.in_channels': 32},
+    'small/eomt_vitt_penn_fudan': {**EOMT, NUMBER: 4},
+    'small/eomt_vitt_camvid': {**EOMT, 'model.decode_head.num_classes': 8},
     'small/eomt_vitt_street': {
-        **EOMT,
-        'model.panoptic_head.num_things_classes': 4,
-        'model.panoptic_head.num_stuff_classes': 4,
-        'train_dataloader.dataset.metainfo': dict(
-            classes=THINGS + STUFF, thing_classes=THINGS, stuff_classes=STUFF
-        ),
+        **{**EOMT, NUMBER: 4, 'model.panoptic_head.num_stuff_classes': 4},
+        'train_dataloader.dataset.metainfo': STREET,
     },
-    'small/finetune_vitt_cifar10': {
-        'train_cfg.max_epochs': 1,
-        'model.head.in_dim': 32,
-        'model.head.num_classes': 2,
+    'small/finetune_vitt_cifar10': TUNED,
+    'small/finetune_vitt_cifar10_10pct_lio': {
+        **{**TUNED, 'train_dataloader.dataset.label_ratio': 1.0},
+        'train_dataloader.sampler.group_size': 2,
     },
-}
-OWN['small/finetune_vitt_cifar10_10pct_lio'] = {
-    **OWN['small/finetune_vitt_cifar10'],
-    'train_dataloader.dataset.label_ratio': 1.0,
-    'train_dataloader.sampler.group_size': 2,
 }
 
 

@@ -56,17 +56,14 @@ class StopCountingHook(Hook):
 @pytest.fixture
 def run(tiny_run, tmp_path):
     def run(name, hook, interval, counted=False):
-        cfg = tiny_run(
-            'ccmim_vitb',
-            name,
-            {
-                'train_cfg.max_epochs': 2,
-                'optim_wrapper.clip_grad': dict(max_norm=1.0),
-                'default_hooks.runtime_info.type': hook,
-                'default_hooks.logger.interval': interval,
-                'default_hooks.checkpoint.interval': 2,
-            },
-        )
+        changes = {
+            'train_cfg.max_epochs': 2,
+            'optim_wrapper.clip_grad': dict(max_norm=1.0),
+            'default_hooks.runtime_info.type': hook,
+            'default_hooks.logger.interval': interval,
+            'default_hooks.checkpoint.interval': 2,
+        }
+        cfg = tiny_run('ccmim_vitb', name, changes)
         if counted:
             cfg.custom_hooks += [dict(type='CountReadsHook')]
             cfg.custom_hooks += [dict(type='StopCountingHook')]
@@ -74,10 +71,10 @@ def run(tiny_run, tmp_path):
         runner.train()
         (log,) = (tmp_path / name).glob('*/vis_data/scalars.json')
         lines = [json.loads(line) for line in log.read_text().splitlines()]
-        timeless = [
-            {k: v for k, v in line.items() if k not in MEASURED} for line in lines
-        ]
-        return runner, timeless
+        for line in lines:
+            for key in MEASURED:
+                line.pop(key, None)
+        return runner, lines
 
     return run
 
@@ -94,11 +91,9 @@ def test_the_log_is_that_of_mmengine(run, interval):
 
 
 def test_only_logging_steps_read_from_the_device(run, monkeypatch):
-    lists = []
-    tolist = torch.Tensor.tolist
-    monkeypatch.setattr(
-        torch.Tensor, 'tolist', lambda x: (lists.append(len(x)), tolist(x))[1]
-    )
+    lists, tolist = [], torch.Tensor.tolist
+    counted = lambda x: (lists.append(len(x)), tolist(x))[1]  # noqa: E731
+    monkeypatch.setattr(torch.Tensor, 'tolist', counted)
     hook = _counter(run('ours', 'ccmim.DeferredRuntimeInfoHook', 3, counted=True)[0])
     assert hook.reads == [0] * 8
     # Epochs of four steps, six values each: the third logs, the last ends the epoch.

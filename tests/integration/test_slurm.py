@@ -257,9 +257,8 @@ def test_slurms_own_words_come_through(place):
         code, text = command(script, 'nowhere', 'test', folder / 'config.py', 'x.pth')
         assert code != 0
         assert 'invalid partition specified: nowhere' in text
-    code, text = command(
-        'slurm_train.sh', 'debug', 'test', folder / 'config.py', GRES='gpu:2'
-    )
+    words = ('slurm_train.sh', 'debug', 'test', folder / 'config.py')
+    code, text = command(*words, GRES='gpu:2')
     assert code != 0
     assert 'Invalid generic resource (gres) specification' in text
 

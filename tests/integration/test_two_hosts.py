@@ -5,29 +5,20 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
+from tests import processes
+from tests.short_runs import short_config
+
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
-CONFIG = """
-_base_ = '{root}/mm_configs/pretrain/mae_vitb.py'
-custom_imports = dict(imports=['trouble'])
-model = dict(
-    backbone=dict(
-        arch=dict(_delete_=True, embed_dim=32, depth=1, num_heads=2), img_size=64
-    ),
-    decoder=dict(in_dim=32, embed_dim=16, depth=1, num_heads=2, img_size=64),
-)
-train_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(data='{data}'))
-_base_.train_dataloader.dataset.transform[0].size = 64
-_base_.custom_hooks.append(dict(type='TroubleHook'))
-train_cfg = dict(max_epochs=4)
-optim_wrapper = dict(accumulative_counts=1, dtype='float32')
-default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1))
-"""
+CHANGES = {
+    'custom_imports.imports': ['trouble'],
+    'train_cfg.max_epochs': 4,
+    'optim_wrapper.dtype': 'float32',
+}
 TROUBLE = """
 import os, signal
 from mmengine.dist import get_rank
@@ -99,39 +90,26 @@ class Node:
 
 
 @pytest.fixture
-def start(request, hosts, image_folder, tmp_path):
+def start(hosts, image_folder, tmp_path):
     """Make a function that starts a node; the hosts are called h0 and h1."""
-    root = request.config.rootpath
-    text = CONFIG.format(root=root, data=image_folder)
-    (tmp_path / 'config.py').write_text(text)
+    cfg = short_config('pretrain/mae_vitb', tmp_path / 'run', image_folder, CHANGES)
+    cfg.custom_hooks.append(dict(type='TroubleHook'))
+    cfg.dump(tmp_path / 'config.py')
     (tmp_path / 'trouble.py').write_text(TROUBLE)
     nodes = []
 
     def start(rank, *words, work_dir='run', count=2, **changes):
         inner = f'hostname h{rank}; exec bash tools/dist_train.sh "$@"'
         log = tmp_path / f'log{len(nodes)}'
+        words = [str(2 // count), '--work-dir', tmp_path / work_dir, *words]
+        env = dict(PYTHONPATH=tmp_path, NNODES=count, NODE_RANK=rank, PORT=29611)
+        env |= dict(MASTER_ADDR='10.9.0.1', RDZV_TIMEOUT=60) | changes
         with log.open('w') as file:
-            process = subprocess.Popen(
-                [
-                    *('ip', 'netns', 'exec', hosts[rank], 'unshare', '--uts'),
-                    *('bash', '-c', inner, 'node', tmp_path / 'config.py'),
-                    *(str(2 // count), '--work-dir', tmp_path / work_dir, *words),
-                ],
-                cwd=root,
-                env={
-                    **os.environ,
-                    'CCMIM_PYTHON': sys.executable,
-                    'PYTHONPATH': str(tmp_path),
-                    'OMP_NUM_THREADS': '1',
-                    'NNODES': str(count),
-                    'NODE_RANK': str(rank),
-                    'MASTER_ADDR': '10.9.0.1',
-                    'PORT': '29611',
-                    'RDZV_TIMEOUT': '60',
-                    **changes,
-                },
+            process = processes.start(
+                *('ip', 'netns', 'exec', hosts[rank], 'unshare', '--uts'),
+                *('bash', '-c', inner, 'node', tmp_path / 'config.py', *words),
+                env=env,
                 stdout=file,
-                stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         nodes.append(Node(process, log))
@@ -171,12 +149,9 @@ def test_two_hosts_train_what_one_does_and_survive_losses(start, alone, tmp_path
     assert (code, second.end(5)[0]) == (1, -signal.SIGKILL)
     where = 'process 0 on host h0 (10.9.0.1) takes the interface cable1 (the way to M'
     assert where in text
-    assert re.search(
-        r'^error: process 1 on host h1 \(10.9.0.2\) is gone or does not answer; its '
-        r'own error, .* is in the output of that host. Resume with --resume',
-        text,
-        re.MULTILINE,
-    ), text[-3000:]
+    gone = r'^error: process 1 on host h1 \(10.9.0.2\) is gone or does not answer; its '
+    gone += r'own error, .* is in the output of that host. Resume with --resume'
+    assert re.search(gone, text, re.MULTILINE), text[-3000:]
     assert 'Traceback' not in text
     saved = _weights(alone / 'epoch_3.pth')
     assert _same(_weights(tmp_path / 'run/epoch_3.pth'), saved)
