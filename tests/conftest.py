@@ -43,19 +43,13 @@ runner.collect_env = functools.cache(runner.collect_env)
 
 TINY = dict(embed_dim=32, depth=2, num_heads=2)
 TINY_VIT = dict(type='ccmim.VisionTransformer', arch=TINY, img_size=64)
+TINY_DECODER = dict(type='ccmim.MAEDecoder', in_dim=32, embed_dim=16, depth=2)
 TINY_MAE = dict(
     type='ccmim.MAE',
     backbone=TINY_VIT,
     scorer=dict(type='ccmim.ConstantScorer'),
     sampler=dict(type='ccmim.RandomSampler'),
-    decoder=dict(
-        type='ccmim.MAEDecoder',
-        in_dim=32,
-        embed_dim=16,
-        depth=2,
-        num_heads=2,
-        img_size=64,
-    ),
+    decoder=dict(TINY_DECODER, num_heads=2, img_size=64),
     reconstruction=dict(type='ccmim.PixelReconstruction'),
 )
 TINY_CCMIM = dict(

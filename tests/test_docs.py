@@ -34,17 +34,14 @@ WRAPPED = {
     'quickstart.sh': ('tools/quickstart.py', (), 0),
 }
 SYSTEM = {'pip', 'tensorboard'}
-by_name = pytest.mark.parametrize(
-    'page', SHOWN, ids=lambda page: str(page.relative_to(ROOT))
-)
+NAMES = [str(page.relative_to(ROOT)) for page in SHOWN]
+by_name = pytest.mark.parametrize('page', SHOWN, ids=NAMES)
 
 
 def _blocks(page, *languages):
     """Code blocks of a page that are to be run."""
     found = BLOCK.findall(page.read_text())
-    return [
-        code for skip, language, code in found if language in languages and not skip
-    ]
+    return [code for skip, kind, code in found if kind in languages and not skip]
 
 
 def _prose(page):
@@ -154,9 +151,8 @@ def _parser(tool):
         if tool == 'ccmim':
             from ccmim.apps.cli import main
         else:
-            spec = importlib.util.spec_from_file_location(
-                f'docs_{Path(tool).stem}', ROOT / tool
-            )
+            name = f'docs_{Path(tool).stem}'
+            spec = importlib.util.spec_from_file_location(name, ROOT / tool)
             module = importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module  # dataclasses look there
             spec.loader.exec_module(module)

@@ -135,9 +135,8 @@ def test_values_outside_are_refused_in_one_line(kind, name, hint):
             continue  # by another member of the union
         with pytest.raises(ValueError, match=' must be ') as caught:
             kind(**{name: value})
-        assert str(caught.value).startswith(
-            f'{kind.__name__}: {name}={value!r} must be '
-        )
+        said = f'{kind.__name__}: {name}={value!r} must be '
+        assert str(caught.value).startswith(said)
         assert '\n' not in str(caught.value)
         refused += 1
     assert refused or not values, hint

@@ -1,11 +1,11 @@
 """The site is built without a warning, and fetches nothing when it is looked at."""
 
-import os
 import re
-import subprocess
 import sys
 
 import pytest
+
+from tests.processes import run
 
 pytest.importorskip('mkdocs')
 pytest.importorskip('material')
@@ -15,13 +15,8 @@ pytest.importorskip('mkdocstrings')
 @pytest.mark.slow
 def test_the_site(request, tmp_path):
     root = request.config.rootpath
-    done = subprocess.run(
-        [sys.executable, '-m', 'mkdocs', 'build', '--strict', '-q', '-d', tmp_path],
-        cwd=root,
-        env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'},
-        capture_output=True,
-        text=True,
-    )
+    words = ['mkdocs', 'build', '--strict', '-q', '-d', tmp_path]
+    done = run(sys.executable, '-m', *words, env=dict(NO_MKDOCS_2_WARNING=1))
     assert done.returncode == 0, done.stderr
     pages = {p.relative_to(tmp_path).as_posix(): p for p in tmp_path.rglob('*.html')}
     wanted = {'index', 'own_data', 'gallery', 'configs', 'changelog'}
@@ -29,9 +24,8 @@ def test_the_site(request, tmp_path):
     for name, page in pages.items():
         text = page.read_text('utf-8')
         loaded = re.findall(r'<(?:script|img|iframe)[^>]*src="([^"]+)"', text)
-        loaded += re.findall(
-            r'<link[^>]*rel="(?:style|pre|icon)[^>]*href="([^"]+)"', text
-        )
+        link = r'<link[^>]*rel="(?:style|pre|icon)[^>]*href="([^"]+)"'
+        loaded += re.findall(link, text)
         assert [a for a in loaded if re.match(r'(https?:)?//', a)] == [], name
     api = re.sub(r'<[^>]+>', '', pages['api/masking.html'].read_text('utf-8'))
     assert 'unit_size: Count = 32' in api, 'the range is in the signature'

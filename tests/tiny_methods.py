@@ -82,9 +82,8 @@ def with_extras():
 def build(name, **changes):
     """Build a tiny method that knows of which images stored scores are wanted."""
     with DefaultScope.overwrite_default_scope('ccmim'):
-        method = MODELS.build(
-            dict(tiny_config(name).model, data_preprocessor=None, **changes)
-        )
+        cfg = dict(tiny_config(name).model, data_preprocessor=None, **changes)
+        method = MODELS.build(cfg)
     scorer = stored_scorer(method)
     if scorer is not None:
         _show(scorer)

@@ -9,20 +9,19 @@ TRANSFORM = [
     dict(type='ccmim.ResizeCenterCrop', size=64, crop_ratio=1.0),
     dict(type='ccmim.ToUint8Tensor'),
 ]
+VIT = dict(
+    type='ccmim.VisionTransformer',
+    arch=dict(embed_dim=32, depth=2, num_heads=2),
+    img_size=64,
+    pos_embed='learned',
+    final_norm=False,
+    init_cfg=dict(type='Pretrained', checkpoint=None),
+)
 TINY_CLASSIFIER = dict(
     type='ccmim.Classifier',
-    backbone=dict(
-        type='ccmim.VisionTransformer',
-        arch=dict(embed_dim=32, depth=2, num_heads=2),
-        img_size=64,
-        pos_embed='learned',
-        final_norm=False,
-        init_cfg=dict(type='Pretrained', checkpoint=None),
-    ),
+    backbone=VIT,
     head=dict(type='ccmim.ClassHead', in_dim=32, num_classes=3, norm='layer'),
-    data_preprocessor=dict(
-        type='ImgDataPreprocessor', mean=[127.0] * 3, std=[50.0] * 3
-    ),
+    data_preprocessor=dict(type='ImgDataPreprocessor', mean=[127] * 3, std=[50] * 3),
 )
 
 

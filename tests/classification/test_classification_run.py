@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
 from mmengine.config import Config
 
 from ccmim.engine.launch import build_runner
+from tests.processes import run
 
 TINY = {
     'model.backbone.img_size': 64,
@@ -33,10 +32,8 @@ LOADER = dict(num_workers=0, persistent_workers=False, pin_memory=False)
 @pytest.fixture
 def folders(paint, tmp_path):
     """Ten pictures of each color to train, five to validate."""
-    return dict(
-        train=paint(tmp_path / 'data' / 'train', 10),
-        val=paint(tmp_path / 'data' / 'val', 5),
-    )
+    root = tmp_path / 'data'
+    return dict(train=paint(root / 'train', 10), val=paint(root / 'val', 5))
 
 
 @pytest.fixture
@@ -93,10 +90,8 @@ def test_fine_tuning_learns_the_colors(start):
 @pytest.mark.slow
 def test_a_run_goes_on_bit_for_bit(start, config, tmp_path):
     """From the middle of an epoch: weights, running statistics, losses."""
-    changes = dict(
-        default_hooks__checkpoint__by_epoch=False,
-        default_hooks__checkpoint__max_keep_ckpts=-1,
-    )
+    changes = dict(default_hooks__checkpoint__by_epoch=False)
+    changes['default_hooks__checkpoint__max_keep_ckpts'] = -1
     straight = start(config, 'straight', **changes)
     straight.train()
     file = str(tmp_path / 'straight' / 'iter_7.pth')
@@ -109,9 +104,7 @@ def test_a_run_goes_on_bit_for_bit(start, config, tmp_path):
     for name, value in straight.model.state_dict().items():
         assert torch.equal(state[name], value), name
     first = torch.load(file, weights_only=False)['state_dict']
-    moved = {
-        name for name, value in first.items() if not torch.equal(value, state[name])
-    }
+    moved = {k for k, v in first.items() if not torch.equal(v, state[k])}
     frozen = {name for name in state if name.startswith('backbone.')}
     assert bool(moved & frozen) == (config == 'finetune')
     assert 'head.fc.weight' in moved
@@ -184,20 +177,13 @@ def test_the_commands_train_and_print_top_1_and_top_5(
 @pytest.mark.dist
 @pytest.mark.slow
 @pytest.mark.parametrize('config', ['finetune', 'linear'])
-def test_two_processes_train_and_validate(request, options, tmp_path, config):
+def test_two_processes_train_and_validate(options, tmp_path, config):
     """15 images to validate: each process gets 8, one of them twice."""
     given = options('run', train_dataloader__batch_size=4, train_cfg__max_epochs=2,
                     train_cfg__val_interval=2)  # fmt: skip
     given.pop('work_dir')
     words = _words('dist_train.sh', config, 2, '--work-dir', tmp_path / 'run', **given)
-    done = subprocess.run(
-        ['bash', *words],
-        cwd=request.config.rootpath,
-        env={**os.environ, 'CCMIM_PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run('bash', *words)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-3000:]
     top1 = float(re.search(r'accuracy/top1: (\S+)', text)[1])
@@ -215,21 +201,18 @@ def test_averaged_weights_are_tested_and_the_trained_ones_too(
     validated = runner.message_hub.get_scalar('val/accuracy/top1').current()
     file, out = tmp_path / 'ema' / 'epoch_3.pth', tmp_path / 'out.json'
     state = torch.load(file, weights_only=False)
-    assert not torch.equal(
-        state['state_dict']['head.fc.weight'],
-        state['ema_state_dict']['module.head.fc.weight'],
-    )
+    trained = state['state_dict']['head.fc.weight']
+    average = state['ema_state_dict']['module.head.fc.weight']
+    assert not torch.equal(trained, average)
     runner.cfg.dump(tmp_path / 'ema.py')
     seen = []
     for part in ('ema', 'trained'):
         words = [tmp_path / 'ema.py', file, '--out', out, '--part', part]
-        monkeypatch.setattr(
-            'mmengine.runner.Runner.test',
-            lambda self: seen.append(self.model.head.fc.weight.detach().clone()) or {},
-        )
+        keep = lambda self: seen.append(self.model.head.fc.weight.clone()) or {}  # noqa: E731
+        monkeypatch.setattr('mmengine.runner.Runner.test', keep)
         assert run_tool('test.py', *words)[0] == 0
-    assert torch.equal(seen[0], state['state_dict']['head.fc.weight'])
-    assert torch.equal(seen[1], state['ema_state_dict']['module.head.fc.weight'])
+    assert torch.equal(seen[0], trained)
+    assert torch.equal(seen[1], average)
     assert validated >= 0
     others = dict(state['state_dict'])
     others['head.fc.weight'] = others['head.fc.weight'][:2]

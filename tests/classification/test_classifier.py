@@ -40,18 +40,16 @@ def test_predictions_are_probabilities_with_their_labels(tiny_classifier, images
         expected = model(images).softmax(1)
     assert [sample['image'] for sample in found] == [9, 8, 7, 6]
     assert [sample['label'] for sample in found] == LABELS.tolist()
-    torch.testing.assert_close(
-        torch.stack([sample['scores'] for sample in found]), expected
-    )
+    shown = torch.stack([sample['scores'] for sample in found])
+    torch.testing.assert_close(shown, expected)
 
 
 def test_a_frozen_backbone_gets_no_gradient_and_stays_in_evaluation(
     tiny_classifier, images
 ):
     head = dict(type='ccmim.ClassHead', in_dim=32, num_classes=3, norm='batch')
-    model = tiny_classifier(
-        frozen=True, pool='class', head=head, backbone=dict(drop_path_rate=0.9)
-    ).train()
+    options = dict(frozen=True, pool='class', backbone=dict(drop_path_rate=0.9))
+    model = tiny_classifier(head=head, **options).train()
     assert not any(part.training for part in model.backbone.modules())
     assert model.head.training
     images.requires_grad_()
@@ -144,10 +142,8 @@ def test_lars_is_that_of_moco_v3(tiny_classifier, decay):
     assert isinstance(wrapper.optimizer, LARS)
     generator = torch.Generator().manual_seed(0)
     for name, param in head.named_parameters():
-        gradients = [
-            torch.randn(param.shape, generator=generator, dtype=torch.float64)
-            for _ in range(4)
-        ]
+        shape = dict(generator=generator, dtype=torch.float64)
+        gradients = [torch.randn(param.shape, **shape) for _ in range(4)]
         expected = _published_lars(param.detach().clone(), gradients, 6.4, decay)
         for gradient in gradients:
             wrapper.optimizer.zero_grad()

@@ -26,10 +26,8 @@ def test_folders_are_classes_in_sorted_order(class_folder, transform):
     assert all(_agrees(dataset, dataset[i]) for i in range(30))
     sample = dataset[SampleKey(5, 1, 12)]
     assert (sample['labels'], sample['data_samples']) == (1, 12)
-    assert (sample['inputs'].dtype, sample['inputs'].shape) == (
-        torch.uint8,
-        (3, 64, 64),
-    )
+    pixels = sample['inputs']
+    assert (pixels.dtype, pixels.shape) == (torch.uint8, (3, 64, 64))
 
 
 def test_a_class_is_the_first_folder_however_deep_the_image(class_folder, transform):
@@ -70,9 +68,8 @@ def test_a_folder_without_folders_is_named(tmp_path, transform):
 def test_a_list_gives_names_or_numbers(class_folder, tmp_path, transform, words):
     """Paths with blanks too; relative ones start at the list or at root."""
     (class_folder / 'red' / 'red_1.png').rename(class_folder / 'red' / 'red one.png')
-    lines = (
-        f'# two pictures\nblue/blue_4.png {words[0]}\n\nred/red one.png\t{words[1]}\n'
-    )
+    blue, red = words
+    lines = f'# two pictures\nblue/blue_4.png {blue}\n\nred/red one.png\t{red}\n'
     (class_folder / 'list.txt').write_text(lines)
     dataset = LabeledImages(class_folder / 'list.txt', transform)
     assert dataset.labels.tolist() == [1, 0]
@@ -123,9 +120,8 @@ def test_a_share_is_of_each_class_and_a_function_of_the_seed(class_folder, trans
         return {dataset.name(i) for i in range(len(dataset))}
 
     chosen = names(label_ratio=0.26)  # 2.6 of ten
-    assert sorted(n.split('/')[-2] for n in chosen) == (
-        ['blue'] * 3 + ['green'] * 3 + ['red'] * 3
-    )
+    kinds = sorted(name.split('/')[-2] for name in chosen)
+    assert kinds == ['blue'] * 3 + ['green'] * 3 + ['red'] * 3
     assert names(label_ratio=0.26) == chosen
     assert names(label_ratio=0.26, seed=1) != chosen
     assert names(label_ratio=0.6) > chosen  # a smaller share is part of a larger one
@@ -137,9 +133,8 @@ def test_what_a_share_leaves_out_stands_in_for_nothing(class_folder, transform):
     kept = {dataset.name(i) for i in range(6)}
     with open(dataset.name(0), 'wb'):
         pass
-    shown = {
-        dataset.name(dataset[SampleKey(0, v, 0)]['data_samples']) for v in range(20)
-    }
+    drawn = [dataset[SampleKey(0, v, 0)]['data_samples'] for v in range(20)]
+    shown = {dataset.name(i) for i in drawn}
     assert shown <= kept - {dataset.name(0)}
 
 

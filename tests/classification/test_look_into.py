@@ -42,9 +42,8 @@ def test_the_extent_is_no_way_for_the_gradient_of_the_context(tiny_lio, images):
     model = tiny_lio()
     losses = model.loss(images, LABELS)
     weight = model.extra.extent.layer.weight
-    (found,) = torch.autograd.grad(
-        losses['loss_context'], weight, allow_unused=True, retain_graph=True
-    )
+    options = dict(allow_unused=True, retain_graph=True)
+    (found,) = torch.autograd.grad(losses['loss_context'], weight, **options)
     assert found is None
     assert torch.autograd.grad(losses['loss_extent'], weight)[0].any()
 
@@ -76,15 +75,13 @@ def test_a_plain_classifier_loads_the_checkpoint(tiny_lio, tiny_classifier, imag
 
 def test_what_cannot_stand_beside_it_is_refused_in_a_line(tiny_lio):
     mixing = dict(type='ccmim.BatchMixing')
+    none = dict(LIO, extent=dict(type='ccmim.ObjectExtent', partners=0))
     for wrong, message in (
         (dict(mixing=dict(mixing, mixup=0.8)), 'set model.mixing.mixup=0 and'),
         (dict(mixing=dict(mixing, cutmix=1.0)), 'mixup and cutmix put two into one'),
         (dict(frozen=True), 'would train nothing, as frozen=True'),
         (dict(extra=dict(type='ccmim.LookIntoObject')), 'neither extent nor context'),
-        (
-            dict(extra=dict(LIO, extent=dict(type='ccmim.ObjectExtent', partners=0))),
-            'partners=0 must be a whole number from 1',
-        ),
+        (dict(extra=none), 'partners=0 must be a whole number from 1'),
     ):
         with pytest.raises(ValueError, match=message) as error:
             tiny_lio(**wrong)

@@ -106,13 +106,8 @@ def test_randaugment_is_timms_and_a_function_of_the_key():
 
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
-    pipeline = create_transform(
-        224,
-        is_training=True,
-        color_jitter=None,
-        auto_augment='rand-m9-mstd0.5-inc1',
-        interpolation='bicubic',
-    )
+    options = dict(is_training=True, color_jitter=None, interpolation='bicubic')
+    pipeline = create_transform(224, auto_augment='rand-m9-mstd0.5-inc1', **options)
     theirs = next(t for t in pipeline.transforms if type(t).__name__ == 'RandAugment')
     for operation in theirs.ops:
         operation.magnitude_max = 9.99

@@ -57,10 +57,8 @@ def training(cfg):
     optimizer, options = cfg.optim_wrapper.optimizer, cfg.optim_wrapper
     by_epoch = 'max_epochs' in cfg.train_cfg
     length = cfg.train_cfg.max_epochs if by_epoch else cfg.train_cfg.max_iters
-    listed = fit_schedule(
-        cfg.param_scheduler,
-        *((length, length * 100, 100) if by_epoch else (None, length)),
-    )
+    ends = (length, length * 100, 100) if by_epoch else (None, length)
+    listed = fit_schedule(cfg.param_scheduler, *ends)
     vit = [s for s in listed if s.get('part') == 'backbone']
     warm_up, decay, *others = [s for s in listed if s not in vit]
     unit = 100 if by_epoch else 1  # steps
@@ -100,10 +98,8 @@ def training(cfg):
         found['power'] = decay['power']
     if others:
         (other,) = others
-        assert (other['type'], other['param_name']) == (
-            'CosineAnnealingParamScheduler',
-            'weight_decay',
-        )
+        assert other['type'] == 'CosineAnnealingParamScheduler'
+        assert other['param_name'] == 'weight_decay'
         assert (other.get('begin', 0), other['end']) == (0, decay['end'])
         found['weight_decay_end'] = other['eta_min']
     return found

@@ -81,8 +81,6 @@ def test_heads_have_the_published_number_of_parameters(leaf, boxes, masks):
     init_default_scope('mmdet')
     with torch.device('meta'):
         roi_head = MODELS.build(cfg.model).roi_head
-    found = [
-        sum(p.numel() for p in part.parameters())
-        for part in (roi_head.bbox_head, roi_head.mask_head)
-    ]
+    parts = (roi_head.bbox_head, roi_head.mask_head)
+    found = [sum(p.numel() for p in part.parameters()) for part in parts]
     assert found == [boxes, masks]

@@ -51,19 +51,13 @@ def build(leaf, teacher=None):
     if (model.get('scorer') or {}).get('type') == 'StoredScorer':
         model.scorer = dict(type='ConstantScorer')  # as before the first refresh
     if 'type' in model.get('teacher', {}):  # frozen, not an average of the student
-        vit = {k: model.backbone[k] for k in ('type', 'arch', 'img_size', 'patch_size')}
-        model.teacher = dict(type='ViTTeacher', backbone=vit, checkpoint=str(teacher))
-        torch.save(
-            dict(state_dict=VisionTransformer(**without_type(vit)).state_dict()),
-            teacher,
-        )
+        vit = {k: model.backbone[k] for k in ('arch', 'img_size', 'patch_size')}
+        part = dict(vit, type=model.backbone.type)
+        model.teacher = dict(type='ViTTeacher', backbone=part, checkpoint=str(teacher))
+        torch.save(dict(state_dict=VisionTransformer(**vit).state_dict()), teacher)
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('ccmim'):
         return cfg, MODELS.build(model).train()
-
-
-def without_type(cfg):
-    return {key: value for key, value in cfg.items() if key != 'type'}
 
 
 def take_step(cfg, model, batch):

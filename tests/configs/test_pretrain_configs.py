@@ -23,10 +23,8 @@ ARCH_OF = {'t': 'tiny', 's': 'small', 'b': 'base', 'l': 'large', 'h': 'huge'}
 
 
 def _leaves(root):
-    folders = ('pretrain', 'small', 'demo')
-    files = [
-        f for name in folders for f in sorted((root / 'mm_configs' / name).iterdir())
-    ]
+    folders = [root / 'mm_configs' / name for name in ('pretrain', 'small', 'demo')]
+    files = [file for folder in folders for file in sorted(folder.iterdir())]
     return [f for f in files if _method_of(f.name)]
 
 

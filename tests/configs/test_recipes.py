@@ -41,9 +41,8 @@ def departures(name):
 def values(name):
     """What a config must come to: the source's values, and ours where it departs."""
     entry = RECIPES[name]
-    found = {
-        k: copy.deepcopy(entry.get(k)) for k in ('train', 'data', 'hooks', 'model')
-    }
+    parts = ('train', 'data', 'hooks', 'model')
+    found = {k: copy.deepcopy(entry.get(k)) for k in parts}
     for part in departures(name):
         for path, value in part.get('ours', {}).items():
             *parents, last = path.split('.')
@@ -77,9 +76,8 @@ def problems(name, cfg):
         if decayed == (kind in free):
             yield f'train.not_decayed: {kind} decayed: {decayed}'
     yield from effective.differences(train, found, 'train')
-    for path, value in TABLE['always'][
-        'epochs' if 'epochs' in train else 'iterations'
-    ].items():
+    always = TABLE['always']['epochs' if 'epochs' in train else 'iterations']
+    for path, value in always.items():
         node = cfg
         for key in path.split('.'):
             node = node[int(key)] if isinstance(node, list) else node.get(key)
@@ -88,9 +86,8 @@ def problems(name, cfg):
     batch = cfg.auto_scale_lr.base_batch_size
     if batch != train['batch']:
         yield f'auto_scale_lr.base_batch_size={batch}, {train["batch"]} in the table'
-    drops = [
-        d / (train.get('epochs') or train['iterations']) for d in train.get('drops', [])
-    ]
+    length = train.get('epochs') or train['iterations']
+    drops = [drop / length for drop in train.get('drops', [])]
     steps = np.arange(effective.POINTS) / effective.POINTS
     looked_at = np.all([abs(steps - drop) > 0.002 for drop in drops], axis=0)
     parts = {'rest'} | {s.get('part', 'rest') for s in cfg.param_scheduler}
@@ -196,9 +193,8 @@ def test_the_page_is_made_of_the_table():
 
 def test_figures_in_the_docs_are_those_of_the_table():
     """Of each row of a config, and of the pages' words on published ones."""
-    rows = re.findall(
-        r'^\| `(\w+)` \|(.*)$', (ROOT / 'docs/transfer.md').read_text(), re.M
-    )
+    text = (ROOT / 'docs/transfer.md').read_text()
+    rows = re.findall(r'^\| `(\w+)` \|(.*)$', text, re.M)
     entries = {name.split('/')[1]: entry for name, entry in RECIPES.items()}
     assert {leaf for leaf, _ in rows} <= entries.keys()
     for leaf, row in rows:

@@ -68,10 +68,7 @@ def test_pretraining_begins_from_a_file(path, tmp_path):
     ('init_cfg', 'message'),
     [
         (dict(type='Kaiming'), "init_cfg.type='Kaiming' must be 'Pretrained'"),
-        (
-            dict(file='x.pth'),
-            r'unknown key .*init_cfg\.file: use one of',
-        ),
+        (dict(file='x.pth'), r'unknown key .*init_cfg\.file: use one of'),
         ('x.pth', "init_cfg='x.pth' must be"),
     ],
 )

@@ -5,6 +5,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 
 SIZE = 64
+META = dict(img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE))
 
 
 def assert_all_reached(model):
@@ -27,12 +28,7 @@ def detection_batch(labels=(0, 0)):
         mask[top:bottom, left:right] = 1
         image[:, top:bottom, left:right] += 150
     sample = DetDataSample(
-        metainfo=dict(
-            img_shape=(SIZE, SIZE),
-            ori_shape=(SIZE, SIZE),
-            scale_factor=(1.0, 1.0),
-            img_id=0,
-        ),
+        metainfo=dict(META, scale_factor=(1.0, 1.0), img_id=0),
         gt_instances=InstanceData(
             bboxes=boxes,
             labels=torch.tensor(labels),
@@ -49,10 +45,7 @@ def segmentation_batch():
     classes = torch.zeros(1, SIZE, SIZE, dtype=torch.long)
     classes[:, :, SIZE // 2 :] = 1
     image = (60 + 120 * classes.expand(3, -1, -1)).to(torch.uint8)
-    sample = SegDataSample(
-        metainfo=dict(img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE)),
-        gt_sem_seg=PixelData(data=classes),
-    )
+    sample = SegDataSample(metainfo=META, gt_sem_seg=PixelData(data=classes))
     return dict(inputs=[image, image.clone()], data_samples=[sample, sample.clone()])
 
 

@@ -52,10 +52,8 @@ def build(leaf):
     """Build a leaf's model with all its blocks, 16 channels wide, on 64 px."""
     cfg = Config.fromfile(ROOT / f'{leaf}.py')
     model = cfg.model
-    depth = DEPTHS[model.backbone.pop('arch')]
-    model.backbone.update(
-        arch=dict(embed_dim=16, depth=depth, num_heads=2), img_size=SIZE, init_cfg=None
-    )
+    arch = dict(embed_dim=16, depth=DEPTHS[model.backbone.pop('arch')], num_heads=2)
+    model.backbone.update(arch=arch, img_size=SIZE, init_cfg=None)
     fit_sizes(cfg)
     for key in ('neck', 'rpn_head', 'roi_head', 'decode_head', 'auxiliary_head'):
         narrow(model.get(key))
@@ -95,12 +93,10 @@ def test_a_detector_takes_its_first_step(leaf):
     assert len(losses) == 2 + 2 * stages + masks
     assert all(np.isfinite(v) and v > 0 for v in losses.values()), losses
     classes = 1203 if leaf.endswith('lvis') else 80
-    first = next(
-        v for k, v in losses.items() if k.endswith('loss_cls') and 'rpn' not in k
-    )
+    own = [v for k, v in losses.items() if k.endswith('loss_cls') and 'rpn' not in k]
     # A guess: softmax over all classes, or a bit for each judged class.
     guess = 50 * np.log(2) if classes == 1203 else np.log(classes + 1)
-    assert first == pytest.approx(guess, rel=0.1)
+    assert own[0] == pytest.approx(guess, rel=0.1)
     assert_all_reached(model)
 
 
@@ -122,11 +118,8 @@ def test_eomt_takes_its_first_step(leaf):
 @pytest.mark.parametrize('leaf', ['demo/mask_rcnn_toy', 'demo/upernet_toy'])
 @pytest.mark.parametrize(
     ('key', 'value', 'width', 'patch', 'side'),
-    [
-        ('arch', 'tiny', 192, 16, 128),
-        ('img_size', 64, 192, 16, 64),
-        ('patch_size', 32, 192, 32, 128),
-    ],
+    [('arch', 'tiny', 192, 16, 128), ('img_size', 64, 192, 16, 64)]
+    + [('patch_size', 32, 192, 32, 128)],
 )
 def test_one_key_changes_a_size(leaf, key, value, width, patch, side):
     """Model, patch or image: all that depends on it follows, and a step is taken."""
@@ -186,15 +179,13 @@ def test_box_features_tell_how_the_parts_of_objects_lie():
     """Of the sampled objects, from what the box head gets; in testing not at all."""
     model = build('small/mask_rcnn_vitt_penn_fudan_lio').train()
     seen = {}
-    model.roi_head.context.register_forward_pre_hook(
-        lambda _, given: seen.update(patches=given[0], grid=given[1])
-    )
+    keep = lambda _, given: seen.update(patches=given[0], grid=given[1])  # noqa: E731
+    model.roi_head.context.register_forward_pre_hook(keep)
     sampler, sampled = model.roi_head.bbox_sampler, []
     draw = sampler.sample
     sampler.sample = lambda *a, **k: sampled.append(draw(*a, **k)) or sampled[-1]
-    model.roi_head.bbox_roi_extractor.register_forward_hook(
-        lambda _, __, found: seen.setdefault('features', found)
-    )
+    keep = lambda _, __, found: seen.setdefault('features', found)  # noqa: E731
+    model.roi_head.bbox_roi_extractor.register_forward_hook(keep)
     losses = step(model, detection_batch())
     assert losses['loss_context'] > 0
     assert_all_reached(model)
@@ -207,15 +198,6 @@ def test_box_features_tell_how_the_parts_of_objects_lie():
     seen.clear()
     model.eval().test_step(detection_batch(TWO))
     assert 'patches' not in seen
-
-
-def test_the_small_linear_probe_takes_its_first_step():
-    model = build('small/linear_vitt_camvid').train()
-    losses = step(model, segmentation_batch())
-    assert losses == {'decode.loss_ce': pytest.approx(np.log(11), rel=0.3)}
-    assert_all_reached(model)
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert {name.split('.')[0] for name in trained} == {'decode_head'}
 
 
 def test_a_frozen_backbone_gets_no_gradient_and_stays_in_evaluation():

@@ -48,12 +48,8 @@ def build(leaf, **changes):
 
 
 def detector(window_size=0):
-    blocks = (1, 3) if window_size else ()
-    return build(
-        'small/mask_rcnn_vitt_penn_fudan.py',
-        window_size=window_size,
-        global_blocks=blocks,
-    )
+    blocks = dict(window_size=window_size, global_blocks=(1, 3) if window_size else ())
+    return build('small/mask_rcnn_vitt_penn_fudan.py', **blocks)
 
 
 def segmentor():
@@ -225,9 +221,8 @@ def test_the_segmentor_predicts_a_class_for_each_pixel():
         result = model.test_step(segmentation_batch())[0]
     assert result.pred_sem_seg.data.shape == (1, SIZE, SIZE)
     assert result.seg_logits.data.shape == (11, SIZE, SIZE)
-    assert torch.equal(
-        result.pred_sem_seg.data[0], result.seg_logits.data.argmax(dim=0)
-    )
+    classes = result.seg_logits.data.argmax(dim=0)
+    assert torch.equal(result.pred_sem_seg.data[0], classes)
 
 
 def test_pixels_are_counted_by_class_and_prediction(tmp_path):
@@ -252,34 +247,33 @@ def test_pixels_are_counted_by_class_and_prediction(tmp_path):
     assert draw_confusions(dict(random=sample), 'abc', tmp_path / 'confusions.png')
 
 
+OBJECTS, CLASSES = {'coco/bbox_mAP', 'coco/segm_mAP'}, {'mIoU', 'aAcc'}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('leaf', 'metrics'),
     [
-        (
-            'small/mask_rcnn_vitt_penn_fudan.py',
-            {'coco/bbox_mAP', 'coco/segm_mAP'},
-        ),
-        ('small/upernet_vitt_camvid.py', {'mIoU', 'aAcc'}),
-        ('small/eomt_vitt_camvid.py', {'mIoU', 'aAcc'}),
-        ('small/eomt_vitt_coco_mini.py', {'coco/bbox_mAP', 'coco/segm_mAP'}),
+        ('small/mask_rcnn_vitt_penn_fudan.py', OBJECTS),
+        ('small/upernet_vitt_camvid.py', CLASSES),
+        ('small/eomt_vitt_camvid.py', CLASSES),
+        ('small/eomt_vitt_coco_mini.py', OBJECTS),
     ],
 )
 def test_a_runner_trains_and_evaluates_on_real_photos(tmp_path, leaf, metrics):
     if not os.environ.get('CCMIM_DATA'):
         pytest.skip('CCMIM_DATA does not name the folder of the small data sets')
     cfg = read_config(str(ROOT / leaf))
-    cfg.work_dir = str(tmp_path)
-    cfg.merge_from_dict(
-        {
-            'train_cfg': dict(max_iters=4, val_interval=4),
-            'param_scheduler': None,
-            'model.backbone.init_cfg': None,
-            'train_dataloader.batch_size': 2,
-            'val_dataloader.dataset.indices': 4,
-            'default_hooks.logger.interval': 1,
-        }
-    )
+    changes = {
+        'work_dir': str(tmp_path),
+        'train_cfg': dict(max_iters=4, val_interval=4),
+        'param_scheduler': None,
+        'model.backbone.init_cfg': None,
+        'train_dataloader.batch_size': 2,
+        'val_dataloader.dataset.indices': 4,
+        'default_hooks.logger.interval': 1,
+    }
+    cfg.merge_from_dict(changes)
     if 'rcnn' in leaf:
         cfg.model.test_cfg.rcnn.score_thr = 0.0  # so that there is something to score
     cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 SIDE = 64
+LEAVES = ['demo/fcos_toy_64px.py', 'small/mask_rcnn_vitt_penn_fudan.py']
+LEAVES += ['small/cascade_mask_rcnn_vitt_penn_fudan.py']
 
 
 @pytest.fixture
@@ -47,14 +49,7 @@ def whole(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    'leaf',
-    [
-        'demo/fcos_toy_64px.py',
-        'small/mask_rcnn_vitt_penn_fudan.py',
-        'small/cascade_mask_rcnn_vitt_penn_fudan.py',
-    ],
-)
+@pytest.mark.parametrize('leaf', LEAVES)
 @torch.no_grad()
 def test_it_finds_the_same(leaf, whole, tmp_path):
     """Boxes, scores, labels and masks, also of a photo with no object."""

@@ -21,35 +21,25 @@ transformers = pytest.importorskip('transformers')
 pytestmark = pytest.mark.downstream
 
 WIDTH, QUERIES, CLASSES = 32, 6, 3
+COSTS = [
+    dict(type='mmdet.ClassificationCost', weight=2.0),
+    dict(type='mmdet.CrossEntropyLossCost', weight=5.0, use_sigmoid=True),
+    dict(type='mmdet.DiceCost', weight=5.0, pred_act=True, eps=1.0),
+]
 TRAIN = dict(
     num_points=112,
-    assigner=dict(
-        type='mmdet.HungarianAssigner',
-        match_costs=[
-            dict(type='mmdet.ClassificationCost', weight=2.0),
-            dict(type='mmdet.CrossEntropyLossCost', weight=5.0, use_sigmoid=True),
-            dict(type='mmdet.DiceCost', weight=5.0, pred_act=True, eps=1.0),
-        ],
-    ),
+    assigner=dict(type='mmdet.HungarianAssigner', match_costs=COSTS),
     sampler=dict(type='mmdet.MaskPseudoSampler'),
 )
 
 
 def theirs(rotary=False, registers=2, patch=16, size=64, blocks=2):
     """Transformers' network of random weights, none of them as at the start."""
-    options = dict(
-        hidden_size=WIDTH,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        image_size=size,
-        patch_size=patch,
-        num_blocks=blocks,
-        num_queries=QUERIES,
-        num_register_tokens=registers,
-        num_upscale_blocks=2 if patch == 16 else 1,
-        train_num_points=TRAIN['num_points'],
-        id2label=dict(enumerate('abc')),
-    )
+    options = dict(hidden_size=WIDTH, num_hidden_layers=4, num_attention_heads=2)
+    options |= dict(image_size=size, patch_size=patch, num_register_tokens=registers)
+    options |= dict(num_blocks=blocks, num_queries=QUERIES)
+    options |= dict(num_upscale_blocks=2 if patch == 16 else 1)
+    options |= dict(train_num_points=112, id2label=dict(enumerate('abc')))
     torch.manual_seed(3)
     if rotary:
         # Without the changed positions that DINOv3 trains with.
@@ -83,25 +73,20 @@ def ours(kind='EoMT', rotary=False, registers=2, patch=16, size=64, blocks=2, **
     head = dict(num_queries=QUERIES, num_blocks=blocks, **head)
     if kind == 'EoMT':
         scope, numbers = 'mmdet', dict(num_things_classes=CLASSES, num_stuff_classes=0)
-        parts = dict(
-            panoptic_head=dict(type='ccmim.EoMTHead', **{**numbers, **head}),
-            test_cfg=dict(panoptic_on=False, instance_on=True),
-        )
+        part, test = 'panoptic_head', dict(panoptic_on=False, instance_on=True)
+        head['type'] = 'ccmim.EoMTHead'
     else:
-        scope, numbers = 'mmseg', dict(num_classes=CLASSES)
-        parts = dict(
-            decode_head=dict(type='ccmim.EoMTSemanticHead', **{**numbers, **head}),
-            test_cfg=dict(mode='whole'),
-        )
         import ccmim.dense.eomt_segmentor  # noqa: F401
+
+        scope, numbers = 'mmseg', dict(num_classes=CLASSES)
+        part, test = 'decode_head', dict(mode='whole')
+        head['type'] = 'ccmim.EoMTSemanticHead'
     import ccmim.dense.detection  # noqa: F401
 
+    cfg = dict(type=f'ccmim.{kind}', backbone=backbone, train_cfg=TRAIN, test_cfg=test)
+    cfg[part] = numbers | head
     with DefaultScope.overwrite_default_scope(scope):
-        return MODELS.build(
-            ConfigDict(
-                type=f'ccmim.{kind}', backbone=backbone, train_cfg=TRAIN, **parts
-            )
-        )
+        return MODELS.build(ConfigDict(cfg))
 
 
 @pytest.fixture
@@ -227,11 +212,10 @@ def test_masked_attention_is_theirs_at_each_stage_of_the_annealing(pair, rotary,
         torch.rand(2, QUERIES)  # theirs draws for nothing
     classes, masks = model.train().extract_feat(photos())
     assert len(classes) == len(wanted) == 3
-    for found, (mask, label) in zip(
-        zip(masks, classes, strict=True), wanted, strict=True
-    ):
-        close(found[0], mask)
-        close(found[1], label)
+    pairs = zip(masks, classes, strict=True)
+    for (found, own), (mask, label) in zip(pairs, wanted, strict=True):
+        close(found, mask)
+        close(own, label)
 
 
 def test_masks_fade_block_by_block_as_published():
@@ -242,10 +226,9 @@ def test_masks_fade_block_by_block_as_published():
         (88692, [14782, 36955, 59128], [29564, 51737, 73910]),
     ]
     for total, begins, ends in configs:
+        begins, ends = np.array(begins), np.array(ends)
         for step in range(0, total, 97):
-            gone = np.clip(
-                (step - np.array(begins)) / (np.array(ends) - np.array(begins)), 0, 1
-            )
+            gone = np.clip((step - begins) / (ends - begins), 0, 1)
             found = kept_masks(step, total, len(begins), 1 / 6, 5 / 6, 1 / 6)
             assert found == pytest.approx((1 - gone) ** 0.9)
 
@@ -274,11 +257,9 @@ def test_losses_are_theirs_for_given_targets_and_points(pair):
     targets = objects()
     head._kept_masks = lambda: [1.0, 1.0]
     torch.manual_seed(11)
-    wanted = source.train()(
-        photos(),
-        mask_labels=[t['masks'] for t in targets],
-        class_labels=[t['labels'] for t in targets],
-    ).loss
+    masks, labels = ([t[k] for t in targets] for k in ('masks', 'labels'))
+    truth = dict(mask_labels=masks, class_labels=labels)
+    wanted = source.train()(photos(), **truth).loss
     torch.manual_seed(11)
     truth = [InstanceData(labels=t['labels'], masks=t['masks'].long()) for t in targets]
     losses = head.loss_by_feat(*model.train().extract_feat(photos()), truth, [{}] * 2)
@@ -293,18 +274,18 @@ def test_losses_are_theirs_for_given_targets_and_points(pair):
 
 def test_an_image_without_objects_has_a_loss_of_classes_alone(pair):
     _, model, head = pair()
-    empty = InstanceData(
-        labels=torch.zeros(0, dtype=torch.long), masks=torch.zeros(0, 64, 64).long()
-    )
-    losses = head.loss_by_feat(
-        *model.train().extract_feat(photos()), [empty] * 2, [{}] * 2
-    )
+    none = torch.zeros(0, dtype=torch.long)
+    empty = InstanceData(labels=none, masks=torch.zeros(0, 64, 64).long())
+    predicted = model.train().extract_feat(photos())
+    losses = head.loss_by_feat(*predicted, [empty] * 2, [{}] * 2)
     assert losses['loss_cls'] > 0
     assert losses['loss_mask'] == losses['loss_dice'] == 0
     sum(losses.values()).backward()
 
 
-def test_more_objects_than_queries_are_told_once(pair, caplog):
+def test_more_objects_than_queries_are_told_once(pair, monkeypatch):
+    from ccmim.dense import eomt_head
+
     _, model, head = pair()
     predicted = model.train().extract_feat(photos())
     crowd = InstanceData(
@@ -312,13 +293,9 @@ def test_more_objects_than_queries_are_told_once(pair, caplog):
         masks=torch.randint(0, 2, (QUERIES + 3, 64, 64)),
     )
     told = []
-    from ccmim.dense import eomt_head
-
-    keep = pytest.MonkeyPatch()
-    keep.setattr(eomt_head, 'print_log', lambda text, **_: told.append(text))
+    monkeypatch.setattr(eomt_head, 'print_log', lambda text, **_: told.append(text))
     for _ in range(2):
         losses = head.loss_by_feat(*predicted, [crowd] * 2, [{}] * 2)
-    keep.undo()
     assert all(torch.isfinite(v) for v in losses.values())
     assert told == [
         'an image has 9 objects, and num_queries=6: those that fit worst are not '
@@ -393,9 +370,8 @@ def test_pictures_show_the_attention_of_the_network(pair, kind, tmp_path, monkey
     scores, masks, attention = look_at_queries(model.eval(), images)
     classes, logits = model.extract_feat((images - 100.0) / 50)
     close(masks, logits[-1].sigmoid())
-    assert torch.equal(
-        scores.argmax(1), classes[-1].softmax(-1)[..., :3].amax(-1).argmax(1)
-    )
+    surest = classes[-1].softmax(-1)[..., :3].amax(-1).argmax(1)
+    assert torch.equal(scores.argmax(1), surest)
     assert 0 < attention.sum(-1).max() < 1  # the rest is on queries and prefix
     # Values that are 1 for the patches and 0 elsewhere are mixed to the same sums.
     block, kept = model.backbone.blocks[-1], []

@@ -17,10 +17,8 @@ def make():
 
 
 def test_the_loss_is_the_cross_entropy_of_the_judged_classes(make):
-    scores, label = (
-        torch.randn(6, 9, requires_grad=True),
-        torch.tensor([0, 3, 9, 9, 3, 8]),
-    )
+    scores = torch.randn(6, 9, requires_grad=True)
+    label = torch.tensor([0, 3, 9, 9, 3, 8])
     loss = make(num_judged=1)  # fewer than are present: none is drawn
     value = loss(scores, label)
     expected = 0.0

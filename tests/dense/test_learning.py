@@ -19,21 +19,18 @@ def scenes(tmp_path_factory):
 def _log(request, monkeypatch, scenes, work_dir, name, batch):
     monkeypatch.setenv('CCMIM_TOY', str(scenes))
     cfg = Config.fromfile(request.config.rootpath / f'mm_configs/demo/{name}.py')
-    cfg.merge_from_dict(
-        {
-            'work_dir': str(work_dir),
-            'visualizer.name': work_dir.name,  # else one of another test goes on
-            'train_cfg.max_iters': STEPS,
-            'train_dataloader.batch_size': batch,
-            'train_dataloader.num_workers': 0,
-            'train_dataloader.persistent_workers': False,
-            'default_hooks.logger.interval': 10,
-            'default_hooks.checkpoint.interval': 10 * STEPS,
-            'val_cfg': None,
-            'val_dataloader': None,
-            'val_evaluator': None,
-        }
-    )
+    changes = {
+        'work_dir': str(work_dir),
+        'visualizer.name': work_dir.name,  # else one of another test goes on
+        'train_cfg.max_iters': STEPS,
+        'train_dataloader.batch_size': batch,
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+        'default_hooks.logger.interval': 10,
+        'default_hooks.checkpoint.interval': 10 * STEPS,
+    }
+    parts = ('val_cfg', 'val_dataloader', 'val_evaluator')
+    cfg.merge_from_dict(changes | dict.fromkeys(parts))
     build_runner(cfg).train()
     (log,) = work_dir.glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in log.read_text().splitlines()]

@@ -30,13 +30,8 @@ def test_levels_add_up_from_the_coarsest_to_the_finest(make):
     neck = make(8, 4, BATCH_NORM).eval()
     maps = [torch.randn(2, 8, 6, 4) for _ in range(4)]
     levels = neck(maps)
-    assert [tuple(level.shape[2:]) for level in levels] == [
-        (24, 16),
-        (12, 8),
-        (6, 4),
-        (3, 2),
-        (2, 1),
-    ]
+    sizes = [tuple(level.shape[2:]) for level in levels]
+    assert sizes == [(24, 16), (12, 8), (6, 4), (3, 2), (2, 1)]
     rescaled = neck.rescale(maps)
     sums = [conv(x) for conv, x in zip(neck.fpn.lateral_convs, rescaled, strict=True)]
     for i in (2, 1, 0):

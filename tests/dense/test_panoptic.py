@@ -41,18 +41,16 @@ def street(tmp_path, request):
         for kind in ('images', 'annotations'):
             (tmp_path / 'maps' / kind / split).mkdir(parents=True)
         Image.fromarray(values).save(tmp_path / 'maps/annotations' / split / '0.png')
-        Image.new('RGB', SIDES[::-1], 'gray').save(
-            tmp_path / 'maps/images' / split / '0.jpg'
-        )
+        photo = Image.new('RGB', SIDES[::-1], 'gray')
+        photo.save(tmp_path / 'maps/images' / split / '0.jpg')
     info = dict(classes=('sky', 'car', 'road'), palette=[(0, 0, 0)] * 3)
     sets = f'dataset=dict(data_root={str(tmp_path / "maps")!r}, metainfo={info})'
     (tmp_path / 'maps.py').write_text(
         f'_base_ = {str(root / "mm_configs/small/upernet_vitt_camvid.py")!r}\n'
         f'train_dataloader = dict({sets})\nval_dataloader = dict({sets})\n'
     )
-    lines = [
-        f'_base_ = {str(root / "mm_configs/small/mask_rcnn_vitt_penn_fudan.py")!r}'
-    ]
+    base = root / 'mm_configs/small/mask_rcnn_vitt_penn_fudan.py'
+    lines = [f'_base_ = {str(base)!r}']
     for split in ('train', 'val'):
         named = dict(
             data_root=f'{animals.root}/',
@@ -72,12 +70,8 @@ def street(tmp_path, request):
 def config(street, monkeypatch, request):
     monkeypatch.setenv('CCMIM_STREET', str(street))
     cfg = read_config(str(request.config.rootpath / LEAF))
-    info = dict(
-        classes=THINGS + STUFF,
-        thing_classes=THINGS,
-        stuff_classes=STUFF,
-        palette=[(i, i, i) for i in range(5)],
-    )
+    info = dict(classes=THINGS + STUFF, thing_classes=THINGS, stuff_classes=STUFF)
+    info['palette'] = [(i, i, i) for i in range(5)]
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.dataset.metainfo = info
     cfg.model.panoptic_head.update(num_things_classes=3, num_stuff_classes=2)
@@ -153,14 +147,12 @@ def test_mmdet_gives_the_truth_a_quality_of_100(config, wrong):
             metric.process({}, [dict(sample.metainfo, pred_panoptic_seg=shown)])
         found = metric.evaluate(len(data))
     assert found['coco_panoptic/PQ_th'] == pytest.approx(100.0)
-    assert found['coco_panoptic/PQ_st'] == pytest.approx(
-        100 * 520 / 1012 / 2 if wrong else 100.0
-    )
+    wanted = 100 * 520 / 1012 / 2 if wrong else 100.0
+    assert found['coco_panoptic/PQ_st'] == pytest.approx(wanted)
     # What each image adds makes the same figure, for the bootstrap.
-    assert len(samples['coco_panoptic/PQ']) == len(data)
-    assert figure(samples['coco_panoptic/PQ']) == pytest.approx(
-        found['coco_panoptic/PQ']
-    )
+    sample = samples['coco_panoptic/PQ']
+    assert len(sample) == len(data)
+    assert figure(sample) == pytest.approx(found['coco_panoptic/PQ'])
 
 
 def truth_of(config, index):

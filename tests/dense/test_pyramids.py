@@ -74,9 +74,8 @@ def test_simple_pyramid_takes_a_shared_offset_away_where_its_input_is_normalized
     last = torch.randn(2, 16, 8, 8)
     offset = 100 * torch.randn(1, 16, 1, 1)
     plain = SimpleFeaturePyramid(16, 8)
-    normed = SimpleFeaturePyramid(
-        16, 8, input_norm_cfg=dict(type='BN', affine=False, eps=1e-12)
-    ).double()
+    norm = dict(type='BN', affine=False, eps=1e-12)
+    normed = SimpleFeaturePyramid(16, 8, input_norm_cfg=norm).double()
     assert count(normed) == count(plain)
     exact, far = last.double(), last.double() + offset.double()
     for level, moved in zip(normed([exact]), normed([far]), strict=True):
@@ -115,19 +114,14 @@ def test_multi_level_pyramid_gives_each_depth_its_stride():
     maps = [torch.randn(2, 8, 6, 4) for _ in range(4)]
     neck = MultiLevelPyramid(8, norm_cfg=dict(type='BN'))
     finest, fine, same, coarse = neck(maps)
-    assert [tuple(m.shape[2:]) for m in (finest, fine, same, coarse)] == [
-        (24, 16),
-        (12, 8),
-        (6, 4),
-        (3, 2),
-    ]
+    sizes = [tuple(m.shape[2:]) for m in (finest, fine, same, coarse)]
+    assert sizes == [(24, 16), (12, 8), (6, 4), (3, 2)]
     torch.testing.assert_close(same, maps[2])
     torch.testing.assert_close(coarse, F.max_pool2d(maps[3], 2))
-    torch.testing.assert_close(
-        fine[:, :, 1::2, ::2],
-        torch.einsum('io,bihw->bohw', neck.up2.weight[:, :, 1, 0], maps[1])
-        + neck.up2.bias[:, None, None],
-    )
+    weight = neck.up2.weight[:, :, 1, 0]
+    expected = torch.einsum('io,bihw->bohw', weight, maps[1])
+    expected += neck.up2.bias[:, None, None]
+    torch.testing.assert_close(fine[:, :, 1::2, ::2], expected)
 
 
 def test_layer_norm_works_over_channels_at_each_place():

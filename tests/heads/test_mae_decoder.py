@@ -10,9 +10,8 @@ from ccmim.masking import RandomSampler, TokenSplit
 
 def _decoder():
     torch.manual_seed(0)
-    decoder = MAEDecoder(
-        in_dim=8, embed_dim=16, depth=2, num_heads=2, img_size=(32, 64)
-    )
+    sizes = dict(in_dim=8, embed_dim=16, depth=2, num_heads=2)
+    decoder = MAEDecoder(**sizes, img_size=(32, 64))
     return decoder.double()
 
 

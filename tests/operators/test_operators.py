@@ -151,18 +151,11 @@ def test_any_other_operator_is_named_when_it_is_called():
     message = r"operator softnms is not in torchvision: build mmcv's own by bash tools"
     with pytest.raises(InstallError, match=message):
         from_torchvision.softnms(1, offset=0)
-    arguments = dict.fromkeys(
-        ('input', 'rois', 'output', 'argmax_y', 'argmax_x', 'aligned_height')
-    )
+    names = ('input', 'rois', 'output', 'argmax_y', 'argmax_x', 'aligned_height')
+    options = dict.fromkeys(names)
+    options.update(aligned_width=2, spatial_scale=1.0, sampling_ratio=0, pool_mode=0)
     with pytest.raises(InstallError, match="pool_mode='max'"):
-        from_torchvision.roi_align_forward(
-            **arguments,
-            aligned_width=2,
-            spatial_scale=1.0,
-            sampling_ratio=0,
-            pool_mode=0,
-            aligned=True,
-        )
+        from_torchvision.roi_align_forward(**options, aligned=True)
     assert not hasattr(from_torchvision, '__path__')
 
 
@@ -187,41 +180,36 @@ def _run(script, *folders, **env):
     )
 
 
+NO_OPS = {'mmcv/__init__.py': ''}
+OTHER_OPS = NO_OPS | {'mmcv/_ext.abi3.so': 'of another torch'}
+NO_NMS = 'raise RuntimeError("operator torchvision::nms does not exist")'
+BUILD = 'by bash tools/install.sh --compiled-ops'
+FITS = 'pip install "torchvision==0.24.*"'
+
+
 @pytest.mark.parametrize(
     ('files', 'env', 'line'),
     [
         (
-            {'mmcv/__init__.py': ''},
-            {'CCMIM_OPS': 'cuda'},
+            *(NO_OPS, {'CCMIM_OPS': 'cuda'}),
             'CCMIM_OPS=cuda is unknown: set it to torchvision or mmcv',
         ),
         (
-            {'mmcv/__init__.py': ''},
-            {'CCMIM_OPS': 'mmcv'},
-            'CCMIM_OPS=mmcv, but mmcv has no compiled operators: build them by bash '
-            'tools/install.sh --compiled-ops',
+            *(NO_OPS, {'CCMIM_OPS': 'mmcv'}),
+            f'CCMIM_OPS=mmcv, but mmcv has no compiled operators: build them {BUILD}',
         ),
         (
-            {'mmcv/__init__.py': '', 'mmcv/_ext.abi3.so': 'of another torch'},
-            {},
+            *(OTHER_OPS, {}),
             "mmcv's compiled operators do not fit this torch: set "
-            'CCMIM_OPS=torchvision, or build them again by bash tools/install.sh '
-            '--compiled-ops',
+            f'CCMIM_OPS=torchvision, or build them again {BUILD}',
         ),
         (
-            {'torchvision/__init__.py': 'raise RuntimeError("operator torchvision::nms '
-             'does not exist")'},
-            {},
-            'torchvision 0.20.0 does not fit torch 2.9.1+cu128: pip install '
-            '"torchvision==0.24.*"',
+            *({'torchvision/__init__.py': NO_NMS}, {}),
+            f'torchvision 0.20.0 does not fit torch 2.9.1+cu128: {FITS}',
         ),
-        (
-            {},
-            {'gone': '1'},
-            'torchvision is not installed: pip install "torchvision==0.24.*"',
-        ),
+        ({}, {'gone': '1'}, f'torchvision is not installed: {FITS}'),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_an_installation_is_one_line(files, env, line, tmp_path):
     files = {
         'torch-2.9.1.dist-info/METADATA': 'Name: torch\nVersion: 2.9.1+cu128\n',
@@ -254,9 +242,8 @@ def test_a_script_that_imports_ccmim_first_gets_the_operators():
     )
     done = _run(script, CCMIM_OPS='torchvision')
     version = importlib.import_module('torchvision').__version__
-    assert done.stdout == f'mmcv.ops.nms none, operators of torchvision {version}\n', (
-        done.stderr
-    )
+    said = f'mmcv.ops.nms none, operators of torchvision {version}\n'
+    assert done.stdout == said, done.stderr
 
 
 def test_a_config_is_not_blamed_for_the_operators_that_it_imports(monkeypatch):

@@ -52,9 +52,8 @@ def test_norms_are_of_the_features_before_the_final_norm(images, tmp_path):
 
 
 def test_the_slow_copy_follows_and_is_in_the_checkpoint(tiny_mae, images):
-    mae = tiny_mae(
-        scorer=dict(type='ccmim.MomentumScorer', momentum=0.9, _delete_=True)
-    )
+    part = dict(type='ccmim.MomentumScorer', momentum=0.9, _delete_=True)
+    mae = tiny_mae(scorer=part)
     mae.train()
     mae.loss(images)  # takes the weights over
     first = copy.deepcopy(mae.backbone)

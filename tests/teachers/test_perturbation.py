@@ -35,19 +35,14 @@ def _only(**changes):
 
 
 @pytest.mark.parametrize(
-    ('name', 'row', 'reference'),
-    [
-        ('brightness', 0, F.adjust_brightness),
-        ('contrast', 1, F.adjust_contrast),
-        ('saturation', 2, F.adjust_saturation),
-    ],
+    ('row', 'name'), enumerate(('brightness', 'contrast', 'saturation'))
 )
-def test_jitter(pictures, draws, name, row, reference):
+def test_jitter(pictures, draws, row, name):
+    reference = getattr(F, f'adjust_{name}')
     ours = _only(jitter_prob=1, **{name: 0.2})(pictures)
-    for image, factor, result in zip(
-        pictures, 1 + 0.2 * (2 * draws[row] - 1), ours, strict=True
-    ):
-        expected = reference(image, factor.item())
+    factors = (1 + 0.2 * (2 * draws[row] - 1)).tolist()
+    for image, factor, result in zip(pictures, factors, ours, strict=True):
+        expected = reference(image, factor)
         torch.testing.assert_close(result, expected, atol=1e-3, rtol=0)
     assert (ours - pictures).abs().amax() > 0.02
 
@@ -102,11 +97,8 @@ def test_how_often():
     torch.manual_seed(0)
     images = torch.rand(1, 3, 1, 1).expand(4000, 3, 16, 16) * 0.2 + 0.6
     strengths = dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
-    for name, share in (
-        ('jitter_prob', 0.8),
-        ('gray_prob', 0.2),
-        ('solarize_prob', 0.2),
-    ):
+    shares = dict(jitter_prob=0.8, gray_prob=0.2, solarize_prob=0.2)
+    for name, share in shares.items():
         part = ColorPerturbation(**{**strengths, **NONE, **UNIT, name: share})
         changed = ((part(images) - images).abs() > 1e-6).flatten(1).any(1)
         assert changed.float().mean().item() == pytest.approx(share, abs=0.03)

@@ -11,9 +11,8 @@ from ccmim.vit import VisionTransformer
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-TINY_VIT = dict(
-    type='ccmim.VisionTransformer', arch=dict(embed_dim=32, depth=2, num_heads=2)
-)
+ARCH = dict(embed_dim=32, depth=2, num_heads=2)
+TINY_VIT = dict(type='ccmim.VisionTransformer', arch=ARCH)
 
 
 @pytest.fixture(scope='module')
@@ -96,9 +95,8 @@ def test_a_teacher_follows_to_another_precision(images):
 def test_normalized_features():
     features = normalize_features(torch.randn(5, 7, 64) * 3 + 2)
     torch.testing.assert_close(features.mean(2), torch.zeros(5, 7), atol=1e-5, rtol=0)
-    torch.testing.assert_close(
-        features.var(2, correction=0), torch.ones(5, 7), atol=1e-4, rtol=0
-    )
+    variance = features.var(2, correction=0)
+    torch.testing.assert_close(variance, torch.ones(5, 7), atol=1e-4, rtol=0)
 
 
 def test_no_weights_no_training():
@@ -121,9 +119,8 @@ def test_mistakes_are_named(timm_file, tmp_path):
 
 def test_a_teacher_of_another_patch_side_width_and_size(tmp_path, images):
     """Told by its weights alone; at a size of its own features are resampled."""
-    vit = VisionTransformer(
-        dict(embed_dim=64, depth=2, num_heads=4), 56, patch_size=14, reg_tokens=2
-    )
+    arch = dict(embed_dim=64, depth=2, num_heads=4)
+    vit = VisionTransformer(arch, 56, patch_size=14, reg_tokens=2)
     torch.save(vit.state_dict(), tmp_path / 'x.pth')
     teacher = ViTTeacher(grid=(4, 4), checkpoint=str(tmp_path / 'x.pth'))
     assert (teacher.size, teacher.out_dim) == ([56, 56], 64)

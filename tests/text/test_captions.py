@@ -1,7 +1,6 @@
 """Captions: what files say, which is drawn, and how words are numbered."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -15,6 +14,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from ccmim.data import SampleKey
 from ccmim.text import CaptionedImages, WordPieces, read_captions
 from ccmim.text.captions import class_sentences
+from tests.processes import run
 
 TRANSFORM = [dict(type='ccmim.ToUint8Tensor')]
 LINES = ['a dog runs', 'A dog, running!', 'two cats sleep', '', 'a cat']
@@ -29,15 +29,9 @@ def photos(tmp_path):
 
 
 def _coco(file):
-    content = dict(
-        images=[dict(id=7 + i, file_name=f'{i}.png') for i in range(3)],
-        annotations=[
-            dict(image_id=7 + i, caption=LINES[2 * i + j])
-            for i in range(2)
-            for j in range(2)
-        ],
-    )
-    file.write_text(json.dumps(content))
+    said = [dict(image_id=7 + i // 2, caption=LINES[i]) for i in range(4)]
+    images = [dict(id=7 + i, file_name=f'{i}.png') for i in range(3)]
+    file.write_text(json.dumps(dict(images=images, annotations=said)))
     return file
 
 
@@ -58,10 +52,8 @@ def test_files_of_captions(photos, kind, monkeypatch):
     expected, told = {'0.png': LINES[:2], '1.png': LINES[2:3]}, []
     monkeypatch.setattr('ccmim.text.captions.tell', lambda text, _: told.append(text))
     assert read_captions(file) == expected
-    silent = [
-        f'1 of 3 images in {file} have no caption and are left out, such as 2.png'
-    ]
-    assert told == silent
+    said = f'1 of 3 images in {file} have no caption and are left out, such as 2.png'
+    assert told == [said]
     data = CaptionedImages(photos, TRANSFORM, file)
     assert [list(texts) for texts in data.captions] == list(expected.values())
     drawn = [[data[SampleKey(0, v, i)] for v in range(20)] for i in range(2)]
@@ -87,10 +79,8 @@ def test_classes_are_put_into_sentences(tmp_path):
         (tmp_path / name).mkdir()
         Image.new('RGB', (8, 8)).save(tmp_path / name / 'x.png')
     found = class_sentences(tmp_path, ['a {}', 'the {}!'], None)
-    assert list(found.values()) == [
-        ['a cat', 'the cat!'],
-        ['a hot dog', 'the hot dog!'],
-    ]
+    sentences = [['a cat', 'the cat!'], ['a hot dog', 'the hot dog!']]
+    assert list(found.values()) == sentences
     data = CaptionedImages(tmp_path, TRANSFORM, templates=['a {}'])
     assert [data[i]['captions'] for i in range(2)] == ['a cat', 'a hot dog']
 
@@ -100,15 +90,10 @@ def test_train_and_test_are_apart(photos):
     for i in range(25):
         (photos / f'{i:02}.png').symlink_to(photos / '0.png')
     (photos / 'x.csv').write_text('\n'.join(['image,caption', *rows]))
-    parts = {
-        part: {
-            texts[0]
-            for texts in CaptionedImages(
-                photos, TRANSFORM, photos / 'x.csv', part=part
-            ).captions
-        }
-        for part in ('all', 'train', 'test')
-    }
+    parts = {}
+    for part in ('all', 'train', 'test'):
+        data = CaptionedImages(photos, TRANSFORM, photos / 'x.csv', part=part)
+        parts[part] = {texts[0] for texts in data.captions}
     assert parts['train'] | parts['test'] == parts['all']
     assert parts['train'] & parts['test'] == set()
     assert parts['test'] == {'photo 9', 'photo 19'}
@@ -137,12 +122,7 @@ def test_the_vocabulary_is_no_matter_of_chance():
         'w.learn(sys.argv[1:]); print(w.vocabulary.tolist())'
     )
     texts = [f'{a}{b} {b}{a}ing' for a in ('run', 'play', 'sw') for b in ('im', 'er')]
-    other = subprocess.run(
-        [sys.executable, '-c', code, *texts[::-1]],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    other = run(sys.executable, '-c', code, *texts[::-1])
     words = WordPieces(60)
     words.learn(texts)
     assert other.stdout == f'{words.vocabulary.tolist()}\n'

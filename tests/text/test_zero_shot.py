@@ -95,9 +95,8 @@ def test_a_run_learns_the_names_of_colors(tmp_path, request, run_tool):
     for file in (checkpoint, tuned):
         found = zero_shot(file, tmp_path / 'data', ['a {}'])
         assert found == {'zero-shot': 100.0, 'chance': 50.0}
-    (tmp_path / 'x.csv').write_text(
-        'image,caption\nred/0.png,a red\nblue/0.png,a blue\n'
-    )
+    rows = 'red/0.png,a red\nblue/0.png,a blue\n'
+    (tmp_path / 'x.csv').write_text(f'image,caption\n{rows}')
     found = retrieve(checkpoint, tmp_path / 'data', tmp_path / 'x.csv')
     assert found['text R@1'] == found['image R@1'] == 100
     assert found['chance text R@1'] == found['chance image R@1'] == 50
