@@ -6,6 +6,13 @@ import torch
 from ccmim.checkpoints import read_weights
 
 
+def flip(file):
+    """Change a bit in the middle: of a weight."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 @pytest.fixture
 def save(tmp_path):
     """Write a checkpoint; gives its path."""

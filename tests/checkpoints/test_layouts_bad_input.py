@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ccmim.checkpoints import read_weights, write_weights
+from tests.checkpoints.conftest import flip
 
 
 @pytest.fixture
@@ -113,19 +114,13 @@ def test_code_in_a_file_is_not_run(refuse, state, capsys):
     assert 'run' not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ('name', 'place', 'message'),
-    [('a.safetensors', -1, ': its tensors'), ('in.pth', None, '')],
-)
-def test_a_flipped_bit_is_seen(weights, tmp_path, name, place, message):
-    out = tmp_path / name
-    if not out.exists():
-        write_weights(weights, out, 'ccmim')
-    content = bytearray(out.read_bytes())
-    content[place or len(content) // 2] ^= 1
-    out.write_bytes(content)
-    with pytest.raises(ValueError, match=f'{name} is damaged{message}'):
-        read_weights(out, num_heads=2)
+def test_a_flipped_bit_is_seen(weights, tmp_path):
+    out = tmp_path / 'a.safetensors'
+    write_weights(weights, out, 'ccmim')
+    for file, message in (out, ': its tensors'), (tmp_path / 'in.pth', ''):
+        flip(file)
+        with pytest.raises(ValueError, match=f'{file.name} is damaged{message}'):
+            read_weights(file, num_heads=2)
 
 
 def test_folders_of_hugging_face(tmp_path, state):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ccmim.checkpoints.resume import choose_resume
+from tests.checkpoints.conftest import flip
 
 
 @pytest.fixture
@@ -39,18 +40,12 @@ def _cut(path, share):
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
-def _flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1  # inside the weights
-    path.write_bytes(content)
-
-
 DAMAGES = {
     'empty': lambda path: _cut(path, 0),
     'cut at a tenth': lambda path: _cut(path, 0.1),
     'cut in half': lambda path: _cut(path, 0.5),
     'last byte gone': lambda path: path.write_bytes(path.read_bytes()[:-1]),
-    'one bit flipped': _flip,
+    'one bit flipped': flip,
     'not of a run': lambda path: torch.save(dict(a=1), path),
 }
 
@@ -180,7 +175,7 @@ def test_an_empty_folder_starts_at_0_and_says_so(tmp_path, said):
 
 def test_a_named_file_is_taken_or_refused(run):
     assert choose_resume(run, run / 'epoch_1.pth') == f'{run}/epoch_1.pth'
-    _flip(run / 'epoch_1.pth')
+    flip(run / 'epoch_1.pth')
     with pytest.raises(ValueError, match='epoch_1.pth is damaged'):
         choose_resume(run, run / 'epoch_1.pth')
     with pytest.raises(ValueError, match='none.pth does not exist'):

@@ -11,6 +11,7 @@ from ccmim.checkpoints import choose_resume, load_file, read_weights, verify_che
 from ccmim.checkpoints.shards import KEY, files_of, folder_of, rows_of, stand_in
 from ccmim.engine.sharded_state import write_shards
 from ccmim.files import WriteError
+from tests.checkpoints.conftest import flip
 
 WHOLE = {
     'state_dict/weight': torch.randn(5, 300),
@@ -78,12 +79,6 @@ def _shard(content):
     return damage
 
 
-def _flip(shard):
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 1
-    shard.write_bytes(content)
-
-
 def _forge(shard):
     """A shard of as many rows as one likes, none of which has values of its own."""
     shard['tensors']['state_dict/weight'] = torch.zeros(()).expand(2, 300)
@@ -94,16 +89,13 @@ DAMAGES = {
     'gone': (lambda shard: shard.unlink(), '00002-of-00002.pth is missing. Copy the'),
     'all gone': (lambda shard: shutil.rmtree(shard.parent), '00001-.* is missing.'),
     'cut': (lambda s: s.write_bytes(s.read_bytes()[:-9]), '00002.* is damaged'),
-    'flipped': (_flip, '00002-of-00002.pth is damaged .bad CRC'),
+    'flipped': (flip, '00002-of-00002.pth is damaged .bad CRC'),
     'other': (_shard(lambda s: s | dict(id='1')), 'is of another checkpoint than'),
     'empty': (_shard(lambda s: s | dict(tensors={})), 'is of another checkpoint than'),
     'text': (_shard(lambda s: s | dict(tensors='rows')), 'is no shard'),
     'forged': (_shard(_forge), 'is damaged .the rows of state_dict/weight'),
     'code': (lambda s: s.write_bytes(pickle.dumps(Malicious(), 2)), 'damaged|refused'),
-    'code in it': (
-        _shard(lambda s: s | dict(id=Malicious())),
-        'holds code .*; refused',
-    ),
+    'code in it': (_shard(lambda s: s | dict(id=Malicious())), 'code .*; refused'),
 }
 
 
@@ -123,9 +115,7 @@ def test_the_folder_and_a_shard_lead_to_the_checkpoint(tmp_path):
     file = _save(tmp_path, 3)
     with pytest.raises(ValueError, match=r'is a shard of a checkpoint: give .*3\.pth'):
         load_file(files_of(file)[1])
-    with pytest.raises(
-        ValueError, match=r'of no known layout: its keys are weight, bias'
-    ):
+    with pytest.raises(ValueError, match='no known layout: its keys are weight, bias'):
         read_weights(folder_of(file))
     files_of(file)[2].unlink()
     with pytest.raises(ValueError, match=r'00002-of-00002\.pth is missing'):

@@ -69,10 +69,11 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-def value(arguments: list[str], option: str) -> str:
-    """Value of the one `--option=value` among the arguments."""
-    (found,) = [text for text in arguments if text.startswith(f'{option}=')]
-    return found.partition('=')[2]
+def values(arguments: list[str], *names: str) -> list[str]:
+    """What the options `--name=value` among the arguments say."""
+    found = [text[2:].partition('=') for text in arguments if text.startswith('--')]
+    options = {name: value for name, _, value in found}
+    return [options[name] for name in names]
 
 
 def test_dist_train_starts_torchrun_with_the_config_and_the_launcher(shell):
@@ -85,10 +86,8 @@ def test_dist_train_starts_torchrun_with_the_config_and_the_launcher(shell):
     assert call[call.index(script) :] == [
         *(script, 'a b.py', '--launcher', 'pytorch', '--cfg-options', 'x=1 2')
     ]
-    assert value(call, '--nproc_per_node') == '2'
-    assert value(call, '--nnodes') == '1'
-    assert value(call, '--node_rank') == '0'
-    assert value(call, '--master_addr') == '127.0.0.1'
+    assert values(call, 'nproc_per_node', 'nnodes', 'node_rank') == ['2', '1', '0']
+    assert values(call, 'master_addr') == ['127.0.0.1']
     assert shell.environment()['PYTHONPATH'] == str(shell.checkout)
 
 
@@ -100,25 +99,23 @@ def test_dist_test_puts_the_checkpoint_behind_the_config(shell):
     assert call[call.index(script) + 1 :] == [
         *('c.py', 'c.pth', '--launcher', 'pytorch', '--out', 'f.json')
     ]
-    assert value(call, '--nproc_per_node') == '3'
+    assert values(call, 'nproc_per_node') == ['3']
 
 
 def test_the_port_is_free_by_default(shell):
     shell.run('dist_train.sh', 'c.py', '2')
-    port = int(value(shell.called(), '--master_port'))
+    (port,) = values(shell.called(), 'master_port')
     with socket.socket() as taken:
-        taken.bind(('', port))
+        taken.bind(('', int(port)))
 
 
 def test_several_machines_agree_on_the_port_and_know_their_rank(shell):
     nodes = {'NNODES': '4', 'NODE_RANK': '3', 'MASTER_ADDR': '10.0.0.1'}
     for given, port in (({}, '29500'), ({'PORT': '4321'}, '4321')):
         shell.run('dist_train.sh', 'c.py', '2', **given, **nodes)
-        call = shell.called()
-        assert value(call, '--master_port') == port
-        assert value(call, '--nnodes') == '4'
-        assert value(call, '--node_rank') == '3'
-        assert value(call, '--master_addr') == '10.0.0.1'
+        found = values(shell.called(), 'master_port', 'nnodes', 'node_rank')
+        assert found == [port, '4', '3']
+        assert values(shell.called(), 'master_addr') == ['10.0.0.1']
 
 
 @pytest.mark.parametrize('nodes', [{}, {'NNODES': '2', 'MASTER_ADDR': '127.0.0.1'}])
@@ -162,11 +159,9 @@ def test_restarts_meet_anew_at_the_first_machine(shell):
     given |= {'MAX_RESTARTS': '3', 'RDZV_TIMEOUT': '9'}
     for rank, is_host in (('0', '1'), ('1', '0')):
         shell.run('dist_train.sh', 'c.py', '2', NODE_RANK=rank, **given)
-        call = shell.called()
-        assert value(call, '--max_restarts') == '3'
-        assert value(call, '--rdzv_endpoint') == '127.0.0.1:4321'
+        found = values(shell.called(), 'max_restarts', 'rdzv_endpoint', 'rdzv_conf')
         settings = f'is_host={is_host},join_timeout=9,read_timeout=9'
-        assert value(call, '--rdzv_conf') == settings
+        assert found == ['3', '127.0.0.1:4321', settings]
 
 
 @pytest.mark.parametrize(
@@ -219,11 +214,9 @@ def test_slurm_train_asks_for_gpus_and_passes_the_work_dir(shell):
     assert done.returncode == 0, done.stderr
     call = shell.called()
     assert call[:3] == [str(shell.bin / 'srun'), '-p', 'gpu']
-    assert value(call, '--job-name') == 'my job'
-    assert value(call, '--gres') == 'gpu:4'
-    assert value(call, '--ntasks') == '4'
-    assert value(call, '--ntasks-per-node') == '4'
-    assert value(call, '--cpus-per-task') == '6'
+    assert values(call, 'job-name', 'gres') == ['my job', 'gpu:4']
+    counts = values(call, 'ntasks', 'ntasks-per-node', 'cpus-per-task')
+    assert counts == ['4', '4', '6']
     start = call.index(str(shell.bin / 'python'))
     assert call[start - 4 : start] == ['--mem', '8G', '--qos', 'high']
     assert call[start + 1 :] == [
@@ -239,8 +232,7 @@ def test_slurm_train_works_without_a_work_dir_on_several_nodes(shell):
     call = shell.called()
     assert '--work-dir' not in call
     assert call[-3:] == ['--amp', '--launcher', 'slurm']
-    assert value(call, '--ntasks') == '16'
-    assert value(call, '--ntasks-per-node') == '8'
+    assert values(call, 'ntasks', 'ntasks-per-node') == ['16', '8']
     assert shell.environment()['PORT'] == '77'
 
 
