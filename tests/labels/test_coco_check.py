@@ -174,8 +174,8 @@ def test_missing_files_and_folders_are_named(check, tmp_path):
 def test_a_palette_of_another_length_is_filled(check):
     report = check(metainfo=dict(classes=CLASSES, palette=[(1, 2, 3)]))
     assert report.problems == []
-    colors = report.pictures[0].draw().getcolors()
-    assert len({color for _, color in colors}) > 3
+    # A class without a color would raise an error here.
+    assert report.pictures[0].draw().getcolors(10**6)
 
 
 def test_images_without_annotations_and_left_out_categories_are_notes(check, content):
