@@ -1,19 +1,22 @@
 """A dataset of unlabeled images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import torch
 from PIL import Image
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from ccmim.data.bad_images import BadImages
 from ccmim.data.exclude import fraction_of, leave_out
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.randomness import SampleKey, replacements, seeded
-from ccmim.data.reading import Reading
 from ccmim.data.sources import ImageFiles, open_source
 from ccmim.ranges import Index, Parts, PositiveRatio, Ratio
 from ccmim.registry import DATASETS, TRANSFORMS
+
+_MOST_WORKERS = 4096
 
 
 @DATASETS.register_module()
@@ -147,3 +150,32 @@ def unlabeled_in(dataset: Dataset | None) -> UnlabeledImages | None:
     while dataset is not None and not isinstance(dataset, UnlabeledImages):
         dataset = getattr(dataset, 'dataset', getattr(dataset, '_images', None))
     return dataset
+
+
+class Reading:
+    """A note of each loader worker in shared memory: its process, and an image."""
+
+    def __init__(self) -> None:
+        self._notes = torch.full((_MOST_WORKERS, 2), -1).share_memory_()
+
+    @contextmanager
+    def of(self, index: int) -> Iterator[None]:
+        """Note that this worker is at an image, until it is done or dies.
+
+        Args:
+            index: Number of the image.
+        """
+        worker = get_worker_info()
+        if worker is None:
+            yield
+            return
+        note = self._notes.numpy()[worker.id]
+        note[:] = os.getpid(), index
+        try:
+            yield
+        finally:
+            note[1] = -1
+
+    def now(self) -> dict[int, int]:
+        """Give the image that each worker is at, or was at when it died, by process."""
+        return {pid: index for pid, index in self._notes.tolist() if index >= 0}

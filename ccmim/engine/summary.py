@@ -12,7 +12,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
 from ccmim.engine.optim.schedule import fit_to_loop
-from ccmim.losses.queue import Queue
+from ccmim.losses.queue_contrast import Queue
 
 REST = 'the rest'
 INF = int(1e9)  # what mmengine takes for no end

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ccmim.losses.cosine import products, unit
 from ccmim.losses.gather import num_processes
-from ccmim.losses.queue import Queue
+from ccmim.losses.queue_contrast import Queue
 from ccmim.losses.soft_sorting import SortingNetwork, comparators, soft_permutation
 from ccmim.ranges import Count, Positive
 from ccmim.registry import MODELS

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccmim.losses.cosine import products, unit
-from ccmim.losses.queue import Queue
+from ccmim.losses.queue_contrast import Queue
 from ccmim.ranges import Count, Positive
 from ccmim.registry import MODELS
 
