@@ -16,11 +16,12 @@ from ccmim.checkpoints.architecture import (
     check_tensors,
     read_architecture,
 )
+from ccmim.checkpoints.choose import Source
 from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.layouts import LAYOUTS, Tensors, detect, fits
 from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.settle import foreign_part, settle
-from ccmim.checkpoints.sources import Source, open_source
+from ccmim.checkpoints.sources import open_source
 from ccmim.files import one_line
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
