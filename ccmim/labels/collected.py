@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from ccmim.labels.coco_file import CocoFile, LabelError, bounds_of, complete, validated
+from ccmim.labels.coco_file import CocoFile, LabelError, complete, validated
+from ccmim.labels.mask_geometry import bounds_of
 
 
 class Collected:

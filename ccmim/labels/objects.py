@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ccmim.labels.coco_file import area_of, bounds_of, runs_of
+from ccmim.labels.mask_geometry import area_of, bounds_of, runs_of
 from ccmim.labels.report import Report
 
 _TOLERANCE = 1.0  # px that coordinates may lie outside, by rounding

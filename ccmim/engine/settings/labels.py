@@ -13,6 +13,8 @@ from mmengine.registry import DATASETS, DefaultScope
 
 import ccmim.labels
 from ccmim.engine.config import import_named
+from ccmim.engine.settings import label_heads
+from ccmim.engine.settings.label_heads import HEADS, check_heads, check_queries
 from ccmim.engine.settings.names import find_types
 from ccmim.labels import Report
 from ccmim.labels.class_folders import UNIT, check_labeled, compare_classes
@@ -38,9 +40,6 @@ _CHECKS: dict[str, Callable[..., None]] = {
 _READERS = {*_CHECKS, 'BaseDataset', 'Dataset', 'LVISV1Dataset', 'LVISV05Dataset'}
 _OURS = ('LabeledImages', 'UnlabeledImages', 'ImagesWithCropBox')  # which no check asks
 _SCOPES = ('', 'ccmim', 'mmdet', 'mmseg')
-_HEADS = ('bbox_head', 'mask_head', 'decode_head', 'auxiliary_head')
-# Of mmseg: edges and no classes; classes without the background.
-_OTHERS = ('STDCHead', 'SideAdapterCLIPHead')
 
 
 def check_config(
@@ -124,11 +123,11 @@ def _reports(
             _check_evaluator(evaluator, split, dataset, report)
         if check in (check_coco, check_segmentation):
             classes = class_names(dataset, kind)
-            _check_heads(cfg.get('model'), len(classes), 'model', report)
+            check_heads(cfg.get('model'), len(classes), 'model', report)
         if check in (check_coco, check_panoptic):
             parts = (class_names(dataset, kind), ())
             parts = kinds_of(dataset, kind) if check is check_panoptic else parts
-            _check_queries(cfg.get('model') or {}, *map(len, parts), report)
+            check_queries(cfg.get('model') or {}, *map(len, parts), report)
         if check is check_segmentation:
             loader = cfg[f'{split}_dataloader']
             preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
@@ -226,60 +225,12 @@ def _check_evaluator(
             )
 
 
-def _check_heads(node: Any, number: int, path: str, report: Report) -> None:
-    if isinstance(node, list | tuple):
-        for i, part in enumerate(node):
-            _check_heads(part, number, f'{path}.{i}', report)
-    elif isinstance(node, Mapping) and 'language_model' not in node:
-        name = path.rstrip('.0123456789').rsplit('.', 1)[-1]
-        got = node.get('num_classes', number)
-        own = node.get('class_agnostic') or node.get('type') in _OTHERS
-        if name in _HEADS and got != number and not own:
-            report.problem(
-                f'{path}.num_classes={got}, but there are {number} classes: set it to '
-                f'{number}'
-            )
-        if name in _HEADS:
-            _check_weights(node, number, path, report)
-        for key in (*_HEADS, 'roi_head'):
-            _check_heads(node.get(key), number, f'{path}.{key}', report)
-
-
-def _check_queries(
-    model: Mapping[str, Any], things: int, stuff: int, report: Report
-) -> None:
-    head = model.get('panoptic_head') or {}
-    for key, number in dict(num_things_classes=things, num_stuff_classes=stuff).items():
-        if head.get(key, number) != number:
-            report.problem(
-                f'model.panoptic_head.{key}={head[key]}, but there are {number} '
-                f'classes: set it to {number}'
-            )
-
-
-def _check_weights(
-    head: Mapping[str, Any], number: int, path: str, report: Report
-) -> None:
-    for key in ('loss_decode', 'loss_cls'):
-        losses = head.get(key) or ()
-        for loss in losses if isinstance(losses, list | tuple) else [losses]:
-            weights = loss.get('class_weight')
-            # Of boxes, softmax has the background as one more.
-            more = key == 'loss_cls' and not loss.get('use_sigmoid')
-            if isinstance(weights, list | tuple) and len(weights) != number + more:
-                what = f'{number} classes{" and the background" * more}'
-                report.problem(
-                    f'{path}.{key}.class_weight has {len(weights)} numbers, and there '
-                    f'are {what}: give {number + more}'
-                )
-
-
 def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:
     """Where the answer for these settings and files is kept."""
     key = blake2b(digest_size=16)
     heads = [
         repr((cfg.get('model') or {}).get(k))
-        for k in ('head', 'roi_head', 'panoptic_head', *_HEADS)
+        for k in ('head', 'roi_head', 'panoptic_head', *HEADS)
     ]
     loaders = [
         cfg.get(f'{stage}_{k}') for stage in stages for k in ('dataloader', 'evaluator')
@@ -287,7 +238,8 @@ def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:
     key.update(repr((stages, heads, loaders)).encode(errors='replace'))
     for file in sorted(Path(ccmim.labels.__file__).parent.glob('*.py')):
         key.update(file.read_bytes())
-    key.update(Path(__file__).read_bytes())
+    for file in (__file__, label_heads.__file__):
+        key.update(Path(file).read_bytes())
     for dataset in datasets:
         paths = [dataset.get('data'), dataset.get('ann_file'), dataset.get('names')]
         paths += (dataset.get('data_prefix') or {}).values()
