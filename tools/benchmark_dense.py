@@ -16,11 +16,11 @@ import torch
 from mmengine.logging import MMLogger
 
 from benchmarks.dense import VARIANTS, DenseTask
+from benchmarks.flops import saved_bytes
 from benchmarks.machine import machine_facts
 from benchmarks.plan import PRECISIONS
 from benchmarks.report import format_table, write_files
 from benchmarks.rows import Contender, Label, exact_of, reference_of
-from benchmarks.saved_bytes import saved_bytes
 from benchmarks.summary import summarize
 from benchmarks.timing import measure
 from ccmim.engine.settings.option_action import OptionAction

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.flops import peak_rate
+from benchmarks.flops import peak_rate, saved_bytes
 from benchmarks.gate import check
 from benchmarks.listing import list_rows
 from benchmarks.machine import commit_of, machine_facts
@@ -16,7 +16,6 @@ from benchmarks.plan import Plan
 from benchmarks.published import Code, import_code
 from benchmarks.report import format_table, write_files
 from benchmarks.rows import Contender, exact_of, reference_of
-from benchmarks.saved_bytes import saved_bytes
 from benchmarks.shims import one_process_group
 from benchmarks.summary import summarize
 from benchmarks.timing import measure

@@ -66,7 +66,7 @@ def test_a_segmentor_needs_two_images():
 
 @pytest.mark.parametrize('config', [DETECTION, SEGMENTATION])
 def test_a_row_trains_the_network(config):
-    from benchmarks.saved_bytes import saved_bytes
+    from benchmarks.flops import saved_bytes
 
     task = _task(config)
     row = task.row('bf16', 2)

@@ -5,10 +5,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.flops import FLOPS
+from benchmarks.flops import FLOPS, saved_bytes
 from benchmarks.options import NUM_SIZES, OPTIONS, before_step
 from benchmarks.ours import OurMethod, total_loss
-from benchmarks.saved_bytes import saved_bytes
 
 CPU = torch.device('cpu')
 PUBLISHED_MB = 141.7  # an image: the published ccMIM code, ViT-S, fp32
