@@ -3,7 +3,7 @@
     python tools/knn.py [CHECKPOINT] --config CONFIG [--k 5 10 20 100 200] [--random]
         [--linear] [--pool class|average|both] [--block N] [--train DATA --test DATA]
         [--folds K] [--out FILE.json] [--per-image FILE.npz] [--keep FILE.pth]
-        [--cfg-options KEY=VALUE ...]
+        [--features DIR] [--dtype auto|float32|bfloat16] [--cfg-options KEY=VALUE ...]
 
 CONFIG is one of mm_configs/*/knn_*.py. Nothing is trained but the linear probe. Without
 a checkpoint random weights are measured. With a block the features are taken after it,
@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import mmengine
 import torch
@@ -30,10 +30,14 @@ from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_features, fit_probe, nearest, vote
 from ccmim.evaluation.features import POOLS
+from ccmim.evaluation.kept_features import kept_features
 from ccmim.evaluation.resampling import Classified, figure, write_samples
 from ccmim.files import Parser, say
+from ccmim.precision import Precision, precision_of
 from ccmim.progress import waiting
 from ccmim.registry import MODELS
+
+LOADERS = ('train_dataloader', 'val_dataloader')
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,6 +80,15 @@ def parse_args() -> argparse.Namespace:
         '--keep', metavar='FILE.pth', help='the linear classifier, for ccmim predict'
     )
     parser.add_argument(
+        '--features', type=Path, metavar='DIR', help='keep features of photos there'
+    )
+    parser.add_argument(
+        '--dtype',
+        choices=get_args(Precision),
+        default='float32',
+        help='what the network computes in; auto: bf16 where the device has it',
+    )
+    parser.add_argument(
         '--cfg-options', nargs='+', action=OptionAction, help='changes: KEY=VALUE ...'
     )
     args = parser.parse_args()
@@ -103,7 +116,7 @@ def prepare(args: argparse.Namespace) -> Config:
 
 
 def measure(
-    model: Any, loaders: Sequence[Any], args: argparse.Namespace
+    model: Any, cfg: Config, loaders: Sequence[Any], args: argparse.Namespace
 ) -> tuple[dict[str, Classified], Any]:
     """Classify the test images, by what they are classified by.
 
@@ -113,16 +126,23 @@ def measure(
         What each image was taken for, and a linear probe of all training images (with
         folds of all images) if it is kept.
     """
-    found = [
-        extract_features(
-            model.backbone,
-            loader,
-            model.data_preprocessor,
-            args.pool,
-            block=args.block,
+    options = dict(
+        preprocess=model.data_preprocessor,
+        pool=args.pool,
+        block=args.block,
+        dtype=precision_of(args.dtype, get_device()),
+    )
+    found = []
+    for loader, name in zip(loaders, LOADERS, strict=True):
+        if args.features is None:
+            found.append(extract_features(model.backbone, loader, **options))
+            continue
+        backbone = {k: v for k, v in cfg.model.backbone.items() if k != 'init_cfg'}
+        pixels = cfg.model.data_preprocessor
+        settings = backbone, pixels, cfg[name].dataset.transform
+        found.append(
+            kept_features(args.features, model.backbone, settings, loader, **options)
         )
-        for loader in loaders
-    ]
     with waiting('Classifying'):
         return classify(*found, args)
 
@@ -181,16 +201,13 @@ def main() -> None:
         cfg = prepare(args)
         torch.manual_seed(cfg.randomness.seed)
         model = MODELS.build(cfg.model).to(get_device())
-        loaders = [
-            Runner.build_dataloader(cfg[f'{name}_dataloader'], seed=0)
-            for name in ('train', 'val')
-        ]
+        loaders = [Runner.build_dataloader(cfg[name], seed=0) for name in LOADERS]
         hits, probe = {}, None
         if args.random or not args.checkpoint:
-            hits['random'], probe = measure(model, loaders, args)
+            hits['random'], probe = measure(model, cfg, loaders, args)
         if args.checkpoint:
             load_backbone(model.backbone, args.checkpoint)
-            hits['checkpoint'], probe = measure(model, loaders, args)
+            hits['checkpoint'], probe = measure(model, cfg, loaders, args)
     except (ValueError, OSError) as error:
         say(f'error: {error}', file=sys.stderr)
         sys.exit(2)

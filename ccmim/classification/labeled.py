@@ -86,6 +86,10 @@ class LabeledImages(Dataset):
         """Name image ``index``."""
         return self._images.name(index)
 
+    def digest(self, index: int) -> bytes:
+        """Digest the bytes of image ``index``; of nothing if it cannot be read."""
+        return self._images.digest(index)
+
     def __getitem__(self, key: SampleKey | int) -> dict:
         """Load one sample.
 

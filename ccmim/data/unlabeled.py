@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 
 import torch
 from PIL import Image
@@ -99,6 +100,13 @@ class UnlabeledImages(Dataset):
     def checksum(self, index: int) -> int:
         """Sum up the size of image ``index`` and some of its bytes; 0 if unreadable."""
         return self._source.checksum(index)
+
+    def digest(self, index: int) -> bytes:
+        """Digest the bytes of image ``index``; of nothing if it cannot be read."""
+        try:
+            return sha256(self._source.read(index)).digest()
+        except (BadImageError, OSError):
+            return sha256().digest()
 
     def __getitem__(self, key: SampleKey | int) -> dict:
         """Load one sample.

@@ -105,7 +105,7 @@ def cluster_overlaps(
     """
     flat = F.normalize(features.flatten(0, 1).float())
     step = max(1, -(-len(flat) // fitted))
-    ids = assign(flat, fit_clusters(flat[::step], clusters, seed))
+    ids = assign(flat, fit_clusters(flat[::step].contiguous(), clusters, seed))
     pixels, classes = counts.flatten(0, 1).double(), counts.shape[2]
     overlaps = torch.zeros(clusters, classes, dtype=torch.double)
     taken = match_classes(overlaps.index_add_(0, ids, pixels))[ids]

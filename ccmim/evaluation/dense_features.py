@@ -5,7 +5,7 @@ n photos, N patches, D width, H W the size at which photos are looked at.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from ccmim.checkpoints import Weights, check_features
 from ccmim.evaluation.discovery import LastKeys, find_boxes
 from ccmim.evaluation.labeled_photos import Photo
 from ccmim.files import replacing
+from ccmim.precision import Precision, computing_in
 from ccmim.progress import progress
 
 _LAYOUT = b'1'  # of what is kept; another one is another file
@@ -60,6 +61,7 @@ def compute_dense(
     normalize: Callable[[Tensor], Tensor],
     quiet: bool = False,
     batch_size: int = 16,
+    dtype: Precision = 'float32',
 ) -> DenseFeatures:
     """Compute the features of photos.
 
@@ -70,6 +72,7 @@ def compute_dense(
         normalize: Makes inputs of uint8 images (B, 3, H, W).
         quiet: Whether to show no progress.
         batch_size: Photos at a time.
+        dtype: What the network computes in, see ``precision_of``.
 
     Returns:
         The features, on the host.
@@ -87,7 +90,9 @@ def compute_dense(
             for images in _batches(photos, size, batch_size, quiet):
                 grid = backbone.grid_of(images)
                 inputs = normalize(images.to(device))
-                tokens = backbone.encode(backbone.embed(inputs)).float().cpu()
+                with computing_in(dtype, device):
+                    tokens = backbone.encode(backbone.embed(inputs))
+                tokens = tokens.float().cpu()
                 patches.append(tokens[:, 1:].half())
                 classes.append(tokens[:, 0])
                 boxes.append(find_boxes(keys.take(), grid, size, backbone.patch_size))
@@ -121,10 +126,15 @@ def _read(photos: Sequence[Seen], size: tuple[int, int]) -> Tensor:
 
 def digest_of_weights(weights: Weights) -> bytes:
     """Digest all that decides what a network makes of images."""
+    return digest_of_state(weights.state, (weights.architecture, weights.pixels))
+
+
+def digest_of_state(state: Mapping[str, Tensor], settings: object) -> bytes:
+    """Digest tensors by name, and what ``settings`` looks like when printed."""
     digest = hashlib.sha256(_LAYOUT)
-    digest.update(repr((weights.architecture, weights.pixels)).encode())
-    for name in sorted(weights.state):
-        value = weights.state[name].detach().cpu().contiguous()
+    digest.update(repr(settings).encode())
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
         digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
     return digest.digest()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccmim.checkpoints import check_features
+from ccmim.precision import Precision, computing_in
 from ccmim.progress import progress
 from ccmim.ranges import in_ranges
 
@@ -33,6 +34,7 @@ def extract_features(
     normalize: bool = False,
     quiet: bool = False,
     block: int | None = None,
+    dtype: Precision = 'float32',
 ) -> tuple[Tensor, Tensor]:
     """Compute the feature of each image, in float32.
 
@@ -48,6 +50,7 @@ def extract_features(
             after the final norm when None. Where a head of one layer predicts pixels,
             the last blocks do what a decoder does elsewhere, and what tells images
             apart lies before them (https://proceedings.mlr.press/v119/chen20s.html).
+        dtype: What the network computes in, see ``precision_of``.
 
     Returns:
         Features (n, D), or (n, 2 D) for 'both', and labels (n,), on the host.
@@ -59,14 +62,16 @@ def extract_features(
     was_training = backbone.training
     backbone.eval()
     features, labels = [], []
+    device = next(backbone.parameters()).device
     count = len(loader) if hasattr(loader, '__len__') else 0
     batches = progress(loader, 'Features', count, 'batches', quiet)
     for batch in batches:
         labels.append(batch['labels'])
         if preprocess is not None:
             batch = preprocess(batch, False)
-        tokens = backbone.encode(backbone.embed(batch['inputs']), block=block)
-        feature = POOLS[pool](tokens).float()
+        with computing_in(dtype, device):
+            tokens = backbone.encode(backbone.embed(batch['inputs']), block=block)
+        feature = POOLS[pool](tokens.float())
         features.append((F.normalize(feature) if normalize else feature).cpu())
     backbone.train(was_training)
     found = torch.cat(features)

@@ -14,13 +14,17 @@ NEIGHBORS = 20  # that vote unless told otherwise: figures are of the same numbe
 _CHUNK = 2**26  # similarities at a time: 256 MiB
 
 
-def nearest(train: Tensor, test: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def nearest(
+    train: Tensor, test: Tensor, k: int, units: bool = False
+) -> tuple[Tensor, Tensor]:
     """Find the k training features with the largest cosine similarity.
 
     Args:
         train: Features (n, D), of any length.
         test: Features (m, D).
         k: At most n.
+        units: Whether ``train`` has been scaled to length 1 already, which takes long
+            for many features and few questions.
 
     Returns:
         Similarities (m, k), the largest first, and numbers of the training images.
@@ -30,7 +34,7 @@ def nearest(train: Tensor, test: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     if not 1 <= k <= len(train):
         raise ValueError(f'k={k} must lie in [1, {len(train)}], the training images')
-    train, test = F.normalize(train), F.normalize(test)
+    train, test = train if units else F.normalize(train), F.normalize(test)
     rows = max(1, _CHUNK // len(train))
     found = [(part @ train.T).topk(k) for part in test.split(rows)]
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])

@@ -77,7 +77,7 @@ def look_up(
     """Predict soft labels: the mean of the k nearest patches', weighted by a softmax.
 
     Args:
-        memory: Features (n, D), of any length.
+        memory: Features (n, D), of length 1.
         shares: Their soft labels (n, C).
         queries: Features (m, D).
         k: Neighbors, at most n.
@@ -89,7 +89,7 @@ def look_up(
     Raises:
         ValueError: If ``k`` or ``temperature`` is out of range.
     """
-    similarities, ids = nearest(memory, queries, k)
+    similarities, ids = nearest(memory, queries, k, units=True)
     weights = (similarities / temperature).softmax(1)
     found = torch.zeros(len(queries), shares.shape[1])
     for j in range(k):  # (m, k, C) at once would be large

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ccmim import precision
 from ccmim.engine import AutocastOptimWrapper
 from ccmim.engine.optim import autocast
 
@@ -95,15 +96,15 @@ def test_auto_is_bf16_where_the_device_has_it(native, monkeypatch):
 def test_a_cpu_computes_in_bf16_where_its_flags_say_so(
     flags, chosen, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(autocast, 'CPU_FLAGS', tmp_path / 'cpuinfo')
+    monkeypatch.setattr(precision, 'CPU_FLAGS', tmp_path / 'cpuinfo')
     if flags:
         (tmp_path / 'cpuinfo').write_text(flags)
     monkeypatch.delenv('ONEDNN_MAX_CPU_ISA', raising=False)
-    assert autocast.computes_in_bf16('cpu') == chosen
+    assert precision.computes_in_bf16('cpu') == chosen
     monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', 'AVX2')  # oneDNN would not use them
-    assert not autocast.computes_in_bf16('cpu')
+    assert not precision.computes_in_bf16('cpu')
     monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', 'AVX512_CORE_AMX')
-    assert autocast.computes_in_bf16('cpu') == chosen
+    assert precision.computes_in_bf16('cpu') == chosen
 
 
 @pytest.mark.parametrize('native', [True, False])

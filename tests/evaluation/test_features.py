@@ -4,8 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.model import ImgDataPreprocessor
+from torch.utils.data import DataLoader
 
+from ccmim.classification import LabeledImages
 from ccmim.evaluation import extract_features
+from ccmim.evaluation import kept_features as kept_features_file
+from ccmim.evaluation.kept_features import kept_features
 
 LABELS = [torch.tensor([2, 0]), torch.tensor([1])]
 
@@ -60,3 +64,60 @@ def test_normalized_features_have_length_one(tiny_vit, batches):
 def test_another_pool_is_refused(tiny_vit, batches):
     with pytest.raises(ValueError, match='pool'):
         extract_features(tiny_vit(), batches, pool='max')
+
+
+def test_features_in_bf16_are_near_those_in_float32(tiny_vit, batches):
+    vit = tiny_vit()
+    batches = [{**b, 'inputs': b['inputs'] / 255} for b in batches]
+    plain, short = (
+        extract_features(vit, batches, dtype=dtype)[0]
+        for dtype in ('float32', 'bfloat16')
+    )
+    assert short.dtype == torch.float32
+    assert not torch.equal(plain, short)
+    assert (plain - short).norm() < 0.02 * plain.norm()
+    with pytest.raises(ValueError, match="dtype='half' must be 'auto'"):
+        extract_features(vit, batches, dtype='half')
+
+
+def test_kept_features_are_computed_once_for_each_photo(
+    tiny_vit, image_folder, tmp_path, monkeypatch
+):
+    """In whatever set it is; a damaged photo shows another one, and nothing is kept."""
+    options = dict(
+        preprocess=ImgDataPreprocessor(mean=[127.0] * 3, std=[50.0] * 3), pool='class'
+    )
+    steps = [
+        dict(type='ResizeCenterCrop', size=64, crop_ratio=1.0),
+        dict(type='ToUint8Tensor'),
+    ]
+    counts = []
+
+    def counting(backbone, loader, *args, **kwargs):
+        counts.append(len(loader.dataset))
+        return extract_features(backbone, loader, *args, **kwargs)
+
+    def found(vit, settings='', ratio=1.0):
+        images = LabeledImages(
+            str(image_folder), steps, label_ratio=ratio, max_bad_ratio=0.5
+        )
+        loader = DataLoader(images, 3)
+        kept = kept_features(tmp_path / 'kept', vit, settings, loader, **options)
+        plain = extract_features(vit, loader, **options)
+        for one, other in zip(kept, plain, strict=True):
+            torch.testing.assert_close(one, other)
+
+    monkeypatch.setattr(kept_features_file, 'extract_features', counting)
+    vit = tiny_vit()
+    found(vit, ratio=0.5)
+    found(vit)
+    found(vit)
+    assert counts == [4, 4]  # of eight photos
+    found(vit, settings='other')
+    vit.norm.bias.data += 1
+    found(vit)
+    assert counts == [4, 4, 8, 8]
+    sorted(image_folder.rglob('*.jpg'))[0].write_bytes(b'no photo')
+    for _ in range(2):
+        found(vit)
+    assert counts == [4, 4, 8, 8, 1, 1]

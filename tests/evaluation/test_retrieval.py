@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from ccmim.evaluation.retrieval import (
     choose_patches,
@@ -72,7 +73,7 @@ def test_a_hand_made_example_to_the_digit(k, temperature):
     shares = shares_of(class_counts(torch.tensor(TRAIN), 2, 3)).flatten(0, 1)
     kept = shares.any(1)
     assert kept.tolist() == [True] * 3 + [False] + [True] * 4
-    memory = torch.tensor(FEATURES).float()[kept]
+    memory = F.normalize(torch.tensor(FEATURES).float()[kept])
     found = look_up(memory, shares[kept], torch.tensor(QUERIES), k, temperature)
     expected = _by_hand(k, temperature)
     assert found.tolist() == [pytest.approx(row, abs=2e-6) for row in expected]

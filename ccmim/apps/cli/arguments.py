@@ -57,13 +57,25 @@ def add_told(parser: Parser) -> None:
     )
 
 
-def add_image_size(parser: Parser) -> None:
-    """Add the image size for feature extraction."""
+def add_image_size(
+    parser: Parser, most: str = '224 and four times that of the photos'
+) -> None:
+    """Add the image size for feature extraction, which is usually at most so much."""
     parser.add_argument(
         '--image-size', type=positive, metavar='PX',
         help='image size for feature extraction (default: that of the weights, at most '
-        '224)',
+        f'{most})',
     )  # fmt: skip
+
+
+def add_dtype(parser: Parser) -> None:
+    """Add the precision of feature extraction."""
+    parser.add_argument(
+        '--dtype',
+        choices=('auto', 'float32', 'bfloat16'),
+        default='auto',
+        help='precision of feature extraction (default: bf16 where the device has it)',
+    )
 
 
 class Size(argparse.Action):

@@ -6,6 +6,7 @@ from typing import Any
 from ccmim.api.catalogue import list_methods
 from ccmim.apps.cli.arguments import (
     add_checkpoint,
+    add_dtype,
     add_image_size,
     add_told,
     command,
@@ -145,6 +146,7 @@ def _transfer(commands: Any) -> Parser:
     )
     _add_heads(parser)
     add_image_size(parser)
+    add_dtype(parser)
     parser.add_argument('--steps', type=positive, metavar='N', help='fine-tuning steps')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='S')
     parser.add_argument(
@@ -231,6 +233,7 @@ def _knn(commands: Any) -> Parser:
         '--random', action='store_true', help='evaluate random weights as well'
     )
     add_image_size(parser)
+    add_dtype(parser)
     parser.add_argument('--out', type=Path, metavar='DIR', help='output folder')
     return parser
 
@@ -262,7 +265,7 @@ def _judge(commands: Any) -> Parser:
     parser.add_argument(
         '--image-size', type=positive, nargs='+', metavar='PX',
         help='size to which photos are resized: side, or height and width (default: '
-        'that of the weights, at most 224)',
+        'that of the weights, at most 224 and four times that of the photos)',
     )  # fmt: skip
     parser.add_argument(
         '--images', type=positive, default=1000, metavar='N',
@@ -282,6 +285,7 @@ def _judge(commands: Any) -> Parser:
         '--out', type=Path, metavar='DIR',
         help='output folder (default: work_dirs/judge_NAME)',
     )  # fmt: skip
+    add_dtype(parser)
     add_told(parser)
     _add_ignore_zero(parser)
     return parser

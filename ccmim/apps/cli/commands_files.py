@@ -93,7 +93,7 @@ def _embed(commands: Any) -> Parser:
         metavar='S',
         help='minimum similarity of near-duplicates, at most 1 (default: 0.95)',
     )
-    add_image_size(parser)
+    add_image_size(parser, '224')
     parser.add_argument('--batch-size', type=positive, default=32, metavar='N')
     parser.add_argument('--device', help='for example cpu or cuda:0')
     add_told(parser)

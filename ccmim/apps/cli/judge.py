@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccmim.apps.cli.mistakes import Mistake
-from ccmim.apps.cli.probing import told_weights
+from ccmim.apps.cli.probing import most_pixels, told_weights
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Architecture, Weights, network_of
 from ccmim.data.image import require_rgb
@@ -41,9 +41,9 @@ from ccmim.pictures.judged import (
     same_place,
 )
 from ccmim.pictures.patch_neighbors import salient_patches
+from ccmim.precision import Precision, precision_of
 from ccmim.vit import VisionTransformer
 
-_MOST_PIXELS = 224  # a side, unless more is asked for
 _SHOWN = 6  # photos in a picture
 RANDOM = 'random'
 
@@ -69,13 +69,14 @@ def run(args: Namespace) -> int:
     require_good(data)
     say(f'{data.root.name}: {describe(data).rpartition(":")[0]}')
     weights = _read(args)
-    sizes = _sizes(weights, args.image_size)
+    most = most_pixels([photo.path for photo in photos.train])
+    sizes = _sizes(weights, args.image_size, most)
     _check_patches(photos, weights, sizes, args)
     out = (args.out or Path('work_dirs') / f'judge_{data.root.name}').absolute()
     shown = spread(range(len(photos.test)), _SHOWN)
     found = {}
     for name, one in weights.items():
-        train, test = _features(one, photos, sizes[name], out / 'features')
+        train, test = _features(one, photos, sizes[name], out / 'features', args.dtype)
         judgment = judge(photos, train, test, args.k, args.memory, shown)
         found[name] = Judged(train, test, judgment)
     rows = _differences(found)
@@ -136,12 +137,12 @@ def _short(paths: list[str]) -> list[str]:
 
 
 def _sizes(
-    weights: dict[str, Weights], asked: list[int] | None
+    weights: dict[str, Weights], asked: list[int] | None, most: int
 ) -> dict[str, tuple[int, int]]:
     """Choose height and width for each network: those asked for, or one side for all.
 
-    Without a wish it is the largest that weights are for, 224 at most, less what is no
-    whole patch.
+    Without a wish it is the largest that weights are for, ``most`` at most, less what
+    is no whole patch.
     """
     kinds = {name: one.architecture for name, one in weights.items()}
     if asked:
@@ -156,7 +157,7 @@ def _sizes(
                     f'for instance --image-size {" ".join(map(str, near))}',
                 )
         return dict.fromkeys(kinds, size)
-    side = min(_MOST_PIXELS, max(map(_longest, kinds.values())))
+    side = min(most, max(map(_longest, kinds.values())))
     sides = {n: max(1, side // k.patch_size) * k.patch_size for n, k in kinds.items()}
     return {name: (own, own) for name, own in sides.items()}
 
@@ -192,10 +193,16 @@ def _check_patches(
 
 
 def _features(
-    weights: Weights, photos: LabeledPhotos, size: tuple[int, int], folder: Path
+    weights: Weights,
+    photos: LabeledPhotos,
+    size: tuple[int, int],
+    folder: Path,
+    dtype: Precision,
 ) -> list[DenseFeatures]:
     """Compute features of both splits, or read those that were kept."""
-    own, device = digest_of_weights(weights), get_device()
+    device = get_device()
+    dtype = precision_of(dtype, device)
+    own = digest_of_weights(weights) + dtype.encode() * (dtype != 'float32')
     networks: list[VisionTransformer] = []
 
     def compute(part: list) -> DenseFeatures:
@@ -205,7 +212,9 @@ def _features(
         mean, std = (
             torch.tensor(value).view(-1, 1, 1).to(device) for value in weights.pixels
         )
-        return compute_dense(networks[0], part, size, lambda x: (x - mean) / std)
+        return compute_dense(
+            networks[0], part, size, lambda x: (x - mean) / std, dtype=dtype
+        )
 
     return [
         kept_dense(folder, own + digest_of_photos(part, size), partial(compute, part))

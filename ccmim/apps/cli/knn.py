@@ -32,11 +32,12 @@ def run(args: Namespace) -> int:
     tasks = Tasks(weights.architecture, out, image_size=args.image_size)
     config = tasks.write(data, data.root.name)
     checkpoint = weights_file(args.weights, weights, args, out)
-    print(estimate_probe(config, 1 + args.random), flush=True)
+    print(estimate_probe(config, 1 + args.random, args.dtype), flush=True)
     words = [checkpoint, '--config', config, '--out', out / 'accuracies.json', '--k']
     words += [
         *(args.k or [usual_neighbors(config)]),
         *['--linear'] * args.linear,
         *['--random'] * args.random,
+        *('--features', out / 'features', '--dtype', args.dtype),
     ]
     return run_tool('knn', words, args.debug)

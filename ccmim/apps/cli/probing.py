@@ -2,7 +2,10 @@
 
 import time
 from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 
 import torch
 from mmengine.config import Config
@@ -11,14 +14,31 @@ from mmengine.registry import DefaultScope
 
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Weights, read_weights, write_weights
-from ccmim.classification.labels import open_labels
 from ccmim.data.image import require_rgb
 from ccmim.evaluation.knn import NEIGHBORS
 from ccmim.files import say
+from ccmim.labels.cut import spread
+from ccmim.labels.photos import stored_size
+from ccmim.precision import Precision, computing_in
 from ccmim.progress import duration
 from ccmim.registry import DATASETS, MODELS
 
 _TRIED = 4  # photos
+_MOST_PIXELS, _ENLARGED = 224, 4  # a side for features: more cost much and tell little
+_LOOKED_AT = 15  # photos, for their usual size
+
+
+def most_pixels(photos: Sequence[str | Path]) -> int:
+    """Choose the longest side at which features are computed, unless more is asked for.
+
+    It is 224, and less for small photos: enlarged more than four times they cost more
+    and are no better recognized.
+    """
+    sides = []
+    for photo in spread(photos, _LOOKED_AT):
+        with suppress(OSError, ValueError):
+            sides.append(min(stored_size(Path(photo))[0]))
+    return min(_MOST_PIXELS, _ENLARGED * int(median(sides))) if sides else _MOST_PIXELS
 
 
 def told_weights(path: str, args: Namespace) -> Weights:
@@ -68,18 +88,19 @@ def usual_neighbors(config: Path) -> int:
     Args:
         config: Of k-NN.
     """
-    with no_messages():
-        data = Config.fromfile(config).train_dataloader.dataset.data
-    return min(NEIGHBORS, len(open_labels(data).paths()))
+    cfg = Config.fromfile(config)
+    with no_messages(), DefaultScope.overwrite_default_scope('ccmim'):
+        return min(NEIGHBORS, len(DATASETS.build(cfg.train_dataloader.dataset)))
 
 
 @torch.no_grad()
-def estimate_probe(config: Path, networks: int) -> str:
+def estimate_probe(config: Path, networks: int, dtype: Precision) -> str:
     """Say how long features will take, from those of a few photos.
 
     Args:
         config: Of k-NN.
         networks: How many networks are measured.
+        dtype: What they compute in.
 
     Returns:
         A line.
@@ -94,9 +115,10 @@ def estimate_probe(config: Path, networks: int) -> str:
     photos = [sets[0][i]['inputs'] for i in range(min(_TRIED, len(sets[0])))]
     load = (time.perf_counter() - begun) / len(photos)
     batch = torch.stack(photos).float().to(device)
-    network.encode(network.embed(batch))  # the first one is slower
-    begun = time.perf_counter()
-    network.encode(network.embed(batch)).cpu()
+    with computing_in(dtype, device):
+        network.encode(network.embed(batch))  # the first one is slower
+        begun = time.perf_counter()
+        network.encode(network.embed(batch)).cpu()
     each = (time.perf_counter() - begun) / len(photos)
     count = sum(map(len, sets))
     each = max(each, load) if device == 'cuda' else each + load

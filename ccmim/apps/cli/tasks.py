@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.mistakes import Mistake
+from ccmim.apps.cli.probing import most_pixels
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import FolderLabels, open_labels
@@ -20,7 +21,6 @@ from ccmim.labels.settings import wheel
 _FAST_STEPS = 20
 _FAST_IMAGES, _FAST_LABELED = 12, 400  # tested images; those of k-NN
 _DENSE_PATCH = 16  # what the pyramids are made for
-_MOST_PIXELS = 224  # a side for k-NN: more cost much and tell little
 _GOLDEN = 0.6180339887498949
 _LETTERS = {'small': 's', 'base': 'b', 'large': 'l'}
 
@@ -59,8 +59,8 @@ class Tasks:
         fast: Whether some steps on some images will do.
         full: Whether to take the recipes of the papers.
         steps: Of fine-tuning; what the recipe says when None.
-        image_size: Side at which k-NN and linear probe look; that of the weights, 224
-            at most, when None.
+        image_size: Side at which k-NN and linear probe look; that of the weights, and
+            no more than ``most_pixels``, when None.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Tasks:
             return self._mask_rcnn(data, name)
         return self._upernet(data, name)
 
-    def probe_side(self) -> int | list[int]:
+    def probe_side(self, photos: Sequence[str | Path]) -> int | list[int]:
         """Choose the side at which k-NN and linear probe look at photos.
 
         Raises:
@@ -125,7 +125,7 @@ class Tasks:
         """
         own, patch = self._architecture.img_size, self._architecture.patch_size
         if self._side is None:
-            most = max(_MOST_PIXELS // patch, 1) * patch
+            most = max(most_pixels(photos) // patch, 1) * patch
             return own if max(_pair(own)) <= most else most
         if self._side % patch:
             near = max(patch, round(self._side / patch) * patch)
@@ -139,8 +139,9 @@ class Tasks:
     def _probe(self, data: Classes, name: str) -> Config:
         """Make the config of k-NN and linear probe."""
         cfg = self._read('small/knn_vitt_cifar10')
-        options, classes = self._options(), FolderLabels(str(data.train)).classes
-        options['img_size'] = side = self.probe_side()
+        options, labels = self._options(), FolderLabels(str(data.train))
+        classes = labels.classes
+        options['img_size'] = side = self.probe_side(labels.paths())
         cfg.model.backbone.update(options)
         cfg.model.head.num_classes = len(classes)
         ratio = 1.0 if min(_pair(side)) < 64 else 224 / 256

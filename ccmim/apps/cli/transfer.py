@@ -78,7 +78,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
     )
     plan = make_plan(args, tasks, checkpoint, out)
     named = name_stages(args.checkpoint, plan.data, plan.captions, out)
-    chains = [[stage] for stage in (*plan.probes.values(), *named.values())]
+    chains = [*plan.probe_chains(), *([stage] for stage in named.values())]
     comparison = None
     if plan.dense:
         arms = [Arm(RANDOM), Arm(OURS, str(checkpoint))]
@@ -86,7 +86,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         with no_messages():  # of mmdet and mmseg, which the configs import
             chains += comparison.transfers()
     slots = _slots(args.jobs)
-    _say_how_long(plan, comparison, len(slots), args.fast)
+    _say_how_long(plan, comparison, len(slots), args)
     failure = ''
     try:
         run_stages(chains, home(), slots)
@@ -125,13 +125,13 @@ def _check_words(args: Namespace) -> None:
 
 
 def _say_how_long(
-    plan: Planned, comparison: Comparison | None, places: int, is_fast: bool
+    plan: Planned, comparison: Comparison | None, places: int, args: Namespace
 ) -> None:
     """Print an estimate of what is not done yet: probes, then what is trained."""
     for stage in plan.probes.values():
         if not stage.is_done:
-            print(estimate_probe(stage.command[3], 2), flush=True)
-    if comparison is None or is_fast:
+            print(estimate_probe(stage.command[3], 2, args.dtype), flush=True)
+    if comparison is None or args.fast:
         return
     missing = [chain for chain in comparison.transfers() if not chain[-1].is_done]
     if not missing:

@@ -51,6 +51,14 @@ class Planned(NamedTuple):
     folds: dict[str, list[str]]
     captions: dict[str, Captions]
 
+    def probe_chains(self) -> list[list[Stage]]:
+        """Order probes: those of the same photos one by one, as they share features."""
+        return [
+            [self.probes[name] for name in sorted(parts, key=parts.get, reverse=True)]
+            for parts in self.fractions.values()
+            if parts.keys() <= self.probes.keys()
+        ]
+
 
 def make_plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Planned:
     """Say what the labeled data are, and write the configs of what they allow."""
@@ -75,8 +83,9 @@ def make_plan(args: Namespace, tasks: Tasks, checkpoint: Path, out: Path) -> Pla
             plan.fractions.setdefault(whole, {})[name] = fraction
             if isinstance(data, Classes):
                 config = tasks.write(data, name, Part(fraction))
-                stage = _probe_stage(checkpoint, name, data.root, config, out, folds)
-                plan.probes[name] = stage
+                plan.probes[name] = _probe_stage(
+                    checkpoint, name, data.root, config, out, folds, args.dtype
+                )
             if args.finetune or not isinstance(data, Classes):
                 _plan_training(args, tasks, plan, name, fraction)
         print(*tasks.notes, sep='\n', end='\n' * bool(tasks.notes), flush=True)
@@ -170,7 +179,13 @@ def free_name(folder: str, taken: Mapping[str, Any]) -> str:
 
 
 def _probe_stage(
-    checkpoint: Path, name: str, data: Path, config: Path, out: Path, folds: int
+    checkpoint: Path,
+    name: str,
+    data: Path,
+    config: Path,
+    out: Path,
+    folds: int,
+    dtype: str,
 ) -> Stage:
     with no_messages():
         cfg = Config.fromfile(config)
@@ -180,6 +195,8 @@ def _probe_stage(
     command += ['--k', usual_neighbors(config), '--out', result]
     command += ['--per-image', work / 'images.npz', '--keep', work / 'linear.pth']
     command += ['--folds', folds] * bool(folds)
+    command += ['--features', out / 'features', '--dtype', dtype]
     # The config may name lists alone, whatever they were cut from.
     depends = f'{content_of(checkpoint)} {content_of(cfg)} {data}'
+    depends += f' {dtype}' * (dtype != 'auto')
     return Stage(f'{name}: k-NN and linear probe', command, result, depends)

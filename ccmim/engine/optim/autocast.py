@@ -1,10 +1,8 @@
 """One optimizer wrapper for fp32, bf16 and fp16, on the CPU and on GPUs."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -15,14 +13,10 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from ccmim.engine.nonfinite.update_guard import UpdateGuard, total_norm, whole_norm
+from ccmim.precision import computes_in_bf16
 from ccmim.registry import OPTIM_WRAPPERS
 
-CPU_FLAGS = Path('/proc/cpuinfo')
 Dtype = Literal['float32', 'bfloat16', 'float16', 'auto']
-BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}  # x86, x86, ARM
-
-# Values of oneDNN's ONEDNN_MAX_CPU_ISA that leave no instructions for bf16.
-WITHOUT_BF16 = ('sse41', 'avx', 'avx2', 'avx2_vnni', 'avx512_core', 'avx512_core_vnni')
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -127,23 +121,6 @@ class AutocastOptimWrapper(OptimWrapper):
         norm = total_norm(params)  # clipping by value makes infinite ones finite
         self.clip_func(params, **self.clip_grad_kwargs)
         return norm
-
-
-def computes_in_bf16(device_type: str) -> bool:
-    """Return whether a kind of device ('cuda' or 'cpu') has instructions for bf16.
-
-    Of a CPU the flags that Linux lists decide; without that list the answer is no, and
-    also where ``ONEDNN_MAX_CPU_ISA`` keeps oneDNN, which computes, from them.
-    """
-    if device_type == 'cuda':
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if os.environ.get('ONEDNN_MAX_CPU_ISA', '').lower() in WITHOUT_BF16:
-        return False
-    try:
-        flags = CPU_FLAGS.read_text().split()
-    except OSError:
-        return False
-    return not BF16_FLAGS.isdisjoint(flags)
 
 
 def _name(dtype: torch.dtype) -> str:

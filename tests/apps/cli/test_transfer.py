@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ccmim.apps.cli import transfer
 from ccmim.apps.cli.best_models import best_models
 from ccmim.apps.cli.by_name import find_captions
+from ccmim.apps.cli.probing import most_pixels
 from ccmim.apps.cli.transfer_plan import Planned
 from ccmim.apps.compare import Score
 from ccmim.evaluation.resampling import Classified, write_samples
@@ -162,7 +164,8 @@ def test_a_curve_says_its_ends_and_its_test_images_once(
     right['checkpoint linear'] = Classified(label, label)
 
     def run_stages(chains, *_):
-        for (stage,) in chains:
+        ((*stages,),) = chains  # one by one, as they share features
+        for stage in stages:
             assert '--folds' not in stage.command
             stage.begin()
             found = dict(random=dict(linear=0), checkpoint=dict(linear=100))
@@ -227,3 +230,21 @@ def test_stages_share_the_gpus_that_the_command_was_given(
         monkeypatch.setenv('CUDA_VISIBLE_DEVICES', given)
     slots = transfer._slots(jobs)
     assert [slot['CUDA_VISIBLE_DEVICES'] for slot in slots] == expected
+
+
+@pytest.mark.parametrize(
+    ('sides', 'most'), [((32, 32, 500), 128), ((100, 90, 56), 224), ((), 224)]
+)
+def test_small_photos_are_not_enlarged_more_than_four_times(sides, most, tmp_path):
+    files = [tmp_path / 'no photo']
+    for side in sides:
+        files.append(tmp_path / f'{len(files)}.png')
+        Image.new('RGB', (side + 7, side)).save(files[-1])
+    assert most_pixels(files) == most
+
+
+def test_probes_of_the_same_photos_run_one_by_one_the_largest_first():
+    parts = {'a': {'a_10pct': 0.1, 'a': 1.0}, 'b': {'b': 1.0}, 'maps': {'maps': 1.0}}
+    probes = dict(zip(('a', 'a_10pct', 'b'), 'xyz', strict=True))
+    plan = Planned({}, parts, probes, {}, {}, {})
+    assert plan.probe_chains() == [['x', 'y'], ['z']]
