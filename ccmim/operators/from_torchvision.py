@@ -14,6 +14,7 @@ import torchvision
 from torch import Tensor
 
 from ccmim.operators import BUILD, VARIABLE, InstallError
+from ccmim.operators.align import align_gradient
 
 _AVERAGE = 1
 _OPS = torch.ops.torchvision
@@ -109,6 +110,10 @@ def roi_align_backward(
         pool_mode: 1 for the average; the forward pass lets no other through.
         aligned: Whether the centers of pixels lie at one half.
     """
+    if sampling_ratio > 0 and not grad_output.is_cuda and len(rois):
+        place = spatial_scale, sampling_ratio, aligned
+        grad_input.copy_(align_gradient(grad_output, rois, grad_input.shape, *place))
+        return
     size = aligned_height, aligned_width, *grad_input.shape
     grad_input.copy_(
         _OPS._roi_align_backward(
