@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from ccmim.engine.optim.autocast import follow_layout
 from ccmim.registry import HOOKS
 from ccmim.vit import Block
 
@@ -78,3 +79,4 @@ class ChannelsLastHook(Hook):
         """Convert the model before its first step."""
         wrapped = is_model_wrapper(runner.model)
         use_channels_last(runner.model.module if wrapped else runner.model)
+        follow_layout(runner.optim_wrapper.optimizer)

@@ -11,6 +11,7 @@ from mmengine.dist import broadcast_object_list
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ccmim.engine.nonfinite.update_guard import UpdateGuard, total_norm, whole_norm
 from ccmim.precision import computes_in_bf16
@@ -102,6 +103,7 @@ class AutocastOptimWrapper(OptimWrapper):
         if scaler := state_dict.pop('loss_scaler', None):
             self.scaler.load_state_dict(scaler)
         super().load_state_dict(state_dict)
+        follow_layout(self.optimizer)
 
     def _compute_in(self, dtype: str) -> None:
         self.dtype = getattr(torch, dtype)
@@ -121,6 +123,19 @@ class AutocastOptimWrapper(OptimWrapper):
         norm = total_norm(params)  # clipping by value makes infinite ones finite
         self.clip_func(params, **self.clip_grad_kwargs)
         return norm
+
+
+def follow_layout(optimizer: Optimizer) -> None:
+    """Store the state of each weight in the order of memory of the weight.
+
+    A fused optimizer walks through the memory of both: were the one channels last and
+    the other not, as after a resume with another layout, it would mix up elements.
+    """
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            same = isinstance(value, Tensor) and value.shape == weight.shape
+            if same and value.stride() != weight.stride():
+                state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def _name(dtype: torch.dtype) -> str:
