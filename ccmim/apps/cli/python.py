@@ -111,6 +111,7 @@ def transfer(
     part: str | None = None,
     num_heads: int | None = None,
     img_size: int | None = None,
+    dtype: str = 'auto',
 ) -> Transferred:
     """Measure what weights are worth on labeled data: ``ccmim transfer``.
 
@@ -132,6 +133,8 @@ def transfer(
         part: Of the weights, see ``get_model``.
         num_heads: Likewise.
         img_size: Likewise.
+        dtype: In which features are computed: 'float32', 'bfloat16', or 'auto' for bf16
+            where the device has instructions for it.
 
     Returns:
         Where the results are, and the scores.

@@ -224,21 +224,29 @@ def test_dense_tasks_resample_other_patches(kind, patch, tmp_path, request):
 
 
 @pytest.mark.parametrize(
-    ('own', 'patch', 'asked', 'side'),
+    ('own', 'patch', 'asked', 'photos', 'side'),
     [
-        (518, 14, None, 224),
-        (384, 16, None, 224),
-        (32, 4, None, 32),
-        ([96, 224], 16, None, [96, 224]),
-        (518, 14, 112, 112),
-        (512, 256, None, 256),
+        (518, 14, None, (), 224),
+        (384, 16, None, (100, 90, 56), 224),
+        (384, 16, None, (32, 32, 500), 128),
+        (518, 14, None, (32,), 126),
+        (32, 4, None, (500,), 32),
+        ([96, 224], 16, None, (), [96, 224]),
+        (518, 14, 112, (10,), 112),
+        (512, 256, None, (10,), 256),
     ],
 )
-def test_nearest_neighbors_look_at_224_pixels_at_most(own, patch, asked, side):
+def test_nearest_neighbors_look_at_224_pixels_at_most_and_at_small_photos_at_fewer(
+    own, patch, asked, photos, side, tmp_path
+):
+    files = [tmp_path / 'no photo']
+    for short in photos:
+        files.append(tmp_path / f'{len(files)}.png')
+        Image.new('RGB', (short + 7, short)).save(files[-1])
     sizes = Architecture(192, 12, 3, 768, own, patch)
-    assert Tasks(sizes, Path(), image_size=asked).probe_side() == side
+    assert Tasks(sizes, Path(), image_size=asked).probe_side(files) == side
     with pytest.raises(ValueError, match='--image-size 50 must be a multiple of'):
-        Tasks(sizes, Path(), image_size=50).probe_side()
+        Tasks(sizes, Path(), image_size=50).probe_side(files)
 
 
 def test_damaged_photos_are_left_out_of_a_test_that_is_cut_off(tmp_path):

@@ -8,12 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from ccmim.apps.cli import transfer
 from ccmim.apps.cli.best_models import best_models
 from ccmim.apps.cli.by_name import find_captions
-from ccmim.apps.cli.probing import most_pixels
 from ccmim.apps.cli.transfer_plan import Planned
 from ccmim.apps.compare import Score
 from ccmim.evaluation.resampling import Classified, write_samples
@@ -230,17 +228,6 @@ def test_stages_share_the_gpus_that_the_command_was_given(
         monkeypatch.setenv('CUDA_VISIBLE_DEVICES', given)
     slots = transfer._slots(jobs)
     assert [slot['CUDA_VISIBLE_DEVICES'] for slot in slots] == expected
-
-
-@pytest.mark.parametrize(
-    ('sides', 'most'), [((32, 32, 500), 128), ((100, 90, 56), 224), ((), 224)]
-)
-def test_small_photos_are_not_enlarged_more_than_four_times(sides, most, tmp_path):
-    files = [tmp_path / 'no photo']
-    for side in sides:
-        files.append(tmp_path / f'{len(files)}.png')
-        Image.new('RGB', (side + 7, side)).save(files[-1])
-    assert most_pixels(files) == most
 
 
 def test_probes_of_the_same_photos_run_one_by_one_the_largest_first():
