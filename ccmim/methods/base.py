@@ -18,20 +18,20 @@ from ccmim.registry import MODELS, build_part
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method made of a batch, for pictures, statistics and users.
+    """The outputs of a method for a batch, for pictures, statistics and users.
 
     A method leaves out what it does not have.
 
     Attributes:
         scores: Importance of each patch, of shape (B, N).
         split: Which patches are visible and which are masked.
-        pred: What is predicted of the masked patches, of shape (B, M, C), in the order
+        pred: Prediction for the masked patches, of shape (B, M, C), in the order
             of ``ids_masked``.
-        target: What all patches are in truth, of shape (B, N, C), in the units of
+        target: Ground truth of all patches, of shape (B, N, C), in the units of
             ``pred``.
         space: 'pixels' if ``pred`` and ``target`` are flat patches in the units of the
             normalized images, else 'features'.
-        views: Other images that a network was given, normalized, of shape
+        views: Other normalized images that a network has seen, of shape
             (B, 3, H, W), by label.
         note: A sentence about them, for below a picture.
     """
@@ -46,17 +46,17 @@ class Prediction:
 
     @property
     def completed(self) -> Tensor:
-        """The truth where it is visible, the prediction where it is not: (B, N, C)."""
+        """Ground truth of visible and predictions of masked patches: (B, N, C)."""
         ids = self.split.ids_masked[..., None].expand_as(self.pred)
         return self.target.scatter(1, ids, self.pred.to(self.target.dtype))
 
 
 class PretrainMethod(BaseModel):
-    """Answer mmengine in its three modes; a method adds its parts and its ``loss``.
+    """Base class: mmengine's three modes; a method adds its parts and its ``loss``.
 
     Args:
         backbone: Config of the Vision Transformer.
-        data_preprocessor: Config of what normalizes the images on the device.
+        data_preprocessor: Config of the data preprocessor, which normalizes images.
         init_cfg: mmengine's initialization config.
         anchor: Config of what keeps the features near those of the weights at the
             start, such as ``GramAnchor``; its loss is added to those of the method.
@@ -124,7 +124,7 @@ class PretrainMethod(BaseModel):
         raise NotImplementedError
 
     def predict(self, images: Tensor) -> Prediction:
-        """Show what a step does to normalized images (B, 3, H, W): see ``Prediction``.
+        """Predict as ``loss`` does for normalized images (B, 3, H, W).
 
         Draws from the default generators, as ``loss`` does.
         """
@@ -166,7 +166,7 @@ class PretrainMethod(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
-        """Answer in mode 'loss' or 'predict', else with the encoded tokens."""
+        """Dispatch on mode 'loss' or 'predict', else return the encoded tokens."""
         if mode == 'loss':
             return self.with_anchor(self.loss(inputs), inputs)
         if mode == 'predict':

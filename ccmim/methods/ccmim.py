@@ -27,9 +27,9 @@ class CCMIM(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        scorer: Config of what scores each patch's importance.
-        sampler: Config of what draws a mask from the scores.
-        decoder: Config of what predicts the masked patches.
+        scorer: Config of the scorer, which rates each patch's importance.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        decoder: Config of the decoder.
         reconstruction: Config of the reconstruction loss.
         contrast: Config of the contrastive loss.
         mask_ratio: Fraction of masked patches, in (0, 1).
@@ -38,11 +38,8 @@ class CCMIM(PretrainMethod):
             drawn anew at each step (CrossMAE).
         num_masks: Masks that are drawn from the scores of a step; see
             ``mean_over_masks``.
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
-        extra: Config of a further loss of the full images; see ``GraphContrast``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
@@ -62,12 +59,9 @@ class CCMIM(PretrainMethod):
         contrast_weight: NonNegative = 0.1,
         decoded_ratio: PositiveRatio = 1.0,
         num_masks: Count = 1,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
-        extra: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
+        super().__init__(backbone, **options)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
@@ -115,7 +109,7 @@ class CCMIM(PretrainMethod):
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
-        """Answer mmengine, with the mean over several masks if there are."""
+        """Dispatch on the mode, averaging the loss over several masks if set."""
         if mode == 'loss' and self.num_masks > 1:
             losses = mean_over_masks(self, inputs, self.num_masks)
             return self.with_anchor(losses, inputs)

@@ -1,7 +1,7 @@
 """ConMIM: masked image modeling as a contrast between the patches of an image."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -24,20 +24,17 @@ class ConMIM(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        projector: Config of what maps tokens to queries and keys.
-        scorer: Config of what scores each patch's importance.
-        sampler: Config of what draws a mask from the scores.
-        mask_token: Config of what stands for masked patches.
+        projector: Config of the projector of queries and keys.
+        scorer: Config of the scorer, which rates each patch's importance.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        mask_token: Config of the mask token.
         perturbation: Config of what changes the images of the keys, or a list of
             what is done in turn; an empty one leaves them as they are.
         contrast: Config of the loss.
         teacher: Arguments of ``EMATeacher``: ``momentum`` and ``interval``.
         mask_ratio: Fraction of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
-        extra: Config of a further loss of the full images; see ``GraphContrast``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range or the sampler is for images of
@@ -57,12 +54,9 @@ class ConMIM(PretrainMethod):
         contrast: Part,
         teacher: Annotated[Part, PassedTo(EMATeacher)],
         mask_ratio: InnerRatio = 0.75,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
-        extra: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
+        super().__init__(backbone, **options)
         self.projector = self.build(projector)
         self.teacher = EMATeacher(self.backbone, self.projector, **teacher)
         self.scorer = self.build(scorer)

@@ -1,6 +1,6 @@
 """DenseCL: contrast of two views, globally and between their cells."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from mmengine.logging import MessageHub
@@ -37,10 +37,8 @@ class DenseCL(PretrainMethod):
         dense_weight: Fraction of the loss of the cells, in [0, 1].
         dense_begin: Steps in which that fraction is 0, until features distinguish
             cells.
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If patches do not fill the cells.
@@ -59,11 +57,9 @@ class DenseCL(PretrainMethod):
         cells: Count = 7,
         dense_weight: Ratio = 0.5,
         dense_begin: Index = 1000,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, **options)
         if any(side % cells for side in self.backbone.grid):
             raise ValueError(
                 f'cells={cells} must divide the patches on a side, {self.backbone.grid}'

@@ -25,9 +25,9 @@ class FLIP(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        scorer: Config of what scores each patch's importance.
-        sampler: Config of what draws a mask from the scores.
-        tokenizer: Config of what numbers the words of captions.
+        scorer: Config of the scorer, which rates each patch's importance.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        tokenizer: Config of the tokenizer of captions.
         text_tower: Config of the network that encodes them; its ``num_words`` and
             ``context`` are the tokenizer's.
         contrast: Config of the loss.
@@ -117,7 +117,7 @@ class FLIP(PretrainMethod):
         captions: Sequence[str] | None = None,
         mode: str = 'tensor',
     ) -> Any:
-        """Answer as ``PretrainMethod`` does; in mode 'loss' with captions."""
+        """Dispatch as ``PretrainMethod`` does; mode 'loss' takes captions."""
         if mode == 'loss':
             return self.with_anchor(self.loss(inputs, captions), inputs)
         return super().forward(inputs, data_samples, mode)

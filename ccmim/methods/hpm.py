@@ -1,7 +1,7 @@
 """HPM: masked autoencoding that masks the patches it predicts to be hard."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -23,18 +23,15 @@ class HPM(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        predictor: Config of what predicts errors.
+        predictor: Config of the head that predicts errors.
         teacher: Arguments of ``EMATeacher``.
-        sampler: Config of what draws a mask from the scores.
-        decoder: Config of what predicts the masked patches.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        decoder: Config of the decoder.
         reconstruction: Config of the reconstruction loss.
         ranking: Config of the predictor's loss.
         mask_ratio: Fraction of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
-        extra: Config of a further loss of the full images; see ``GraphContrast``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range.
@@ -52,12 +49,9 @@ class HPM(PretrainMethod):
         reconstruction: Part,
         ranking: Part,
         mask_ratio: InnerRatio = 0.75,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
-        extra: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
+        super().__init__(backbone, **options)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.predictor = self.build(predictor)
         self.teacher = EMATeacher(self.backbone, self.predictor, **teacher)

@@ -1,6 +1,7 @@
 """MAE: masked autoencoding."""
 
 import math
+from typing import Any
 
 from torch import Tensor
 
@@ -23,18 +24,15 @@ class MAE(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        scorer: Config of what scores each patch's importance.
-        sampler: Config of what draws a mask from the scores.
-        decoder: Config of what predicts the masked patches.
+        scorer: Config of the scorer, which rates each patch's importance.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        decoder: Config of the decoder.
         reconstruction: Config of the reconstruction loss.
         mask_ratio: Fraction of masked patches, in (0, 1).
         decoded_ratio: Fraction of the masked patches that are predicted, in (0, 1];
             drawn anew at each step (CrossMAE).
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
-        extra: Config of a further loss of the full images; see ``GraphContrast``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If ``mask_ratio`` leaves no patch visible, or none masked.
@@ -51,12 +49,9 @@ class MAE(PretrainMethod):
         reconstruction: Part,
         mask_ratio: InnerRatio = 0.75,
         decoded_ratio: PositiveRatio = 1.0,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
-        extra: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
+        super().__init__(backbone, **options)
         count_visible(math.prod(self.backbone.grid), mask_ratio)  # raises if impossible
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)

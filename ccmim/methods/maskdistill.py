@@ -1,6 +1,7 @@
 """MaskDistill: predict a frozen teacher's features of masked patches."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,18 +25,15 @@ class MaskDistill(PretrainMethod):
     Args:
         backbone: Config of the student, a Vision Transformer.
         teacher: Config of the teacher; its ``grid`` is set to the student's.
-        scorer: Config of what scores each patch's importance.
-        sampler: Config of what draws a mask from the scores.
-        mask_token: Config of what stands for masked patches.
+        scorer: Config of the scorer, which rates each patch's importance.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        mask_token: Config of the mask token.
         decoder: Config of what predicts features from encoded masked patches; its
             ``out_dim`` is set to the teacher's width.
         distillation: Config of the loss.
         mask_ratio: Fraction of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
-        extra: Config of a further loss of the full images; see ``GraphContrast``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range, the sampler is for images of
@@ -54,12 +52,9 @@ class MaskDistill(PretrainMethod):
         decoder: Part,
         distillation: Part,
         mask_ratio: InnerRatio = 0.4,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
-        extra: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
+        super().__init__(backbone, **options)
         self.teacher = self.build(teacher, grid=self.backbone.grid)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)

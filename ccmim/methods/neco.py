@@ -1,6 +1,6 @@
 """NeCo: patches keep the order of their neighbors from crop to crop."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -26,17 +26,15 @@ class NeCo(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        crops: Config of what cuts crops.
+        crops: Config of the crops.
         perturbation: Config of what changes their colors, or a list of what is done in
             turn.
-        projector: Config of what maps patches to where they are compared.
+        projector: Config of the projector of patches.
         order: Config of the loss; its ``dim`` is set to the projector's.
         teacher: Arguments of ``EMATeacher``.
         cells: Cells on a side of the overlap.
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If there are fewer patches than cells, or than enter the queue.
@@ -51,11 +49,9 @@ class NeCo(PretrainMethod):
         order: Part,
         teacher: Annotated[Part, PassedTo(EMATeacher)],
         cells: Count = 7,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, **options)
         self.crops = self.build(crops)
         self.perturbation = self.build(perturbation)
         self.projector = self.build(projector)
@@ -120,6 +116,6 @@ class NeCo(PretrainMethod):
         return projected.transpose(1, 2).unflatten(2, grid)
 
     def _overlap(self, maps: Tensor, own: Crop, other: Crop) -> Tensor:
-        """Bring what two crops share to the grid of cells: (B, S, C)."""
+        """Resample what two crops share to the grid of cells: (B, S, C)."""
         part = shared_part(own.boxes, other.boxes)
         return cut(maps, part, (self.cells, self.cells)).flatten(2).transpose(1, 2)

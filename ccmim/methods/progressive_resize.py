@@ -66,11 +66,11 @@ class ProgressiveResize(ImgDataPreprocessor):
 
     def side(self, epoch: int, epochs: int) -> int:
         """Return the side of the images in an epoch, counted from 0, of a run's."""
-        begun = [s for begin, s in self.schedule if in_epochs(begin, epochs) <= epoch]
-        return begun[-1]
+        started = [s for begin, s in self.schedule if in_epochs(begin, epochs) <= epoch]
+        return started[-1]
 
     def resize(self, images: Tensor) -> Tensor:
-        """Bring images (B, 3, H, W) to the size of mmengine's current epoch."""
+        """Resize images (B, 3, H, W) to the size of mmengine's current epoch."""
         hub = MessageHub.get_current_instance()
         last = self.schedule[-1][0]
         epochs = hub.get_info('max_epochs', int(last) + 1)

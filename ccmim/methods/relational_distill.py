@@ -1,5 +1,7 @@
 """Relational distillation of a frozen teacher's similarities."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from ccmim.registry import MODELS
 
 @MODELS.register_module()
 class RelationalDistill(PretrainMethod):
-    """Learn whom a teacher's features are like, not the features themselves.
+    """Learn the relations between a teacher's features, not the features themselves.
 
     The local and global halves of lightly-train's third distillation: a linear map
     takes the student's patches to the teacher's width; within a photo and against a
@@ -32,10 +34,8 @@ class RelationalDistill(PretrainMethod):
         patch_weight: Factor of the former.
         photo_weight: Factor of the latter.
         mix: Whether photos are mixed, by one fraction a batch, uniform in [0, 1].
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If the teacher cannot be built.
@@ -52,11 +52,9 @@ class RelationalDistill(PretrainMethod):
         patch_weight: NonNegative = 1.0,
         photo_weight: NonNegative = 1.0,
         mix: bool = True,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, **options)
         self.teacher = self.build(teacher, grid=self.backbone.grid)
         self.perturbation = self.build(perturbation)
         self.projector = self.build(projector, out_dim=self.teacher.out_dim)

@@ -1,5 +1,7 @@
 """SimCLR: contrast of two views of an image."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -22,12 +24,10 @@ class SimCLR(PretrainMethod):
         backbone: Config of the Vision Transformer.
         perturbation: Config of what changes the colors of the views, or a list of
             what is done in turn; an empty one leaves them as they are.
-        projector: Config of what maps class tokens to where they are compared.
+        projector: Config of the projector of class tokens.
         contrast: Config of the loss.
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
     """
 
     num_views = 2
@@ -38,11 +38,9 @@ class SimCLR(PretrainMethod):
         perturbation: Parts,
         projector: Part,
         contrast: Part,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor)
+        super().__init__(backbone, **options)
         self.perturbation = self.build(perturbation)
         self.projector = self.build(projector)
         self.contrast = self.build(contrast)

@@ -1,6 +1,7 @@
 """SimMIM: predict the pixels of masked squares, with mask tokens in the encoder."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,17 +22,14 @@ class SimMIM(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        scorer: Config of what scores each patch's importance.
-        sampler: Config of what draws a mask from the scores.
-        mask_token: Config of what stands for masked patches.
-        decoder: Config of what predicts pixels from encoded masked patches.
+        scorer: Config of the scorer, which rates each patch's importance.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        mask_token: Config of the mask token.
+        decoder: Config of the head that predicts pixels from encoded masked patches.
         reconstruction: Config of the reconstruction loss.
         mask_ratio: Fraction of masked patches, in (0, 1).
-        data_preprocessor: Config of what normalizes the images on the device.
-        init_cfg: mmengine's initialization config.
-        anchor: Config of what keeps the features near those of the start; see
-            ``GramAnchor``.
-        extra: Config of a further loss of the full images; see ``GraphContrast``.
+        options: ``data_preprocessor``, ``init_cfg``, ``anchor`` and ``extra``; see
+            ``PretrainMethod``.
 
     Raises:
         ValueError: If ``mask_ratio`` is out of range or the sampler is for images of
@@ -49,12 +47,9 @@ class SimMIM(PretrainMethod):
         decoder: Part,
         reconstruction: Part,
         mask_ratio: InnerRatio = 0.6,
-        data_preprocessor: Part | None = None,
-        init_cfg: Part | None = None,
-        anchor: Part | None = None,
-        extra: Part | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, data_preprocessor, init_cfg, anchor, extra)
+        super().__init__(backbone, **options)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises

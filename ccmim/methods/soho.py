@@ -25,12 +25,12 @@ class SOHO(PretrainMethod):
 
     Args:
         backbone: Config of the Vision Transformer.
-        projector: Config of what maps tokens to where they are compared with codes.
+        projector: Config of the projector of tokens, before the codebook.
         dictionary: Config of the codes, and of the loss; see ``VisualDictionary``.
-        scorer: Config of what scores each patch's importance. None for the numbers of
-            the words as scores: with ``SameScoreSampler`` whole words are masked.
-        sampler: Config of what draws a mask from the scores.
-        mask_token: Config of what stands for masked patches.
+        scorer: Config of the scorer, which rates each patch's importance. None to use
+            the code of each patch: with ``SameScoreSampler`` whole codes are masked.
+        sampler: Config of the sampler, which draws the mask from the scores.
+        mask_token: Config of the mask token.
         teacher: Arguments of ``EMATeacher``; or, with a ``type``, config of a frozen
             teacher, whose features are normalized.
         mask_ratio: Fraction of masked patches, in (0, 1).
