@@ -4,8 +4,7 @@ import os
 import re
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +97,12 @@ def run(args: Namespace) -> int:
         f'By hand      {_shell("python", home() / "tools/train.py", config, *words)}',
         '',
     )
-    with short_messages(), _kept_until_the_first_step(out):
-        if resumed:
-            extend(args, out)
-            _find_list(config)
-        else:
-            _write(out, cfg, bad)
+    if resumed:
+        extend(args, out)
+        _find_list(config)
+    else:
+        _write(out, cfg, bad)
+    with short_messages():
         code = run_tool('train', [config, *words, *['--debug'] * args.debug])
     last = out / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
     if code or not last.exists():
@@ -127,7 +126,7 @@ def default_out(data: str, method: str) -> Path:
 
 
 def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
-    """Say what will be done; its config, and the images that it leaves out."""
+    """Announce the run; return its config and the images that it leaves out."""
     _check_words(args)
     data = [absolute(item) for item in args.data]
     say(f'Looking at   {", ".join(args.data)}')
@@ -167,9 +166,9 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
 
 
 def _check_words(args: Namespace) -> None:
-    """Refuse what the words alone tell, before any photo is looked at."""
-    told = args.teacher or any('model.teacher' in word for word in args.cfg_options)
-    if (args.method in TAUGHT) != bool(told):
+    """Check the options that need no look at the photos."""
+    teaches = args.teacher or any('model.teacher' in word for word in args.cfg_options)
+    if (args.method in TAUGHT) != bool(teaches):
         method = args.method if args.method in TAUGHT else TAUGHT[0]
         raise Mistake(
             f'--method {method} and --teacher go together',
@@ -205,24 +204,6 @@ def _write(out: Path, cfg: Config, bad: Mapping[str, str]) -> None:
         write_file(out / RECIPE, cfg.pretty_text)
     finally:
         lock.release()
-
-
-@contextmanager
-def _kept_until_the_first_step(out: Path) -> Iterator[None]:
-    """Put back what the run that is there started from, if it was not gone on with."""
-    before = _states(out)
-    files = [file for name in (RECIPE, _LEFT_OUT) if (file := out / name).is_file()]
-    contents = {file: file.read_bytes() for file in files}
-    try:
-        yield
-    finally:
-        if before and _states(out) == before:
-            for file, content in contents.items():
-                write_file(file, content)
-
-
-def _states(out: Path) -> list[tuple[Path, int]]:
-    return [(file, file.stat().st_mtime_ns) for file in files_of_a_run(out)]
 
 
 def _find_list(config: Path) -> None:

@@ -79,31 +79,6 @@ def test_an_option_and_its_key_are_not_both_given(begin):
     assert '--epochs and train_cfg.max_epochs say the same' in error
 
 
-@pytest.mark.parametrize('code', [2, 130])
-def test_an_overwriting_run_that_never_begins_changes_nothing(begin, run, code):
-    before = run()
-
-    def train():
-        assert run() != before
-        if code == 130:
-            raise KeyboardInterrupt
-        return code
-
-    assert begin(*OTHER, train=train)[0] == code
-    assert run() == before
-
-
-def test_an_overwriting_run_brings_its_own_recipe(begin, run):
-    before = run()
-
-    def train():
-        (begin.folder / 'epoch_1.pth').unlink()  # after the first step
-        return 3
-
-    assert begin(*OTHER, train=train)[0] == 3
-    assert run()['recipe.py'] != before['recipe.py']
-
-
 def test_a_folder_in_use_is_left_alone_before_the_first_checkpoint(
     begin, run, monkeypatch
 ):
