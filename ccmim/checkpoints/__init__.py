@@ -1,4 +1,9 @@
-"""Read weights of any format; read and write checkpoints safely."""
+"""Read weights of any format; read and write checkpoints safely.
+
+``sources`` finds files and names, ``safe_load`` reads a file, ``layouts`` knows each
+format, ``read`` returns a backbone's weights and ``load`` puts them into a network;
+``resume`` chooses the checkpoint of an interrupted run.
+"""
 
 from ccmim.lazy import attach
 

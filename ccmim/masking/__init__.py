@@ -1,4 +1,7 @@
-"""Masking: scores of patches, masks drawn from them, and the split into tokens."""
+"""Masking: scorers rate patches, samplers draw masks from the scores.
+
+A sampler returns a ``TokenSplit``: the ids of visible and of masked patches.
+"""
 
 from ccmim.masking.block_samplers import BlockSampler, MaskUnitSampler
 from ccmim.masking.centrality import CentralityScorer, degree, eigenvector, pagerank

@@ -1,1 +1,1 @@
-"""Precision, parameter groups and learning rates."""
+"""Optimization: autocast, parameter groups with layer decay, and schedules."""
