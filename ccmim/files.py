@@ -42,7 +42,7 @@ class Parser(ArgumentParser):
 
 
 def is_no_room(error: BaseException) -> bool:
-    """Tell whether an error is that a disk is full or read-only."""
+    """Return whether an error means a full or read-only disk."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 

@@ -30,10 +30,10 @@ def progress(
     if quiet or sys.stderr.isatty():
         yield from tqdm(items, what, total, unit=f' {unit}', disable=quiet, leave=False)
         return
-    begun = shown = time.monotonic()
+    started = shown = time.monotonic()
     for number, item in enumerate(items):
         if (now := time.monotonic()) - shown >= _PAUSE and number:
-            left = (now - begun) / number * (total - number)
+            left = (now - started) / number * (total - number)
             done = f'{number:,} of {total:,} {unit}, about {left:.0f} s to go'
             say(f'{what} {done}', file=sys.stderr)
             shown = now
@@ -42,16 +42,16 @@ def progress(
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Say every ten seconds what runs and for how long, where no end is known.
+    """Report every ten seconds what runs and for how long, when no end is known.
 
     Args:
         what: Is done in this context.
     """
-    begun, done = time.monotonic(), threading.Event()
+    started, done = time.monotonic(), threading.Event()
 
     def repeat() -> None:
         while not done.wait(_PAUSE):
-            seconds = time.monotonic() - begun
+            seconds = time.monotonic() - started
             say(f'{what}: {seconds:.0f} s', file=sys.stderr)
 
     thread = threading.Thread(target=repeat, daemon=True)

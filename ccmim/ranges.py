@@ -154,7 +154,7 @@ def in_epochs(moment: int | float, epochs: int) -> int:
 
 
 def is_ours(kind: Any) -> bool:
-    """Whether a class or a function is of this package."""
+    """Return whether a class or a function belongs to this package."""
     return getattr(kind, '__module__', '').partition('.')[0] == 'ccmim'
 
 
@@ -212,7 +212,7 @@ def check_keys(given: Mapping[str, Any], known: Arguments, path: str) -> None:
 
 
 def describe(hint: Any) -> str:
-    """Say in words what an annotation allows."""
+    """Describe in words what an annotation allows."""
     forms = list(_options(hint))
     if str in forms:
         forms = [form for form in forms if form is not os.PathLike]

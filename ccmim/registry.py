@@ -46,7 +46,7 @@ class CheckedRegistry(Registry):
     """
 
     def get(self, key: str) -> Any:
-        """Look a name up, an old one too."""
+        """Look up a name, including old ones."""
         if isinstance(key, str) and key.startswith('.'):
             return None  # mmengine would import what is relative to nothing
         return super().get(new_class(key) if isinstance(key, str) else key)

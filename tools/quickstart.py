@@ -113,7 +113,7 @@ def main() -> None:
     kind = '_fast' * args.fast + '_full' * args.full
     out = (args.out or OUT.with_name(OUT.name + kind)).absolute()
     photos = args.images and args.images.absolute()  # the stages run in the checkout
-    begun = time.time()
+    started = time.time()
     # A thread that OpenMP has started here would not survive the forks.
     torch.set_num_threads(1)
     MMLogger.get_current_instance().setLevel('WARNING')
@@ -142,7 +142,9 @@ def main() -> None:
         announce(comparison, plan, places)
     on_gpu = torch.cuda.is_available()  # a GPU does not survive a fork
     run_stages(chains, ROOT, [{}] * places, in_copies=not on_gpu)
-    finish(comparison, plan, out, photos or scenes / 'unlabelled', time.time() - begun)
+    finish(
+        comparison, plan, out, photos or scenes / 'unlabelled', time.time() - started
+    )
 
 
 def parse_args() -> argparse.Namespace:
@@ -318,10 +320,10 @@ def _pretrained(comparison: Comparison) -> Path:
 
 
 def _seconds_of_a_scene(size: int, count: int = 8) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for index in range(count):
         toy_scene(0, 'training', index, size)
-    return (time.perf_counter() - begun) / count
+    return (time.perf_counter() - started) / count
 
 
 def _mean(values: Sequence[float]) -> str:

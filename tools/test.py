@@ -32,7 +32,7 @@ from ccmim.engine.settings import (
     config_parser,
     parse,
 )
-from ccmim.engine.signals.stop_hook import release
+from ccmim.engine.signals.stop_hook import release_signals
 from ccmim.evaluation.resampling import Sample, write_samples
 from ccmim.files import say
 from ccmim.labels.report import some
@@ -176,7 +176,7 @@ def _augment(cfg: Config, name: str) -> None:
 def main() -> None:
     """Check all that can be checked, then test."""
     args = parse_args()
-    release()  # there is nothing to save
+    release_signals()  # there is nothing to save
     start = StartHook()
     with clear_errors(start, args.debug):
         runner = prepare(args)

@@ -85,7 +85,7 @@ def start_all(agent: LocalElasticAgent, group: Any) -> Any:
 
 
 def own_address() -> str:
-    """Tell the address of this machine on the way to machine 0; empty if unknown."""
+    """Return this machine's address on the route to machine 0; empty if unknown."""
     target = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
     family, kind, *_, target = socket.getaddrinfo(*target, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind) as probe:  # sends nothing

@@ -40,7 +40,7 @@ from ccmim.engine.settings import (
     parse,
 )
 from ccmim.engine.settings.work_dir import files_of_a_run
-from ccmim.engine.signals.stop_hook import StopHook, release
+from ccmim.engine.signals.stop_hook import StopHook, release_signals
 
 
 def parse_args() -> argparse.Namespace:
@@ -100,7 +100,7 @@ def main() -> None:
             report_batch(cfg, get_world_size())
             runner.register_hook(start)
             if not any(isinstance(hook, StopHook) for hook in runner.hooks):
-                release()
+                release_signals()
             runner.train()
 
 

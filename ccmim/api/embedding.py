@@ -72,9 +72,9 @@ def embed(
     if isinstance(weights, nn.Module):
         model = weights
     else:
-        told = dict(part=part, num_heads=num_heads)
-        size = image_size or usual_side(weights, img_size=img_size, **told)
-        model = build_backbone(weights, img_size=size, **told)
+        options = dict(part=part, num_heads=num_heads)
+        size = image_size or usual_side(weights, img_size=img_size, **options)
+        model = build_backbone(weights, img_size=size, **options)
         model = model.to(device or get_device())
     backbone = getattr(model, 'backbone', model)
     like, prepare = backbone.patch_embed.proj.weight, Prepare(model)

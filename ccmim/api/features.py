@@ -111,7 +111,7 @@ def _each(images: Picture | Sequence[Picture]) -> Iterator[Image.Image | Tensor]
 
 
 def _as_uint8(images: np.ndarray) -> np.ndarray:
-    """Give arrays of any dtype as uint8 RGB (..., 3)."""
+    """Convert arrays of any dtype to uint8 RGB (..., 3)."""
     kind = f'an array of {images.dtype} and shape {images.shape}'
     if images.ndim == 2:
         images = np.repeat(images[..., None], 3, axis=2)

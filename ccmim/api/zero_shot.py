@@ -32,7 +32,7 @@ def load_flip(checkpoint: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is of another method, or has no vocabulary.
+        ValueError: If another method wrote it, or it has no vocabulary.
     """
     content = load_file(checkpoint)
     text = (content.get('meta') or {}).get('config_text')

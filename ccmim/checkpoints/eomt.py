@@ -62,7 +62,7 @@ def is_eomt(content: Mapping[str, Any]) -> bool:
 
 
 def read_eomt_head(file: str | Path) -> Tensors:
-    """Read the tensors of a head by our names; none if the file is of something else.
+    """Read the tensors of a head by our names; none if the file holds something else.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -49,7 +49,7 @@ def read_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a ``config.json`` says, as fields of ``Architecture``.
 
     Raises:
-        ValueError: If it is of a model that is not read, or has another activation.
+        ValueError: If the model or its activation is not supported.
     """
     if 'architecture' in config:
         return timm_fields(str(config['architecture']), config.get('model_args') or {})
@@ -172,7 +172,7 @@ def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         changes: Of its arguments.
 
     Raises:
-        ValueError: If timm has no such model, or it is of a kind that is not read.
+        ValueError: If timm has no such model, or it is not supported.
     """
     import timm
     from timm.layers import GELUTanh, QuickGELU

@@ -121,7 +121,7 @@ def read_dinov3_hf(state: Mapping[str, Tensor], names: Renaming = DINOV3_HF) -> 
 
 
 def write_timm(state: Mapping[str, Tensor]) -> Tensors:
-    """Give registers positions, of zeros, and take the row of an absent class token."""
+    """Add zero positions for registers, and drop the row of an absent class token."""
     written = dict(state)
     if (table := written.get('pos_embed')) is not None:
         registers = state.get('reg_token', table[:, :0])

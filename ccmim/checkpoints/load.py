@@ -32,7 +32,7 @@ RESAMPLED = ('pos_embed', 'relative_position_bias_table', 'rel_pos_h', 'rel_pos_
 
 @WEIGHT_INITIALIZERS.register_module()
 class LoadBackbone:
-    """What ``init_cfg=dict(type='Pretrained', ...)`` of a backbone of ours does.
+    """Implement ``init_cfg=dict(type='Pretrained', ...)`` of our backbone.
 
     Args:
         checkpoint: The weights, see ``load_backbone``.
@@ -67,9 +67,9 @@ def build_backbone(
     layout: str = 'auto',
     **options: Any,
 ) -> VisionTransformer:
-    """Build the Vision Transformer that weights of any known layout are of.
+    """Build the Vision Transformer that fits weights of any known layout.
 
-    What was read, and what was taken for granted, is logged.
+    What was read and what was assumed is logged.
 
     Args:
         weights: See ``read_weights``.
@@ -86,13 +86,13 @@ def build_backbone(
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, see ``read_weights``, or an option fits none.
     """
-    told = dict(num_heads=num_heads, act=act, part=part, layout=layout)
+    reading = dict(num_heads=num_heads, act=act, part=part, layout=layout)
     try:
-        raw = read_weights(weights, **told)
+        raw = read_weights(weights, **reading)
     except ValueError as error:
         if img_size is None or '(img_size)' not in str(error):
             raise
-        raw = read_weights(weights, img_size=img_size, **told)
+        raw = read_weights(weights, img_size=img_size, **reading)
     for line in raw.report:
         print_log(line, logger='current')
     return network_of(raw, img_size, **options)
@@ -101,10 +101,10 @@ def build_backbone(
 def network_of(
     weights: Weights, img_size: int | list[int] | None = None, **options: Any
 ) -> VisionTransformer:
-    """Build the Vision Transformer of weights that were read.
+    """Build the Vision Transformer for weights that ``read_weights`` returned.
 
     Args:
-        weights: What ``read_weights`` gave.
+        weights: What ``read_weights`` returned.
         img_size: See ``build_backbone``.
         options: Likewise.
     """
@@ -227,7 +227,7 @@ def _remedy(name: str) -> str:
 
 
 def _right_options(raw: RawWeights, own: Architecture) -> str:
-    """Write the options of the backbone that the file is of; empty if it is unclear."""
+    """Format the backbone options that the file needs; empty if that is unclear."""
     try:
         theirs = read_architecture(raw.state, raw.usual | raw.said, raw.grid).options()
     except ValueError:

@@ -33,7 +33,7 @@ class Pixels(NamedTuple):
         return cls(tuple(map(float, mean)), tuple(map(float, std)))
 
     def in_units(self) -> dict[str, list[float]]:
-        """Give them for pixels in 0..1, as timm and transformers count."""
+        """Return them for pixels in 0..1, as timm and transformers do."""
         return {
             name: [round(value / 255, 6) for value in values]
             for name, values in self._asdict().items()

@@ -34,7 +34,7 @@ class Weights:
     Args:
         state: Tensors by our names, all that ``VisionTransformer`` of the architecture
             has and no others.
-        architecture: What they are the weights of.
+        architecture: The network that they belong to.
         report: Lines that say what was read and what was left out.
         pixels: How it wants images to be normalized.
     """
@@ -51,8 +51,8 @@ class RawWeights:
 
     state: Tensors
     grid: tuple[int, int] | None  # of the positions
-    said: dict[str, Any]  # of the architecture, by the file or whoever asks
-    usual: dict[str, Any]  # of the layout, where nobody says
+    said: dict[str, Any]  # of the architecture, by the file or the caller
+    usual: dict[str, Any]  # of the layout, where neither says
     report: list[str]
 
 
@@ -104,7 +104,7 @@ def find_state(
         path: See ``read_weights``.
         layout: Likewise.
         part: Likewise.
-        given: Fields of the architecture that whoever asks gives; None where not.
+        given: Fields of the architecture that the caller sets; None where not.
             ``grid`` is that of the network that will be filled.
 
     Raises:
@@ -182,7 +182,7 @@ def _check_values(state: Mapping[str, Tensor]) -> None:
 
 
 def _assumed(raw: RawWeights, architecture: Architecture) -> list[str]:
-    """Say aloud what neither the tensors nor the file tell."""
+    """List the assumptions that neither the tensors nor the file state."""
     a, lines = architecture, []
     if 'num_heads' not in raw.said and not a.rel_pos_bias and a.attention == 'softmax':
         lines.append(f'  {a.num_heads} heads, as usual for a width of {a.embed_dim}')

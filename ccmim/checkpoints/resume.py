@@ -117,7 +117,7 @@ def _newest_first(work_dir: Path) -> list[Path]:
 
 
 def _pointed_to(work_dir: Path) -> Path | None:
-    """Give the checkpoint of the folder that the pointer names, if it names one.
+    """Return the checkpoint of the folder that the pointer names, if any.
 
     Its folder does not count: it may have been moved since, and nothing outside of the
     work dir is a checkpoint of the run.

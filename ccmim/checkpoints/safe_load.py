@@ -131,7 +131,7 @@ def _spread(rows: Sequence[Tensor], whole: Tensor, mesh: 'DeviceMesh') -> Tensor
 
 
 def is_safetensors(path: str | Path) -> bool:
-    """Return whether a file is of safetensors, whatever it is called."""
+    """Return whether a file is in safetensors format, whatever its name."""
     path = Path(path)
     with path.open('rb') as file:
         start = file.read(9)

@@ -69,7 +69,7 @@ def settle(
         is left out, by name.
 
     Raises:
-        ValueError: If a tensor is of a part that our network does not have, or the grid
+        ValueError: If our network has no place for a tensor, or the grid
             is left open.
     """
     state = {k: v for k, v in named.items() if v.numel()}  # of no registers
@@ -246,7 +246,7 @@ def _split(state: Mapping[str, Tensor]) -> tuple[Tensors, dict[str, str]]:
 
 
 def foreign_part(names: Iterable[str]) -> str | None:
-    """Name a part of another ViT that tensors are of, by their names; None if none."""
+    """Name the part of another ViT that tensors belong to; None if there is none."""
     blocks = (name for name in names if name.startswith('blocks.'))
     found = (_first(_FOREIGN, name, re.search) for name in blocks)
     return next(filter(None, found), None)

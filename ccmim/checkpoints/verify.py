@@ -60,7 +60,7 @@ def verify_checkpoint(file: str | Path) -> None:
 
 
 def _fault(checkpoint: Mapping[str, Any]) -> str | None:
-    """Say what no run can have written, None if there is nothing."""
+    """Describe content that no run can have written; None if there is none."""
     for part in ('state_dict', 'optimizer', 'message_hub', 'meta'):
         if not isinstance(checkpoint[part], Mapping):
             return f'its {part} is a {type(checkpoint[part]).__name__}'

@@ -64,8 +64,8 @@ def write_weights(
     if build:
         there = build(weights.architecture)
     if layout == 'timm':
-        told = ', '.join(f'{name}={value!r}' for name, value in there.items())
-        there = f'timm.models.VisionTransformer({told})'
+        arguments = ', '.join(f'{name}={value!r}' for name, value in there.items())
+        there = f'timm.models.VisionTransformer({arguments})'
     return [
         f'Wrote {path}: {len(tensors)} tensors, layout {layout}; read back: 0 missing, '
         '0 unexpected, 0 changed',

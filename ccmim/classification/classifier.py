@@ -19,7 +19,7 @@ class Classifier(BaseModel):
     Args:
         backbone: Config of the Vision Transformer; ``final_norm=False`` where the head
             has a norm of its own, as in MAE's fine-tuning.
-        head: Config of what scores the classes.
+        head: Config of the classification head.
         pool: 'average' of the patches, or the 'class' token.
         mixing: Config of what a batch goes through in training, without its
             ``num_classes``; nothing when None.
@@ -27,7 +27,7 @@ class Classifier(BaseModel):
         extra: Config of another loss, of the patches and labels, such as
             ``LookIntoObject``; it has a part in training alone, and a classifier
             without it loads the checkpoint.
-        data_preprocessor: Config of what normalizes the images on the device.
+        data_preprocessor: Config of the data preprocessor, which normalizes images.
         init_cfg: mmengine's initialization config.
 
     Raises:

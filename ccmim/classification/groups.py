@@ -21,7 +21,7 @@ class GroupSampler(Sampler):
 
     As ``VisitSampler``, the keys depend on (seed, epoch) alone; ranks take turns with
     whole groups. The last group of a class is filled with others of its images, so that
-    all groups are of one size and no image is twice in one.
+    all groups have the same size and no image appears twice in one.
 
     Args:
         dataset: A data set with ``labels``, such as ``LabeledImages``.

@@ -12,7 +12,7 @@ from ccmim.registry import OPTIMIZERS
 
 @OPTIMIZERS.register_module()
 class LARS(Lars):
-    """timm's LARS, by the rule of MoCo v3 and MAE for who is adapted.
+    """timm's LARS, with the rule of MoCo v3 and MAE for which parameters are adapted.
 
     Weights get steps in proportion to their norm, without weight decay too, where
     timm's would be plain SGD; 1-D parameters (biases) are updated by plain SGD, without

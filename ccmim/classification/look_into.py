@@ -18,8 +18,8 @@ class LookIntoObject(nn.Module):
 
     Args:
         in_dim: Width D of the patches.
-        extent: Config of what tells the object from the rest; None for all patches.
-        context: Config of what tells how its parts lie; None for none.
+        extent: Config of the object-extent loss; None to use all patches.
+        context: Config of the spatial-context loss; None for none.
 
     Raises:
         ValueError: If both are None.

@@ -54,7 +54,7 @@ class ClassPredictor:
 
     @torch.no_grad()
     def __call__(self, photo: Image.Image) -> Tensor:
-        """Give the probability of each class, (C,), on the host."""
+        """Return the probability of each class, (C,), on the CPU."""
         for step in self._steps:
             photo = step(photo)
         batch = dict(inputs=photo[None], labels=torch.zeros(1, dtype=torch.long))

@@ -112,7 +112,7 @@ def write_bad_files(path: str | os.PathLike, reasons: Mapping[str, str]) -> None
 
 
 def reason_of(error: Exception) -> str:
-    """Say why an image cannot be used, beginning with one of a few kinds.
+    """Describe why an image cannot be used, starting with one of a few kinds.
 
     Args:
         error: What reading or decoding it raised.

@@ -23,7 +23,7 @@ class BadPhotoError(BadImageError):
 
     @classmethod
     def of(cls, path: str, error: Exception) -> 'BadPhotoError':
-        """Say of which photo an error is.
+        """Make an error that names the photo.
 
         Args:
             path: Of the photo.

@@ -96,7 +96,7 @@ def summarize(results: Iterable[Checked]) -> str:
 
 
 def cautions(results: Iterable[Checked]) -> list[str]:
-    """Say what of good images is not as one might think, one line each.
+    """List surprising properties of good images, one line each.
 
     Args:
         results: What ``check_images`` found out.
@@ -123,7 +123,7 @@ def _prepare(source: ImageSource, least_side: int) -> None:
 
 
 def _few_bits(image: Image.Image) -> str:
-    """Say so where no value of a picture of 16 bits needs all of them."""
+    """Describe the used bits where a 16-bit picture does not need all of them."""
     bits = int(np.asarray(image).max(initial=0)).bit_length()
     return f'{_FEW}{bits} bits' if 0 < bits <= _NEARLY_BLACK else ''
 

@@ -107,7 +107,7 @@ class ImagesWithCropBox(Dataset):
         return dict(inputs=image, data_samples=sample['data_samples'], crop_box=box)
 
     def whole(self, size: Sequence[int]) -> UnlabeledImages:
-        """Give the same pictures, in the same order, whole and of one size.
+        """Return the same pictures in the same order, uncropped and of one size.
 
         Args:
             size: Height and width of the images.

@@ -40,7 +40,7 @@ class PartOfSource:
         return [paths[index] for index in self._indices.tolist()]
 
     def checksum(self, index: int) -> int:
-        """Sum up image ``index``."""
+        """Hash image ``index``."""
         return self._source.checksum(self._indices[index])
 
 

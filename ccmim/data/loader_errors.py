@@ -18,7 +18,7 @@ _SHOWN = 5  # names of images in a message
 
 
 def explain(error: BaseException, loader: DataLoader | None = None) -> str | None:
-    """Say what an error means that came out of a data loader, and what to do.
+    """Explain an error of a data loader and what to do about it.
 
     Args:
         error: What iterating over the loader raised.

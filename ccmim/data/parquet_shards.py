@@ -88,7 +88,7 @@ class ParquetShards:
         return data.to_pybytes()
 
     def checksum(self, index: int) -> int:
-        """Sum up the file of image ``index``: to look at one is to read a hundred."""
+        """Hash the file of image ``index``: one image cannot be read alone."""
         return checksum_of_file(self._files[self._groups[self._group_of(index), 0]])
 
     def _group_of(self, index: int) -> int:

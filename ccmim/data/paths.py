@@ -142,6 +142,6 @@ def checksum_of_file(path: str) -> int:
 
 
 def checksum_of_part(descriptor: int, start: int, size: int) -> int:
-    """Sum up a part of an open file: its size and a page from its middle."""
+    """Hash a part of an open file: its size and a page from its middle."""
     middle = os.pread(descriptor, 4096, start + max(0, size // 2 - 2048))
     return zlib.crc32(middle[:size], size & 0xFFFFFFFF)

@@ -58,7 +58,7 @@ def seeded(key: SampleKey) -> Iterator[None]:
 
 
 def generator_of(key: SampleKey) -> np.random.Generator:
-    """Give a generator for what is drawn for a sample but by no global one."""
+    """Return a generator for a sample's draws outside of the global generators."""
     return _generator(*key, _AUGMENT)
 
 

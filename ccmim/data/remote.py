@@ -96,7 +96,7 @@ class RemoteImages:
         return data
 
     def checksum(self, index: int) -> int:
-        """Sum up what the listing said of image ``index``; 0 of one in a list."""
+        """Hash what the listing said of image ``index``; 0 for one in a list."""
         return int(self._places[index, 3])
 
 

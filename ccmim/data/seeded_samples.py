@@ -67,7 +67,7 @@ class SeededSamples(Dataset):
         return self.dataset.get_data_info(key[2] if isinstance(key, tuple) else key)
 
     def __getattr__(self, name: str) -> Any:
-        """Answer whatever else is asked of the data set."""
+        """Forward all other attributes to the data set."""
         if name == 'dataset':  # not set yet, as in a copy
             raise AttributeError(name)
         return getattr(self.dataset, name)

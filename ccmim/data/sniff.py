@@ -18,7 +18,7 @@ _PICTURES = {b'ftyphe': 'HEIC', b'ftypm': 'HEIC', b'<svg': 'SVG', b'%pdf': 'PDF'
 
 
 def what_instead(data: bytes) -> str:
-    """Say why the bytes of a file are not read as an image.
+    """Explain why the bytes of a file cannot be read as an image.
 
     Args:
         data: The file, not empty.
@@ -42,7 +42,7 @@ def what_instead(data: bytes) -> str:
 
 
 def _unread(data: bytes, kind: str) -> str | None:
-    """Say what a sound JPEG or TIFF is that PIL does not read."""
+    """Describe an intact JPEG or TIFF of a kind that PIL does not read."""
     if kind == 'JPEG':
         frame = re.search(rb'\xff[\xc0-\xc2]\0.(.)', data, re.DOTALL)
         bits = frame[1][0] if frame else 8

@@ -55,7 +55,7 @@ class ImageSource(Protocol):
         """List what distinguishes the images, in order and quickly: paths as given."""
 
     def checksum(self, index: int) -> int:
-        """Sum up the size of image ``index`` and some bytes from its middle."""
+        """Hash the size of image ``index`` and some bytes from its middle."""
 
 
 class ImageFiles:
@@ -89,7 +89,7 @@ class ImageFiles:
         return self._paths.joined()
 
     def checksum(self, index: int) -> int:
-        """Sum up file ``index``, see ``checksum_of_file``."""
+        """Hash file ``index``, see ``checksum_of_file``."""
         return checksum_of_file(self._paths[index])
 
 
@@ -145,7 +145,7 @@ class JoinedSource:
         return [path for source in self._sources for path in source.paths()]
 
     def checksum(self, index: int) -> int:
-        """Sum up image ``index``."""
+        """Hash image ``index``."""
         source, index = self._find(index)
         return source.checksum(index)
 
@@ -175,7 +175,7 @@ def open_source(
 
     Raises:
         FileNotFoundError: A path does not exist or a pattern matches nothing.
-        ValueError: Something is of no known kind, or there is no image in it.
+        ValueError: Something has an unknown format, or there is no image in it.
     """
     if isinstance(data, str | os.PathLike):
         data = os.fspath(data)
@@ -223,10 +223,10 @@ def open_source(
 
 
 def refuse_root(root: str | os.PathLike) -> NoReturn:
-    """Say that nothing would start from a folder.
+    """Refuse ``root`` where no list of paths is given.
 
     Raises:
-        ValueError: It does.
+        ValueError: Always.
     """
     raise ValueError(
         f'root={printable(os.fspath(root))} is where the paths of a list (.txt) start, '

@@ -83,7 +83,7 @@ def _members(
 
 
 def compressed_text(path: str) -> str:
-    """Say why a compressed archive is refused and what to do instead.
+    """Explain why a compressed archive is refused and what to do instead.
 
     Args:
         path: The archive.
@@ -166,7 +166,7 @@ def _damaged(path: str, headers: _Headers, why: str) -> str:
 
 
 def counted(left_out: dict[str, list[str]]) -> str:
-    """Say how many members are left out, why, and the first names.
+    """Report how many members are left out, why, and the first names.
 
     Args:
         left_out: The printable names by reason.

@@ -59,7 +59,7 @@ class TarShards:
         return data
 
     def checksum(self, index: int) -> int:
-        """Sum up member ``index``; 0 when the shard is gone."""
+        """Hash member ``index``; 0 when the shard is gone."""
         shard, offset, size = self._positions[index].tolist()
         try:
             with open(self._shards.paths[shard], 'rb', buffering=0) as file:

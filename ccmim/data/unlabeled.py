@@ -98,7 +98,7 @@ class UnlabeledImages(Dataset):
         return source.joined() if files else b'\n'.join(source.paths())
 
     def checksum(self, index: int) -> int:
-        """Sum up the size of image ``index`` and some of its bytes; 0 if unreadable."""
+        """Hash the size of image ``index`` and some of its bytes; 0 if unreadable."""
         return self._source.checksum(index)
 
     def digest(self, index: int) -> bytes:

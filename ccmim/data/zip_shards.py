@@ -79,7 +79,7 @@ class ZipShards:
         return data
 
     def checksum(self, index: int) -> int:
-        """Sum up member ``index`` as it is packed; 0 when the shard is gone."""
+        """Hash member ``index`` in its packed form; 0 when the shard is gone."""
         shard, header, packed, _, _ = self._places[index].tolist()
         try:
             with open(self._shards.paths[shard], 'rb', buffering=0) as file:

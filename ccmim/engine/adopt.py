@@ -24,7 +24,7 @@ _RENAMED = {'LoadAnnotations': 'ccmim.LoadLabelMap'}
 
 
 def adopt_readers(cfg: Config, imports: bool = True) -> None:
-    """Let a config read labels as the checks do, and complete its palettes.
+    """Make a config read labels as the checks do, and complete its palettes.
 
     Args:
         cfg: Changed in place; one without detection or segmentation is left alone.

@@ -1,4 +1,4 @@
-"""A config as a run will see it: the settings of the command line, sizes filled in.
+"""Read a config as a run sees it, with command-line options and derived sizes.
 
 Light to import: a config can be read and checked without torch.
 """

@@ -61,7 +61,7 @@ def connect(launcher: str, settings: Mapping[str, Any]) -> None:
 
 
 def explain_loss(error: Exception) -> str:
-    """Say which process is gone, where the connections broke.
+    """Explain a broken connection by the process that is gone.
 
     Args:
         error: What ended the run on this process.
@@ -113,7 +113,7 @@ def _choose_gpu(launcher: str) -> None:
 
 
 def _choose_interface(peers: Peers) -> None:
-    """Let gloo take the way to the other hosts, not that of the host's name."""
+    """Let gloo use the interface that routes to the other hosts."""
     if os.environ.get('LOCAL_WORLD_SIZE', '1') == os.environ['WORLD_SIZE']:
         return
     given = os.environ.get('GLOO_SOCKET_IFNAME')

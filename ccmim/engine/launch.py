@@ -75,7 +75,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     """Check a config, fit it to the machine and build its Runner.
 
     From here on checkpoints are read without running code in them, and written so that
-    an interruption leaves the old file. A run to resume is told from which checkpoint.
+    an interruption leaves the old file. A run to resume is given its checkpoint.
 
     Args:
         cfg: The config; changed in place.
@@ -109,13 +109,13 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     _replace(cfg.get('train_cfg'), 'EpochBasedTrainLoop', 'ccmim.ResumableEpochLoop')
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     try:
-        runner = build(_as_begun(cfg))
+        runner = build(_without_resume(cfg))
     except KeyError as error:
         if unknown := unknown_type(error, cfg._cfg_dict):
             raise ValueError(unknown) from error
         raise
     stop_at_full_disk(runner.logger)
-    _tell_idle_keys(runner)
+    _warn_unused_keys(runner)
     _prepare_training(runner)
     sharded = isinstance(runner.model, FullyShard)
     if sharded:
@@ -133,14 +133,14 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
 
 
 def _format_once() -> None:
-    """Have mmengine format a text of a config once: a Runner asks for it six times."""
+    """Format the text of a config once: mmengine's Runner does it six times."""
     from yapf.yapflib import yapf_api
 
     if not hasattr(yapf_api.FormatCode, 'formatted'):
-        yapf_api.FormatCode = _remembering(yapf_api.FormatCode)
+        yapf_api.FormatCode = _memoized(yapf_api.FormatCode)
 
 
-def _remembering(format_code: Callable[..., Any]) -> Callable[..., Any]:
+def _memoized(format_code: Callable[..., Any]) -> Callable[..., Any]:
     formatted: dict[Any, Any] = {}
 
     def once(text: str, **options: Any) -> Any:
@@ -154,19 +154,19 @@ def _remembering(format_code: Callable[..., Any]) -> Callable[..., Any]:
     return once
 
 
-def _as_begun(cfg: Config) -> Config:
-    """The config that the Runner writes down: the file itself, if it is a recipe.
+def _without_resume(cfg: Config) -> Config:
+    """Return the config that the Runner writes to the work dir.
 
-    Whoever gives that file again asks for a resume by himself.
+    A new start from that file must not resume unless it is asked to.
     """
     if not cfg.get('resume'):
         return cfg
-    begun = copy.deepcopy(cfg)
-    begun.resume, begun.load_from = False, None
-    return begun
+    fresh = copy.deepcopy(cfg)
+    fresh.resume, fresh.load_from = False, None
+    return fresh
 
 
-def _tell_idle_keys(runner: Runner) -> None:
+def _warn_unused_keys(runner: Runner) -> None:
     wrapper = runner.cfg.get('optim_wrapper') or {}
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
     names = [name for name, _ in runner.model.named_parameters()] if keys else []

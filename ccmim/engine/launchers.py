@@ -9,7 +9,7 @@ _PORT = 29500  # torchrun's
 
 
 def find_launcher() -> str:
-    """Tell which launcher has started several processes.
+    """Detect which launcher has started several processes.
 
     A number alone means nothing: Slurm gives one to shells and batch scripts as well.
 
@@ -97,7 +97,7 @@ def _from_mpi() -> dict[str, object]:
 
 
 def first_host(nodes: str) -> str:
-    """Tell the first host of one of Slurm's lists, such as ``gpu[03-05,9],login1``."""
+    """Return the first host of a Slurm node list, such as ``gpu[03-05,9],login1``."""
     first = re.match(r'(?:[^,\[]|\[[^\]]*\])*', nodes)[0]  # type: ignore[index]
     return re.sub(r'\[(\d+)[^\]]*\]', r'\1', first)
 

@@ -69,7 +69,7 @@ def address_to(address: str, port: int) -> tuple[str, str]:
 
 
 def address_of(interface: str) -> str:
-    """Tell the IPv4 address of an interface; empty if it has none, or is not there."""
+    """Return the IPv4 address of an interface; empty if there is none."""
     request = struct.pack('256s', interface[:_NAME_LENGTH].encode())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -80,5 +80,5 @@ def address_of(interface: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether an address leads back to the host itself."""
+    """Return whether an address is a loopback address."""
     return ipaddress.ip_address(address.partition('%')[0]).is_loopback

@@ -24,7 +24,7 @@ class PeerError(Exception):
 
 
 def time_to_meet() -> float:
-    """Tell for how long processes wait for each other: RDZV_TIMEOUT, in seconds.
+    """Return how long processes wait for each other: RDZV_TIMEOUT, in seconds.
 
     Raises:
         PeerError: If it is no time.
@@ -86,7 +86,7 @@ class Peers:
         """Wait until all are here.
 
         Raises:
-            PeerError: If some do not come, one has left word that it cannot go on, or
+            PeerError: If some do not come, one has reported that it cannot continue, or
                 the others could not reach one of them.
         """
         self._store.add('arrived', 1)

@@ -112,11 +112,11 @@ def describe_schedule(
         unit = 'epochs' if by_epoch or epoch_length else 'steps'
         length = 1 if by_epoch else epoch_length or 1
         begin, end = scheduler.get('begin', 0) / length, scheduler.get('end')
-        told = {'type', 'by_epoch', 'begin', 'end', 'T_max'}
+        shown = {'type', 'by_epoch', 'begin', 'end', 'T_max'}
         others = [
             f'{k}={[round(m / length, 6) for m in v] if k == "milestones" else v}'
             for k, v in scheduler.items()
-            if k not in told
+            if k not in shown
         ]
         lines.append(
             f'  {unit} {begin:.9g} to '

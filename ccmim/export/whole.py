@@ -39,7 +39,7 @@ class Whole(nn.Module):
         detector: What finds objects, in one photo at a time; None of other kinds.
 
     Raises:
-        ValueError: If it is of another kind, or the size fits no patches.
+        ValueError: If the model is not supported, or the size does not fit the patches.
     """
 
     def __init__(self, file: str | Path, size: tuple[int, int] | None = None) -> None:
@@ -77,7 +77,7 @@ class Whole(nn.Module):
             self.outputs = self.detector.outputs
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Give probabilities (B, C), or the number of each pixel's class (B, H, W).
+        """Return probabilities (B, C), or the class index of each pixel (B, H, W).
 
         Of one photo (B = 1) the objects that a detector finds, see `Detector`. Of a
         panoptic EoMT the logits of its queries' classes (B, Q, C + 1), the last of no
@@ -108,7 +108,7 @@ class Whole(nn.Module):
         return scores.argmax(1)
 
     def predict(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Give the same; of a detector by mmdet's own way to it."""
+        """Return the same; for a detector as mmdet computes it."""
         if self.detector is None:
             return self(images)
         return self.detector.predict((images - self.mean) / self.std)

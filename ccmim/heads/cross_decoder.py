@@ -64,7 +64,7 @@ class CrossDecoder(MAEDecoder):
 
         Args:
             visible: Encoded class token and visible patches, of shape (B, 1 + V, D).
-            split: Who is visible and who is to be predicted.
+            split: Which patches are visible and which are to be predicted.
 
         Returns:
             Patches of shape (B, M, 3 * P * P), in the order of ``ids_masked``.

@@ -69,7 +69,7 @@ class MAEDecoder(nn.Module):
 
         Args:
             visible: Encoded class token and visible patches, of shape (B, 1 + V, D).
-            split: Who is visible and who is masked.
+            split: Which patches are visible and which are masked.
 
         Returns:
             Patches of shape (B, M, 3 * P * P), in the order of ``ids_masked``.
@@ -106,10 +106,10 @@ def decoder_positions(
     """
     count = split.mask.shape[1]
     scale = math.sqrt(count / (grid[0] * grid[1]))
-    found = round(grid[0] * scale), round(grid[1] * scale)
-    if found[0] * found[1] != count:
+    size = round(grid[0] * scale), round(grid[1] * scale)
+    if size[0] * size[1] != count:
         raise ValueError(
             f"{count} patches do not have the shape of the decoder's grid {grid}: "
             'train with images of one aspect ratio, and set decoder.img_size to it'
         )
-    return resample_pos_embed(table, grid, found)
+    return resample_pos_embed(table, grid, size)

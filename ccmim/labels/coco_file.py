@@ -119,7 +119,7 @@ def read_json(file: str | os.PathLike) -> tuple[Any, list[str]]:
 
 
 def kind_of(content: Any) -> str:
-    """Say what a JSON file holds: 'coco', or what it is instead.
+    """Classify the content of a JSON file: 'coco', or what it is instead.
 
     Args:
         content: Of the file.

@@ -41,7 +41,7 @@ class Collected:
         self.objects.append({**one, 'bbox': box or bounds_of(mask)})
 
     def file(self, source: Path) -> CocoFile:
-        """Give all in COCO's format.
+        """Return everything in COCO format.
 
         Raises:
             LabelError: There are no images, or no objects.

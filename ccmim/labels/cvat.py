@@ -15,7 +15,7 @@ _TAG = 'tags of whole images, which are no objects, are left out'
 
 
 def is_cvat(file: Path) -> bool:
-    """Tell whether an XML file is an export of CVAT, by its first kilobyte."""
+    """Return whether an XML file is a CVAT export, judging by its first kilobyte."""
     with open(file, 'rb') as opened:
         return b'<annotations>' in opened.read(1024)
 

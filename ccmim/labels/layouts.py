@@ -94,7 +94,7 @@ def find_labels(root: Path, ignore_zero: bool = False) -> Labeled:
 
 
 def describe(data: Labeled, heads: Sequence[str] = ('',), folds: int = 0) -> str:
-    """Say in a line what labeled data are and what is done with them.
+    """Describe labeled data and what is done with them in a line.
 
     Args:
         data: The data.

@@ -58,7 +58,7 @@ def is_cut(file: Path) -> bool:
 
 
 def is_sound(file: str | os.PathLike) -> bool:
-    """Tell whether the header and the end of an image are good."""
+    """Return whether the header and the end of an image are intact."""
     try:
         upright_size(Path(file))
         return not is_cut(Path(file))

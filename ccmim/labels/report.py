@@ -113,7 +113,7 @@ class Report:
         self.note(what, names)
 
     def error(self) -> str:
-        """Say in one line what is wrong, for a run that does not start."""
+        """Describe in one line what is wrong, for a run that does not start."""
         more = len(self.problems) - 1
         first = self.problems[0]
         source = '' if self.source and self.source in first else f'{self.source}: '

@@ -222,7 +222,7 @@ def _image_fault(image: Path) -> str | None:
 
 
 def _where(map_file: Path) -> str:
-    """Say where a map should be, and what is there instead."""
+    """Describe where a map should be, and what is there instead."""
     where = f'{map_file.parent}/*{map_file.suffix}'
     near = sorted(map_file.parent.glob(f'{map_file.name.partition(".")[0]}*'))
     return f'{where}; near is {printable(near[0].name)}' if near else where

@@ -39,7 +39,7 @@ def info_nce(
 
 @MODELS.register_module()
 class SingleViewContrast(nn.Module):
-    """Draw together the class tokens of an image's visible and masked patches.
+    """Align the class tokens of an image's visible and masked patches.
 
     The queries are this process's visible class tokens, the keys the masked class
     tokens of all processes; all other images are negatives. The loss is InfoNCE times
@@ -78,7 +78,7 @@ class SingleViewContrast(nn.Module):
             self.projector = _projector(in_dim, hidden_dim or in_dim, out_dim)
 
     def key_gradient(self) -> AbstractContextManager[None]:
-        """Give the context in which the masked patches are to be encoded.
+        """Return the context in which the masked patches must be encoded.
 
         Where the keys are constants their pass needs no gradient: the result is the
         same, and neither its memory nor its time is spent.
@@ -94,7 +94,7 @@ class SingleViewContrast(nn.Module):
 
         Returns:
             Scalar, 2T times InfoNCE, at least float32; and the fraction of images whose
-            two halves are told from those of all others.
+            two halves are recognized among all images.
         """
         queries = self._project(visible)
         with self.key_gradient():

@@ -31,7 +31,7 @@ class FeatureDistillation(nn.Module):
         Args:
             pred: Predicted features in the order of ``ids_masked``, of shape (B, M, C).
             features: The teacher's features of all patches, of shape (B, N, C).
-            split: Who was masked.
+            split: Which patches were masked.
 
         Returns:
             Scalar, at least float32.

@@ -43,7 +43,7 @@ def sum_constant(x: Tensor) -> Tensor:
 
 
 def rank() -> int:
-    """Tell this process's rank, 0 without a distributed run."""
+    """Return this process's rank, 0 without a distributed run."""
     return distributed.get_rank() if num_processes() > 1 else 0
 
 

@@ -103,8 +103,8 @@ class GraphContrast(nn.Module):
         views = []
         for edge_rate, channel_rate in self.corruptions:
             drop = edge_drop(edges, central, edge_rate, self.cap)
-            lots = torch.rand(drop.shape, device=drop.device).triu(1)
-            kept = edges & (lots + lots.transpose(1, 2) >= drop)
+            noise = torch.rand(drop.shape, device=drop.device).triu(1)
+            kept = edges & (noise + noise.transpose(1, 2) >= drop)
             hide = channel_hide(nodes, central, channel_rate, self.cap)
             shown = torch.rand(hide.shape, device=hide.device) >= hide
             views.append(self._encode(nodes * shown[:, None], kept))

@@ -100,11 +100,11 @@ class NeighborOrder(Queue):
             Scalar, at least float32.
         """
         references = self.draw(len(ours))
-        wanted = self._order(theirs, references, self.teacher_steepness)
-        found = self._order(ours, references, self.steepness)
+        target = self._order(theirs, references, self.teacher_steepness)
+        pred = self._order(ours, references, self.steepness)
         # No swap is ever whole, but shares of many layers can round to 0.
-        tiny = torch.finfo(found.dtype).tiny
-        return -(wanted * found.clamp(min=tiny).log()).sum(dim=2).mean()
+        tiny = torch.finfo(pred.dtype).tiny
+        return -(target * pred.clamp(min=tiny).log()).sum(dim=2).mean()
 
     def _order(self, patches: Tensor, references: Tensor, steepness: float) -> Tensor:
         units = unit(patches)

@@ -15,7 +15,7 @@ from ccmim.vit import draw_linear
 
 @MODELS.register_module()
 class ObjectExtent(nn.Module):
-    """Tell how far each patch has its like in other images of the class.
+    """Predict how much each patch resembles other images of its class.
 
     The object-extent learning of LIO (https://arxiv.org/abs/2003.14142): a patch is of
     the object as far as the partners of its image, which are of the same class, have a
@@ -96,6 +96,6 @@ def likeness(patches: Tensor, labels: Tensor, partners: int) -> tuple[Tensor, Te
 
 
 def standardize(patches: Tensor) -> Tensor:
-    """Bring each patch (..., D) to mean 0 and variance 1, in float32 at least."""
+    """Normalize each patch (..., D) to mean 0 and variance 1, in float32 at least."""
     wide = patches.to(torch.promote_types(patches.dtype, torch.float32))
     return F.layer_norm(wide, wide.shape[-1:])

@@ -33,7 +33,7 @@ class PatchContrast(nn.Module):
             queries: Of the masked patches in the order of ``ids_masked``, of shape
                 (B, M, C).
             keys: Of all patches by their ids, of shape (B, N, C).
-            split: Who was masked.
+            split: Which patches were masked.
 
         Returns:
             Scalar, at least float32, log N when all keys are alike; and the fraction of

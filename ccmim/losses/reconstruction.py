@@ -16,14 +16,14 @@ ERRORS = {'square': torch.square, 'absolute': torch.abs}
 
 @MODELS.register_module()
 class PixelReconstruction(nn.Module):
-    """Mean error on masked patches, by default squared and in normalized pixels.
+    """Mean error of masked patches, by default squared and in normalized pixels.
 
-    The defaults are the loss of MAE and ccMIM; 'absolute' in pixels as they are is that
-    of SimMIM. Visible patches do not count.
+    The defaults are the loss of MAE and ccMIM; ``norm_pix=False, error='absolute'`` is
+    that of SimMIM. Visible patches are ignored.
 
     Args:
         patch_size: Side P of a patch in pixels.
-        norm_pix: Whether each target patch is brought to zero mean and unit variance.
+        norm_pix: Whether target patches are normalized to zero mean, unit variance.
         error: 'square' or 'absolute' differences.
     """
 
@@ -45,7 +45,7 @@ class PixelReconstruction(nn.Module):
             pred: Predicted patches in the order of ``ids_masked``, of shape
                 (B, M, 3 * P * P).
             images: Normalized images of shape (B, 3, H, W).
-            split: Who was masked.
+            split: Which patches were masked.
 
         Returns:
             Scalar, at least float32.
@@ -59,7 +59,7 @@ class PixelReconstruction(nn.Module):
     def in_pixels(
         self, pred: Tensor, images: Tensor, split: TokenSplit
     ) -> dict[str, Any]:
-        """Bring predictions to the units of the images, to be looked at.
+        """Convert predictions to the units of the images, for display.
 
         Where normalized pixels are predicted, each patch gets the mean and variance of
         the true one back, as the pictures of MAE do.
@@ -67,7 +67,7 @@ class PixelReconstruction(nn.Module):
         Args:
             pred: As for the error, of shape (B, M, 3 * P * P).
             images: Normalized images of shape (B, 3, H, W).
-            split: Who was masked.
+            split: Which patches were masked.
 
         Returns:
             ``pred``, ``target``, ``space`` and ``note`` of a method's ``Prediction``.
@@ -90,7 +90,7 @@ class PixelReconstruction(nn.Module):
 
 @MODELS.register_module()
 class HardnessRanking(nn.Module):
-    """Ask of each two masked patches of an image which one had the greater error.
+    """Rank each pair of an image's masked patches by reconstruction error.
 
     HPM (https://arxiv.org/abs/2304.05919): with predictions h, the mean over all pairs
     of -log sigmoid(h_harder - h_easier). Pairs of equal errors do not count.

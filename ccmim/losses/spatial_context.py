@@ -18,7 +18,7 @@ from ccmim.vit import draw_linear
 
 @MODELS.register_module()
 class SpatialContext(nn.Module):
-    """Tell distance and direction of each part of an object from its anchor.
+    """Predict distance and direction of each part of an object from its anchor.
 
     The spatial context learning of LIO (https://arxiv.org/abs/2003.14142): the anchor
     is the patch of the object with the greatest mean structure, and from its structure
@@ -52,8 +52,8 @@ class SpatialContext(nn.Module):
         Args:
             patches: Of shape (B, N, D); B may be 0.
             grid: Their rows and columns.
-            extent: How far each is of the object, (B, N); those above the mean are. All
-                are when None.
+            extent: How much each patch belongs to the object, (B, N); those above the
+                mean do. All do when None.
         """
         structure = F.relu(self.structure(standardize(patches)))  # (B, N, C)
         inside = torch.ones_like(structure[..., 0])
@@ -61,14 +61,14 @@ class SpatialContext(nn.Module):
             inside = (extent > extent.mean(dim=1, keepdim=True)).to(inside.dtype)
         anchor = (structure.mean(dim=2) * inside).argmax(dim=1, keepdim=True)  # (B, 1)
         pairs = [take(structure, anchor).expand_as(structure), structure]
-        found = self.place(torch.cat(pairs, dim=2))  # (B, N, 2)
-        found = found.to(torch.promote_types(found.dtype, torch.float32))
-        distance, angle = (x.to(found.dtype) for x in seen_from(anchor, grid))
+        pred = self.place(torch.cat(pairs, dim=2))  # (B, N, 2)
+        pred = pred.to(torch.promote_types(pred.dtype, torch.float32))
+        distance, angle = (x.to(pred.dtype) for x in seen_from(anchor, grid))
         number = torch.arange(structure.shape[1], device=anchor.device)
-        others = (number != anchor).to(found.dtype)
-        turn = (found[..., 1] - angle) % 1.0
+        others = (number != anchor).to(pred.dtype)
+        turn = (pred[..., 1] - angle) % 1.0
         mean = (turn * others).sum(dim=1, keepdim=True) / max(len(number) - 1, 1)
-        error = (found[..., 0] - distance).square() + (turn - mean).square()
+        error = (pred[..., 0] - distance).square() + (turn - mean).square()
         error = error * others * inside
         return self.weight * error.sum() / max(error.numel(), 1)
 

@@ -39,7 +39,7 @@ class TwoViewContrast(nn.Module):
 
         Returns:
             Scalar, at least float32, log(R * n - 1) when all projections are alike; and
-            the fraction of views whose nearest one is of the same image.
+            the fraction of views whose nearest view shows the same image.
         """
         logits = products(unit(queries), unit(keys)) / self.temperature  # (n, R * n)
         length, start = len(queries), len(queries) * rank()

@@ -103,7 +103,7 @@ class MaskUnitSampler(nn.Module):
     random. A unit's score is the mean of its patches'.
 
     Args:
-        sampler: Config of what draws a mask of the units from their scores.
+        sampler: Config of the sampler that masks units by their scores.
         unit_size: Side of a unit in pixels; a multiple of ``patch_size``.
         img_size: Side or (height, width) of the images in pixels.
         patch_size: Side of a patch in pixels.

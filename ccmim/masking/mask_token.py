@@ -13,7 +13,7 @@ from ccmim.registry import MODELS
 
 @MODELS.register_module()
 class MaskToken(nn.Module):
-    """Give masked patches one learned vector each the same, at their positions.
+    """Represent masked patches by one learned vector plus their positions.
 
     Args:
         dim: Width D of the backbone.
@@ -25,7 +25,7 @@ class MaskToken(nn.Module):
         nn.init.trunc_normal_(self.token, std=0.02, a=-0.02, b=0.02)
 
     def forward(self, backbone: nn.Module, images: Tensor, ids: Tensor) -> Tensor:
-        """Make tokens that know where they are and nothing of what is there.
+        """Make mask tokens at the positions of masked patches.
 
         Args:
             backbone: The Vision Transformer whose positions are used.
@@ -45,7 +45,7 @@ def encode_with_mask_tokens(
 
     Args:
         backbone: The Vision Transformer.
-        mask_token: What stands for a masked patch.
+        mask_token: The mask token.
         images: Normalized images of shape (B, 3, H, W).
         split: Which patches are masked.
 

@@ -47,17 +47,17 @@ def gumbel_order(scores: Tensor, noise: Tensor, temperature: float) -> Tensor:
     return (scores.clamp(min=tiny).log() / temperature + gumbel).argsort(dim=1)
 
 
-def rank_scores(scores: Tensor, lottery: Tensor) -> Tensor:
+def rank_scores(scores: Tensor, noise: Tensor) -> Tensor:
     """Rank patches by their scores, and where these are equal by lot.
 
     Args:
         scores: Importance, of shape (B, N).
-        lottery: Uniform in [0, 1), of shape (B, N).
+        noise: Uniform in [0, 1), of shape (B, N).
 
     Returns:
         The place of each patch in ascending order, of shape (B, N): N - 1 = highest.
     """
-    drawn = lottery.argsort(dim=1)
+    drawn = noise.argsort(dim=1)
     order = drawn.gather(1, scores.gather(1, drawn).argsort(dim=1, stable=True))
     return order.argsort(dim=1)
 
@@ -147,10 +147,10 @@ class TopKSampler(nn.Module):
         num_masked = num_patches - count_visible(num_patches, mask_ratio)
         pool = round(num_patches * self.hint_pool)
         hints = min(round(num_masked * self.hint_ratio), pool)
-        lots, lottery = torch.rand((2, *scores.shape), device=scores.device)
-        rank = rank_scores(scores, lots)  # (B, N), N - 1 = highest
-        lottery = lottery.masked_fill(rank < num_patches - pool, 2.0)
-        is_hint = lottery.argsort(dim=1).argsort(dim=1) < hints
+        noise, hint_noise = torch.rand((2, *scores.shape), device=scores.device)
+        rank = rank_scores(scores, noise)  # (B, N), N - 1 = highest
+        hint_noise = hint_noise.masked_fill(rank < num_patches - pool, 2.0)
+        is_hint = hint_noise.argsort(dim=1).argsort(dim=1) < hints
         return split_tokens(rank.masked_fill(is_hint, -1).argsort(dim=1), mask_ratio)
 
 
@@ -166,16 +166,16 @@ class RandomSampler(nn.Module):
 
 @MODELS.register_module()
 class AMTSampler(nn.Module):
-    """Mask what is drawn first, throw away what comes next, show the least important.
+    """Mask the patches drawn first, drop the next ones, keep the rest visible.
 
     AMT (https://arxiv.org/abs/2211.15362): patches are drawn without replacement with
-    probabilities proportional to their scores (``torch.multinomial``, here by the
-    Gumbel trick). Thrown ones are neither encoded nor predicted. Of 196 patches at
+    probabilities proportional to their scores (``torch.multinomial``, here with the
+    Gumbel trick). Dropped ones are neither encoded nor predicted. Of 196 patches at
     ratios of 0.45 and 0.4, 89 are masked and 29 shown, where the published code rounds
     to 88 and 30.
 
     Args:
-        throw_ratio: Fraction of all patches that are thrown away, in [0, 1).
+        throw_ratio: Fraction of all patches that are dropped, in [0, 1).
     """
 
     def __init__(self, throw_ratio: RatioBelowOne = 0.4) -> None:
@@ -214,7 +214,7 @@ class SameScoreSampler(nn.Module):
 
     def forward(self, scores: Tensor, mask_ratio: float) -> TokenSplit:
         """Draw a partition from scores (B, N)."""
-        lots = torch.rand(scores.shape, device=scores.device)
+        noise = torch.rand(scores.shape, device=scores.device)
         same = scores[:, :, None] == scores[:, None, :]
-        highest = torch.where(same, lots[:, None, :], -1.0).amax(dim=2)
-        return split_tokens(rank_scores(highest, lots).argsort(dim=1), mask_ratio)
+        highest = torch.where(same, noise[:, None, :], -1.0).amax(dim=2)
+        return split_tokens(rank_scores(highest, noise).argsort(dim=1), mask_ratio)

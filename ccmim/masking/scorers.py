@@ -63,7 +63,7 @@ class ConstantScorer(nn.Module):
     """Score all patches alike, at no cost: what random masking needs."""
 
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """Give ones of shape (B, N) for images (B, 3, H, W)."""
+        """Return ones of shape (B, N) for images (B, 3, H, W)."""
         return images.new_ones(len(images), math.prod(backbone.grid_of(images)))
 
 
@@ -134,7 +134,7 @@ class NormalizedAttentionScorer(nn.Module):
 def block_attention(
     backbone: nn.Module, images: Tensor, block: int, rows: slice = ALL
 ) -> Tensor:
-    """Compute who attends to whom in a block; no gradient.
+    """Compute the attention of a block, without gradient.
 
     Args:
         backbone: The Vision Transformer.

@@ -78,7 +78,7 @@ def some_masked(split: TokenSplit, ratio: float) -> TokenSplit:
     part of them (CrossMAE, https://arxiv.org/abs/2401.14391, section 3.3).
 
     Args:
-        split: Who is visible and who is masked.
+        split: Which patches are visible and which are masked.
         ratio: In (0, 1]; at 1 the split is returned as it is and nothing is drawn.
 
     Returns:

@@ -28,7 +28,7 @@ class StoredScorer(nn.Module):
     In evaluation mode it scores the images as they are.
 
     Args:
-        scorer: Config of what scores the whole pictures.
+        scorer: Config of the scorer of whole pictures.
         img_size: Side or (height, width) to which whole pictures are brought.
         patch_size: Side of a patch in pixels.
     """
@@ -67,14 +67,14 @@ class StoredScorer(nn.Module):
         return (scores / scales[:, None] * 255).round().to(torch.uint8), scales
 
     def store(self, maps: Tensor, scales: Tensor) -> None:
-        """Take up maps (I, N) and scales (I,), except where the scale is 0."""
+        """Store maps (I, N) and scales (I,), except where the scale is 0."""
         scored = scales > 0
         self.maps.copy_(torch.where(scored[:, None], maps, self.maps))
         self.scales.copy_(torch.where(scored, scales, self.scales))
         self.filled = True
 
     def show(self, index: Tensor, boxes: Tensor) -> None:
-        """Return what the images of the next call are.
+        """Set which images the next call scores.
 
         Args:
             index: The number of each image's picture, of shape (B,).
@@ -87,7 +87,7 @@ class StoredScorer(nn.Module):
         """Score the patches of normalized images (B, 3, H, W): (B, N), at least 0.
 
         Raises:
-            RuntimeError: If in training it was not told what the images are.
+            RuntimeError: If in training ``show`` was not called before.
         """
         shown, self._shown = self._shown, None
         if shown is None and not self.training:

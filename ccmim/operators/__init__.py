@@ -33,7 +33,7 @@ class InstallError(RuntimeError):
 
 
 def install() -> None:
-    """Let ``mmcv._ext`` be found.
+    """Make ``mmcv._ext`` importable.
 
     The variable ``CCMIM_OPS`` chooses:
 
@@ -48,7 +48,7 @@ def install() -> None:
 def fitting_torchvision() -> str:
     """What pip is to be given for the torchvision that belongs to this torch."""
     major, minor = metadata.version('torch').split('.')[:2]
-    # torch 2.0 came with torchvision 0.15, and both have gone on in step.
+    # torch 2.0 came with torchvision 0.15, and both have advanced in step.
     return f'torchvision==0.{int(minor) + 15}.*' if major == '2' else 'torchvision'
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-VOID = 0  # the number of pixels that are of no segment
+VOID = 0  # the id of pixels without a segment
 OFFSET = 256**3  # more than any number of a segment
 
 
@@ -51,7 +51,7 @@ class PQStat:
         self.pq_per_cat: dict[int, PQStatCat] = defaultdict(PQStatCat)
 
     def __getitem__(self, category: int) -> PQStatCat:
-        """Give the matches of one category."""
+        """Return the statistics of one category."""
         return self.pq_per_cat[category]
 
     def __iadd__(self, other: 'PQStat') -> 'PQStat':

@@ -27,7 +27,7 @@ PROJECTIONS = {
 
 
 def project(features: Tensor, how: str = 'auto') -> tuple[np.ndarray, str]:
-    """Bring features to a plane.
+    """Project features to a plane.
 
     Args:
         features: Of shape (n, D), n at least 3.

@@ -24,12 +24,12 @@ def nearest_patches(
 
     Args:
         features: Of shape (B, N, D).
-        images: Which image each given patch is of, of shape (n,), in [0, B).
+        images: Image index of each query patch, of shape (n,), in [0, B).
         patches: Its number there, of shape (n,), in [0, N).
 
     Returns:
         Cosines and patch numbers, both of shape (n, B): column j is for image j. The
-        cosine is -2, lower than any, for the image that the patch is of.
+        cosine is -2, lower than any, for the patch's own image.
     """
     centered = features.float() - features.float().mean(dim=(0, 1))
     unit = F.normalize(centered, dim=2)

@@ -66,6 +66,6 @@ def open_photos(
 
 
 def normalized(images: Tensor, device: torch.device | str = 'cpu') -> Tensor:
-    """Bring uint8 images (B, 3, H, W) to the mean and deviation of ImageNet."""
+    """Normalize uint8 images (B, 3, H, W) by ImageNet's mean and deviation."""
     mean, std = (torch.tensor(x, device=device)[:, None, None] for x in (MEAN, STD))
     return (images.to(device).float() - mean) / std

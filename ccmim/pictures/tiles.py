@@ -34,7 +34,7 @@ def tile_size(grid: Sequence[int], side: int = SIDE) -> tuple[int, int]:
 
 
 def enlarge(images: Tensor, size: Sequence[int]) -> np.ndarray:
-    """Bring images to the size of the tiles, smoothly.
+    """Resize images to the size of the tiles, smoothly.
 
     Args:
         images: Values in [0, 1], of shape (B, 3, H, W).
@@ -48,7 +48,7 @@ def enlarge(images: Tensor, size: Sequence[int]) -> np.ndarray:
 
 
 def resized(image: Tensor | np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Bring one uint8 image (H, W, 3) to a height and width, smoothly."""
+    """Resize one uint8 image (H, W, 3), smoothly."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     if picture.size == (size[1], size[0]):
         return np.asarray(picture)

@@ -31,12 +31,12 @@ class Frozen(nn.Module):
 
 
 def normalize_features(features: Tensor, eps: float = 1e-6) -> Tensor:
-    """Give each feature vector (..., C) zero mean and unit (biased) variance."""
+    """Normalize each feature vector (..., C) to zero mean and unit biased variance."""
     return F.layer_norm(features, features.shape[-1:], eps=eps)
 
 
 def resize_images(images: Tensor, size: list[int]) -> Tensor:
-    """Bring images (B, 3, H, W) to a size, bicubic and antialiased."""
+    """Resize images (B, 3, H, W), bicubic and antialiased."""
     if list(images.shape[-2:]) == size:
         return images
     return F.interpolate(images, size, mode='bicubic', antialias=True)

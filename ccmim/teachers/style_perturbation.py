@@ -73,10 +73,10 @@ class StylePerturbation(nn.Module):
         stays as it is. Pixels beyond black and white are cut.
         """
         mean, std = self.statistics
-        lots = torch.rand((3, len(images)), device=images.device)
-        ring = lots[0].argsort()
+        noise = torch.rand((3, len(images)), device=images.device)
+        ring = noise[0].argsort()
         partner = torch.empty_like(ring).scatter_(0, ring, ring.roll(1))
-        share = lots[1] * self.strength * (lots[2] < self.prob)
+        share = noise[1] * self.strength * (noise[2] < self.prob)
         with torch.autocast(images.device.type, enabled=False):
             x = images * std + mean
             share = share.to(x.dtype)[:, None, None, None]

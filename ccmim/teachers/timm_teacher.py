@@ -33,7 +33,7 @@ class TimmTeacher(nn.Module):
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If both sources of weights are given, timm has no such model, the
-            file does not fit it, or its features are of another grid.
+            file does not fit it, or its features have another grid.
     """
 
     def __init__(

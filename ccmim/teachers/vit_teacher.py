@@ -19,7 +19,7 @@ class ViTTeacher(nn.Module):
     Patch side, width and size of images may differ from the student's.
 
     Args:
-        backbone: Config of the Vision Transformer; what the weights are of when None.
+        backbone: Config of the Vision Transformer; that of the weights when None.
         grid: Rows and columns of the student's patches.
         checkpoint: Its weights, as ``ccmim.checkpoints.read_weights`` takes them: a
             checkpoint of a run, another file or folder, ``timm:NAME``, ``hf:NAME``.

@@ -36,7 +36,7 @@ def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is of another form, or there is no caption in it.
+        ValueError: If its format is unknown, or it holds no caption.
     """
     path = os.path.expanduser(os.fspath(file))
     if not os.path.isfile(path):

@@ -251,7 +251,7 @@ class VisionTransformer(TimmNames, BaseModule):
         return F.linear(patches, proj.weight.flatten(1), proj.bias) + positions
 
     def positions(self, grid: tuple[int, int]) -> Tensor:
-        """Give what is added to the patches of a grid, (N, D), row by row."""
+        """Return the position embeddings of a grid, (N, D), row by row."""
         return resample_pos_embed(self.pos_embed, self.grid, grid, self.pos_resample)[
             0, 1:
         ]
@@ -375,7 +375,7 @@ class VisionTransformer(TimmNames, BaseModule):
         return self._run(self.blocks[block], x, ALL, grid, seen)
 
     def unseen(self) -> dict[str, Any]:
-        """Say what its weights do not: arguments, and ``num_heads``."""
+        """Describe what the weights do not show: arguments and ``num_heads``."""
         size = [side * self.patch_size for side in self.grid]
         return dict(
             num_heads=self.blocks[0].attn.num_heads,

@@ -135,7 +135,7 @@ def resample_loaded_positions(
         metadata: What ``note_grid`` noted, if anything.
 
     Raises:
-        ValueError: If positions that are not fixed are of another number than the
+        ValueError: If learned positions have another number than the
             module's, which is no square.
     """
     table, own = state.get(prefix + 'pos_embed'), module.pos_embed

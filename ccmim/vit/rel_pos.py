@@ -21,7 +21,7 @@ def table_length(grid: tuple[int, int]) -> int:
 
 
 def square_grid(length: int) -> tuple[int, int] | None:
-    """Return the grid of a table of so many rows, None if it is of no square grid."""
+    """Return the grid of a table of so many rows, None if the grid is not square."""
     side = (round((length - 3) ** 0.5) + 1) // 2 if length > 3 else 0
     return (side, side) if side and table_length((side, side)) == length else None
 
@@ -121,7 +121,7 @@ def resample_loaded_tables(
         prefix: Of the module's names in ``state``.
 
     Raises:
-        ValueError: If a table is to be resampled and is of no square grid.
+        ValueError: If a table must be resampled and its grid is not square.
     """
     for i, block in enumerate(module.blocks):
         name = f'{prefix}blocks.{i}.attn.{TABLE}'

@@ -115,7 +115,7 @@ class TimmNames:
         wanted = self._block_numbers(indices)
         grid, prefix = self.grid_of(images), self.num_prefix
         last = max(wanted, default=-1) if stop_early else self.depth - 1
-        x, found = self.start(self.embed(images)), {}
+        x, maps = self.start(self.embed(images)), {}
         for i in range(last + 1):
             x = self._run(self.blocks[i], x, ALL, grid)
             if i in wanted:
@@ -123,8 +123,8 @@ class TimmNames:
                 rows = tokens[:, prefix:]
                 if output_fmt == 'NCHW':
                     rows = rows.transpose(1, 2).unflatten(2, grid).contiguous()
-                found[i] = (rows, tokens[:, :prefix]) if return_prefix_tokens else rows
-        outputs = [found[i] for i in wanted]
+                maps[i] = (rows, tokens[:, :prefix]) if return_prefix_tokens else rows
+        outputs = [maps[i] for i in wanted]
         return outputs if intermediates_only else (self.norm(x), outputs)
 
     def _block_numbers(self, indices: int | Sequence[int] | None) -> list[int]:

@@ -278,7 +278,7 @@ def test_a_longer_schedule_is_taken_up(train, tmp_path):
     line, rate = _log(tmp_path)
     assert 'WARNING' in line
     assert 'The schedule is not that of the checkpoint' in line
-    assert f'goes on at {rates[8]:.3g}, after ' in rate
+    assert f'continues at {rates[8]:.3g}, after ' in rate
 
 
 @pytest.mark.parametrize(('epochs', 'count'), [(2, 1), (4, 0)])

@@ -67,7 +67,7 @@ class _Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self._now, begun = item.nodeid, time.monotonic()
+        self._now, started = item.nodeid, time.monotonic()
         self._all.append(item.nodeid)
         threading.settrace(self._trace)
         sys.settrace(self._trace)
@@ -76,7 +76,7 @@ class _Watch:
         finally:
             sys.settrace(None)
             threading.settrace(None)  # type: ignore[arg-type]
-            self._seconds[item.nodeid] += time.monotonic() - begun
+            self._seconds[item.nodeid] += time.monotonic() - started
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: object, request: object) -> Iterator:

@@ -16,7 +16,7 @@ _INIT = '--init timm:vit_small_patch14_dinov2.lvd142m'
 def advice(
     method: str, photos: int, begins_from_weights: bool, has_anchor: bool = True
 ) -> list[str]:
-    """Say which method is taken and why, and when public weights are better.
+    """Explain the chosen method, and when public weights are likely better.
 
     Args:
         method: That is taken.

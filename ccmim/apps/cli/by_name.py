@@ -45,7 +45,7 @@ def find_captions(root: Path) -> Captions | None:
 
 
 def describe_captions(data: Captions) -> str:
-    """Say in a line what captions are and what is done with them."""
+    """Describe captions and what is done with them in a line."""
     split = '' if data.part == 'all' else ', on every tenth photo'
     return f'captions in {data.file.name}: retrieval{split}'
 

@@ -55,7 +55,7 @@ class Settings(NamedTuple):
 
 
 def this_machine() -> Machine:
-    """Look at the machine."""
+    """Detect the machine's hardware."""
     cores = len(os.sched_getaffinity(0))
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / _GB

@@ -81,13 +81,13 @@ def measure(cfg: Config, machine: Machine) -> Estimate:
     def train(count: int) -> float:
         data = torch.utils.data.default_collate(picked[:count])
         box = data.pop('crop_box', None)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         if box is not None:  # what ScoreRefreshHook does for AMT
             stored_scorer(model).show(data['data_samples'], box)
         model.train_step(data, wrapper)
         if on_gpu:
             torch.cuda.synchronize()
-        return time.perf_counter() - begun
+        return time.perf_counter() - started
 
     few = batch if on_gpu else min(_FEW, batch)
     train(few)  # the first one is slower

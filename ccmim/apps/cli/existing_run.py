@@ -49,7 +49,7 @@ def is_resumed(args: Namespace, out: Path) -> bool:
         out: Where it writes.
 
     Raises:
-        Mistake: If the run that is there is of another command, or there is none
+        Mistake: If another command started the run there, or there is none
             to ``--resume``.
     """
     if args.resume:
@@ -67,7 +67,7 @@ def is_resumed(args: Namespace, out: Path) -> bool:
 
 
 def extend(args: Namespace, out: Path) -> None:
-    """Give a run that has started the epochs that are asked for now.
+    """Extend a run that has started to the requested number of epochs.
 
     Its schedule is in fractions of the run, so it becomes that of the longer one.
 

@@ -58,7 +58,7 @@ class Judged(NamedTuple):
 
 def run(args: Namespace) -> int:
     """Judge, and write and print the table."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     if len(args.image_size or ()) > 2:
         raise Mistake('--image-size takes a side, or height and width', 'such as 224')
     if twice := [w for w, n in Counter(args.weights).items() if n > 1]:
@@ -84,7 +84,7 @@ def run(args: Namespace) -> int:
     print(f'\n{text}', flush=True)
     _write(out, text, photos, sizes, found, rows, args)
     files = _draw(out, photos, shown, found)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     say('', f'{", ".join([*files, "judge.json"])} in {out} ({seconds:.0f} s)')
     return 0
 

@@ -49,8 +49,8 @@ def run(args: Namespace) -> int:
     place = place_of(args.backbone)
     if not isinstance(data, Classes):
         start = cfg.model.backbone.get('init_cfg') or {}
-        told = {k: v for k in ('part', 'img_size') if (v := getattr(args, k))}
-        init = dict(type='Pretrained', checkpoint=place, **told)
+        options = {k: v for k in ('part', 'img_size') if (v := getattr(args, k))}
+        init = dict(type='Pretrained', checkpoint=place, **options)
         cfg.model.backbone.init_cfg = {**start, **init}
     said = [f'{name}: {describe(data, heads)}', *tasks.notes]
     say(*said, file=sys.stderr)

@@ -87,12 +87,12 @@ def _is_no_room(error: OSError) -> bool:
 
 
 def help_of(command: str) -> str:
-    """Say where it stands what a command takes."""
+    """Point to the help of a command."""
     return f'what it takes: ccmim {command} --help'
 
 
 def how_to_install(module: str) -> str:
-    """Say how to get a library that is missing."""
+    """Explain how to install a missing library."""
     if module.partition('.')[0] in _DENSE:
         return 'in a checkout: bash tools/install.sh; "ccmim doctor" says what is wrong'
     return f'pip install {module}'

@@ -72,7 +72,7 @@ def pretrain(
         batch_size: Images a step.
         workers: Processes that load images.
         out: Where all goes.
-        resume: Whether to go on with the run in ``out`` with its settings.
+        resume: Whether to continue the run in ``out`` with its settings.
         overwrite: Whether to begin again in ``out``.
         cfg_options: Any other settings of the config.
 

@@ -66,7 +66,7 @@ def _fit_units(part: Any, patch: int, patches: int) -> None:
 
 
 def learn_from(cfg: Config, weights: str) -> None:
-    """Give a recipe a teacher, whose architecture its weights tell."""
+    """Add a teacher to a recipe; its architecture comes from its weights."""
     cfg.model.teacher = dict(type='ViTTeacher', checkpoint=weights)
 
 

@@ -85,7 +85,7 @@ def look(data: Sequence[str]) -> Survey:
 
     Raises:
         FileNotFoundError: A path does not exist or a pattern matches nothing.
-        ValueError: There is no image, or something is of no known kind.
+        ValueError: There is no image, or something has an unknown format.
     """
     source = open_source(data)
     total, part = len(source), source

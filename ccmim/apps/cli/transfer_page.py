@@ -68,7 +68,7 @@ class Page:
         self._titles = dict(zip(arms, (SCRATCH, PRETRAINED), strict=True))
 
     def answer(self) -> tuple[str, list[list[str]]]:
-        """Say in a sentence what pretraining gains; and the table it is of."""
+        """Summarize what pretraining gains in a sentence, with its table."""
         random, ours = self._arms
         heads = columns(self._scores)
         known = {gain.head: gain.text for gain in self._gains}
@@ -88,7 +88,7 @@ class Page:
         return verdict('The pretrained network', shown), table
 
     def tested(self) -> list[str]:
-        """Say on how many images each task was tested, and what one of them counts."""
+        """State on how many images each task was tested, and what one counts."""
         return [f'{x}.' for x in weights_of_images(self._samples, self._fractions)]
 
     def facts(

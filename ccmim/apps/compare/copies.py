@@ -41,7 +41,7 @@ class Copy:
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """Look whether it has ended."""
+        """Return its exit code, None while it runs."""
         return self.returncode
 
     def terminate(self) -> None:

@@ -98,7 +98,7 @@ def load_points(file: Path) -> list[Point]:
 def values_of(
     points: Sequence[Point], arm: str, measure: str
 ) -> dict[int, dict[int, float]]:
-    """Give the values of an arm by epoch and seed, the epochs rising."""
+    """Return the values of an arm by epoch and seed, in ascending epochs."""
     found: dict[int, dict[int, float]] = {}
     for point in sorted(points, key=lambda point: point.epoch):
         if point.arm == arm and point.measure == measure:

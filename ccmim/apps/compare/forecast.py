@@ -76,7 +76,7 @@ def measure_pace(config: str, options: Mapping[str, Any] | None = None) -> Pace:
         config: Of the run.
         options: Changes of it.
     """
-    begun = time.perf_counter()
+    started = time.perf_counter()
     cfg = read_config(config, options=options)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model).to(get_device()).train()
@@ -93,26 +93,26 @@ def measure_pace(config: str, options: Mapping[str, Any] | None = None) -> Pace:
             torch.cuda.synchronize()
 
     step(0)
-    start, begun = time.perf_counter() - begun, time.perf_counter()
+    start, started = time.perf_counter() - started, time.perf_counter()
     for number in range(_STEPS):
         step(number + 1)
-    taken = (time.perf_counter() - begun) / _STEPS
+    taken = (time.perf_counter() - started) / _STEPS
     epochs = cfg.train_cfg.get('max_epochs', 0)
     length = cfg.train_cfg.get('max_iters') or epochs * (len(data) // size)
     image, count = 0.0, 0
     if cfg.get('test_dataloader'):
         tested = DATASETS.build(cfg.test_dataloader.dataset)
-        count, begun = len(tested), time.perf_counter()
+        count, started = len(tested), time.perf_counter()
         with torch.no_grad():
             for number in range(_TESTED):
                 model.eval().test_step(collate([tested[number % count]]))
-        image = (time.perf_counter() - begun) / _TESTED
+        image = (time.perf_counter() - started) / _TESTED
     name = str(wrapper.dtype).removeprefix('torch.')
     return Pace(start, taken, image, length, count, name)
 
 
 def total_seconds(chains: Sequence[Sequence[float]], places: int) -> float:
-    """Tell how long chains of stages take side by side.
+    """Estimate how long chains of stages take in parallel.
 
     Args:
         chains: Seconds of the stages of each.

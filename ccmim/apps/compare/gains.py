@@ -43,7 +43,7 @@ class Gain(NamedTuple):
 
 
 def verdict(who: str, gains: Sequence[Gain]) -> str:
-    """Say where a start is ahead, where it is behind and where nothing is known.
+    """Summarize where an initialization is ahead, behind or undecided.
 
     A difference whose range holds 0 is called none, whatever its size.
 
@@ -74,7 +74,7 @@ def verdict(who: str, gains: Sequence[Gain]) -> str:
 def find_gains(
     scores: Sequence[Score], arm: str, reference: str, samples: Samples | None = None
 ) -> list[Gain]:
-    """Tell how far an arm is ahead of another one, and what of it may be chance.
+    """Compute how far an arm is ahead of another, and how much may be chance.
 
     Of several seeds the range is Student's, of the differences seed by seed. Of one
     it is the bootstrap's over the tested images, where what they add is known.

@@ -26,7 +26,7 @@ METRICS = {
 
 
 def in_percent(key: str, value: float) -> float:
-    """Bring a metric to per cent.
+    """Convert a metric to per cent.
 
     Args:
         key: As of ``METRICS``.

@@ -52,7 +52,7 @@ class Stage:
         return self._mark in self._texts('done') and self.result.exists()
 
     def begin(self) -> None:
-        """Make the folder; move it aside first if it is of other settings."""
+        """Make the folder; move it aside first if its settings differ."""
         ours = ('', *self._texts('begun'), *self._texts('done'))
         if self._is_training and self._mark not in ours:
             _move_aside(self.result.parent)  # nothing to resume from
@@ -60,7 +60,7 @@ class Stage:
         write_file(self._stamp, self._texts('begun')[-1])
 
     def finish(self) -> None:
-        """Note that the result is good, and which version of ccmim made it."""
+        """Mark the result as complete, with the version of ccmim that made it."""
         with self.log.open('a') as file:
             file.write(f'{_MADE_BY}{this_version()}\n')
         write_file(self._stamp, self._texts('done')[-1])
@@ -74,7 +74,7 @@ class Stage:
         return ''.join(last).partition(_MADE_BY)[2]
 
     def status(self) -> str:
-        """Give the newest progress in the log, short; empty if there is none."""
+        """Return the latest progress in the log, shortened; empty if there is none."""
         if not self.log.exists():  # a copy that has hardly begun
             return ''
         lines = self.log.read_text(errors='replace').splitlines()[-5:]
@@ -111,6 +111,6 @@ def _move_aside(folder: Path) -> None:
 
 
 def shown(command: Sequence[object]) -> str:
-    """Give a command as a person in the checkout would type it."""
+    """Return a command as a person in the checkout would type it."""
     here = f'{Path.cwd()}/'
     return shlex.join(['python', *(str(word).removeprefix(here) for word in command)])

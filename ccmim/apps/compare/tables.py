@@ -59,7 +59,7 @@ def markdown(
 def weights_of_images(
     samples: Samples, fractions: Mapping[str, Mapping[str, float]] | None = None
 ) -> list[str]:
-    """Say on how many images each task was tested, and how much one of them counts.
+    """State on how many images each task was tested, and what one of them counts.
 
     Args:
         samples: What each tested image adds.
@@ -92,7 +92,7 @@ def _runs(scores: Sequence[Score], task: str, metric: str) -> dict[str, list[flo
 
 
 def _of_ranges(gains: Sequence[Gain]) -> str:
-    """Say what the brackets of some differences are, if there are any."""
+    """Explain the brackets of differences, if there are any."""
     kinds = {gain.seeds > 1 for gain in gains if gain.is_judged}
     of_seeds = "the 95 % confidence interval of its mean (Student's t)"
     of_images = 'the middle 95 % of draws of the test images (bootstrap, paired)'

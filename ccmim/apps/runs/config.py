@@ -32,7 +32,7 @@ def parse_config(text: str) -> dict[str, Any]:
 
 
 def flatten(value: Any, prefix: str = '') -> dict[str, str]:
-    """Give each leaf of nested dicts and lists of dicts by its dotted key."""
+    """Yield each leaf of nested dicts and lists of dicts with its dotted key."""
     if isinstance(value, Mapping) and (value or not prefix):
         items = value.items()
     elif isinstance(value, list) and any(isinstance(x, Mapping) for x in value):

@@ -141,7 +141,7 @@ def _values(line: Mapping[str, float], but: Sequence[str] = ()) -> dict[str, flo
 
 
 def in_percent(key: str, value: float) -> float:
-    """Bring COCO's AP to per cent, as all other scores are; -1 is not a number."""
+    """Convert COCO's AP to per cent, as all other scores are; -1 becomes NaN."""
     if not _AP.search(key):
         return value
     return math.nan if value < 0 else 100 * value

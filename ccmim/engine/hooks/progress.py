@@ -123,7 +123,7 @@ def is_terminal() -> bool:
 
 
 def facts(scalars: Mapping[str, HistoryBuffer]) -> str:
-    """Say in a line how the training stands.
+    """Summarize the state of the training in a line.
 
     Args:
         scalars: What the log knows, by name; reading it waits for no device.

@@ -58,7 +58,7 @@ class ScoreRefreshHook(Hook):
         """Make room for the maps, unless a checkpoint brought them.
 
         Raises:
-            ValueError: If the method, the data or the loop is of another kind.
+            ValueError: If method, data or loop have the wrong type.
         """
         data, scorer = runner.train_dataloader.dataset, stored_scorer(runner.model)
         if scorer is None:

@@ -8,7 +8,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 
 class StartHook(Hook):
-    """Knows whether the first step has begun; ends a run that has nothing left to do.
+    """Record whether the first step has begun; end a run that has nothing left to do.
 
     What goes wrong before the first step is in the settings or the data, what goes
     wrong later is not.
@@ -47,7 +47,7 @@ class StartHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Note that the first step has begun."""
+        """Record that the first step has begun."""
         self.started = True
 
     def after_train_iter(
@@ -65,5 +65,5 @@ class StartHook(Hook):
     def before_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Note that the first step has begun."""
+        """Record that the first step has begun."""
         self.started = True

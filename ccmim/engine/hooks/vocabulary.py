@@ -16,7 +16,7 @@ class VocabularyHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Look whether there is one."""
+        """Build it unless there is one."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if model.tokenizer.is_ready:
             return

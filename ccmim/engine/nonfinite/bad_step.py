@@ -31,7 +31,7 @@ from ccmim.masking import stored_scorer
 
 
 def images_of(batch: Any) -> Tensor | list[str]:
-    """Note the images of a batch, in little memory: their numbers or their paths."""
+    """Record the images of a batch compactly: their indices or their paths."""
     samples = batch.get('data_samples') if isinstance(batch, dict) else None
     if isinstance(samples, Tensor):
         return samples
@@ -53,7 +53,7 @@ def save_step(
     terms: dict[str, float],
     with_weights: bool,
 ) -> Path:
-    """Write down a step of this epoch.
+    """Save a step of this epoch.
 
     Args:
         runner: The run; its weights are those that the step began with.
@@ -103,7 +103,7 @@ def save_step(
 def replay_step(model: BaseModel, file: str | Path) -> dict[str, Tensor]:
     """Compute a saved step again: same weights, images, random numbers and precision.
 
-    A teacher has followed a little further since.
+    An EMA teacher has been updated once more since.
 
     Args:
         model: Built from the config of the run, on any device; takes up the weights.

@@ -61,7 +61,7 @@ class FiniteHook(Hook):
         self._statistics = StatisticsGuard()
 
     def before_train(self, runner: Runner) -> None:
-        """Look at the steps from here on."""
+        """Start to watch the steps."""
         self._guard = getattr(runner.optim_wrapper, 'guard', None)
         scaler = getattr(runner.optim_wrapper, 'scaler', None)
         self._scales = scaler is not None and scaler.is_enabled()
@@ -127,7 +127,7 @@ class FiniteHook(Hook):
                 )
 
     def _look(self, runner: Runner) -> None:
-        """Judge the steps of complete updates."""
+        """Check the steps of complete updates."""
         done = max((i for i, s in enumerate(self._steps, 1) if s.updated), default=0)
         steps, self._steps = self._steps[:done], self._steps[done:]
         counted = False  # in this update

@@ -23,7 +23,7 @@ def total_norm(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def whole_norm(norm: Tensor) -> Tensor:
-    """Sum up a norm of which each process has a part; others are as they are."""
+    """Return a norm over all processes if it is sharded, else unchanged."""
     return norm.full_tensor() if hasattr(norm, 'full_tensor') else norm
 
 

@@ -50,7 +50,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Give the context of a forward pass."""
+        """Return the context of a forward pass."""
         with (
             super().optim_context(model),
             torch.autocast(
@@ -84,7 +84,7 @@ class AutocastOptimWrapper(OptimWrapper):
         return norm
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the optimizer's state and the scaler's, and the precision."""
+        """Return the state of optimizer and scaler, and the precision."""
         own = dict(loss_scaler=self.scaler.state_dict(), dtype=_name(self.dtype))
         return {**super().state_dict(), **own}
 

@@ -22,7 +22,7 @@ class OfPart:
         **kwargs: Of the scheduler of mmengine.
 
     Raises:
-        ValueError: If no group is of the part.
+        ValueError: If no group belongs to the part.
     """
 
     def __init__(self, optimizer: Any, *args: Any, part: str, **kwargs: Any) -> None:

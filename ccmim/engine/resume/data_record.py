@@ -55,7 +55,7 @@ def fingerprint(names: bytes | None) -> str | None:
 
 
 def contents(dataset: Dataset) -> Tensor | None:
-    """Sum up what the images show and how they are labeled: a second for ten thousand.
+    """Hash the contents of images and their labels: a second for ten thousand.
 
     Args:
         dataset: Of unlabeled or labeled images, or of mmdet or mmseg.
@@ -114,7 +114,7 @@ def write_list(work_dir: str | Path, names: bytes) -> None:
 
 
 def compare_lists(work_dir: str | Path, names: bytes) -> str:
-    """Say how a list of names differs from the one in the folder of a run.
+    """Describe how a list of names differs from the one in the folder of a run.
 
     Returns:
         Such as '41 files gone (a.jpg, ...), 3 new (b.jpg, ...)', or 'other files'

@@ -42,7 +42,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         """Train the rest of the current epoch.
 
         Raises:
-            ResumeError: If the checkpoint is of epochs with another number of steps.
+            ResumeError: If the checkpoint's epochs have another number of steps.
         """
         length = len(self.dataloader)
         done = self._iter - self._epoch * length

@@ -40,7 +40,7 @@ _SHOWN = 4  # differences in one line
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
-    """Note in each checkpoint what its run resumes from, and compare on resume.
+    """Record in each checkpoint what a resumed run must match, and compare on resume.
 
     Another number of processes, images a process or accumulated steps: the run
     continues at the image that it had reached, and its schedule is counted in the new
@@ -112,7 +112,8 @@ class ResumeHook(Hook):
                 self._steps(runner).length,
             )
             now = runner.optim_wrapper.param_groups[0]['lr']
-            _say(runner, f'the learning rate goes on at {now:.3g}, after {before:.3g}')
+            text = f'the learning rate continues at {now:.3g}, after {before:.3g}'
+            _say(runner, text)
         if self._names is not None and is_main_process():
             write_list(runner.work_dir, self._names)
             self._names = None
@@ -158,7 +159,7 @@ class ResumeHook(Hook):
     def _compare(
         self, runner: Runner, meta: dict[str, Any], saved: dict[str, Any]
     ) -> int:
-        """Say what differs; the step of this run that the checkpoint's becomes."""
+        """Report what differs; return the step of this run to resume at."""
         old = Steps(*(saved[name] for name in Steps._fields))
         new = self._steps(runner)
         epoch, step = meta['epoch'], meta['iter']
@@ -207,7 +208,7 @@ class ResumeHook(Hook):
         return compare_lists(runner.work_dir, self._names)
 
     def _other_contents(self, runner: Runner, saved: torch.Tensor | None) -> str | None:
-        """Say which images are others under their old names, on the main process."""
+        """Describe which images have changed under the same name (main process)."""
         now = self._contents
         if now is None or saved is None or now.shape != saved.shape:
             return None
@@ -307,7 +308,7 @@ def _allowed_names(runner: Runner) -> list[str]:
 
 
 def _option(runner: Runner, keys: list[str]) -> str:
-    """Write the option that allows some differences, too."""
+    """Format the option that allows these differences too."""
     return f'resume_changed={",".join([*_allowed_names(runner), *keys])}'
 
 

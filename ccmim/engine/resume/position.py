@@ -30,7 +30,7 @@ class Steps(NamedTuple):
         return self.processes * self.batch
 
     def __str__(self) -> str:
-        """Say it in the order of the multiplication."""
+        """Format the factors in their order."""
         return (
             f'{self.batch} images a process x {self.processes} processes '
             f'x {self.accumulated} accumulated'

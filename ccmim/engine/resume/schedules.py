@@ -25,7 +25,7 @@ def is_changed(schedulers: list[_ParamScheduler], states: list[dict[str, Any]]) 
 
 
 def values_of(optimizer: BaseOptimWrapper) -> list[dict[str, Any]]:
-    """Note the settings of each parameter group: learning rate, weight decay, ..."""
+    """Copy the settings of each parameter group: learning rate, weight decay, ..."""
     groups = optimizer.param_groups
     return [{k: v for k, v in group.items() if k != 'params'} for group in groups]
 

@@ -45,7 +45,7 @@ ABSENT = Shown('absent')
 
 
 class Difference(NamedTuple):
-    """One thing in which a run differs from the one that a checkpoint is of."""
+    """One difference between a run and the run of a checkpoint."""
 
     key: str
     was: Any
@@ -53,7 +53,7 @@ class Difference(NamedTuple):
     is_state: bool = False  # what no run can resume with
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Format it in one line."""
         return f'{self.key}: {_short(self.was)} -> {_short(self.now)}'
 
 
@@ -83,14 +83,14 @@ def deciding_values(text: str) -> dict[str, Any]:
 
 
 def settle_positions(model: Any) -> None:
-    """Say by ``img_size`` alone for which images a backbone holds positions."""
+    """Express the position grid of a backbone by ``img_size`` alone."""
     backbone = model.get('backbone') if isinstance(model, Mapping) else None
     if isinstance(backbone, dict) and (size := backbone.pop('pos_size', None)):
         backbone['img_size'] = size
 
 
 def count_epochs(node: Any, epochs: int) -> Any:
-    """Say in epochs what may be a fraction of the run."""
+    """Convert fractions of the run to epochs."""
     if isinstance(node, dict):
         parts = {key: count_epochs(value, epochs) for key, value in node.items()}
         if parts.get('rise_epochs'):

@@ -67,7 +67,7 @@ def differing_state(
 
 
 def frozen_digests(model: nn.Module) -> dict[str, str]:
-    """Sum up the weights that a model learns from and no checkpoint holds.
+    """Hash the weights that a model learns from and no checkpoint holds.
 
     Args:
         model: Whose teachers are looked at.
@@ -122,7 +122,7 @@ def _optimizers(
         if not isinstance(saved.get(name), Mapping):
             yield _Part(f'optimizer.{name}', ABSENT, Shown(type(one).__name__))
             continue
-        # What is recorded is of a single optimizer.
+        # The record covers a single optimizer.
         for found in _optimizer(runner, one, saved[name], checkpoint['meta'], {}):
             yield found._replace(key=f'{name}: {found.key}')
     for name in sorted(saved.keys() - dict(wrapper.items()).keys()):

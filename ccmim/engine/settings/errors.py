@@ -102,7 +102,7 @@ def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:
 
 
 def mistake(error: Exception) -> str | None:
-    """Say in one line what is wrong in the settings.
+    """Describe in one line what is wrong with the settings.
 
     Libraries raise anything for a value that does not fit, so all counts as a mistake
     but what is known to come from the machine.
@@ -137,7 +137,7 @@ def mistake(error: Exception) -> str | None:
 
 
 def _of_limits(error: Exception, start: StartHook) -> str | None:
-    """Say which limit of the machine or of the system was reached, if one was."""
+    """Explain which limit of the machine or the system was reached, if any."""
     text = str(error)
     if isinstance(error, MemoryError) or _MEMORY.search(text):
         advice = less_memory(start.runner.cfg if start.runner else Config())

@@ -189,7 +189,7 @@ def _kinds(node: Mapping[str, Any], cfg: Config) -> list[Any]:
 
 
 def _is_judged(dataset: Mapping[str, Any], kind: type) -> bool:
-    """Whether a run does not start with what is wrong in a data set of this class.
+    """Return whether problems in a data set of this class keep a run from starting.
 
     Damaged images of pretraining are replaced while it runs; files behind an address
     are read by mmengine.
@@ -206,7 +206,7 @@ def _is_judged(dataset: Mapping[str, Any], kind: type) -> bool:
 
 
 def _writes_only(evaluator: Any) -> bool:
-    """Whether predictions are written and not compared: there need be no labels."""
+    """Return whether predictions are only written: labels are not needed then."""
     parts = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
     return any(isinstance(p, Mapping) and p.get('format_only') for p in parts)
 
@@ -226,7 +226,7 @@ def _check_evaluator(
 
 
 def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:
-    """Where the answer for these settings and files is kept."""
+    """Return the cache file of the result for these settings and files."""
     key = blake2b(digest_size=16)
     heads = [
         repr((cfg.get('model') or {}).get(k))
@@ -258,10 +258,10 @@ def _add_files(key: Any, path: Path) -> None:
     for file in found:
         try:
             status = os.stat(file)
-            told = f'{file}\t{status.st_size}\t{status.st_mtime_ns}\n'
+            entry = f'{file}\t{status.st_size}\t{status.st_mtime_ns}\n'
         except OSError as error:
-            told = f'{file}\t{error.errno}\n'
-        key.update(os.fsencode(told))
+            entry = f'{file}\t{error.errno}\n'
+        key.update(os.fsencode(entry))
 
 
 def _keep(file: Path, found: dict[str, Any]) -> None:

@@ -122,7 +122,7 @@ def check_type(kind: Any, path: str) -> None:
 
 
 def unknown_type(error: Exception, cfg: Any = None) -> str | None:
-    """Say which ``type`` a registry did not know, and where it stands in a config.
+    """Explain which ``type`` a registry did not know, and where the config has it.
 
     Args:
         error: Raised while something was built.
@@ -161,7 +161,7 @@ def arguments_of(kind: Callable) -> Mapping[str, Parameter]:
 
 
 def default_of(kind: type, name: str) -> Any:
-    """Give the default of an argument of a class, or of one that it is derived from."""
+    """Return the default of an argument of a class or of one of its bases."""
     for owner in kind.__mro__:
         if name in arguments_of(owner):
             return arguments_of(owner)[name].default
@@ -169,7 +169,7 @@ def default_of(kind: type, name: str) -> Any:
 
 
 def plain_kind(kind: Callable, name: str) -> Any:
-    """Give the plain type that a class of another package states for an argument.
+    """Return the plain type that a class of another package annotates an argument with.
 
     Args:
         kind: The class.
@@ -191,7 +191,7 @@ def plain_kind(kind: Callable, name: str) -> Any:
 
 
 def typo_of(name: str, known: Iterable[str], least: float = _TYPO) -> str | None:
-    """Give the name that another one is very likely a misspelling of, if any.
+    """Return the known name that a name is probably a misspelling of, if any.
 
     Args:
         name: The name that is not known.

@@ -35,7 +35,7 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
         options: Values by dotted key.
 
     Raises:
-        ValueError: If a key cannot be set, or a value is of another kind than the one
+        ValueError: If a key cannot be set, or a value has another type than the one
             that it replaces.
     """
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
@@ -43,7 +43,7 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
 
 
 def paths_as_texts(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Let numbers be texts where only a path can be meant: a folder may be called 2024.
+    """Turn numbers into strings where only a path makes sense: a folder named 2024.
 
     Args:
         options: Values by dotted key.

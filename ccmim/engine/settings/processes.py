@@ -1,4 +1,4 @@
-"""Checks that one process makes for all."""
+"""Run a check on the main process for all."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -119,7 +119,7 @@ def check_groups(cfg: Config) -> None:
 
 
 def is_momentum(teacher: Any) -> bool:
-    """Whether it is a copy of the network, and no part with a type of its own."""
+    """Return whether a teacher is an EMA of the network, not a part with a type."""
     return isinstance(teacher, Mapping) and 'type' not in teacher
 
 

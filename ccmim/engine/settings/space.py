@@ -72,7 +72,7 @@ def _gb(size: float) -> str:
 
 
 def stop_at_full_disk(logger: logging.Logger) -> None:
-    """Let a log file that cannot be written end the run, instead of every line of it.
+    """End the run when its log file cannot be written, instead of warning every line.
 
     Args:
         logger: Of the run.

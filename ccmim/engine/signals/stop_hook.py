@@ -36,14 +36,14 @@ _IMPATIENT = 1.0  # launchers repeat a signal of the terminal at once
 
 
 def exit_code(number: int) -> int:
-    """Tell the exit code of a run that a signal has stopped."""
+    """Return the exit code of a run that was stopped by a signal."""
     if number == signal.SIGTERM and 'SLURM_JOB_ID' in os.environ:
         return 0
     return EXIT_CODES[signal.Signals(number)]
 
 
-def release() -> None:
-    """Let through what was held until now."""
+def release_signals() -> None:
+    """Unblock the signals that were held back during startup."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
@@ -95,16 +95,16 @@ class StopHook(Hook):
         if threading.current_thread() is threading.main_thread():
             caught = [n for n in EXIT_CODES if signal.getsignal(n) != signal.SIG_IGN]
             self._before = {n: signal.signal(n, self._note) for n in caught}
-            release()
+            release_signals()
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Let no SIGTERM through while loader workers start, which inherit this."""
+        """Block SIGTERM while loader workers start; they inherit this."""
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Let it through again: the workers stand."""
+        """Unblock it again: the workers have started."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
     def after_train_iter(
@@ -140,7 +140,7 @@ class StopHook(Hook):
         raise SystemExit(exit_code(self._agreed))
 
     def after_train(self, runner: Runner) -> None:
-        """Give the signals back, and end the workers that wait for more."""
+        """Restore the signal handlers, and end idle loader workers."""
         end_idle_workers(runner.train_dataloader, runner.train_loop)
         if runner.val_loop is not None:
             end_idle_workers(runner.val_loop.dataloader)

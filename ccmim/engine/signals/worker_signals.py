@@ -60,8 +60,8 @@ def _ignore_signals(then: Callable[[int], None] | None, worker: int) -> None:
 def _end_when_the_parent_says() -> None:
     parent = os.getppid()
     while True:
-        told = signal.sigtimedwait([signal.SIGTERM], _LOOK)
-        if told and told.si_pid == parent:
+        received = signal.sigtimedwait([signal.SIGTERM], _LOOK)
+        if received and received.si_pid == parent:
             os._exit(0)
         if os.getppid() != parent:
             # A worker has copies of its parent's connections: while it lives, the other
@@ -71,7 +71,7 @@ def _end_when_the_parent_says() -> None:
 
 @HOOKS.register_module()
 class LoaderTimeoutHook(Hook):
-    """Give the loader workers a time in which a batch must come.
+    """Limit the time in which loader workers must deliver a batch.
 
     A network disk that is gone, or a decoder that never ends, would let the run wait
     for ever. Other ranks wait meanwhile, for at most ten minutes by PyTorch's default:
