@@ -118,7 +118,7 @@ _ADAPTED = {
 } | dict(neco=('small/neco_vits14_adapt.py', _lasting(14)))
 _TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
 _STUDENTS = dict(
-    mae=('small/mae_vitt.py', _lasting(248, 32)),
+    mae=('small/mae_vitt.py', _lasting(245, 32)),
     ccmim=('small/ccmim_vitt.py', _lasting(94, 32)),
     maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _lasting(36, 32)),
     relational=('small/relational_distill_vitt.py', _TAUGHT | _lasting(36, 32)),
