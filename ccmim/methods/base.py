@@ -101,7 +101,8 @@ class PretrainMethod(BaseModel):
 
         Args:
             part: Config of the part.
-            sizes: More arguments that have their value from other parts.
+            sizes: More arguments that have their value from other parts; None for one
+                of those above that the part is to choose itself.
 
         Raises:
             ValueError: If its config says another width or patch side; see
@@ -110,14 +111,13 @@ class PretrainMethod(BaseModel):
         if not isinstance(part, Mapping):
             return nn.Sequential(*(self.build(one, **sizes) for one in part))
         vit = self.backbone
-        return build_part(
-            part,
+        known = dict(
             in_dim=vit.embed_dim,
             img_size=tuple(side * vit.patch_size for side in vit.grid),
             patch_size=vit.patch_size,
             network=vit,
-            **sizes,
         )
+        return build_part(part, **(known | sizes))
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the weighted losses of normalized images (B, 3, H, W)."""

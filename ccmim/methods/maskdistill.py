@@ -55,7 +55,7 @@ class MaskDistill(PretrainMethod):
         **options: Any,
     ) -> None:
         super().__init__(backbone, **options)
-        self.teacher = self.build(teacher, grid=self.backbone.grid)
+        self.teacher = self.build(teacher, grid=self.backbone.grid, img_size=None)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
         self.sampler(torch.ones(1, math.prod(self.backbone.grid)), mask_ratio)  # raises

@@ -55,7 +55,7 @@ class RelationalDistill(PretrainMethod):
         **options: Any,
     ) -> None:
         super().__init__(backbone, **options)
-        self.teacher = self.build(teacher, grid=self.backbone.grid)
+        self.teacher = self.build(teacher, grid=self.backbone.grid, img_size=None)
         self.perturbation = self.build(perturbation)
         self.projector = self.build(projector, out_dim=self.teacher.out_dim)
         self.patches = self.build(patches)

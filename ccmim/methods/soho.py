@@ -57,7 +57,7 @@ class SOHO(PretrainMethod):
         super().__init__(backbone, **options)
         self.frozen = 'type' in teacher
         if self.frozen:
-            self.teacher = self.build(teacher, grid=self.backbone.grid)
+            self.teacher = self.build(teacher, grid=self.backbone.grid, img_size=None)
             self.projector = self.build(projector, out_dim=self.teacher.out_dim)
         else:
             self.projector = self.build(projector)

@@ -35,7 +35,7 @@ def _only(**changes):
 
 
 @pytest.mark.parametrize(
-    ('row', 'name'), enumerate(('brightness', 'contrast', 'saturation'))
+    ('row', 'name'), list(enumerate(('brightness', 'contrast', 'saturation')))
 )
 def test_jitter(pictures, draws, row, name):
     reference = getattr(F, f'adjust_{name}')

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from ccmim.teachers import TimmTeacher, ViTTeacher, normalize_features
 from ccmim.teachers.frozen import resize_images
 from ccmim.vit import VisionTransformer
+from tests import tiny_methods
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -138,3 +139,9 @@ def test_a_teacher_of_another_patch_side_width_and_size(tmp_path, images):
     torch.testing.assert_close(features, maps.flatten(2).transpose(1, 2))
     with pytest.raises(ValueError, match='teacher.checkpoint is not set'):
         ViTTeacher(grid=(4, 4))
+    part = dict(type='ViTTeacher', checkpoint=str(tmp_path / 'x.pth'))
+    for name in ('maskdistill', 'relational_distill'):  # students of other patches
+        method = tiny_methods.build(name, teacher=part)
+        rows, columns = method.backbone.grid
+        assert method.teacher.size == [14 * rows, 14 * columns]
+        assert method.teacher(tiny_methods.batch(method)).shape[1] == rows * columns
