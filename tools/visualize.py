@@ -196,7 +196,6 @@ def main() -> None:
     try:
         cfg = read_config(args.config, None, args.cfg_options) if args.config else None
         dense = cfg is not None and cfg.get('default_scope') in DENSE
-        args.out.mkdir(parents=True, exist_ok=True)
         usual = ('predictions', 'queries') if dense else WHAT[:-2]
         for what in args.what or usual:
             try:
@@ -231,6 +230,7 @@ def _sides(vit: nn.Module) -> list[int]:
 
 
 def _write(picture: np.ndarray, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as part:
         Image.fromarray(picture).save(part)
     say(file)

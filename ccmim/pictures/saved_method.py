@@ -27,9 +27,12 @@ def load_method(cfg: Config, file: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or does not hold all of the method.
+        ValueError: If it is damaged, does not hold all of the method, or the config is
+            of another kind.
     """
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'ccmim')):
+    if cfg.get('default_scope', 'ccmim') != 'ccmim':
+        raise ValueError(f'{cfg.filename} is no pretraining config')
+    with DefaultScope.overwrite_default_scope('ccmim'):
         method = MODELS.build(cfg.model)
     content = load_file(file)
     fill(method, content.get('state_dict', content), file)

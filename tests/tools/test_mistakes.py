@@ -46,6 +46,7 @@ export_onnx.py in.pth out.onnx --num-heads 2 --size 60 64 | img_size=[60, 64] mu
 get_flops.py missing.py | config missing.py does not exist
 make_toy_scenes.py c --size 8 | must be a whole number from 32 on
 mask_overlap.py no.pth --config {SMALL}/mae_vitt.py --data a b c | no.pth does not exist
+mask_overlap.py no.pth --config {TOY} --data a b c | is no pretraining config
 patch_knn.py no.pth --config {TOY} | checkpoint no.pth does not exist
 patch_knn.py --config no.py | config no.py does not exist
 patch_knn.py --config {SMALL}/mae_vitt.py | segments nothing
