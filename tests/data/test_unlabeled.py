@@ -7,10 +7,7 @@ from mmengine.dataset import default_collate
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from ccmim.data import (
-    SampleKey,
-    VisitSampler,
-)
+from ccmim.data import SampleKey, VisitSampler
 from ccmim.registry import DATASETS
 
 _TRANSFORM = [

@@ -12,12 +12,7 @@ from mmengine.runner import Runner
 
 from ccmim.checkpoints import ResumeError, load_file, write_atomically
 from ccmim.engine import ResumableEpochLoop, ResumeHook, SafeCheckpointHook
-from ccmim.engine.resume.state import (
-    _frozen,
-    _optimizers,
-    _schedulers,
-    frozen_digests,
-)
+from ccmim.engine.resume.state import _frozen, _optimizers, _schedulers, frozen_digests
 from ccmim.engine.version import this_version
 from ccmim.registry import HOOKS
 from ccmim.teachers.frozen import Frozen

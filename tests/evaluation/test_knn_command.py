@@ -98,11 +98,7 @@ def test_features_are_taken_after_the_block_of_the_command_or_the_config(knn):
         ((), dict(checkpoint='no.pth'), 'error: checkpoint no.pth does not exist'),
         (('--k', '9'), {}, 'error: k=9 must lie in [1, 8], the training images'),
         ((), dict(config='no.py'), 'error: config no.py does not exist'),
-        (
-            (),
-            dict(config=CONFIG.replace('knn', 'mae')),
-            'no classes to learn: use a',
-        ),
+        ((), dict(config=CONFIG.replace('knn', 'mae')), 'no classes to learn: use a'),
         (('--k', '5', '-3'), {}, 'error: --k -3 must be positive'),
         (('--k', '5', '0'), {}, 'error: --k 0 must be positive'),
         (('--cfg-options', 'train'), {}, "'train' is not of the form KEY=VALUE"),

@@ -16,10 +16,7 @@ from PIL import Image
 from ccmim.engine import FeatureWatchHook
 from ccmim.engine.launch import build_runner
 
-STEPS = [
-    dict(type='ccmim.ResizeCenterCrop', size=64),
-    dict(type='ccmim.ToUint8Tensor'),
-]
+STEPS = [dict(type='ccmim.ResizeCenterCrop', size=64), dict(type='ccmim.ToUint8Tensor')]
 
 
 @pytest.fixture

@@ -3,11 +3,7 @@
 import pytest
 
 from ccmim.engine.config import read_config
-from ccmim.evaluation.flops import (
-    build_shapes,
-    forward_flops,
-    training_flops,
-)
+from ccmim.evaluation.flops import build_shapes, forward_flops, training_flops
 
 
 def _config(root, name):

@@ -1,15 +1,11 @@
 """The command prints a table, writes the files and refuses what cannot be."""
 
 import csv
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
-import torch
 
-TOOL = Path(__file__).parents[3] / 'tools' / 'benchmark.py'
+TOOL = 'benchmark.py'  # of the fixture `command`
 TINY = [
     *('--methods', 'ccmim', '--sizes', 's', '--batch-sizes', '2', '--steps', '1'),
     *('--rounds', '2', '--warmup', '1', '--cfg-options'),
@@ -18,21 +14,6 @@ TINY = [
     *('model.decoder.depth=1', 'model.contrast.in_dim=192'),
     'train_dataloader.dataset.transform.0.size=32',
 ]
-
-
-@pytest.fixture
-def command(monkeypatch):
-    """Run the tool in this process with a command line; gives its exit code."""
-    spec = importlib.util.spec_from_file_location('benchmark_tool', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['benchmark.py', *map(str, arguments)])
-        return tool.main()
-
-    return run
 
 
 @pytest.mark.slow

@@ -1,9 +1,7 @@
 """Dense fine-tuning is measured on what its loaders would give."""
 
-import importlib.util
 import itertools
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,13 +12,12 @@ pytest.importorskip('mmseg')
 pytestmark = [pytest.mark.downstream, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
+TOOL = 'benchmark_dense.py'  # of the fixture `command`
 DETECTION = str(ROOT / 'mm_configs/detection/mask_rcnn_vits_coco.py')
 SEGMENTATION = str(ROOT / 'mm_configs/segmentation/upernet_vits_ade20k.py')
 TINY = {'model.backbone.arch': 'tiny'}
 FEW_BOXES = {'model.train_cfg.rcnn.sampler.num': 16}
-HEADS = {
-    'model.decode_head.channels': 16,
-}
+HEADS = {'model.decode_head.channels': 16}
 
 
 def _task(config, variant='plain'):
@@ -97,22 +94,6 @@ def test_roi_align_reads_contiguous_float32_maps():
         row.train(itertools.islice(batches, 1))
     assert len(seen) >= 2  # for boxes and for masks, of each level that has some
     assert all(x.dtype == torch.float32 and x.is_contiguous() for x in seen)
-
-
-@pytest.fixture
-def command(monkeypatch):
-    """Run the tool in this process with a command line; gives its exit code."""
-    path = ROOT / 'tools/benchmark_dense.py'
-    spec = importlib.util.spec_from_file_location('benchmark_dense_tool', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['benchmark_dense.py', *map(str, arguments)])
-        return tool.main()
-
-    return run
 
 
 def test_the_command_prints_a_table_and_writes_files(command, tmp_path, capsys):

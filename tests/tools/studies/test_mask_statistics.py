@@ -7,11 +7,7 @@ import torch
 from PIL import Image
 
 from ccmim.masking import RandomSampler, TopKSampler
-from studies.mask_statistics import (
-    mask_statistics,
-    most_overlap,
-    photos_and_objects,
-)
+from studies.mask_statistics import mask_statistics, most_overlap, photos_and_objects
 
 OBJECT = slice(0, 32)  # pixels: four of the sixteen patches
 

@@ -1,0 +1,55 @@
+"""What is known of a labeled photo: the classes of its pixels, and its boxes."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccmim.evaluation.labeled_photos import open_photos
+from ccmim.labels.layouts import Instances, Maps
+
+
+def _square(left, top, side):
+    corners = (left, top, left + side, top, left + side, top + side, left, top + side)
+    return dict(bbox=[left, top, side, side], segmentation=[list(corners)])
+
+
+def test_objects_lie_on_larger_ones_and_crowds_are_unknown(tmp_path):
+    Image.new('RGB', (20, 10)).save(tmp_path / 'a.png')
+    crowd = dict(size=[10, 20], counts=[160, 40])  # the last four columns
+    objects = [
+        dict(_square(1, 1, 3), category_id=7, area=9),
+        dict(_square(0, 0, 6), category_id=3, area=36),
+        dict(bbox=[9, 2, 2, 2], category_id=3, area=4),  # without an outline
+        dict(bbox=[16, 0, 4, 10], segmentation=crowd, category_id=3, iscrowd=1),
+        dict(_square(12, 1, 2), category_id=5),  # of no class of this data
+    ]
+    plain = dict(image_id=1, iscrowd=0)
+    content = dict(
+        images=[dict(id=1, file_name='a.png', width=20, height=10)],
+        annotations=[{**plain, 'id': i, **one} for i, one in enumerate(objects)],
+        categories=[dict(id=i, name=n) for i, n in ((3, 'sea'), (5, 'x'), (7, 'ship'))],
+    )
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    part = (tmp_path / 'a.json', tmp_path)
+    photos = open_photos(Instances(tmp_path, part, part, ('sea', 'ship')))
+    (photo,) = photos.test
+    classes = photo.draw()
+    assert photos.classes == ('background', 'sea', 'ship')
+    assert [classes[y, x] for y, x in ((8, 0), (5, 5), (2, 2), (1, 12))] == [0, 1, 2, 0]
+    assert (classes[2:4, 9:11] == 255).all()
+    assert (classes[:, 16:] == 255).all()
+    assert (classes == 255).sum() == 4 + 40
+    assert photo.boxes.tolist()[0] == pytest.approx([0.05, 0.1, 0.2, 0.4])
+    assert len(photo.boxes) == 3, 'no crowd'
+
+
+@pytest.mark.parametrize('ignore_zero', [False, True])
+def test_zero_is_a_class_or_nothing(tmp_path, ignore_zero):
+    Image.new('RGB', (4, 1)).save(tmp_path / 'a.jpg')
+    Image.fromarray(np.uint8([[0, 1, 2, 255]])).save(tmp_path / 'a.png')
+    part = (tmp_path, tmp_path)
+    data = Maps(tmp_path, part, part, ('a', 'b'), ignore_zero, ('.jpg', '.png'))
+    classes = open_photos(data).test[0].draw().tolist()
+    assert classes == ([[255, 0, 1, 255]] if ignore_zero else [[0, 1, 2, 255]])
