@@ -138,7 +138,7 @@ def test_it_is_float32_under_autocast(tiny_vit, images, make):
     assert rough.item() == pytest.approx(exact.item(), rel=0.1)
 
 
-@pytest.mark.parametrize('name', ['mae', 'simmim'])
+@pytest.mark.parametrize('name', ['mae', 'ccmim', 'simmim'])
 def test_visible_patches_are_compared_with_themselves_in_the_whole_image(name):
     """Of a method that drops masked patches, and of one that has tokens for them."""
     part = dict(type='GramAnchor', weight=3.0, visible_only=True)
@@ -147,7 +147,7 @@ def test_visible_patches_are_compared_with_themselves_in_the_whole_image(name):
     model.loss(batch)  # the anchor takes the weights
     _shake(model.backbone)
     encode = model.backbone.encode
-    model.backbone.encode = lambda *args: seen.append(encode(*args)) or seen[-1]
+    model.backbone.encode = lambda *a, **k: seen.append(encode(*a, **k)) or seen[-1]
     model.sampler.register_forward_hook(lambda *a: seen.append(a[-1]))
     losses = model(batch, mode='loss')
     split, encoded = (next(x for x in seen if isinstance(x, k)) for k in KINDS)

@@ -170,6 +170,11 @@ def test_at_no_mask_all_patches_are_seen(ready, images):
     same = torch.eye(4).tolist()
     slow = _slow_loss(u, v, model.contrast.log_scale.exp(), same)
     assert losses['loss_contrast'].item() == pytest.approx(slow.item(), abs=1e-5)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert model.encode_captions(CAPTIONS).dtype == torch.float32
+    words = model._words(images, None).flatten().tolist()  # to count operations
+    assert words[:3] == [1, 2, 3]
+    assert max(words) < model.tokenizer.num_words
 
 
 def test_images_without_captions_are_refused():

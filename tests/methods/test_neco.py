@@ -119,12 +119,14 @@ def test_both_sides_order_the_same_places(tiny_neco, images, monkeypatch):
         down = (top + (bottom - top) * fractions)[:, :, None].expand(-1, 32, 32)
         return torch.stack([across, down], dim=1)
 
-    seen = []
+    seen, remembered = [], []
     monkeypatch.setattr(model, '_maps', where)
-    model.order.remember = lambda patches: None
+    model.order.remember = lambda patches: remembered.append(patches.shape)
     model.order.forward = lambda *a: seen.append(a) or a[0].mean()
     model.loss(images)
     assert len(seen) == 6  # two large crops, each with the three others
+    assert remembered == [(4, 32 * 32, 2)] * 2
+    tiny_neco(cells=max(model.backbone.grid))  # as many as patches
     for ours, theirs in seen:
         assert ours.shape == (4, 9, 2)
         torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0)

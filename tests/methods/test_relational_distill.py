@@ -35,6 +35,7 @@ def test_against_a_slow_oracle():
     model = tiny_methods.build('relational_distill', mix=False).double()
     model.perturbation = torch.nn.Identity()
     images = tiny_methods.batch(model)[:2].double()
+    assert torch.equal(model._seen(images), images), 'neither mixed nor colored'
     old = model.photos.queue.tolist()
     tokens = model.backbone.encode(model.backbone.embed(images))[:, 1:]
     ours, theirs = model.projector(tokens).tolist(), model.teacher(images).tolist()

@@ -37,3 +37,6 @@ def test_each_view_has_colors_of_its_own(tiny_simclr, images):
     first, second = seen
     assert first.shape == images.shape
     assert (first - second).abs().flatten(1).amax(1).min() > 0.01
+    views = model.predict(torch.cat([images, 1 - images], dim=2)).views
+    torch.testing.assert_close(views['first part'], images)
+    torch.testing.assert_close(views['second part'], 1 - images)
