@@ -30,13 +30,17 @@ def messages():
     logger.removeHandler(handler)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder of twelve photos of noise, 000.png to 011.png."""
+def write_noise(root):
+    """Write twelve photos of noise, 000.png to 011.png, into a new folder."""
     generator = np.random.default_rng(0)
-    root = tmp_path / 'photos'
     root.mkdir()
     for i in range(12):
         pixels = generator.integers(0, 255, (20, 30, 3), np.uint8)
         Image.fromarray(pixels).save(root / f'{i:03d}.png')
     return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of twelve photos of noise."""
+    return write_noise(tmp_path / 'photos')

@@ -5,7 +5,6 @@ import signal
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
@@ -15,6 +14,7 @@ from ccmim.checkpoints import guard_mmengine
 from ccmim.data import UnlabeledImages
 from ccmim.data.bad_files import read_bad_files
 from ccmim.engine import BadFilesHook, SafeCheckpointHook, StopHook
+from tests.data.conftest import write_noise
 
 TRANSFORM = [
     dict(type='ccmim.RandomResizedCrop', size=16),
@@ -42,13 +42,7 @@ class Mean(torch.nn.Module):
 
 @pytest.fixture
 def photos(tmp_path):
-    rng = np.random.default_rng(0)
-    folder = tmp_path / 'photos'
-    folder.mkdir()
-    for i in range(12):
-        pixels = rng.integers(0, 256, (20, 20, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / f'{i:03d}.png')
-    return folder
+    return write_noise(tmp_path / 'photos')
 
 
 def _harm(photos, numbers=BAD):

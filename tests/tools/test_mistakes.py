@@ -19,6 +19,18 @@ RUN = 'visualize.py run.pth photos --out out --device cpu'
 ROWS = f"""
 analyze_logs.py plot_curve log.json --keys mAP | has no mAP; it has loss, time
 analyze_logs.py plot_curve log.json --legend a b | --legend has 2 names: give 1
+benchmark.py --precisions tf32 | tf32 needs a GPU: leave it out of --precisions
+benchmark.py --levels files | --images
+benchmark.py --levels files --images nowhere | nowhere does not exist
+benchmark.py --peers nowhere | clone the published code into it
+benchmark.py --rounds 0 | --rounds must be at least 1
+benchmark.py --options progressive --steps 2 | must be a multiple of 3
+benchmark.py --batch-sizes 1 | --batch-sizes must be at least 2
+benchmark.py --cfg-options model.backbone.arch=none | arch='none' must be
+benchmark_dense.py nowhere.py | config nowhere.py does not exist
+benchmark_dense.py --precisions tf32 | tf32 needs a GPU
+benchmark_dense.py --rounds 0 | must be at least 1
+benchmark_dense.py {SMALL}/ccmim_vitt.py | is of no dense task
 browse_dataset.py {SMALL}/mae_vitt.py -p val | has no val_dataloader.dataset
 check_images.py | the following arguments are required: DATA
 check_images.py nowhere | No such folder, list file or tar
@@ -94,9 +106,10 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
 ):
     command, message = row.split(' | ')
     tool, *words = shlex.split(command)
-    if tool == 'patch_knn.py':
+    if tool in ('patch_knn.py', 'benchmark_dense.py'):
         pytest.importorskip('mmseg')
     monkeypatch.chdir(place)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setenv('CCMIM_TOY', str(place / 'scenes'))
     before = {file: file.stat().st_mtime_ns for file in place.rglob('*')}
     code, said, error = run_tool(tool, *words)

@@ -56,27 +56,6 @@ def test_table_and_files(command, tmp_path, capsys, image_folder):
     assert [len(row['seconds_of_rounds']) for row in content['rows']] == [2] * 9
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'line'),
-    [
-        (['--precisions', 'tf32'], 'tf32 needs a GPU: leave it out of --precisions'),
-        (['--levels', 'files'], '--images'),
-        (['--levels', 'files', '--images', 'nowhere'], 'nowhere does not exist'),
-        (['--peers', 'nowhere'], 'clone the published code into it'),
-        (['--rounds', '0'], '--rounds must be at least 1'),
-        (['--options', 'progressive', '--steps', '2'], 'must be a multiple of 3'),
-        (['--batch-sizes', '1'], '--batch-sizes must be at least 2'),
-        (['--cfg-options', 'model.backbone.arch=none'], "arch='none' must be"),
-    ],
-)
-def test_wrong_arguments_are_one_line_and_exit_code_2(command, capsys, arguments, line):
-    assert command(*arguments) == 2
-    error = capsys.readouterr().err
-    assert line in error
-    assert error.startswith('error: ')
-    assert error.count('\n') == 1
-
-
 def test_code_that_computes_something_else_is_not_timed(
     command, tmp_path, capsys, monkeypatch
 ):

@@ -109,20 +109,3 @@ def test_the_command_prints_a_table_and_writes_files(command, tmp_path, capsys):
     assert rows[0]['exact_ratio'] is None
     assert rows[1]['exact_ratio'] > 0
     assert [len(row['seconds_of_rounds']) for row in rows] == [2, 2]
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'line'),
-    [
-        (['nowhere.py'], 'config nowhere.py does not exist'),
-        (['--precisions', 'tf32'], 'tf32 needs a GPU'),
-        (['--rounds', '0'], 'must be at least 1'),
-        ([ROOT / 'mm_configs/small/ccmim_vitt.py'], 'is of no dense task'),
-    ],
-)
-def test_wrong_arguments_are_one_line_and_exit_code_2(command, capsys, arguments, line):
-    assert command(*arguments) == 2
-    error = capsys.readouterr().err
-    assert line in error
-    assert error.startswith('error: ')
-    assert error.count('\n') == 1
