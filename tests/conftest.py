@@ -165,6 +165,8 @@ def _clean_slate():
     """Seed PyTorch before, and clear mmengine's global instances after each test."""
     torch.manual_seed(0)
     yield
+    # A run that failed at its first batch; what is forked later would not end.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     for manager in (MessageHub, MMLogger, Visualizer, DefaultScope):
         manager._instance_dict.clear()
 

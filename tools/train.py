@@ -101,7 +101,10 @@ def main() -> None:
             runner.register_hook(start)
             if not any(isinstance(hook, StopHook) for hook in runner.hooks):
                 release_signals()
-            runner.train()
+            try:
+                runner.train()
+            finally:  # it may have failed while its workers started
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
 if __name__ == '__main__':

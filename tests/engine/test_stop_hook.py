@@ -19,7 +19,6 @@ def _die_by(signals):
     child = os.fork()
     if child == 0:
         hook = StopHook()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # of other tests
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, hook._note)
         for pause, number in signals:

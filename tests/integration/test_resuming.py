@@ -13,6 +13,7 @@ import torch
 from mmengine.hooks import EMAHook, Hook
 
 from ccmim.checkpoints import choose_resume, verify_checkpoint
+from ccmim.data import UnlabeledImages
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS
 from tests import processes
@@ -244,6 +245,15 @@ def run_here(request, monkeypatch, run_tool):
         return code, errors.splitlines()[-1]
 
     return run_here
+
+
+def test_a_run_that_fails_at_its_first_batch_blocks_no_signal(
+    run_here, image_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(UnlabeledImages, '__getitem__', lambda images, key: 1 / 0)
+    code, error = run_here(_words(image_folder, tmp_path))
+    assert (code, 'ZeroDivisionError' in error) == (2, True)
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_damaged_file_is_one_line(run_here, image_folder, tmp_path):
