@@ -248,9 +248,3 @@ def test_impossible_settings_are_named(request, method, wrong, message):
     build = request.getfixturevalue(f'tiny_{method}')
     with pytest.raises(ValueError, match=message):
         build(**wrong)
-
-
-@pytest.mark.parametrize('name', ['simmim', 'conmim', 'maskdistill', 'soho'])
-def test_a_sampler_for_other_images_is_refused_when_it_is_built(name):
-    with pytest.raises(ValueError, match='gives 49 patches, the images have'):
-        tiny_methods.build(name, sampler=dict(type='BlockSampler', img_size=112))

@@ -2,18 +2,16 @@
 
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-TOOLS = Path(__file__).parents[3] / 'tools'
 
 
 @pytest.fixture
 def command(request, monkeypatch):
     """Run the module's TOOL with a command line; gives its exit code."""
-    main = runpy.run_path(str(TOOLS / request.module.TOOL))['main']
+    file = request.config.rootpath / 'tools' / request.module.TOOL
+    main = runpy.run_path(str(file))['main']
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
 
     def run(*arguments):
