@@ -58,6 +58,7 @@ def cut_coco(
     keep: Callable[[int], bool],
     most: int | None = None,
     photos: Path | None = None,
+    classes: Sequence[str] = (),
 ) -> None:
     """Write annotations of some of the images.
 
@@ -68,12 +69,18 @@ def cut_coco(
         most: How many at most.
         photos: Folder of the images, to leave out those that are damaged: training
             shows others in their place, and a test does not.
+        classes: Which the file must know, also where none of its objects is of them:
+            layouts without a list of classes have those that occur.
     """
     content = read_objects(source).content
     images = [image for i, image in enumerate(content['images']) if keep(i)]
     if photos is not None:
         images = [i for i in images if is_sound(find_photo(photos, i['file_name']))]
     content['images'] = spread(images, most)
+    known = {category['name']: category['id'] for category in content['categories']}
+    more = [name for name in classes if name not in known]
+    first = max(known.values(), default=0) + 1
+    content['categories'] += [dict(id=i, name=n) for i, n in enumerate(more, first)]
     ids = {image['id'] for image in content['images']}
     content['annotations'] = [a for a in content['annotations'] if a['image_id'] in ids]
     write_file(file, json.dumps(content))

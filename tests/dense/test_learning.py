@@ -43,7 +43,7 @@ def test_mask_rcnn_learns_sixteen_scenes(request, monkeypatch, scenes, tmp_path)
     """With RoIs from mixed-up pixels the masks stay at the loss of a guess, 0.66."""
     log = _log(request, monkeypatch, scenes, tmp_path, 'mask_rcnn_toy', 4)
     assert log[0]['loss_mask'] == pytest.approx(0.69, abs=0.02)
-    assert log[-1]['loss_mask'] < 0.55
+    assert log[-1]['loss_mask'] < 0.6
     assert log[-1]['loss_cls'] < 0.6 * log[0]['loss_cls']
 
 

@@ -214,7 +214,8 @@ class Tasks:
                 file = self._file(f'{name}_{loader}.json')
                 keep = self._keep(loader, data.test is not None)
                 photos = part[1] if loader == 'val' and data.test is None else None
-                cut_coco(part[0], file, keep, _FAST_IMAGES if cut else None, photos)
+                most = _FAST_IMAGES if cut else None
+                cut_coco(part[0], file, keep, most, photos, data.classes)
             cfg[f'{loader}_dataloader'].dataset.update(
                 data_root='',
                 ann_file=str(file),

@@ -36,8 +36,6 @@ def test_photos_and_few_labels_become_features_predictions_exports_and_a_page(
 
     command('embed', image_folder, '--weights', 'run/epoch_1.pth', '--out', 'x.csv')
     rows = list(csv.reader(Path('x.csv').read_text().splitlines()))
-    command('embed', image_folder, '--weights', 'run/epoch_1.pth', '--out', 'x.csv')
-    rows = list(csv.reader(Path('x.csv').read_text().splitlines()))
     assert (len(rows), len(rows[1])) == (9, 193)
 
     labels = class_folders.rename(tmp_path / 'labeled')
