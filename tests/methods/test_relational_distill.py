@@ -34,8 +34,9 @@ def test_against_a_slow_oracle():
     torch.manual_seed(0)
     model = tiny_methods.build('relational_distill', mix=False).double()
     model.perturbation = torch.nn.Identity()
-    images = tiny_methods.batch(model)[:2].double()
+    images = tiny_methods.batch(model).double()
     assert torch.equal(model._seen(images), images), 'neither mixed nor colored'
+    images = images[:2]
     old = model.photos.queue.tolist()
     tokens = model.backbone.encode(model.backbone.embed(images))[:, 1:]
     ours, theirs = model.projector(tokens).tolist(), model.teacher(images).tolist()

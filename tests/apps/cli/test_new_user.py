@@ -143,7 +143,8 @@ def test_labels_in_every_layout_one_command_and_a_page(tmp_path):
     said = said_by(tmp_path, script, words)
     head, *lines = (tmp_path / 'seen/predictions.csv').read_text().splitlines()
     assert (head, len(lines)) == ('name,class,probability,tortoise,zebra', 4)
-    assert 'ccmim predict out/probes/folders/linear.pth folders --out' in said
+    best = '(probes/folders/linear|checkpoint_seed0/folders/epoch_1).pth'
+    assert re.search(f'ccmim predict out/{best} folders --out', said)
     table = (tmp_path / 'out/table.md').read_text()
     head, _, *rows = [line for line in table.split('\n') if line.startswith('|')]
     wanted = {f'{name}: {m}' for name, (_, metrics) in LAYOUTS.items() for m in metrics}
