@@ -83,7 +83,9 @@ def _lasting(steps: int, batch: int = _BATCH) -> dict[str, Any]:
     epochs = -(-steps * batch // _PHOTOS)
     return {
         'train_cfg.max_epochs': epochs,
-        'train_dataloader.dataset.fraction': round(steps / epochs) * batch / _PHOTOS,
+        'train_dataloader.dataset.fraction': min(
+            1.0, round(steps / epochs) * batch / _PHOTOS
+        ),
     }
 
 
@@ -118,13 +120,13 @@ _ADAPTED = {
 } | dict(neco=('small/neco_vits14_adapt.py', _lasting(14)))
 _TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
 _STUDENTS = dict(
-    mae=('small/mae_vitt.py', _lasting(245, 32)),
-    ccmim=('small/ccmim_vitt.py', _lasting(94, 32)),
-    maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _lasting(36, 32)),
-    relational=('small/relational_distill_vitt.py', _TAUGHT | _lasting(36, 32)),
-    both=('small/relational_distill_vitt.py', _TAUGHT | _lasting(18, 32)),
+    mae=('small/mae_vitt.py', _lasting(1225, 32)),
+    ccmim=('small/ccmim_vitt.py', _lasting(470, 32)),
+    maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _lasting(180, 32)),
+    relational=('small/relational_distill_vitt.py', _TAUGHT | _lasting(180, 32)),
+    both=('small/relational_distill_vitt.py', _TAUGHT | _lasting(90, 32)),
 )
-_FIRST_HALF = 'small/maskdistill_vitt.py', _TAUGHT | _lasting(18, 32)
+_FIRST_HALF = 'small/maskdistill_vitt.py', _TAUGHT | _lasting(90, 32)
 SHOWS = dict(
     adapt=Show(
         'small/mae_vits14_adapt.py',
