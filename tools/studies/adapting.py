@@ -120,13 +120,13 @@ _ADAPTED = {
 } | dict(neco=('small/neco_vits14_adapt.py', _lasting(14)))
 _TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
 _STUDENTS = dict(
-    mae=('small/mae_vitt.py', _lasting(1225, 32)),
-    ccmim=('small/ccmim_vitt.py', _lasting(470, 32)),
-    maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _lasting(180, 32)),
-    relational=('small/relational_distill_vitt.py', _TAUGHT | _lasting(180, 32)),
-    both=('small/relational_distill_vitt.py', _TAUGHT | _lasting(90, 32)),
+    mae=('small/mae_vitt.py', _lasting(612, 32)),
+    ccmim=('small/ccmim_vitt.py', _lasting(235, 32)),
+    maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _lasting(90, 32)),
+    relational=('small/relational_distill_vitt.py', _TAUGHT | _lasting(90, 32)),
+    both=('small/relational_distill_vitt.py', _TAUGHT | _lasting(45, 32)),
 )
-_FIRST_HALF = 'small/maskdistill_vitt.py', _TAUGHT | _lasting(90, 32)
+_FIRST_HALF = 'small/maskdistill_vitt.py', _TAUGHT | _lasting(45, 32)
 SHOWS = dict(
     adapt=Show(
         'small/mae_vits14_adapt.py',
