@@ -1,6 +1,8 @@
-"""Which precision a device computes in."""
+"""Which precision a device computes in, and without a gradient."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -46,3 +48,22 @@ def computing_in(asked: Precision, device: str | torch.device) -> torch.autocast
     dtype = getattr(torch, precision_of(asked, device))
     kind = torch.device(device).type
     return torch.autocast(kind, dtype, enabled=dtype != torch.float32)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without a gradient, as ``torch.no_grad``; also a decorator.
+
+    To be used wherever weights that are being trained compute without a gradient.
+    Autocast casts each weight once and keeps the cast for the rest of the step. Before
+    torch 2.11 it also keeps casts made without a graph, and hands them to the pass with
+    a gradient: the loss is the same, but the weight's gradient is missing. So within
+    this context casts are neither kept nor taken from what is kept.
+    """
+    kept = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_autocast_cache_enabled(kept)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ccmim.vit import ARCHS, VisionTransformer, rel_pos
 from ccmim.vit.archs import resolve_grid
-from ccmim.vit.pos_embed import fixed_grid
+from ccmim.vit.embedding import fixed_grid
 
 PATCHES = 'patch_embed.proj.weight'
 TABLE = 'blocks.0.attn.relative_position_bias_table'

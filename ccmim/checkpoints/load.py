@@ -24,7 +24,7 @@ from ccmim.checkpoints.read import (
 from ccmim.files import one_line
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit import VisionTransformer
-from ccmim.vit.pos_embed import resample_pos_embed
+from ccmim.vit.embedding import resample_pos_embed
 
 # Positions of another grid are resampled while loading.
 RESAMPLED = ('pos_embed', 'relative_position_bias_table', 'rel_pos_h', 'rel_pos_w')

@@ -13,7 +13,7 @@ from ccmim.ranges import Count, Positive, Sides
 from ccmim.registry import MODELS
 from ccmim.vit import Block, LayerNorm, draw_linear, sincos_pos_embed
 from ccmim.vit.archs import resolve_grid
-from ccmim.vit.pos_embed import resample_pos_embed
+from ccmim.vit.embedding import resample_pos_embed
 
 
 @MODELS.register_module()

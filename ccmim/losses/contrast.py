@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.losses.gather import gather_constant, gather_with_grad, rank
+from ccmim.precision import no_grad
 from ccmim.ranges import Count, Positive
 from ccmim.registry import MODELS
-from ccmim.vit.layers import no_grad
 
 
 def info_nce(

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from ccmim.losses.cosine import cross_entropy_and_accuracy, products, unit
 from ccmim.masking.centrality import CENTRALITIES
 from ccmim.masking.scorers import block_attention
+from ccmim.precision import no_grad
 from ccmim.ranges import Count, NonNegative, Positive, PositiveRatio, RatioBelowOne
 from ccmim.registry import MODELS
 from ccmim.vit import draw_linear
-from ccmim.vit.layers import no_grad
 
 Rates = Annotated[Sequence[RatioBelowOne], Len(2, 2)]  # of the two views
 

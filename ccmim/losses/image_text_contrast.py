@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ccmim.losses.cosine import products, unit
 from ccmim.losses.gather import gather_constant, gather_with_grad, rank
+from ccmim.precision import no_grad
 from ccmim.ranges import Positive
 from ccmim.registry import MODELS
-from ccmim.vit.layers import no_grad
 
 
 @MODELS.register_module()

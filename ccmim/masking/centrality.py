@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ccmim.masking.scorers import block_attention
+from ccmim.precision import no_grad
 from ccmim.registry import MODELS
-from ccmim.vit.layers import no_grad
 
 STEPS = 100  # 0.85 ** 100 is 9e-8: what PageRank has left to settle
 

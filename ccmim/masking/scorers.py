@@ -12,10 +12,10 @@ from annotated_types import MinLen
 from torch import Tensor, nn
 
 from ccmim.masking.split import TokenSplit
+from ccmim.precision import no_grad
 from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.vit.attention import ALL, refuse_scores
-from ccmim.vit.layers import no_grad
 
 
 @MODELS.register_module()

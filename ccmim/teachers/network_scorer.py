@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccmim.checkpoints import build_backbone
+from ccmim.precision import no_grad
 from ccmim.ranges import Part, Ratio, Sides
 from ccmim.registry import MODELS
 from ccmim.teachers.ema_teacher import EMATeacher
 from ccmim.teachers.frozen import Frozen, resize_images
-from ccmim.vit.layers import no_grad
 
 _ATTENTION = dict(type='ccmim.ClassAttentionScorer', blocks=[-1])
 

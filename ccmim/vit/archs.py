@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from torch import Tensor
 from typing_extensions import TypedDict
 
 from ccmim.ranges import Count, check_value
@@ -88,3 +89,42 @@ def check_prefix(vit: Any, rel_pos_bias: bool, qk_norm: bool) -> None:
     ).items():
         if tables and there:
             raise ValueError(f'{name} cannot be changed with {what}: leave one out')
+
+
+def whole_grid_option(
+    attention: str, rel_pos_bias: bool, rotary: bool = False
+) -> str | None:
+    """Check how tokens are mixed, and name the option that needs all patches, if any.
+
+    Args:
+        attention: 'softmax' or a name in ``ccmim.vit.attentions.OTHERS``.
+        rel_pos_bias: Whether there are tables as BEiT's.
+        rotary: Whether queries and keys are turned.
+
+    Raises:
+        ValueError: If the kind has relative positions of its own.
+    """
+    if attention != 'softmax' and rel_pos_bias:
+        raise ValueError(
+            f'attention={attention!r} has relative positions of its own: '
+            'set rel_pos_bias=False'
+        )
+    if rotary:
+        return "pos_embed='rotary'"
+    if attention != 'softmax':
+        return f'attention={attention!r}'
+    return 'rel_pos_bias=True' if rel_pos_bias else None
+
+
+def require_all(tokens: Tensor, grid: tuple[int, int], option: str | None) -> None:
+    """Refuse tokens (B, n, D) that are not all patches of a grid, if an option says so.
+
+    Raises:
+        ValueError: If their number is another; naming the option that needs all.
+    """
+    if option and tokens.shape[1] != grid[0] * grid[1]:
+        raise ValueError(
+            f'{option} needs all {grid[0]} x {grid[1]} patches of img_size, '
+            f'got {tokens.shape[1]} tokens: mask patches by mask tokens (SimMIM, '
+            'ConMIM) and set img_size to that of the images'
+        )

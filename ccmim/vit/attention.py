@@ -3,14 +3,11 @@
 B batch, N tokens (class token included), D width, H heads, C channels of a head.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccmim.vit.rel_pos import relative_bias, table_length
-from ccmim.vit.rotary import rotary_angles, rotate
+from ccmim.vit.rel_pos import relative_bias, rotary_angles, rotate, table_length
 
 ALL = slice(None)
 
@@ -274,34 +271,3 @@ def _softmax(logits: Tensor) -> Tensor:
     # Scores order patches, so they are formed in float32 even where the pass is bf16.
     wide = torch.promote_types(logits.dtype, torch.float32)
     return logits.softmax(dim=-1, dtype=wide)
-
-
-def attend_in_windows(
-    attention: Callable[[Tensor], Tensor], x: Tensor, grid: tuple[int, int], window: int
-) -> Tensor:
-    """Apply attention to each window of the grid on its own.
-
-    The grid is padded on the right and bottom with zero tokens to whole windows, which
-    take part in the attention, as in ViTDet (https://arxiv.org/abs/2203.16527).
-
-    Args:
-        attention: What maps (B, N, D) to (B, N, D).
-        x: Patch tokens of shape (B, rows * columns, D).
-        grid: Rows and columns of patches.
-        window: Side of a window in patches.
-
-    Returns:
-        Tokens of shape (B, rows * columns, D).
-    """
-    batch, _, dim = x.shape
-    rows, columns = grid
-    pad_rows, pad_columns = -rows % window, -columns % window
-    down, across = (rows + pad_rows) // window, (columns + pad_columns) // window
-
-    x = x.reshape(batch, rows, columns, dim)
-    x = F.pad(x, (0, 0, 0, pad_columns, 0, pad_rows))
-    x = x.reshape(batch, down, window, across, window, dim).transpose(2, 3)
-    x = attention(x.reshape(-1, window * window, dim))
-    x = x.reshape(batch, down, across, window, window, dim).transpose(2, 3)
-    x = x.reshape(batch, rows + pad_rows, columns + pad_columns, dim)
-    return x[:, :rows, :columns].reshape(batch, rows * columns, dim)

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 from mmengine.model import BaseModule
-from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ccmim.precision import no_grad
 from ccmim.ranges import Count, Index, Positive, RatioBelowOne, Sides
 from ccmim.registry import MODELS
 from ccmim.vit.archs import (
@@ -22,26 +21,21 @@ from ccmim.vit.archs import (
     ArchName,
     check_choices,
     check_prefix,
+    require_all,
     resolve_arch,
     resolve_grid,
+    whole_grid_option,
 )
 from ccmim.vit.attention import ALL, refuse_scores
-from ccmim.vit.attentions import make_attention, whole_grid_option
-from ccmim.vit.block import Block, LayerNorm
+from ccmim.vit.block import Block, LayerNorm, make_attention
+from ccmim.vit.embedding import TokenEmbedding, note_grid, resample_loaded_positions
 from ccmim.vit.initial import Pretrained, draw_weights, freeze_unused, load_pretrained
-from ccmim.vit.layers import cut_patches, no_grad
-from ccmim.vit.pos_embed import (
-    note_grid,
-    resample_loaded_positions,
-    resample_pos_embed,
-    sincos_pos_embed,
-)
-from ccmim.vit.rel_pos import require_all, resample_loaded_tables
-from ccmim.vit.timm_names import TimmNames
+from ccmim.vit.outputs import BackboneOutputs
+from ccmim.vit.rel_pos import resample_loaded_tables
 
 
 @MODELS.register_module()
-class VisionTransformer(TimmNames, BaseModule):
+class VisionTransformer(TokenEmbedding, BackboneOutputs, BaseModule):
     """Vision Transformer whose parameters carry timm's and MAE's names.
 
     Pretraining calls ``embed``, ``class_attention`` and ``encode``; a dense task calls
@@ -160,19 +154,7 @@ class VisionTransformer(TimmNames, BaseModule):
         check_prefix(self, rel_pos_bias, qk_norm)
         held = resolve_grid(rel_pos_size or img_size, patch_size)
 
-        self.patch_embed = PatchEmbed(
-            None, patch_size, in_chans, self.embed_dim, dynamic_img_pad=True
-        )
-        if class_token:
-            self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dim))
-        if reg_tokens:
-            self.reg_token = nn.Parameter(torch.zeros(1, reg_tokens, self.embed_dim))
-        learned = pos_embed == 'learned'
-        table = sincos_pos_embed(self.embed_dim, self.grid)
-        if pos_embed in ('none', 'rotary'):
-            self.register_buffer('pos_embed', torch.zeros_like(table), persistent=False)
-        else:
-            self.pos_embed = nn.Parameter(table, requires_grad=learned)
+        self.add_embedding(in_chans)
         sizes = self.embed_dim, arch['num_heads']
         rates = np.linspace(0, drop_path_rate, self.depth).tolist()
         self.blocks = nn.ModuleList(
@@ -202,59 +184,12 @@ class VisionTransformer(TimmNames, BaseModule):
             for there in (pre_norm, final_norm)
         )
         self.default_cfg = self.make_default_cfg()
-        draw_weights(self, learned, weight_init)
+        draw_weights(self, pos_embed == 'learned', weight_init)
         self.patch_embed.requires_grad_(not freeze_patch_embed)
         freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
         self.register_state_dict_post_hook(note_grid)
         self.register_load_state_dict_pre_hook(resample_loaded_positions)
         self.register_load_state_dict_pre_hook(resample_loaded_tables)
-
-    @property
-    def num_layers(self) -> int:
-        """Number of depths for layer decay: the embedding, each block, what follows."""
-        return self.depth + 2
-
-    def layer_id(self, name: str) -> int:
-        """Return the depth of a parameter by its name within this module.
-
-        Args:
-            name: Such as ``blocks.3.mlp.fc1.weight``.
-
-        Returns:
-            0 for the embedding, i + 1 for block i, ``num_layers - 1`` for the rest.
-        """
-        if name.startswith(
-            ('cls_token', 'reg_token', 'pos_embed', 'patch_embed.', 'norm_pre.')
-        ):
-            return 0
-        if name.startswith('blocks.'):
-            return int(name.split('.')[1]) + 1
-        return self.num_layers - 1
-
-    def embed(self, images: Tensor, ids: Tensor | None = None) -> Tensor:
-        """Turn patches into tokens with their positions, without a class token.
-
-        Args:
-            images: Normalized images of shape (B, 3, H, W); sides that are no multiple
-                of P are padded with zeros on the right and bottom.
-            ids: The patches wanted, of shape (B, n), in [0, N); all when None. The
-                others are not looked at.
-
-        Returns:
-            Tokens of shape (B, n, D), in the order of ``ids``, else row by row.
-        """
-        positions = self.positions(self.grid_of(images))
-        if ids is not None:
-            positions = positions[ids]
-        patches = cut_patches(images, self.patch_size, ids)
-        proj = self.patch_embed.proj
-        return F.linear(patches, proj.weight.flatten(1), proj.bias) + positions
-
-    def positions(self, grid: tuple[int, int]) -> Tensor:
-        """Return the position embeddings of a grid, (N, D), row by row."""
-        return resample_pos_embed(self.pos_embed, self.grid, grid, self.pos_resample)[
-            0, 1:
-        ]
 
     def encode(
         self, tokens: Tensor, class_only: bool = False, block: int | None = None
@@ -324,36 +259,6 @@ class VisionTransformer(TimmNames, BaseModule):
         rows.append(self.blocks[max(blocks)].score(x, *options))
         return torch.stack(rows, dim=1)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Compute feature maps for dense tasks.
-
-        Args:
-            images: Normalized images of shape (B, 3, H, W).
-
-        Returns:
-            One map of shape (B, D, ceil(H / P), ceil(W / P)) for each of
-            ``out_indices``, before the final norm unless ``out_norm``.
-        """
-        rows, columns = grid = self.grid_of(images)
-        wanted = self.out_indices or (self.depth - 1,)
-        normed = self.out_norm or not self.out_indices
-        x = self.embed(images)
-        x = self.norm_pre(x) if self.window_size else self.start(x)
-        maps: dict[int, Tensor] = {}
-        for i in range(max(wanted) + 1):
-            if self._window(i):
-                run = self.blocks[i].forward_windows
-                x = self._run(run, x, grid, self.window_size)
-            else:
-                x = self._run(self.blocks[i], x, ALL, grid)
-            if i in wanted:
-                patches = self.norm(x) if normed else x
-                patches = patches[:, -rows * columns :].transpose(1, 2)
-                maps[i] = patches.reshape(
-                    images.shape[0], self.embed_dim, rows, columns
-                )
-        return tuple(maps[i] for i in wanted)
-
     def run(
         self,
         block: int,
@@ -373,43 +278,6 @@ class VisionTransformer(TimmNames, BaseModule):
             Tokens of shape (B, T, D).
         """
         return self._run(self.blocks[block], x, ALL, grid, seen)
-
-    def unseen(self) -> dict[str, Any]:
-        """Describe what the weights do not show: arguments and ``num_heads``."""
-        size = [side * self.patch_size for side in self.grid]
-        return dict(
-            num_heads=self.blocks[0].attn.num_heads,
-            img_size=size[0] if size[0] == size[1] else size,
-            norm_eps=self.blocks[0].norm1.eps,
-            act=self.act,
-            pos_embed=self.pos_kind,
-            pos_resample=self.pos_resample,
-            rope_theta=self.rope_theta,
-            attention=self.attention,
-        )
-
-    @property
-    def num_prefix(self) -> int:
-        """Number of tokens before the patches: a class token and registers."""
-        return int(self.class_token) + self.reg_tokens
-
-    def prefix_tokens(self) -> list[Tensor]:
-        """List the parameters that are tokens: class token and registers."""
-        tokens = [self.cls_token] if self.class_token else []
-        return [*tokens, self.reg_token] if self.reg_tokens else tokens
-
-    def start(self, tokens: Tensor) -> Tensor:
-        """Put class token and registers before patches (B, n, D), as blocks want."""
-        first = self.prefix_tokens()
-        if self.class_token:
-            first[0] = first[0] + self.pos_embed[:, :1]
-        first = [t.to(tokens.dtype).expand(tokens.shape[0], -1, -1) for t in first]
-        return self.norm_pre(torch.cat([*first, tokens], dim=1))
-
-    def grid_of(self, images: Tensor) -> tuple[int, int]:
-        """Return the rows and columns of patches of images (B, 3, H, W)."""
-        height, width = images.shape[-2:]
-        return -(-height // self.patch_size), -(-width // self.patch_size)
 
     def init_weights(self) -> None:
         """Load the checkpoint that ``init_cfg`` names, if it names one."""

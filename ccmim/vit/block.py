@@ -1,24 +1,76 @@
-"""One pre-norm transformer block, shared by the encoder and the decoders."""
+"""One pre-norm transformer block, shared by the encoder and the decoders.
+
+B batch, N tokens, n of them wanted, D width.
+"""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from timm.layers import GluMlp, LayerScale, Mlp, get_act_layer
 from torch import Tensor, nn
 
 from ccmim.vit.attention import (
     ALL,
     Attention,
-    attend_in_windows,
     class_to_patch_attention,
     patch_to_class_attention,
 )
-from ccmim.vit.layers import DropPath, Samples
+from ccmim.vit.attentions import OTHERS
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
 SCORES = {'row': class_to_patch_attention, 'column': patch_to_class_attention}
+Samples = Tensor | slice
 ACTS = ('gelu', 'gelu_tanh', 'quick_gelu', 'relu', 'swiglu')
+
+
+class DropPath(nn.Module):
+    """Add a branch to its input, for a random part of the samples only.
+
+    What is kept is scaled up, so that the sum has the expectation that it has without
+    dropping (https://arxiv.org/abs/1603.09382).
+
+    Args:
+        rate: Probability, in [0, 1), that a sample skips the branch in training.
+        subset: Whether the branch is computed for the kept samples only, as in DINOv2:
+            ``round(rate * B)`` of a batch of B are dropped, always as many. Where that
+            is none, each sample is dropped by itself, after the branch.
+    """
+
+    keep: Tensor
+
+    def __init__(self, rate: float = 0.0, subset: bool = False) -> None:
+        super().__init__()
+        self.rate = rate
+        self.drops = rate > 0
+        self.subset = subset
+        # A tensor and a flag: the compiler would compile anew for each number.
+        self.register_buffer('keep', torch.tensor(1.0 - rate), persistent=False)
+
+    def forward(self, x: Tensor, branch: Callable[[Samples], Tensor]) -> Tensor:
+        """Add ``branch`` of the kept samples to x.
+
+        Args:
+            x: Tokens of shape (B, n, D).
+            branch: Takes an index of b samples; gives what to add, (b, n, D).
+
+        Returns:
+            The sum, of shape (B, n, D).
+        """
+        if not (self.drops and self.training):
+            return x + branch(slice(None))
+        if self.subset and (dropped := self._count(len(x))):
+            kept = torch.randperm(len(x), device=x.device)[dropped:]
+            scale = len(x) / len(kept)
+            return x.index_add(0, kept, branch(kept).to(x.dtype), alpha=scale)
+        added = branch(slice(None))
+        factors = self.keep.expand(len(x), 1, 1).bernoulli() / self.keep
+        return x + added * factors.to(added.dtype)
+
+    def _count(self, batch: int) -> int:
+        return min(round(self.rate * batch), batch - 1)
 
 
 class Block(nn.Module):
@@ -135,6 +187,65 @@ class Block(nn.Module):
         # The attention branch, then the MLP branch: (B, n, D) to (B, n, D).
         x = self.drop_path(x, lambda i: self.ls1(attend(i)))
         return self.drop_path(x, lambda i: self.ls2(self.mlp(self.norm2(x[i]))))
+
+
+def attend_in_windows(
+    attention: Callable[[Tensor], Tensor], x: Tensor, grid: tuple[int, int], window: int
+) -> Tensor:
+    """Apply attention to each window of the grid on its own.
+
+    The grid is padded on the right and bottom with zero tokens to whole windows, which
+    take part in the attention, as in ViTDet (https://arxiv.org/abs/2203.16527).
+
+    Args:
+        attention: What maps (B, N, D) to (B, N, D).
+        x: Patch tokens of shape (B, rows * columns, D).
+        grid: Rows and columns of patches.
+        window: Side of a window in patches.
+
+    Returns:
+        Tokens of shape (B, rows * columns, D).
+    """
+    batch, _, dim = x.shape
+    rows, columns = grid
+    pad_rows, pad_columns = -rows % window, -columns % window
+    down, across = (rows + pad_rows) // window, (columns + pad_columns) // window
+
+    x = x.reshape(batch, rows, columns, dim)
+    x = F.pad(x, (0, 0, 0, pad_columns, 0, pad_rows))
+    x = x.reshape(batch, down, window, across, window, dim).transpose(2, 3)
+    x = attention(x.reshape(-1, window * window, dim))
+    x = x.reshape(batch, down, across, window, window, dim).transpose(2, 3)
+    x = x.reshape(batch, rows + pad_rows, columns + pad_columns, dim)
+    return x[:, :rows, :columns].reshape(batch, rows * columns, dim)
+
+
+def make_attention(
+    attention: str,
+    dim: int,
+    num_heads: int,
+    qkv_bias: bool,
+    grid: tuple[int, int],
+    rel_pos_bias: bool,
+    rope_theta: float | None = None,
+    qk_norm_eps: float | None = None,
+) -> nn.Module:
+    """Make the attention of one block.
+
+    Args:
+        attention: 'softmax' or a name in ``ccmim.vit.attentions.OTHERS``.
+        dim: Width of the tokens.
+        num_heads: Number of heads.
+        qkv_bias: Whether queries, keys and values have a bias.
+        grid: Rows and columns of patches for which relative positions are held.
+        rel_pos_bias: Whether 'softmax' has a table as BEiT's.
+        rope_theta: Of rotary positions, if 'softmax' has them.
+        qk_norm_eps: Of its norms of queries and keys, if it has them.
+    """
+    if attention in OTHERS:
+        return OTHERS[attention](dim, num_heads, qkv_bias, grid)
+    held = grid if rel_pos_bias else None
+    return Attention(dim, num_heads, qkv_bias, held, rope_theta, qk_norm_eps)
 
 
 def make_mlp(dim: int, hidden: int, act: str) -> nn.Module:

@@ -1,10 +1,11 @@
-"""BEiT's relative position bias, one table per block.
+"""Positions inside attention: BEiT's tables of relative ones, DINOv3's rotary ones.
 
 A table for R x C patches has (2R - 1)(2C - 1) rows, one for each offset between two
 patches, then three for class token to patch, patch to class token and class token to
-itself; one column for each head H.
+itself; one column for each head H. B batch, T tokens, C channels of a head.
 """
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -94,18 +95,49 @@ def resample_table(table: Tensor, old: tuple[int, int], new: tuple[int, int]) ->
     return torch.cat([offsets.flatten(0, 1), table[-3:]])
 
 
-def require_all(tokens: Tensor, grid: tuple[int, int], option: str | None) -> None:
-    """Refuse tokens (B, n, D) that are not all patches of a grid, if an option says so.
+def rotary_angles(
+    grid: tuple[int, int],
+    width: int,
+    theta: float,
+    span: tuple[int, int] | None = None,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Compute the angle of each patch and channel (https://arxiv.org/abs/2508.10104).
 
-    Raises:
-        ValueError: If their number is another; naming the option that needs all.
+    Centers of patches lie in [-1, 1] on either axis, whatever the size of the image;
+    a quarter of the channels has the periods ``theta ** (4 i / C)`` along the rows, the
+    next along the columns, and the second half repeats the first.
+
+    Args:
+        grid: Rows and columns of the patches at hand.
+        width: Channels C of a head, a multiple of 4.
+        theta: Longest period, about.
+        span: Rows and columns of the whole image, where ``grid`` is a window of it.
+        device: Where to compute.
+
+    Returns:
+        Angles of shape (rows * columns, C).
     """
-    if option and tokens.shape[1] != grid[0] * grid[1]:
-        raise ValueError(
-            f'{option} needs all {grid[0]} x {grid[1]} patches of img_size, '
-            f'got {tokens.shape[1]} tokens: mask patches by mask tokens (SimMIM, '
-            'ConMIM) and set img_size to that of the images'
-        )
+    axes = [
+        2 * (torch.arange(side, device=device, dtype=torch.float32) + 0.5) / whole - 1
+        for side, whole in zip(grid, span or grid, strict=True)
+    ]
+    positions = torch.stack(torch.meshgrid(*axes, indexing='ij'), dim=-1).flatten(0, 1)
+    steps = torch.arange(0, 1, 4 / width, device=device, dtype=torch.float32)
+    angles = 2 * math.pi * positions.unsqueeze(-1) / theta**steps  # (N, 2, C / 4)
+    return angles.flatten(1).tile(2)
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Turn the last tokens of (B, H, T, C) by their angles (N, C); others stay.
+
+    What comes before the patches, class token and registers, has no position.
+    """
+    prefix = x.shape[2] - len(angles)
+    patches = x[:, :, prefix:]
+    first, second = patches.chunk(2, dim=-1)
+    turned = patches * angles.cos() + torch.cat([-second, first], -1) * angles.sin()
+    return torch.cat([x[:, :, :prefix], turned.to(x.dtype)], dim=2)
 
 
 def resample_loaded_tables(

@@ -2,7 +2,7 @@
 
     tools/dist_train.sh mm_configs/pretrain/simmim_vitb_lisa.py 8
 
-LiSA's idea in every block, see ``ccmim.vit.lisa``: cost grows as N log N with the
+LiSA's idea in every block, see ``ccmim.vit.attentions``: cost grows as N log N with the
 number of patches. It pays from about 10,000 patches (1600 px) on a CPU, and is slower
 below. Downstream configs need `model.backbone.attention=lisa`. Not run at full length.
 """

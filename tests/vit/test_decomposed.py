@@ -8,7 +8,7 @@ import torch
 from ccmim.checkpoints import load_backbone
 from ccmim.engine.optim.layer_decay import LayerDecayOptimWrapperConstructor
 from ccmim.vit import VisionTransformer
-from ccmim.vit.decomposed import RelPosAttention, resample_offsets
+from ccmim.vit.attentions import RelPosAttention, resample_offsets
 
 GRID = (3, 4)
 

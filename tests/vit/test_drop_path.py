@@ -6,7 +6,7 @@ from torch._dynamo.utils import counters
 
 from ccmim.engine.compile import compile_blocks
 from ccmim.vit import VisionTransformer
-from ccmim.vit.layers import DropPath
+from ccmim.vit.block import DropPath
 
 
 def _run(drop_path, x):

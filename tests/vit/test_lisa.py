@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ccmim.masking.scorers import block_attention
-from ccmim.vit import lisa
-from ccmim.vit.lisa import EMBEDDINGS, LisaAttention, structured_attention
+from ccmim.vit import attentions
+from ccmim.vit.attentions import EMBEDDINGS, LisaAttention, structured_attention
 from ccmim.vit.rel_pos import table_length
 
 GRID = (3, 4)
@@ -16,7 +16,7 @@ GRID = (3, 4)
 @pytest.fixture(params=['matrix', 'fft'])
 def layer(request, monkeypatch):
     """A drawn layer of two heads for 3 x 4 patches, in double precision, both ways."""
-    monkeypatch.setattr(lisa, 'DIRECT', 400 if request.param == 'matrix' else 0)
+    monkeypatch.setattr(attentions, 'DIRECT', 400 if request.param == 'matrix' else 0)
     layer = LisaAttention(12, 2, True, GRID).double()
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ccmim.vit import resample_pos_embed, sincos_pos_embed
-from ccmim.vit.pos_embed import fixed_grid, square_grid
+from ccmim.vit.embedding import fixed_grid, square_grid
 
 
 def test_formula():

@@ -1,4 +1,4 @@
-"""timm's interface of a Vision Transformer.
+"""What downstream tasks ask a backbone for: feature maps, timm's names, depths.
 
 B batch, N patches, H W image, P patch side, D width.
 """
@@ -13,8 +13,8 @@ from ccmim.ranges import in_ranges
 from ccmim.vit.attention import ALL
 
 
-class TimmNames:
-    """Names of timm (``timm.models.VisionTransformer``) for a backbone of ours.
+class BackboneOutputs:
+    """Maps for dense tasks, and names of timm (``timm.models.VisionTransformer``).
 
     Attributes:
         default_cfg: Size and normalization of the images that its weights are for,
@@ -67,9 +67,75 @@ class TimmNames:
             classifier='head',
         )
 
+    @property
+    def num_layers(self) -> int:
+        """Number of depths for layer decay: the embedding, each block, what follows."""
+        return self.depth + 2
+
+    def layer_id(self, name: str) -> int:
+        """Return the depth of a parameter by its name within this module.
+
+        Args:
+            name: Such as ``blocks.3.mlp.fc1.weight``.
+
+        Returns:
+            0 for the embedding, i + 1 for block i, ``num_layers - 1`` for the rest.
+        """
+        if name.startswith(
+            ('cls_token', 'reg_token', 'pos_embed', 'patch_embed.', 'norm_pre.')
+        ):
+            return 0
+        if name.startswith('blocks.'):
+            return int(name.split('.')[1]) + 1
+        return self.num_layers - 1
+
+    def unseen(self) -> dict[str, Any]:
+        """Describe what the weights do not show: arguments and ``num_heads``."""
+        size = [side * self.patch_size for side in self.grid]
+        return dict(
+            num_heads=self.blocks[0].attn.num_heads,
+            img_size=size[0] if size[0] == size[1] else size,
+            norm_eps=self.blocks[0].norm1.eps,
+            act=self.act,
+            pos_embed=self.pos_kind,
+            pos_resample=self.pos_resample,
+            rope_theta=self.rope_theta,
+            attention=self.attention,
+        )
+
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute blocks in the backward pass, or do not."""
         self.with_cp = enable
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute feature maps for dense tasks.
+
+        Args:
+            images: Normalized images of shape (B, 3, H, W).
+
+        Returns:
+            One map of shape (B, D, ceil(H / P), ceil(W / P)) for each of
+            ``out_indices``, before the final norm unless ``out_norm``.
+        """
+        rows, columns = grid = self.grid_of(images)
+        wanted = self.out_indices or (self.depth - 1,)
+        normed = self.out_norm or not self.out_indices
+        x = self.embed(images)
+        x = self.norm_pre(x) if self.window_size else self.start(x)
+        maps: dict[int, Tensor] = {}
+        for i in range(max(wanted) + 1):
+            if self._window(i):
+                run = self.blocks[i].forward_windows
+                x = self._run(run, x, grid, self.window_size)
+            else:
+                x = self._run(self.blocks[i], x, ALL, grid)
+            if i in wanted:
+                patches = self.norm(x) if normed else x
+                patches = patches[:, -rows * columns :].transpose(1, 2)
+                maps[i] = patches.reshape(
+                    images.shape[0], self.embed_dim, rows, columns
+                )
+        return tuple(maps[i] for i in wanted)
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Compute all tokens after the final norm.

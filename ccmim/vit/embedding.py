@@ -1,4 +1,7 @@
-"""Position embeddings: MAE's fixed sin-cos table, and resampling."""
+"""From images to tokens: patches, their positions, and the tokens before them.
+
+B batch, H W image, P patch side, N patches, n of them wanted, D width.
+"""
 
 import logging
 import math
@@ -7,11 +10,106 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from timm.layers import resample_abs_pos_embed
-from torch import Tensor
+from timm.layers import PatchEmbed, resample_abs_pos_embed
+from torch import Tensor, nn
 
 # Bicubic all: timm's and ours, Hugging Face's, and that of DINOv2's first files.
 RESAMPLINGS = ('antialiased', 'bicubic', 'dinov2')
+
+
+class TokenEmbedding:
+    """How a backbone of ours turns images into the tokens that its blocks take."""
+
+    def add_embedding(self, in_chans: int) -> None:
+        """Add what turns patches of so many channels into tokens, still to be drawn."""
+        self.patch_embed = PatchEmbed(
+            None, self.patch_size, in_chans, self.embed_dim, dynamic_img_pad=True
+        )
+        if self.class_token:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dim))
+        if self.reg_tokens:
+            self.reg_token = nn.Parameter(
+                torch.zeros(1, self.reg_tokens, self.embed_dim)
+            )
+        table = sincos_pos_embed(self.embed_dim, self.grid)
+        if self.pos_kind in ('none', 'rotary'):
+            self.register_buffer('pos_embed', torch.zeros_like(table), persistent=False)
+        else:
+            learned = self.pos_kind == 'learned'
+            self.pos_embed = nn.Parameter(table, requires_grad=learned)
+
+    def embed(self, images: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Turn patches into tokens with their positions, without a class token.
+
+        Args:
+            images: Normalized images of shape (B, 3, H, W); sides that are no multiple
+                of P are padded with zeros on the right and bottom.
+            ids: The patches wanted, of shape (B, n), in [0, N); all when None. The
+                others are not looked at.
+
+        Returns:
+            Tokens of shape (B, n, D), in the order of ``ids``, else row by row.
+        """
+        positions = self.positions(self.grid_of(images))
+        if ids is not None:
+            positions = positions[ids]
+        patches = cut_patches(images, self.patch_size, ids)
+        proj = self.patch_embed.proj
+        return F.linear(patches, proj.weight.flatten(1), proj.bias) + positions
+
+    def positions(self, grid: tuple[int, int]) -> Tensor:
+        """Return the position embeddings of a grid, (N, D), row by row."""
+        return resample_pos_embed(self.pos_embed, self.grid, grid, self.pos_resample)[
+            0, 1:
+        ]
+
+    @property
+    def num_prefix(self) -> int:
+        """Number of tokens before the patches: a class token and registers."""
+        return int(self.class_token) + self.reg_tokens
+
+    def prefix_tokens(self) -> list[Tensor]:
+        """List the parameters that are tokens: class token and registers."""
+        tokens = [self.cls_token] if self.class_token else []
+        return [*tokens, self.reg_token] if self.reg_tokens else tokens
+
+    def start(self, tokens: Tensor) -> Tensor:
+        """Put class token and registers before patches (B, n, D), as blocks want."""
+        first = self.prefix_tokens()
+        if self.class_token:
+            first[0] = first[0] + self.pos_embed[:, :1]
+        first = [t.to(tokens.dtype).expand(tokens.shape[0], -1, -1) for t in first]
+        return self.norm_pre(torch.cat([*first, tokens], dim=1))
+
+    def grid_of(self, images: Tensor) -> tuple[int, int]:
+        """Return the rows and columns of patches of images (B, 3, H, W)."""
+        height, width = images.shape[-2:]
+        return -(-height // self.patch_size), -(-width // self.patch_size)
+
+
+def cut_patches(images: Tensor, side: int, ids: Tensor | None = None) -> Tensor:
+    """Cut images into flat patches in the order of a convolution's weights.
+
+    A convolution over disjoint patches is the product of these with its weights: the
+    same sum, and patches that are not wanted cost nothing in either direction.
+
+    Args:
+        images: Images of shape (B, C, H, W); padded with zeros on the right and bottom
+            to whole patches.
+        side: Side P of a patch in pixels.
+        ids: Patches wanted, of shape (B, n), in [0, N); all, row by row, when None.
+
+    Returns:
+        Patches of shape (B, n, C * P * P).
+    """
+    height, width = images.shape[-2:]
+    if height % side or width % side:
+        images = F.pad(images, (0, -width % side, 0, -height % side))
+    grid = images.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    patches = grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    if ids is None:
+        return patches
+    return patches.gather(1, ids.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
 
 
 def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:
