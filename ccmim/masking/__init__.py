@@ -5,7 +5,6 @@ A sampler returns a ``TokenSplit``: the ids of visible and of masked patches.
 
 from ccmim.masking.block_samplers import BlockSampler, MaskUnitSampler
 from ccmim.masking.centrality import CentralityScorer, degree, eigenvector, pagerank
-from ccmim.masking.mask_token import MaskToken, encode_with_mask_tokens
 from ccmim.masking.samplers import (
     AMTSampler,
     CCMIMSampler,
@@ -28,8 +27,10 @@ from ccmim.masking.scorers import (
     importance_gap,
 )
 from ccmim.masking.split import (
+    MaskToken,
     TokenSplit,
     count_visible,
+    encode_with_mask_tokens,
     some_masked,
     split_tokens,
     take,
