@@ -18,7 +18,24 @@ TABLE = 'blocks.0.attn.relative_position_bias_table'
 # Which width has how many heads wherever it is used; others differ between projects.
 HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1152: 16, 1408: 16, 1536: 24, 4096: 32}
 # Sides in pixels that positions of unknown grid are taken for.
-SIDES = (224, 240, 256, 288, 336, 378, 384, 392, 448, 480, 512, 518, 560, 768, 1024)
+SIDES = (
+    224,
+    240,
+    256,
+    288,
+    336,
+    378,
+    384,
+    392,
+    448,
+    480,
+    512,
+    518,
+    560,
+    768,
+    896,
+    1024,
+)
 # What tensors cannot say, and how it is set in a config.
 UNSEEN = {
     'num_heads': "arch's num_heads",
@@ -185,10 +202,8 @@ def read_architecture(
     if rotary:
         found.setdefault('img_size', 224 // found['patch_size'] * found['patch_size'])
     if 'img_size' not in found:
-        shape = None if table is None else tuple(table.shape)
         raise ValueError(
-            f'relative positions of shape {shape} are of no square image: give the '
-            'image size (img_size)'
+            'the relative positions are of no square image: give its size (img_size)'
         )
     if found['num_heads'] is None:
         raise ValueError(

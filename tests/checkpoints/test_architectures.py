@@ -8,6 +8,12 @@ from timm.models.deit import VisionTransformerDistilled
 from timm.models.eva import Eva
 
 from ccmim.checkpoints import load_backbone, read_weights
+from ccmim.checkpoints.architecture import (
+    PATCHES,
+    TABLE,
+    grid_of_positions,
+    read_architecture,
+)
 from ccmim.vit import VisionTransformer
 from tests.checkpoints.networks import draw, ours
 
@@ -213,3 +219,56 @@ def test_the_images_side_of_a_clip(tmp_path):
         return vision.post_layernorm(vision(images).last_hidden_state)
 
     compare(ours(weights), theirs)
+
+
+HEADS = (
+    'vit_tiny_patch16_224 vit_small_patch16_224 vit_base_patch16_224 '
+    'vit_large_patch16_224 vit_so400m_patch14_siglip_224 vit_giant_patch14_224 '
+    'vit_giant_patch14_dinov2 vit_7b_patch16_dinov3'
+)
+
+
+def _blocks(width, **more):
+    return {
+        PATCHES: torch.empty(width, 3, 14, 14),
+        'blocks.0.mlp.fc1.weight': torch.empty(4 * width, width),
+        'blocks.0.mlp.fc2.weight': torch.empty(width, 4 * width),
+        **more,
+    }
+
+
+@pytest.mark.parametrize('name', HEADS.split())
+def test_widths_have_the_heads_of_published_networks(name):
+    with torch.device('meta'):
+        theirs = timm.create_model(name)
+        state = _blocks(theirs.embed_dim, pos_embed=torch.empty(1, 257, 1))
+        found = read_architecture(state, dict(pos_embed='rotary'), (16, 16))
+    assert found.num_heads == theirs.blocks[0].attn.num_heads
+
+
+def test_squares_of_published_sides_are_taken_for_what_they_are():
+    """Of positions that do not tell their grid; of timm's weights, and some others."""
+    names = timm.list_pretrained(['vit_*', 'deit*', 'eva02*'])
+    sides = {timm.get_pretrained_cfg(name).input_size[1] for name in names}
+    for side in sides | {288, 392, 480, 560, 768}:
+        for patch in (p for p in (14, 16) if side % p == 0):
+            count = side // patch
+            table = torch.randn(1, 1 + count**2, 64)
+            assert grid_of_positions(table, patch) == (count, count), side
+    assert grid_of_positions(torch.randn(1, 1 + 36, 64), 16) is None
+
+
+@pytest.mark.parametrize(
+    ('more', 'message'),
+    [
+        ({TABLE: torch.empty(10, 2)}, 'of no square image'),
+        ({'blocks.0.attn.rel_pos_h': torch.empty(9, 16)}, 'of no square image'),
+        ({}, 'no positions, neither absolute nor relative'),
+        ({'pos_embed': torch.empty(1, 5, 32)}, 'a width of 32 has no usual number'),
+    ],
+    ids=['a table', 'by axis', 'none', 'heads'],
+)
+def test_what_tensors_leave_open_is_asked_for(more, message):
+    grid = (2, 2) if 'pos_embed' in more else None
+    with pytest.raises(ValueError, match=message):
+        read_architecture(_blocks(32, **more), {}, grid)

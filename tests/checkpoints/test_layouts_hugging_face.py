@@ -1,12 +1,14 @@
 """Models of transformers become ours and back, with equal features."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
-from ccmim.checkpoints.normalization import Pixels
+from ccmim.checkpoints.normalization import Pixels, said_of_pixels
 from ccmim.vit import sincos_pos_embed
 from tests.checkpoints.networks import difference, draw
 
@@ -97,3 +99,17 @@ def test_from_pretrained_loads_what_is_written(tmp_path, tiny_vit, images, read)
     back = read_weights(tmp_path / 'vit')
     assert back.architecture == weights.architecture
     assert all(torch.equal(back.state[k], v) for k, v in weights.state.items())
+
+
+CLIP = [0.48145466, 0.4578275, 0.40821073]
+
+
+@pytest.mark.parametrize('whole', [True, False])
+def test_normalization_beside_weights_counts_when_mean_and_std_are_given(
+    tmp_path, whole
+):
+    said = dict(image_mean=CLIP) | (dict(image_std=[0.5] * 3) if whole else {})
+    (tmp_path / 'preprocessor_config.json').write_text(json.dumps(said))
+    found = said_of_pixels({}, tmp_path)
+    mean = [122.7709, 116.746, 104.0937]  # 255 times, to four decimals
+    assert found == (dict(mean=mean, std=[127.5] * 3) if whole else {})

@@ -95,6 +95,13 @@ def test_killed_before_the_pointer_was_written(run, said):
     assert choose_resume(run) == f'{run}/epoch_4.pth'
 
 
+def test_the_pointer_names_a_file_of_any_name(run, said):
+    for path in run.glob('epoch_*'):
+        path.rename(run / path.name.replace('epoch_', 'kept'))
+    (run / 'last_checkpoint').write_text(f'{run}/kept2.pth')
+    assert choose_resume(run) == f'{run}/kept2.pth'
+
+
 def test_an_attempt_that_was_given_up_comes_last(run, said):
     """Somebody went back to epoch 1 by hand, and the run wrote epoch 2 again."""
     os.utime(run / 'epoch_3.pth', (0, 0))
