@@ -20,6 +20,34 @@ def test_forward_pass_of_a_tiny_vit(request):
     assert counted == {'backbone': embed + 12 * block}
 
 
+# Of the small Mask R-CNN, for a box: 7 x 7 cells of 128 channels, one class. For a mask:
+# two convolutions of 14 x 14, one to 28 x 28, and the logits.
+_BOX = 2 * (7 * 7 * 128 * 256 + 256 * 256 + 256 * (2 + 4))
+_MASK = 2 * 128 * (2 * 9 * 128 * 14**2 + 128 * 28**2 + 28**2)
+
+
+@pytest.mark.downstream
+@pytest.mark.parametrize(
+    ('name', 'parts', 'heads'),
+    [
+        ('mask_rcnn_vitt_penn_fudan', 'neck rpn_head', (250 * _BOX, 100 * _MASK)),
+        ('cascade_mask_rcnn_vitt_penn_fudan', 'neck rpn_head', (750 * _BOX, 300 * _MASK)),
+        ('upernet_vitt_camvid', 'neck decode_head', ()),
+        ('eomt_vitt_camvid', 'queries', ()),
+        ('eomt_vitt_penn_fudan', 'queries', ()),
+    ],
+)
+def test_heads_of_small_tasks(request, name, parts, heads):
+    counted = forward_flops(
+        build_shapes(_config(request.config.rootpath, f'small/{name}')), 128, 128
+    )
+    names = ['backbone', *parts.split(), *('bbox_head', 'mask_head')[: len(heads)]]
+    assert list(counted) == names
+    assert min(counted.values()) > 0
+    for part, expected in zip(names[-2:], heads, strict=False):
+        assert counted[part] == expected
+
+
 @pytest.mark.slow
 def test_training_step_of_vit_b(request):
     """As the benchmark counts: 113.93 GF an image."""
