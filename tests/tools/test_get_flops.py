@@ -21,7 +21,7 @@ def test_forward_pass_of_a_tiny_vit(request):
 
 
 # Of the small Mask R-CNN, for a box: 7 x 7 cells of 128 channels, one class. For a mask:
-# two convolutions of 14 x 14, one to 28 x 28, and the logits.
+# two convolutions of 14 x 14, one to 28 x 28, and the logits. A cascade shares it.
 _BOX = 2 * (7 * 7 * 128 * 256 + 256 * 256 + 256 * (2 + 4))
 _MASK = 2 * 128 * (2 * 9 * 128 * 14**2 + 128 * 28**2 + 28**2)
 
@@ -31,7 +31,11 @@ _MASK = 2 * 128 * (2 * 9 * 128 * 14**2 + 128 * 28**2 + 28**2)
     ('name', 'parts', 'heads'),
     [
         ('mask_rcnn_vitt_penn_fudan', 'neck rpn_head', (250 * _BOX, 100 * _MASK)),
-        ('cascade_mask_rcnn_vitt_penn_fudan', 'neck rpn_head', (750 * _BOX, 300 * _MASK)),
+        (
+            'cascade_mask_rcnn_vitt_penn_fudan',
+            'neck rpn_head',
+            (750 * _BOX, 100 * _MASK),
+        ),
         ('upernet_vitt_camvid', 'neck decode_head', ()),
         ('eomt_vitt_camvid', 'queries', ()),
         ('eomt_vitt_penn_fudan', 'queries', ()),
