@@ -206,12 +206,19 @@ def test_types_stay_as_they_are(tiny_vit, read, tmp_path, dtype):
     assert all(torch.equal(back[k], v) for k, v in weights.state.items())
 
 
-def test_timm_loads_what_is_written_for_it_strictly(ours, images, tmp_path):
-    weights = ours(pos_embed='learned', layer_scale_init=0.1, norm_eps=1e-6)
+@pytest.mark.parametrize('part', ['layer scale', 'register tokens', 'no class token'])
+def test_timm_loads_what_is_written_for_it_strictly(ours, images, tmp_path, part):
+    weights = ours(pos_embed='learned', norm_eps=1e-6, **PARTS[part])
     write_weights(weights, tmp_path / 'out.pth', 'timm')
     vit = timm.models.VisionTransformer(**LAYOUTS['timm'].build(weights.architecture))
     timm.models.load_checkpoint(vit, str(tmp_path / 'out.pth'), strict=True)
-    assert difference(weights, vit.eval().forward_features, images) < 1e-5
+
+    def tokens(images):  # ours has the mean, or the class token, and the patches
+        theirs = vit.eval().forward_features(images)
+        first = theirs[:, :1] if vit.has_class_token else theirs.mean(1, keepdim=True)
+        return torch.cat([first, theirs[:, vit.num_prefix_tokens :]], dim=1)
+
+    assert difference(weights, tokens, images) < 1e-5
 
 
 def test_timms_own_sizes_load_strictly(save, tmp_path):
