@@ -30,7 +30,8 @@ class RandomResizedCrop:
     Args:
         size: Side of the result, or (height, width). None in a config is the size of
             the backbone, which is filled in where the config is read.
-        scale: Smallest and largest fraction of the picture's area.
+        scale: Smallest and largest fraction of the picture's area; (1, 1) draws nothing
+            and takes the picture, or the center of one that ``ratio`` excludes.
         ratio: Smallest and largest width / height of the part.
         interpolation: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``.
         one_draw: Whether the part is drawn once and cut where it goes beyond the
@@ -50,6 +51,7 @@ class RandomResizedCrop:
         check_order(scale, 'scale')
         check_order(ratio, 'ratio')
         kind = _OneDraw if one_draw else T.RandomResizedCrop
+        kind = _Whole if tuple(scale) == (1, 1) else kind
         self._crop = kind(
             height_width(size), scale, ratio, T.InterpolationMode(interpolation)
         )
@@ -82,6 +84,22 @@ class _OneDraw(T.RandomResizedCrop):
             for whole, side in zip((height, width), part, strict=True)
         )
         return top, left, *part
+
+
+class _Whole(T.RandomResizedCrop):
+    """No draw: all of a picture but for what makes its shape too extreme."""
+
+    @staticmethod
+    def get_params(
+        img: Image.Image, scale: Sequence[float], ratio: Sequence[float]
+    ) -> tuple[int, int, int, int]:
+        """Place top, left, height and width."""
+        width, height = img.size
+        part = (
+            min(height, max(1, round(width / ratio[0]))),
+            min(width, max(1, round(height * ratio[1]))),
+        )
+        return (height - part[0]) // 2, (width - part[1]) // 2, *part
 
 
 @TRANSFORMS.register_module()

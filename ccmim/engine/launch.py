@@ -26,6 +26,7 @@ from ccmim.engine.settings import (
     check_batches,
     check_captions,
     check_groups,
+    check_recurrence,
     check_updates,
     fit_sizes,
 )
@@ -97,6 +98,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     check_arguments(cfg)
     check_updates(cfg)
     check_captions(cfg)
+    check_recurrence(cfg)
     check_groups(cfg)
     drop_absent_workers(cfg)
     start_processes(cfg, launcher)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import NonNegative, Part
+from ccmim.ranges import NonNegative, Part, Parts
 from ccmim.registry import MODELS
 
 
@@ -26,7 +26,7 @@ class RelationalDistill(PretrainMethod):
     Args:
         backbone: Config of the student, a Vision Transformer.
         teacher: Config of the teacher; its ``grid`` is set to the student's.
-        perturbation: Config of what changes the colors of what both see.
+        perturbation: Config of what changes the colors of what both see; or [].
         projector: Config of what maps the student's tokens; its ``out_dim`` is set to
             the teacher's width.
         patches: Config of the loss within a photo.
@@ -45,7 +45,7 @@ class RelationalDistill(PretrainMethod):
         self,
         backbone: Part,
         teacher: Part,
-        perturbation: Part,
+        perturbation: Parts,
         projector: Part,
         patches: Part,
         photos: Part,

@@ -1,6 +1,7 @@
 """Targets for masked patches, and the networks that provide them."""
 
 from ccmim.renamed import old_names
+from ccmim.teachers.cached_teacher import CachedTeacher
 from ccmim.teachers.ema_teacher import EMATeacher
 from ccmim.teachers.frozen import normalize_features
 from ccmim.teachers.frozen_start import FrozenStart
@@ -13,6 +14,7 @@ from ccmim.teachers.timm_teacher import TimmTeacher
 from ccmim.teachers.vit_teacher import ViTTeacher
 
 __all__ = [
+    'CachedTeacher',
     'ColorPerturbation',
     'EMATeacher',
     'FrozenScorer',

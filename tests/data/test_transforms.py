@@ -71,6 +71,11 @@ def test_one_draw_is_cut_to_the_picture(one_draw, area, full):
     assert 0.079 < shares.min() < 0.085 < 0.19 < shares.max() < 0.201
     assert 0.74 < shapes.min() < 0.8 < 1.25 < shapes.max() < 1.35
     assert crop(photo).size == (8, 8)
+    whole = _build('RandomResizedCrop', size=8, scale=(1, 1))._crop
+    for size, box in (((395, 300), (0, 0, 300, 395)), ((90, 30), (0, 25, 30, 40))):
+        photo = Image.new('RGB', size)
+        boxes = {whole.get_params(photo, whole.scale, whole.ratio) for _ in range(50)}
+        assert boxes == {box}
 
 
 def test_flip_mirrors_left_and_right_as_often_as_asked(photo):

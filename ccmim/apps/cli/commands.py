@@ -75,6 +75,11 @@ def _pretrain(commands: Any) -> Parser:
         metavar='WEIGHTS',
         help='teacher for maskdistill or relational_distill, as for --init',
     )
+    parser.add_argument(
+        '--cache-teacher', type=positive, nargs='?', const=20, metavar='GB',
+        help='compute its features once and keep them in DIR, up to so many GB '
+        '(default: 20); photos are then not cropped',
+    )  # fmt: skip
     parser.add_argument('--image-size', type=positive, metavar='PX', help='side length')
     parser.add_argument('--epochs', type=positive, metavar='N')
     parser.add_argument('--batch-size', type=positive, metavar='N')

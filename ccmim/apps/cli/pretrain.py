@@ -29,6 +29,7 @@ from ccmim.apps.cli.quiet import no_messages, short_messages
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.apps.cli.starting import (
     TAUGHT,
+    keep_features,
     learn_from,
     nearest_size,
     place_of,
@@ -55,6 +56,7 @@ from ccmim.files import say, write_file
 from ccmim.progress import duration
 
 _LEFT_OUT = 'left_out.txt'
+_FEATURES = 'teacher_features'
 _MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
 _TAKES = 'give a folder of photos, a list of paths (.txt), tars (.tar) or zips'
 # What options of the command stand for.
@@ -68,6 +70,10 @@ _KEYS = dict(
 _ANCHORED = (
     'Anchor       preserves similarities between patches, at the cost of a second\n'
     '             pass; --cfg-options model.anchor=None turns it off'
+)
+_CACHED = (
+    'Teacher      its features are kept in teacher_features, up to {:g} GB: photos\n'
+    '             are seen whole or mirrored, not cropped; the estimate is without it'
 )
 _BAD_RATIO = 0.01  # of which a run would stop
 
@@ -155,12 +161,16 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
         start_from(cfg, weights.architecture, place_of(args.init))
         print(_ANCHORED, flush=True)
     if args.teacher:
-        learn_from(cfg, place_of(args.teacher))
+        learn_from(cfg, place_of(args.teacher), bool(args.cache_teacher))
     _change(cfg, args.cfg_options)
     if cfg.auto_scale_lr.enable:  # to the batch that the options make
         scale_learning_rate(cfg)
     _make_folder(out)
-    _say(cfg, settings, machine, _measure(cfg, machine), survey)
+    cost = _measure(cfg, machine)
+    if args.cache_teacher:
+        keep_features(cfg, out / _FEATURES, args.cache_teacher)
+        print(_CACHED.format(args.cache_teacher), flush=True)
+    _say(cfg, settings, machine, cost, survey)
     cfg.asked = asked(args)
     return cfg, bad
 
@@ -174,6 +184,8 @@ def _check_words(args: Namespace) -> None:
             f'--method {method} and --teacher go together',
             'give both, such as --teacher timm:vit_small_patch14_dinov2.lvd142m',
         )
+    if args.cache_teacher and not args.teacher:
+        raise Mistake('--cache-teacher needs a teacher', 'give --teacher WEIGHTS')
     for name, key in _KEYS.items():
         if getattr(args, name) and any(
             w.startswith(f'{key}=') for w in args.cfg_options

@@ -49,6 +49,7 @@ def pretrain(
     size: str | None = None,
     init: Place | None = None,
     teacher: Place | None = None,
+    cache_teacher: int | bool = False,
     image_size: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -67,6 +68,7 @@ def pretrain(
         size: 'tiny', 'small', 'base' or 'large'.
         init: Weights to begin from.
         teacher: Weights of MaskDistill's teacher.
+        cache_teacher: Whether its features are kept, or in how many GB.
         image_size: Side in pixels.
         epochs: Times that each image is seen.
         batch_size: Images a step.

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from ccmim.checkpoints import Architecture
 from ccmim.checkpoints.sources import NAMED
 from ccmim.data.image import require_rgb
+from ccmim.engine.settings import check_recurrence, random_parts
 from ccmim.vit import ARCHS
 
 TAUGHT = ('maskdistill', 'relational_distill')  # methods that need a teacher
@@ -65,9 +66,24 @@ def _fit_units(part: Any, patch: int, patches: int) -> None:
         _fit_units(inside, patch, patches)
 
 
-def learn_from(cfg: Config, weights: str) -> None:
-    """Add a teacher to a recipe; its architecture comes from its weights."""
+def learn_from(cfg: Config, weights: str, recurs: bool = False) -> None:
+    """Add a teacher to a recipe; its architecture comes from its weights.
+
+    Args:
+        cfg: Of a pretraining; changed in place.
+        weights: Where they are.
+        recurs: Whether photos are seen whole, so that features can be kept.
+    """
     cfg.model.teacher = dict(type='ViTTeacher', checkpoint=weights)
+    if recurs:
+        cfg.merge_from_dict(random_parts(cfg))
+
+
+def keep_features(cfg: Config, folder: Path, gigabytes: float) -> None:
+    """Let a recipe keep its teacher's features in a folder of at most so many GB."""
+    kept = dict(folder=str(folder), gigabytes=gigabytes)
+    cfg.model.teacher = dict(type='CachedTeacher', teacher=cfg.model.teacher, **kept)
+    check_recurrence(cfg)
 
 
 def nearest_size(width: int) -> str:

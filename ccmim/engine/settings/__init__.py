@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         'errors': ('clear_errors',),
         'labels': ('SPLITS', 'check_config', 'check_labels'),
         'options': ('check_options', 'paths_as_texts'),
+        'recurrence': ('check_recurrence', 'random_parts'),
         'sizes': ('check_captions', 'check_groups', 'check_updates', 'fit_sizes'),
         'space': ('check_space',),
         'work_dir': ('claim_work_dir',),

@@ -36,14 +36,14 @@ def fit_images(cfg: Config) -> None:
             RGB.
     """
     model = cfg.get('model')
-    for key, part in _dicts(model, 'model'):
+    for key, part in dicts(model, 'model'):
         if isinstance(channels := part.get('in_chans'), int):
             require_rgb(channels, f'{key}.in_chans={channels}')
     backbone = model.get('backbone') if isinstance(model, Mapping) else None
     if cfg.get('default_scope') != 'ccmim' or not isinstance(backbone, Mapping):
         return
     size = backbone.get('img_size', 224)
-    for _, node in _dicts(cfg._cfg_dict, ''):
+    for _, node in dicts(cfg._cfg_dict, ''):
         if 'type' in node and node.get('size', size) is None:
             node['size'] = size
     images = cfg.get('train_dataloader')
@@ -51,7 +51,7 @@ def fit_images(cfg: Config) -> None:
     if not isinstance(images, Mapping):
         return  # told when all values are compared with their ranges
     key = 'train_dataloader.dataset.transform'
-    crops = [item for item in _dicts(images.get('transform'), key) if 'size' in item[1]]
+    crops = [item for item in dicts(images.get('transform'), key) if 'size' in item[1]]
     for key, crop in crops[-1:]:
         if _sides(crop['size']) != _sides(size) and _takes_one_view(model):
             raise ValueError(
@@ -136,15 +136,15 @@ def _methods(model: Mapping[str, Any]) -> list[type]:
     return [kind for kind in kinds if issubclass(kind, PretrainMethod)]
 
 
-def _dicts(node: Any, key: str) -> Iterator[tuple[str, dict]]:
+def dicts(node: Any, key: str) -> Iterator[tuple[str, dict]]:
     """All dicts in a part of a config, with their keys."""
     if isinstance(node, dict):
         yield key, node
         for name, value in node.items():
-            yield from _dicts(value, f'{key}.{name}')
+            yield from dicts(value, f'{key}.{name}')
     elif isinstance(node, list | tuple):
         for i, value in enumerate(node):
-            yield from _dicts(value, f'{key}.{i}')
+            yield from dicts(value, f'{key}.{i}')
 
 
 def _sides(size: Any) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from ccmim.apps.cli.choose import Machine, Settings
 from ccmim.apps.cli.estimate import Estimate
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.apps.cli.starting import TAUGHT
+from ccmim.engine.settings import check_recurrence
 from ccmim.vit import VisionTransformer
 
 FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
@@ -148,7 +149,7 @@ def test_every_method_begins_from_weights(begin, weights, method):
     file, vit = weights
     words = ['--init', file, '--method', method, '--image-size', '112']
     if method in TAUGHT:
-        words += ['--teacher', file]
+        words += ['--teacher', file, '--cache-teacher', '3']
     code, _, error = begin(*words)
     assert code == 2, error  # nothing was trained here
     cfg = Config.fromfile(begin.folder / 'recipe.py')
@@ -157,6 +158,9 @@ def test_every_method_begins_from_weights(begin, weights, method):
     with DefaultScope.overwrite_default_scope('ccmim'):
         model = MODELS.build(cfg.model)
         optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    if method in TAUGHT:
+        assert model.teacher.most == 3e9
+        check_recurrence(cfg)
     assert (type(model.anchor).__name__, model.anchor.weight) == ('GramAnchor', 10)
     model.init_weights()
     own, state = model.backbone.state_dict(), vit.state_dict()
@@ -176,6 +180,7 @@ def test_weights_and_what_contradicts_them(begin, weights):
         (['--init', file, '--size', 'base'], '--init and --size contradict each other'),
         (['--teacher', file], '--method maskdistill and --teacher go together'),
         (['--method', 'maskdistill'], '--method maskdistill and --teacher go together'),
+        (['--cache-teacher'], '--cache-teacher needs a teacher'),
         (['--init', 'nowhere.pth'], 'nowhere.pth does not exist'),
         (['--init', 'timm:vit_tyni'], 'timm has no such model'),
     ):

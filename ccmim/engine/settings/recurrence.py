@@ -1,0 +1,62 @@
+"""Find what keeps images from recurring, which cached teachers need."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from ccmim.engine.settings.sizes import dicts
+
+_ALWAYS_RANDOM = ('KeptImages', 'ImagesWithCropBox')  # data sets
+_WHOLE = [1.0, 1.0]
+
+
+def random_parts(cfg: Config) -> dict[str, Any]:
+    """List the keys that change the pixels of a photo from one epoch to the next.
+
+    Flips are none of them: a photo and its mirror image both recur.
+
+    Args:
+        cfg: A whole config of pretraining.
+
+    Returns:
+        By key, the value with which photos recur.
+    """
+    found: dict[str, Any] = {}
+    loader, model = cfg.get('train_dataloader') or {}, cfg.get('model') or {}
+    key = 'train_dataloader.dataset.transform'
+    for name, part in dicts((loader.get('dataset') or {}).get('transform'), key):
+        if _named(part) == 'RandomResizedCrop' and [*part.get('scale', ())] != _WHOLE:
+            found[f'{name}.scale'] = _WHOLE
+    if _named(model) == 'RelationalDistill':
+        if model.get('mix', True):
+            found['model.mix'] = False
+        if model.get('perturbation'):
+            found['model.perturbation'] = []
+    return found
+
+
+def check_recurrence(cfg: Config) -> None:
+    """Refuse a cached teacher that would never see an image again.
+
+    Raises:
+        ValueError: Naming the keys to set.
+    """
+    model, loader = cfg.get('model'), cfg.get('train_dataloader')
+    parts = [part for _, part in dicts(model, 'model')]
+    if not any(_named(part) == 'CachedTeacher' for part in parts):
+        return
+    dataset = (loader.get('dataset') if isinstance(loader, Mapping) else None) or {}
+    changes = random_parts(cfg)
+    if _named(dataset) in _ALWAYS_RANDOM:
+        changes = {'train_dataloader.dataset.type': 'UnlabeledImages', **changes}
+    if changes:
+        words = ' '.join(f'{k}={v}'.replace(' ', '') for k, v in changes.items())
+        raise ValueError(
+            'a CachedTeacher finds no image again whose pixels are drawn anew in each '
+            f'epoch: set {words}, or leave it out'
+        )
+
+
+def _named(part: Mapping[str, Any]) -> str:
+    return str(part.get('type')).rpartition('.')[2]
