@@ -33,6 +33,7 @@ from ccmim.evaluation.features import POOLS
 from ccmim.evaluation.kept_features import kept_features
 from ccmim.evaluation.resampling import Classified, figure, write_samples
 from ccmim.files import Parser, say
+from ccmim.memory import keep_memory
 from ccmim.precision import Precision, precision_of
 from ccmim.progress import waiting
 from ccmim.registry import MODELS
@@ -197,6 +198,7 @@ def _splits(labels: Any, num_train: int, folds: int) -> Iterator[tuple[Any, Any]
 def main() -> None:
     """Measure and print a line for each set of weights."""
     args = parse_args()
+    keep_memory()
     try:
         cfg = prepare(args)
         torch.manual_seed(cfg.randomness.seed)

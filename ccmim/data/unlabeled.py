@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from typing import Literal
 
 import torch
 from PIL import Image
@@ -14,7 +15,7 @@ from ccmim.data.exclude import fraction_of, leave_out
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.randomness import SampleKey, replacements, seeded
 from ccmim.data.sources import ImageFiles, open_source
-from ccmim.ranges import Index, Parts, PositiveRatio, Ratio
+from ccmim.ranges import Index, NonNegative, Parts, PositiveRatio, Ratio
 from ccmim.registry import DATASETS, TRANSFORMS
 
 _MOST_WORKERS = 4096
@@ -45,6 +46,9 @@ class UnlabeledImages(Dataset):
             pretraining write it (``bad_files.txt``); the rest is numbered anew.
         fraction: Of the images, in (0, 1], how many are used: always the same ones,
             drawn at random; a smaller fraction is part of a larger one.
+        cache: 'ram' keeps decoded images in the memory of each loader worker, the
+            first ones that it loads; samples are the same. For sets that fit into it.
+        cache_gb: Memory for that in all workers of a training process together.
 
     Attributes:
         bad: What is known of the images that cannot be used.
@@ -61,6 +65,8 @@ class UnlabeledImages(Dataset):
         least_side: Index = 0,
         exclude: str | os.PathLike | None = None,
         fraction: PositiveRatio = 1.0,
+        cache: Literal['ram'] | None = None,
+        cache_gb: NonNegative = 2.0,
     ) -> None:
         transforms = [transform] if isinstance(transform, dict) else transform
         self._transforms = [TRANSFORMS.build(config) for config in transforms]
@@ -71,6 +77,8 @@ class UnlabeledImages(Dataset):
         if fraction < 1:
             self._source = fraction_of(self._source, fraction)
         self._least_side = least_side
+        self._decoded: dict[int, Image.Image] = {}
+        self._room = int(cache_gb * 1e9) if cache else 0  # bytes
         self.bad = BadImages(self._source, max_bad_ratio)
         self.reading = Reading()
 
@@ -136,14 +144,26 @@ class UnlabeledImages(Dataset):
         """Decode the image of a key, or the first good one of its replacements."""
         index, others = key.index, replacements(key, len(self))
         while True:
+            if index in self._decoded:
+                return index, self._decoded[index]
             if index not in self.bad:
                 try:
                     with self.reading.of(index):
                         data = self._source.read(index)
-                        return index, decode_image(data, self._least_side)
+                        image = decode_image(data, self._least_side)
+                    self._keep_decoded(index, image)
+                    return index, image
                 except (BadImageError, OSError) as error:
                     self.bad.note(index, error)
             index = next(others)
+
+    def _keep_decoded(self, index: int, image: Image.Image) -> None:
+        worker = get_worker_info()
+        share = worker.num_workers if worker else 1
+        size = 4 * image.width * image.height * share  # PIL pads RGB to four bytes
+        if size <= self._room:
+            self._room -= size
+            self._decoded[index] = image
 
 
 def unlabeled_in(dataset: Dataset | None) -> UnlabeledImages | None:

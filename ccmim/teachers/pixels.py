@@ -43,6 +43,7 @@ def normalize_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
 
     "Normalized pixels" of MAE (https://arxiv.org/abs/2111.06377, section 3).
     """
-    mean = patches.mean(dim=-1, keepdim=True)
-    variance = patches.var(dim=-1, keepdim=True)
-    return (patches - mean) / (variance + eps) ** 0.5
+    centered = patches - patches.mean(dim=-1, keepdim=True)
+    # `Tensor.var` takes three times as long on a CPU.
+    variance = centered.square().sum(-1, keepdim=True) / (patches.shape[-1] - 1)
+    return centered / (variance + eps) ** 0.5

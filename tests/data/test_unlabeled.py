@@ -7,7 +7,7 @@ from mmengine.dataset import default_collate
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from ccmim.data import SampleKey, VisitSampler
+from ccmim.data import SampleKey, VisitSampler, unlabeled
 from ccmim.registry import DATASETS
 
 _TRANSFORM = [
@@ -151,3 +151,24 @@ def test_a_share_is_always_the_same_and_part_of_a_larger_one(folder):
     assert (len(half), len(third)) == (6, 4)
     assert set(third) < set(half)
     assert half == sorted(half) != names(1.0)[:6], 'from the whole folder'
+
+
+def test_kept_in_memory_images_are_decoded_once_and_within_the_bound(
+    folder, monkeypatch
+):
+    plain = _batches(_dataset(folder), epochs=(0, 1, 2))
+    decoded = []
+    original = unlabeled.decode_image
+    monkeypatch.setattr(
+        unlabeled, 'decode_image', lambda *a: decoded.append(1) or original(*a)
+    )
+    dataset = _dataset(folder, cache='ram')
+    assert _equal(_batches(dataset, epochs=(0, 1, 2)), plain)
+    assert len(decoded) == len(dataset)
+    decoded.clear()
+    small = _dataset(folder, cache='ram', cache_gb=3.5 * 4 * 20 * 30 / 1e9)
+    assert _equal(_batches(small, epochs=(0, 1, 2)), plain)
+    assert len(decoded) == 3 + 3 * (len(small) - 3)  # three fit in
+    assert _equal(
+        _batches(_dataset(folder, cache='ram'), (0, 1, 2), num_workers=2), plain
+    )

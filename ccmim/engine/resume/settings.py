@@ -22,6 +22,7 @@ _HARMLESS = {
     *('batch_size', 'accumulative_counts', 'max_epochs', 'max_iters', 'end', 'T_max'),
     *('total_iters', 'val_interval', 'val_begin', 'dynamic_intervals'),
     *('data', 'data_root', 'root', 'ann_file', 'data_prefix', 'exclude', 'cache'),
+    'cache_gb',
     *('backend_args', 'file_client_args', 'checkpoint', 'init_cfg', 'pretrained'),
     *('with_cp', 'fused', 'foreach', 'capturable', 'test_cfg', 'deterministic'),
     'weight_init',  # the weights are the checkpoint's
