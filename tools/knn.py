@@ -31,7 +31,8 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import extract_features, fit_probe, nearest, vote
 from ccmim.evaluation.features import POOLS
 from ccmim.evaluation.kept_features import kept_features
-from ccmim.evaluation.resampling import Classified, figure, write_samples
+from ccmim.evaluation.resampling import figure, write_samples
+from ccmim.evaluation.samples import Classified
 from ccmim.files import Parser, say
 from ccmim.memory import keep_memory
 from ccmim.precision import Precision, precision_of

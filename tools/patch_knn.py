@@ -25,8 +25,9 @@ from ccmim.checkpoints.atomic import write_atomically
 from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
 from ccmim.evaluation import labeled_maps, remember_patches, retrieval_overlaps
-from ccmim.evaluation.resampling import Overlaps, write_samples
+from ccmim.evaluation.resampling import write_samples
 from ccmim.evaluation.retrieval import NEIGHBORS
+from ccmim.evaluation.samples import Overlaps
 from ccmim.files import Parser, say
 
 KEY = 'patch_mIoU'

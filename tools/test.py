@@ -33,7 +33,8 @@ from ccmim.engine.settings import (
     parse,
 )
 from ccmim.engine.signals.stop_hook import release_signals
-from ccmim.evaluation.resampling import Sample, write_samples
+from ccmim.evaluation.resampling import write_samples
+from ccmim.evaluation.samples import Sample
 from ccmim.files import say
 from ccmim.labels.report import some
 

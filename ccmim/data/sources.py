@@ -7,16 +7,15 @@ same object serves the main process and loader workers of either start method.
 
 import glob
 import os
-import re
 import stat
 from collections.abc import Iterable, Sequence
 from typing import NoReturn, Protocol
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from ccmim.data.folders import walk_images
 from ccmim.data.image import refuse_large
+from ccmim.data.lists import local_path, read_list, read_plain_list
 from ccmim.data.parquet_shards import ParquetShards
 from ccmim.data.paths import (
     COMPRESSED,
@@ -26,13 +25,11 @@ from ccmim.data.paths import (
     checksum_of_file,
     printable,
 )
-from ccmim.data.remote import RemoteImages, is_address, split_addresses
+from ccmim.data.remote import RemoteImages, split_addresses
 from ccmim.data.tar_index import compressed_text
 from ccmim.data.tar_shards import TarShards
 from ccmim.data.zip_shards import ZipShards
 
-# Comments, spaces, addresses, empty lines: what is not simply a path.
-_ODD = re.compile(rb'[#:\s\0](?<!\n)|\n\n')
 _KINDS = ('.tar', '.zip', '.parquet', '.txt', *IMAGE_SUFFIXES)
 
 
@@ -200,9 +197,9 @@ def open_source(
             archives[suffix].append(path)
         elif suffix == '.txt':
             with_list = True
-            if path == data and (table := _plain_list(path, root)):
+            if path == data and (table := read_plain_list(path, root)):
                 return ImageFiles(table)
-            listed, far = split_addresses(_listed(path, root))
+            listed, far = split_addresses(read_list(path, root))
             files += listed
             addresses += far
         else:
@@ -235,7 +232,7 @@ def refuse_root(root: str | os.PathLike) -> NoReturn:
 
 
 def _expand(item: str) -> list[str]:
-    path = os.path.expanduser(_local(item))
+    path = os.path.expanduser(local_path(item))
     if os.path.exists(path):
         return [path]
     if not glob.has_magic(path):
@@ -246,58 +243,3 @@ def _expand(item: str) -> list[str]:
     if not matches:
         raise FileNotFoundError(f'Nothing matches {printable(os.path.abspath(path))}')
     return matches
-
-
-def _local(path: str) -> str:
-    """Take the path out of a ``file://`` address."""
-    # A slash may have been lost in a Path.
-    is_file = path.lower().startswith('file:/') and not os.path.lexists(path)
-    return unquote(urlsplit(path).path) if is_file else path
-
-
-def _listed(path: str, root: str | os.PathLike | None) -> list[str]:
-    """Read the image paths of a list file: one a line, ``#`` starts a comment line."""
-    folder = os.path.dirname(path) if root is None else os.fspath(root)
-    with open(path, 'rb') as file:
-        lines = [line.strip() for line in file.read().splitlines()]
-    names = [_local(os.fsdecode(line)) for line in lines if line and line[:1] != b'#']
-    if not names:
-        raise ValueError(f'No images in {printable(path)}: the list is empty')
-    if nul := next((name for name in names if '\0' in name), None):
-        raise ValueError(f'{printable(path)} is no list of paths: {printable(nul)}')
-    if any(is_address(name) for name in names):
-        return [n if is_address(n) else os.path.join(folder, n) for n in names]
-    paths = [os.path.join(folder, name) for name in names]
-    _look_at_first(path, names[0], paths[0])
-    return paths
-
-
-def _plain_list(path: str, root: str | os.PathLike | None) -> PathTable | None:
-    """Read a list of nothing but paths in seconds for ten million; None for others."""
-    folder = os.path.dirname(path) if root is None else os.fspath(root)
-    with open(path, 'rb') as file:
-        text = file.read().strip(b'\n')
-    if not text or _ODD.search(text):
-        return None
-    first = text.partition(b'\n')[0]
-    count = 1 + text.count(b'\n')
-    absolute = text.startswith(b'/') + text.count(b'\n/')
-    if absolute not in (0, count):
-        return None
-    if not absolute:
-        prefix = os.fsencode(os.path.join(folder, ''))
-        text = prefix + text.replace(b'\n', b'\n' + prefix)
-    table = PathTable.of_lines(text)
-    _look_at_first(path, os.fsdecode(first), table[0])
-    return table
-
-
-def _look_at_first(file: str, name: str, path: str) -> None:
-    # One look catches a wrong root at once; looking at all would take minutes on a
-    # network disk, and single missing files are counted as damaged later.
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f'{printable(file)} lists {printable(name)}, but '
-            f'{printable(os.path.abspath(path))} does not exist; relative '
-            'paths start at the list file unless root is given'
-        )

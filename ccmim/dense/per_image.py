@@ -10,8 +10,8 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from ccmim.evaluation.resampling import (
-    MOST_CONFUSED,
+from ccmim.evaluation.resampling import MOST_CONFUSED
+from ccmim.evaluation.samples import (
     Classified,
     Confusions,
     Matches,

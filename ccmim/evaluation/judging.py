@@ -18,14 +18,7 @@ from ccmim.evaluation.features import feature_rank
 from ccmim.evaluation.knn import nearest, vote
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
 from ccmim.evaluation.linear import fit_linear
-from ccmim.evaluation.resampling import (
-    Hits,
-    Likeness,
-    Mean,
-    Overlaps,
-    Sample,
-    figure,
-)
+from ccmim.evaluation.resampling import figure
 from ccmim.evaluation.retrieval import (
     NEIGHBORS,
     choose_patches,
@@ -35,6 +28,7 @@ from ccmim.evaluation.retrieval import (
     shares_of,
     to_pixels,
 )
+from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps, Sample
 
 MEMORY = 100_000  # patches
 _SEEDS = 3  # of k-means

@@ -23,7 +23,8 @@ from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
 from ccmim.labels.cut import is_test, spread
 from ccmim.labels.drawing import draw_mask
-from ccmim.labels.layouts import Classes, Instances, Labeled, Maps
+from ccmim.labels.layouts import Classes, Instances, Labeled
+from ccmim.labels.map_folders import Maps
 from ccmim.labels.maps import IGNORED, read_map
 from ccmim.labels.photos import find_photo, images_below
 

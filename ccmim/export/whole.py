@@ -17,7 +17,8 @@ from ccmim import __version__
 from ccmim.classification.predictor import ClassPredictor
 from ccmim.data.image import decode_image
 from ccmim.data.sources import read_file
-from ccmim.dense.predictions import Predictor, config_of, tested_images
+from ccmim.dense.predictions import tested_images
+from ccmim.dense.predictor import Predictor, config_of
 from ccmim.export.onnx import _require, write_graph
 from ccmim.pictures.tiles import resized
 

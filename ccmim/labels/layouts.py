@@ -1,25 +1,18 @@
 """Detect the label format of a folder, and find its parts."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from ccmim.data.folders import data_folders
 from ccmim.data.paths import WORK_DIRS, is_image_name
-from ccmim.labels.coco_file import LabelError, kind_of, read_json, read_text
+from ccmim.labels.coco_file import LabelError, kind_of, read_json
 from ccmim.labels.convert import images_of, read_objects
 from ccmim.labels.cvat import is_cvat
-from ccmim.labels.maps import IGNORED, read_map
-from ccmim.labels.photos import find_photo, images_below
+from ccmim.labels.map_folders import TEST, TRAIN, Maps, find_maps, split_folder
+from ccmim.labels.photos import find_photo
 from ccmim.labels.report import number_of
-
-TRAIN = ('train', 'training', 'train2017')
-TEST = ('val', 'valid', 'validation', 'test', 'testing', 'val2017')
-_IMAGES = ('images', 'img', 'imgs', 'leftImg8bit')
-_MAPS = ('annotations', 'masks', 'labels', 'gtFine', 'maps')
-_CITYSCAPES = ('_leftImg8bit.png', '_gtFine_labelTrainIds.png')
 
 
 class NoLabelsError(LabelError):
@@ -47,20 +40,6 @@ class Instances(NamedTuple):
     with_masks: bool = True
 
 
-class Maps(NamedTuple):
-    """Maps of classes beside images: folders of images and of maps.
-
-    ``test`` is None without a split.
-    """
-
-    root: Path
-    train: tuple[Path, Path]
-    test: tuple[Path, Path] | None
-    classes: tuple[str, ...]
-    ignore_zero: bool
-    suffixes: tuple[str, str]
-
-
 Labeled: TypeAlias = Classes | Instances | Maps
 
 
@@ -84,7 +63,7 @@ def find_labels(root: Path, ignore_zero: bool = False) -> Labeled:
     if not root.is_dir():
         raise LabelError(f'there is no folder {root}: give one with labels')
     root = root.absolute()
-    found = _find_objects(root) or _find_maps(root, ignore_zero) or _find_classes(root)
+    found = _find_objects(root) or find_maps(root, ignore_zero) or _find_classes(root)
     if found is None:
         raise NoLabelsError(
             f'{root} holds no labels of a known layout: ccmim transfer --help shows '
@@ -229,89 +208,8 @@ def _hidden(file: Path, root: Path) -> bool:
     return any(part[0] == '.' or part == WORK_DIRS for part in parts)
 
 
-def _find_maps(root: Path, ignore_zero: bool) -> Maps | None:
-    images = next((p for n in _IMAGES if (p := root / n).is_dir()), None)
-    maps = next((p for n in _MAPS if (p := root / n).is_dir()), None)
-    if images is None or maps is None:
-        return None
-    train, test = _split(images, TRAIN), _split(images, TEST)
-    pair = (train or images, maps / train.name if train else maps)
-    drawn_test = _split(maps, [test.name]) if test else None
-    tests = (test, drawn_test) if drawn_test else None
-    parts = [pair, tests] if tests else [pair]
-    if not pair[1].is_dir():
-        raise LabelError(f'{pair[0]} has images, and its maps {pair[1]} are not there')
-    suffixes = _suffixes(*pair)
-    zero = ignore_zero or (root / 'objectInfo150.txt').is_file()
-    listed = _listed(root)
-    count = 0
-    if not listed:  # all: a class may be in one map alone
-        for _, folder in parts:
-            for file in _ending(folder, suffixes[1]):
-                count = max(count, _largest(folder / file) + (not zero))
-    names = listed or tuple(f'class {i}' for i in range(count))
-    return Maps(root, pair, tests, names, zero, suffixes)
-
-
-def _suffixes(images: Path, maps: Path) -> tuple[str, str]:
-    """Find how names of images and of maps end after what they share."""
-    names, drawn = images_below(images), images_below(maps)
-    if not names:
-        raise LabelError(f'{images} holds no images, and there are maps in {maps}')
-    if any(name.endswith(_CITYSCAPES[0]) for name in names):
-        if not any(name.endswith(_CITYSCAPES[1]) for name in drawn):
-            raise LabelError(
-                f'{maps} holds no *{_CITYSCAPES[1]}: run csCreateTrainIdLabelImgs of '
-                'cityscapesscripts'
-            )
-        return _CITYSCAPES
-    endings = Counter(os.path.splitext(name)[1] for name in names)
-    ending = endings.most_common(1)[0][0]
-    stems = {os.path.splitext(name)[0] for name in names if name.endswith(ending)}
-    found: Counter[str] = Counter()
-    for name in drawn:
-        stem = next((s for s in _beginnings(name) if s in stems), None)
-        if stem is not None:
-            found[name[len(stem) :]] += 1
-    if not found:
-        first = f'{sorted(stems)[0]}.png'
-        has = f'such as {drawn[0]}' if drawn else f'holds {_kinds_in(maps)}'
-        raise LabelError(
-            f'{images / names[0]} has no map {maps / first} ({has}): images and maps '
-            'must have the same names'
-        )
-    # PNG first: a folder may hold pictures for people as well.
-    best = max(found, key=lambda s: (s.endswith('.png'), found[s], -len(s)))
-    return ending, best
-
-
-def _beginnings(name: str) -> Iterator[str]:
-    yield from (name[:i] for i in range(len(name) - 1, 0, -1))
-
-
-def _kinds_in(folder: Path) -> str:
-    kinds = Counter(p.suffix or p.name for p in folder.rglob('*') if p.is_file())
-    return ', '.join(f'{n} {kind}' for kind, n in kinds.most_common(3)) or 'nothing'
-
-
-def _largest(file: Path) -> int:
-    """The largest number in a map of classes."""
-    values = read_map(file.read_bytes(), None, str(file))
-    return int(values[values != IGNORED].max(initial=0))
-
-
-def _ending(folder: Path, suffix: str) -> list[str]:
-    return [name for name in images_below(folder) if name.endswith(suffix)]
-
-
-def _listed(root: Path) -> tuple[str, ...]:
-    file = root / 'classes.txt'
-    lines = read_text(file).split('\n') if file.is_file() else []
-    return tuple(line.strip() for line in lines if line.strip())
-
-
 def _find_classes(root: Path) -> Classes | None:
-    train, test = _split(root, TRAIN), _split(root, TEST)
+    train, test = split_folder(root, TRAIN), split_folder(root, TEST)
     if train and test and _class_folders(train):
         return Classes(root, train, test)
     folder = train or root
@@ -321,10 +219,6 @@ def _find_classes(root: Path) -> Classes | None:
 def _class_folders(root: Path) -> list[Path]:
     folders = [root / name for name in data_folders(root)]
     return [f for f in folders if next(_images_in(f), None) is not None]
-
-
-def _split(root: Path, names: Sequence[str]) -> Path | None:
-    return next((p for name in names if (p := root / name).is_dir()), None)
 
 
 def _images_in(folder: Path) -> Iterator[Path]:

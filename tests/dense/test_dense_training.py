@@ -15,8 +15,8 @@ from mmengine.runner import Runner
 from torch import distributed
 
 from ccmim.apps.report.page_details import draw_confusions
+from ccmim.dense.coco_objects import objects_of
 from ccmim.dense.per_image import keep_samples
-from ccmim.dense.predictions import objects_of
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import fit_sizes
 from ccmim.evaluation.resampling import figure

@@ -14,14 +14,8 @@ from ccmim.evaluation.clusters import (
 )
 from ccmim.evaluation.discovery import LastKeys, are_found, find_boxes, find_object
 from ccmim.evaluation.linear import fit_linear
-from ccmim.evaluation.resampling import (
-    Hits,
-    Likeness,
-    Mean,
-    Overlaps,
-    difference_range,
-    figure,
-)
+from ccmim.evaluation.resampling import difference_range, figure
+from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps
 
 
 def test_clusters_far_apart_are_found_and_are_their_means():

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from ccmim.classification.predictor import ClassPredictor
-from ccmim.dense.predictions import config_of
+from ccmim.dense.predictor import config_of
 from ccmim.evaluation.resampling import figure, read_names, read_samples
 from ccmim.vit import VisionTransformer
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from ccmim.evaluation.labeled_photos import open_photos
-from ccmim.labels.layouts import Instances, Maps
+from ccmim.labels.layouts import Instances
+from ccmim.labels.map_folders import Maps
 
 
 def _square(left, top, side):

@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 from ccmim.evaluation.resampling import (
-    Classified,
-    Confusions,
-    Matches,
-    Overlaps,
-    Segments,
     difference_range,
     figure,
     join,
@@ -16,6 +11,7 @@ from ccmim.evaluation.resampling import (
     read_samples,
     write_samples,
 )
+from ccmim.evaluation.samples import Classified, Confusions, Matches, Overlaps, Segments
 
 
 def overlaps(images=40, classes=3, shift=0):

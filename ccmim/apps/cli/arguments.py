@@ -101,3 +101,12 @@ def positive(text: str) -> int:
             f'{text!r} must be a whole number of at least 1'
         )
     return number
+
+
+def add_ignore_zero(parser: Parser) -> None:
+    """Add what label 0 means."""
+    parser.add_argument(
+        '--ignore-zero',
+        action='store_true',
+        help='label 0 means no class, as in ADE20K',
+    )

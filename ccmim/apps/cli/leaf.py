@@ -10,11 +10,12 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ccmim.apps.cli.dense_tasks import heads_of
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.probing import told_weights
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.starting import place_of
-from ccmim.apps.cli.tasks import Tasks, heads_of
+from ccmim.apps.cli.tasks import Tasks
 from ccmim.engine.config import read_config
 from ccmim.files import say
 from ccmim.labels.judge import require_good

@@ -18,7 +18,8 @@ from ccmim.apps.cli.quiet import no_messages
 from ccmim.classification.predictor import ClassPredictor
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.sources import ImageSource, open_source
-from ccmim.dense.predictions import Predictor, config_of, objects_of
+from ccmim.dense.coco_objects import objects_of
+from ccmim.dense.predictor import Predictor, config_of
 from ccmim.engine.config import read_config
 from ccmim.files import say, write_file
 from ccmim.labels.report import number_of

@@ -21,6 +21,7 @@ from ccmim.apps.cli.probing import (
 )
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.tasks import Tasks
+from ccmim.apps.cli.transfer_figures import Figures
 from ccmim.apps.cli.transfer_page import Page, write_transfer_page
 from ccmim.apps.cli.transfer_plan import OURS, RANDOM, Planned, make_plan
 from ccmim.apps.compare import (
@@ -103,9 +104,11 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         gains = find_gains(scores, OURS, RANDOM, samples)
     if text := write_table(scores, arms, out, samples, {OURS: gains}, parts):
         print(f'\n{text}')
-        page = Page(out, (RANDOM, OURS), plan.data, scores, samples, gains, parts)
+        pair = RANDOM, OURS
+        page = Page(pair, plan.data, scores, samples, gains, parts)
+        figures = Figures(out, pair, plan.data, scores, samples, parts)
         with waiting('Drawing the page'):
-            file = _write_page(page, out, args, weights, plan, comparison)
+            file = _write_page(page, figures, out, args, weights, plan, comparison)
         say(f'pictures and curves: {file}')
         say_how_to_use(plan, comparison, scores)
     if args.fast:
@@ -200,6 +203,7 @@ def _joined(
 
 def _write_page(
     page: Page,
+    figures: Figures,
     out: Path,
     args: Namespace,
     weights: Weights,
@@ -212,7 +216,7 @@ def _write_page(
         for task, stage in plan.probes.items()
         if (file := stage.result.with_name('images.npz')).is_file()
     }
-    figures = page.curves() + page.classified(names)
+    pictures = figures.curves() + figures.classified(names)
     configs: dict[str, str] = {}
     trained: dict[str, dict[str, Path]] = {}
     first = {folds[0]: name for name, folds in plan.folds.items()}
@@ -222,8 +226,8 @@ def _write_page(
         if is_dense and seed == args.seeds[0] and file.is_file():
             configs[name] = plan.dense[task]
             trained.setdefault(name, {})[arm] = file
-    figures += page.found(configs, trained) if trained else []
-    parts = page.details(), figures
+    pictures += figures.predictions(configs, trained) if trained else []
+    parts = figures.details(), pictures
     stages = [*plan.probes.values()]
     for chain in comparison.transfers() if comparison else ():
         stages += chain

@@ -11,10 +11,12 @@ from mmengine.config import Config
 
 from ccmim.api.zero_shot import knows_words
 from ccmim.apps.cli.by_name import Captions, describe_captions, find_captions
+from ccmim.apps.cli.dense_tasks import heads_of
 from ccmim.apps.cli.mistakes import Mistake, how_to_install
 from ccmim.apps.cli.probing import usual_neighbors
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.apps.cli.tasks import Part, Tasks, heads_of
+from ccmim.apps.cli.task_setting import Part
+from ccmim.apps.cli.tasks import Tasks
 from ccmim.apps.compare import Stage, content_of
 from ccmim.classification.labels import FolderLabels
 from ccmim.files import one_line, say

@@ -1,18 +1,20 @@
 """Every arm on every task with every seed, as chains of stages."""
 
-import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import product
 from pathlib import Path
 
-from mmengine.config import Config
-
-from ccmim.api.catalogue import home
 from ccmim.apps.compare.gains import Samples
 from ccmim.apps.compare.scores import METRICS, Score, in_percent
+from ccmim.apps.compare.stage_commands import (
+    content_of_file,
+    last_checkpoint,
+    probe_command,
+    read_cached,
+    train_command,
+)
 from ccmim.apps.compare.stages import Stage
 from ccmim.evaluation.resampling import read_samples
 
@@ -237,8 +239,8 @@ class Comparison:
             changes.append(f'model.teacher.checkpoint={weights}')
         return Stage(
             f'{arm.name}, seed {seed}: pretraining',
-            _train(arm.source, work, [f'randomness.seed={seed}', *changes]),
-            work / _last(arm.source, changes),
+            train_command(arm.source, work, [f'randomness.seed={seed}', *changes]),
+            work / last_checkpoint(arm.source, changes),
             content=self._origin(arm),
         )
 
@@ -250,76 +252,25 @@ class Comparison:
         metrics = work / 'metrics.json'
         changes = [*self.pretrain_options, *arm.options]
         depends = ' '.join(changes) if arm.is_pretrained_here else ''
-        content = f'{self._origin(arm)} {_content(config)}'
+        content = f'{self._origin(arm)} {content_of_file(config)}'
         images = ['--per-image', work / _IMAGES]
-        if 'train_cfg' not in _read(config):
-            probe = _probe(config) + [*weights, '--config', config, '--out', metrics]
+        if 'train_cfg' not in read_cached(config):
+            probe = [*probe_command(config), *weights, '--config', config]
+            probe += ['--out', metrics]
             command = [*probe, *images, '--cfg-options', *options]
             return [Stage(name, command, metrics, depends, content)]
         options += [f'model.backbone.init_cfg.checkpoint={file}' for file in weights]
-        result = work / _last(config, self.options)
+        result = work / last_checkpoint(config, self.options)
         test = ['tools/test.py', config, result, '--work-dir', work, '--out', metrics]
         test += images
         if self.options:
             test += ['--cfg-options', *self.options]
         return [
-            Stage(name, _train(config, work, options), result, depends, content),
+            Stage(name, train_command(config, work, options), result, depends, content),
             Stage(f'{name}: test', test, metrics, depends, content),
         ]
 
     def _origin(self, arm: Arm) -> str:
         """Return the content that an arm's weights come from, with its teacher's."""
         teachers = [self._origin(a) for a in self.arms if a.name == arm.teacher]
-        return ' '.join([_content(arm.source) if arm.source else '', *teachers])
-
-
-def _train(config: str, work: Path, options: Sequence[str]) -> list[object]:
-    command = ['tools/train.py', config, '--work-dir', work, '--resume']
-    return [*command, '--cfg-options', *options]
-
-
-@cache
-def _read(config: str) -> Config:
-    return Config.fromfile(config)
-
-
-@cache
-def _content(source: str) -> str:
-    return content_of(_read(source) if source.endswith('.py') else Path(source))
-
-
-def _probe(config: str) -> list[object]:
-    if 'decode_head' in _read(config).model:
-        return ['tools/patch_knn.py']
-    # Not --k last: it would take what comes after it for another number.
-    return ['tools/knn.py', '--k', 20, '--linear', '--pool', 'both']
-
-
-def _last(config: str, options: Sequence[str]) -> str:
-    """Name the checkpoint at the end of a run."""
-    length = _read(config).train_cfg.to_dict()
-    for option in options:
-        key, _, value = option.partition('=')
-        if key.startswith('train_cfg.max_'):
-            length[key.removeprefix('train_cfg.')] = int(value)
-    if 'max_epochs' in length:
-        return f'epoch_{length["max_epochs"]}.pth'
-    return f'iter_{length["max_iters"]}.pth'
-
-
-def content_of(source: Config | Path) -> str:
-    """Name a content so that another has another name.
-
-    Args:
-        source: A config, told by its values, wherever the checkout lies; or another
-            file, told by its size and the time when it was written.
-
-    Returns:
-        Some characters.
-    """
-    if isinstance(source, Path):
-        status = source.stat()
-        return f'{status.st_size} {status.st_mtime_ns}'
-    text = json.dumps(source.to_dict(), sort_keys=True, default=repr)
-    text = text.replace(f'{home()}/', '')
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return ' '.join([content_of_file(arm.source) if arm.source else '', *teachers])

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ccmim.apps.compare.scores import Score, columns, difference
-from ccmim.evaluation.resampling import Sample, difference_range
+from ccmim.evaluation.resampling import difference_range
+from ccmim.evaluation.samples import Sample
 
 Samples: TypeAlias = Mapping[tuple[str, str, int, str], Sample]
 """What each tested image adds, by arm, task, seed and metric."""

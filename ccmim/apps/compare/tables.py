@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ccmim.apps.compare.gains import Gain, Samples, find_gains
 from ccmim.apps.compare.scores import DASH, Score, columns, mean_text, table
-from ccmim.evaluation.resampling import Classified, Matches
+from ccmim.evaluation.samples import Classified, Matches
 
 
 def markdown(

@@ -85,7 +85,7 @@ def draw_found(
         file: PNG to write.
         count: Scenes to show.
     """
-    from ccmim.dense.predictions import Predictor
+    from ccmim.dense.predictor import Predictor
 
     names = sorted((scenes / 'images/validation').glob('*.jpg'))[:count]
     photos = [np.asarray(Image.open(name)) for name in names]

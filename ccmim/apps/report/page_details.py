@@ -11,13 +11,8 @@ from matplotlib.figure import Figure
 
 from ccmim.apps.compare.gains import Samples
 from ccmim.apps.compare.scores import Score
-from ccmim.evaluation.resampling import (
-    MOST_CONFUSED,
-    Classified,
-    Confusions,
-    Matches,
-    Segments,
-)
+from ccmim.evaluation.resampling import MOST_CONFUSED
+from ccmim.evaluation.samples import Classified, Confusions, Matches, Segments
 from ccmim.files import replacing
 
 _COLORS = ('#4269d0', '#efb118', '#ff725c', '#6cc5b0')

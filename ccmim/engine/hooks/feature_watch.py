@@ -20,8 +20,9 @@ from ccmim.evaluation.features import feature_rank
 from ccmim.evaluation.judging import retrieve
 from ccmim.evaluation.labeled_photos import LabeledPhotos, open_photos
 from ccmim.evaluation.neighborhoods import agreement, patch_neighbors
-from ccmim.evaluation.resampling import Likeness, figure
+from ccmim.evaluation.resampling import figure
 from ccmim.evaluation.retrieval import NEIGHBORS
+from ccmim.evaluation.samples import Likeness
 from ccmim.labels.layouts import find_labels
 from ccmim.ranges import Count, PositiveRatio
 from ccmim.registry import HOOKS

@@ -19,12 +19,18 @@ from ccmim.engine.resume.data_record import (
     name_of,
     write_list,
 )
+from ccmim.engine.resume.differences import (
+    DATA,
+    allow_option,
+    is_allowed,
+    log_resume,
+    refuse_differences,
+    take_settings,
+)
 from ccmim.engine.resume.position import Steps, convert_position, steps_of
 from ccmim.engine.resume.schedules import is_changed, values_of, wind_forward
-from ccmim.engine.resume.settings import Difference, differing_settings
 from ccmim.engine.resume.state import (
     bare,
-    differing_state,
     frozen_digests,
     num_states,
     parameter_names,
@@ -34,8 +40,6 @@ from ccmim.engine.version import this_version
 from ccmim.registry import HOOKS
 
 KEY = 'ccmim'  # of our part of a checkpoint's meta
-DATA = 'data'  # what `resume_changed` calls other images
-_SHOWN = 4  # differences in one line
 
 
 @HOOKS.register_module()
@@ -72,14 +76,14 @@ class ResumeHook(Hook):
             return
         meta = checkpoint['meta']
         saved = meta.get(KEY) or {}
-        changed = _refuse_differences(runner, checkpoint, saved)
+        changed = refuse_differences(runner, checkpoint, saved)
         self._describe(runner)
         step, same = meta['iter'], True
         if saved:
             meta['iter'] = self._compare(runner, meta, saved)
             same = meta['iter'] == step
         if any(key.startswith('optim_wrapper') for key in changed):
-            _take_settings(runner, checkpoint['optimizer'])
+            take_settings(runner, checkpoint['optimizer'])
         schedulers, states = runner.param_schedulers, checkpoint.get('param_schedulers')
         if not isinstance(schedulers, list):
             return
@@ -87,7 +91,7 @@ class ResumeHook(Hook):
             checkpoint.pop('param_schedulers', None)
             self._start = values_of(runner.optim_wrapper)
             if same:  # not only counted in other steps
-                _say(
+                log_resume(
                     runner,
                     'The schedule is not that of the checkpoint: the run continues as '
                     "if it had had the config's from the start",
@@ -113,7 +117,7 @@ class ResumeHook(Hook):
             )
             now = runner.optim_wrapper.param_groups[0]['lr']
             text = f'the learning rate continues at {now:.3g}, after {before:.3g}'
-            _say(runner, text)
+            log_resume(runner, text)
         if self._names is not None and is_main_process():
             write_list(runner.work_dir, self._names)
             self._names = None
@@ -164,13 +168,13 @@ class ResumeHook(Hook):
         new = self._steps(runner)
         epoch, step = meta['epoch'], meta['iter']
         if saved['version'] != ccmim.__version__:
-            _say(runner, f'ccmim {saved["version"]} -> {ccmim.__version__}')
+            log_resume(runner, f'ccmim {saved["version"]} -> {ccmim.__version__}')
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         if (old.images, saved['names']) != (new.images, self._record['names']):
             self._accept_data(runner, self._difference(runner, old, new), step)
             if not by_epoch:
                 return step
-            _say(runner, f'epoch {epoch + 1} begins anew', logging.WARNING)
+            log_resume(runner, f'epoch {epoch + 1} begins anew', logging.WARNING)
             return epoch * new.length
         if text := on_main(lambda: self._other_contents(runner, saved.get('contents'))):
             self._accept_data(runner, text, step)
@@ -180,7 +184,7 @@ class ResumeHook(Hook):
         # Without epochs there is no length that must be the same.
         same_length = old.length == new.length or not by_epoch
         if old.global_batch == new.global_batch and same_length:
-            _say(
+            log_resume(
                 runner,
                 f'{text}the order of the images is kept; masks and noise are drawn by '
                 'each process, and so are others from here on',
@@ -194,7 +198,7 @@ class ResumeHook(Hook):
             )
         converted = convert_position(epoch, step, old, new)
         seen = (converted - epoch * new.length) * new.global_batch
-        _say(
+        log_resume(
             runner,
             f'{text}the position in the data is kept: epoch {epoch + 1}, {seen:,} of '
             f'{new.images:,} images; step {step} is now called {converted}',
@@ -225,92 +229,10 @@ class ResumeHook(Hook):
 
     def _accept_data(self, runner: Runner, difference: str, step: int) -> None:
         text = f'The data set has changed since step {step}: {difference}'
-        if not _is_allowed(DATA, runner):
+        if not is_allowed(DATA, runner):
             raise ResumeError(
                 f'{text}. Restore it, or start again in another --work-dir; or '
                 'continue with another order of the images: '
-                f'--cfg-options {_option(runner, [DATA])}'
+                f'--cfg-options {allow_option(runner, [DATA])}'
             )
-        _say(runner, text, logging.WARNING)
-
-
-def _take_settings(runner: Runner, saved: dict[str, Any]) -> None:
-    """Put this run's settings into saved groups, of which PyTorch would take theirs.
-
-    What schedulers set stays: they are at another step already.
-    """
-    schedulers = runner.param_schedulers or []
-    scheduled = {s.param_name for s in schedulers} if schedulers else set()
-    scheduled |= {f'initial_{name}' for name in scheduled}
-    now = values_of(runner.optim_wrapper)
-    base = saved.get('base_param_settings')
-    old = [*saved['param_groups'], *([base] if isinstance(base, dict) else [])]
-    for group, values in zip(old, now, strict=False):
-        group.update({k: v for k, v in values.items() if k not in scheduled})
-
-
-def _refuse_differences(
-    runner: Runner, checkpoint: dict[str, Any], saved: dict[str, Any]
-) -> list[str]:
-    """Compare settings and state; the keys of those that the user allows to differ."""
-    text = checkpoint['meta'].get('config_text')
-    settings: list[Difference] = []
-    if text is not None and runner.cfg:
-        try:
-            settings = differing_settings(text, runner.cfg)
-        except ValueError as error:
-            reason = f'its settings cannot be compared: {error}'
-            _say(runner, f'{runner._load_from}: {reason}', logging.WARNING)
-    state = differing_state(runner, checkpoint, saved)
-    allowed = [one for one in settings + state if _may_differ(one, runner)]
-    for difference in allowed:
-        _say(runner, f'{difference} (resume_changed)', logging.WARNING)
-    for name in set(_allowed_names(runner)) - {DATA}:
-        if not any(f'{one.key}.'.startswith(f'{name}.') for one in settings + state):
-            text = f'resume_changed names {name}, in which nothing has changed'
-            _say(runner, text, logging.WARNING)
-    refused = [one for one in settings + state if one not in allowed]
-    if not refused:
-        return [one.key for one in allowed]
-    if len(refused) > _SHOWN:
-        for difference in refused:
-            _say(runner, str(difference), logging.ERROR)
-    shown = '; '.join(map(str, refused[:_SHOWN]))
-    more = (
-        f'; and {len(refused) - _SHOWN} more, see the log' if refused[_SHOWN:] else ''
-    )
-    by_name = [one.key for one in refused if not one.is_state]
-    way = (
-        f'continue with other numbers by --cfg-options {_option(runner, by_name)}; or '
-        if by_name and not any(one.is_state for one in refused)
-        else ''
-    )
-    raise ResumeError(
-        f'{runner._load_from} is of another run: {shown}{more}. Restore what has '
-        f'changed; or {way}begin a new run with its weights alone: leave out --resume '
-        f'and give --cfg-options load_from={runner._load_from} and another --work-dir'
-    )
-
-
-def _may_differ(difference: Difference, runner: Runner) -> bool:
-    return not difference.is_state and _is_allowed(difference.key, runner)
-
-
-def _is_allowed(key: str, runner: Runner) -> bool:
-    return any(
-        key == name or key.startswith(f'{name}.') for name in _allowed_names(runner)
-    )
-
-
-def _allowed_names(runner: Runner) -> list[str]:
-    names = (runner.cfg or {}).get('resume_changed') or []
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _option(runner: Runner, keys: list[str]) -> str:
-    """Format the option that allows these differences too."""
-    return f'resume_changed={",".join([*_allowed_names(runner), *keys])}'
-
-
-def _say(runner: Runner, text: str, level: int = logging.INFO) -> None:
-    runner.logger.log(level, f'Resuming: {text}')
+        log_resume(runner, text, logging.WARNING)

@@ -8,7 +8,8 @@ from ccmim.api.catalogue import home
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.checkpoints import Architecture
 from ccmim.engine.config import read_config
-from ccmim.labels.layouts import Instances, Maps
+from ccmim.labels.layouts import Instances
+from ccmim.labels.map_folders import Maps
 
 PARTS = (Path('images'), Path('maps'))
 MAPS = Maps(Path('root'), PARTS, PARTS, ('a', 'b'), False, ('.jpg', '.png'))

@@ -11,8 +11,10 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from ccmim.apps.cli.dense_tasks import heads_of
 from ccmim.apps.cli.mistakes import Mistake
-from ccmim.apps.cli.tasks import Part, Tasks, heads_of
+from ccmim.apps.cli.task_setting import Part
+from ccmim.apps.cli.tasks import Tasks
 from ccmim.apps.cli.transfer_plan import check_folds
 from ccmim.checkpoints import Architecture
 from ccmim.classification.labels import open_labels

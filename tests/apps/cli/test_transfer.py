@@ -14,7 +14,8 @@ from ccmim.apps.cli.best_models import best_models
 from ccmim.apps.cli.by_name import find_captions
 from ccmim.apps.cli.transfer_plan import Planned
 from ccmim.apps.compare import Score
-from ccmim.evaluation.resampling import Classified, write_samples
+from ccmim.evaluation.resampling import write_samples
+from ccmim.evaluation.samples import Classified
 from ccmim.vit import VisionTransformer
 from tests.apps.cli.conftest import photo
 

@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.tools import load_tool
-from ccmim.apps.compare import Arm, Comparison, comparison, content_of, read_csv
+from ccmim.apps.compare import Arm, Comparison, content_of, read_csv, stage_commands
 from ccmim.evaluation.resampling import read_samples
 from tests.processes import PYTHON, run
 
@@ -107,8 +107,8 @@ def contents(build, tmp_path):
     (tmp_path / 'weights.pth').write_text('weights')
 
     def contents():
-        comparison._read.cache_clear()
-        comparison._content.cache_clear()
+        stage_commands.read_cached.cache_clear()
+        stage_commands.content_of_file.cache_clear()
         plan = build(
             Arm('mae', str(tmp_path / 'mae.py')),
             Arm('student', str(tmp_path / 'student.py'), teacher='mae'),

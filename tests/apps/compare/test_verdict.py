@@ -5,7 +5,7 @@ import pytest
 
 from ccmim.apps.compare import Gain, Score, find_gains, verdict, write_table
 from ccmim.apps.compare.gains import at_ends
-from ccmim.evaluation.resampling import Overlaps
+from ccmim.evaluation.samples import Overlaps
 
 AHEAD = Gain('mIoU', 4.7, 0.2, 8.1)
 BEHIND = Gain('box AP', -3.0, -5.0, -0.5)
