@@ -55,17 +55,17 @@ def read_histories(logs: list[Path]) -> dict[str, History]:
     Raises:
         ValueError: If one holds nothing.
     """
-    found: dict[str, History] = {}
+    histories: dict[str, History] = {}
     for log in logs:
         if log.is_dir():
-            found |= {str(run.folder): run.history for run in find_runs([log])}
+            histories |= {str(run.folder): run.history for run in find_runs([log])}
         elif log.is_file():
-            found[str(log)] = merge([read_lines(log)])
+            histories[str(log)] = merge([read_lines(log)])
         else:
             raise ValueError(f'{log} does not exist')
-    if empty := [name for name, history in found.items() if not history.training]:
+    if empty := [name for name, history in histories.items() if not history.training]:
         raise ValueError(f'{empty[0]} has logged no training yet')
-    return found
+    return histories
 
 
 def plot_curve(histories: dict[str, History], args: argparse.Namespace) -> None:

@@ -69,9 +69,9 @@ def main() -> None:
     if args.out and pictures:
         write_sheet(pictures, args.out, reports[0].legend)
         say(f'drawn to {args.out}')
-    found = sum(len(report.problems) for report in reports)
-    print(f'problems found: {found or "none"}')
-    sys.exit(1 if found else 0)
+    problems = sum(len(report.problems) for report in reports)
+    print(f'problems found: {problems or "none"}')
+    sys.exit(1 if problems else 0)
 
 
 if __name__ == '__main__':

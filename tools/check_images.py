@@ -48,7 +48,7 @@ def main() -> None:
         results = check_images(source, args.workers, args.least_side)
         bar = tqdm(results, total=len(source), unit=' images', disable=None)
         checked = list(bar)
-        bad = {found.name: found.reason for found in checked if found.reason}
+        bad = {image.name: image.reason for image in checked if image.reason}
         if args.out:
             write_bad_files(args.out, bad)
     except BrokenProcessPool:

@@ -56,10 +56,10 @@ def find_images(names: list[str]) -> list[Path]:
     images: list[Path] = []
     for path in map(Path, names):
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in KINDS)
-            if not found:
+            files = sorted(p for p in path.iterdir() if p.suffix.lower() in KINDS)
+            if not files:
                 raise ValueError(f'folder {path} has no images ({", ".join(KINDS)})')
-            images += found
+            images += files
         elif path.is_file():
             images.append(path)
         else:

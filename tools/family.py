@@ -54,8 +54,8 @@ def main() -> None:
         return
     show, file = SHOWS[args.show], args.out / f'{args.show}.csv'
     args.out.mkdir(parents=True, exist_ok=True)
-    found = read_csv(file) if file.exists() else []
-    done = {(score.arm, score.seed) for score in found}
+    recorded = read_csv(file) if file.exists() else []
+    done = {(score.arm, score.seed) for score in recorded}
     MMLogger.get_instance('mmengine', log_level='WARNING')
     for seed in args.seeds if not args.table_only else ():
         for arm in args.arms or show.arms:
@@ -66,12 +66,12 @@ def main() -> None:
             shutil.rmtree(out, ignore_errors=True)
             text = '  '.join(f'{name} {value:.4g}' for name, value in values.items())
             print(f'{args.show}, {arm}, seed {seed}: {text}', flush=True)
-            found += scores(arm, args.show, seed, values)
-            write_csv(found, file)
-    if not found:
+            recorded += scores(arm, args.show, seed, values)
+            write_csv(recorded, file)
+    if not recorded:
         sys.exit(f'error: nothing is in {file}: leave --table-only out')
-    ran = [arm for arm in show.arms if any(score.arm == arm for score in found)]
-    text = markdown(found, ran).replace(f'{args.show}: ', '')
+    ran = [arm for arm in show.arms if any(score.arm == arm for score in recorded)]
+    text = markdown(recorded, ran).replace(f'{args.show}: ', '')
     write_file(args.out / f'{args.show}.md', text)
     print(text)
 

@@ -134,19 +134,19 @@ def measure(
         block=args.block,
         dtype=precision_of(args.dtype, get_device()),
     )
-    found = []
+    features = []
     for loader, name in zip(loaders, LOADERS, strict=True):
         if args.features is None:
-            found.append(extract_features(model.backbone, loader, **options))
+            features.append(extract_features(model.backbone, loader, **options))
             continue
         backbone = {k: v for k, v in cfg.model.backbone.items() if k != 'init_cfg'}
         pixels = cfg.model.data_preprocessor
         settings = backbone, pixels, cfg[name].dataset.transform
-        found.append(
+        features.append(
             kept_features(args.features, model.backbone, settings, loader, **options)
         )
     with waiting('Classifying'):
-        return classify(*found, args)
+        return classify(*features, args)
 
 
 def classify(
@@ -215,15 +215,15 @@ def main() -> None:
         say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     rows = {
-        name: {key: figure(one) for key, one in found.items()}
-        for name, found in hits.items()
+        name: {key: figure(one) for key, one in measured.items()}
+        for name, measured in hits.items()
     }
     sizes = ' and '.join(f'{len(loader.dataset):,}' for loader in loaders)
     sizes += ' images' + (f' in {args.folds} folds' if args.folds else '')
     where = '' if args.block is None else f' after block {args.block}'
     print(f'top-1 in percent, {sizes}, {args.pool} features{where}')
-    for name, found in rows.items():
-        values = '  '.join(f'{key} {value:5.2f}' for key, value in found.items())
+    for name, measured in rows.items():
+        values = '  '.join(f'{key} {value:5.2f}' for key, value in measured.items())
         print(f'{name:<10}  {values}')
     write_atomically()
     if args.per_image:

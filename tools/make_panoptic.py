@@ -147,16 +147,16 @@ def _of_maps(
 
     def read(path: str) -> Segments:
         values = read_map(Path(path).read_bytes()).astype(int) - first
-        found: Segments = []
+        segments: Segments = []
         for number, name in enumerate(classes):
             pixels = values == number
             if name not in things:
-                found += [(name, pixels)] if pixels.any() else []
+                segments += [(name, pixels)] if pixels.any() else []
                 continue
             parts, count = ndimage.label(pixels, np.ones((3, 3)))
             each = [parts == i for i in range(1, count + 1)]
-            found += [(name, part) for part in each if part.sum() >= SMALLEST]
-        return found
+            segments += [(name, part) for part in each if part.sum() >= SMALLEST]
+        return segments
 
     for i in range(len(data)):
         info = data.get_data_info(i)

@@ -128,21 +128,21 @@ def maskers(method: nn.Module) -> dict[str, tuple[nn.Module, nn.Module]]:
 
 def rows(args: argparse.Namespace) -> list[Row]:
     """Load what masks: every masker with every checkpoint, then other methods."""
-    found = []
+    table = []
     for seed, file in enumerate(args.checkpoints):
         method = load_method(Config.fromfile(args.config), file)
         for name, (scorer, sampler) in maskers(method).items():
             draws = partial(draws_of, method, scorer, sampler)
-            found.append(Row(name, seed, method, draws))
+            table.append(Row(name, seed, method, draws))
     for name, config, file in args.own:
         method = load_method(Config.fromfile(config), file)
-        found.append(Row(name, 0, method, partial(own_draws, method)))
-    return found
+        table.append(Row(name, 0, method, partial(own_draws, method)))
+    return table
 
 
 def measure(args: argparse.Namespace) -> list[Score]:
     """Compute what is hidden of all data."""
-    ways, found = rows(args), []
+    ways, scores = rows(args), []
     grid, patch = ways[0].method.backbone.grid, ways[0].method.backbone.patch_size
     size = grid[0] * patch, grid[1] * patch
     for task, photos, annotations in args.data:
@@ -150,12 +150,12 @@ def measure(args: argparse.Namespace) -> list[Score]:
         for name, seed, method, draws in ways:
             inputs = method.data_preprocessor(dict(inputs=images), False)['inputs']
             overlap, gap = mask_statistics(draws(inputs), objects, patch)
-            found.append(Score(name, task, seed, 'on objects', 100 * overlap))
-            found.append(Score(name, task, seed, 'importance gap', 100 * gap))
+            scores.append(Score(name, task, seed, 'on objects', 100 * overlap))
+            scores.append(Score(name, task, seed, 'importance gap', 100 * gap))
         most = most_overlap(objects, patch, ways[0].method.mask_ratio)
         for seed in range(len(args.checkpoints)):
-            found.append(Score(BEST, task, seed, 'on objects', 100 * most))
-    return found
+            scores.append(Score(BEST, task, seed, 'on objects', 100 * most))
+    return scores
 
 
 def main() -> None:

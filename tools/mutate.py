@@ -79,12 +79,12 @@ def _drawn(
 ) -> tuple[list[tuple[Path, Mutant]], int]:
     """Draw mutants of a room; how many equivalent ones would be among them."""
     files = [room] if room.is_file() else sorted(room.rglob('*.py'))
-    found = [(f.resolve(), one) for f in files for one in mutants(f.read_text())]
+    drawn = [(f.resolve(), one) for f in files for one in mutants(f.read_text())]
     # A change of one file leaves the lots of the others.
-    found.sort(key=lambda pair: _lot(args.seed, _name(*pair)))
+    drawn.sort(key=lambda pair: _lot(args.seed, _name(*pair)))
     same = _equivalent()
-    left = [pair for pair in found if _name(*pair) not in same][: args.limit]
-    last = found.index(left[-1]) if left else 0
+    left = [pair for pair in drawn if _name(*pair) not in same][: args.limit]
+    last = drawn.index(left[-1]) if left else 0
     return left, last + 1 - len(left)
 
 

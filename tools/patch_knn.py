@@ -98,12 +98,12 @@ def main() -> None:
         say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     figures = {
-        name: {KEY: float(found.figures(np.ones((1, len(found))))[0])}
-        for name, found in rows.items()
+        name: {KEY: float(overlaps.figures(np.ones((1, len(overlaps))))[0])}
+        for name, overlaps in rows.items()
     }
     print(f'mIoU in percent by dense NN retrieval, {args.k} neighbors')
-    for name, found in figures.items():
-        print(f'{name:<10}  {found[KEY]:5.2f}')
+    for name, overlaps in figures.items():
+        print(f'{name:<10}  {overlaps[KEY]:5.2f}')
     if args.out:
         write_atomically()
         mmengine.dump(figures, args.out)

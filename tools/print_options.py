@@ -43,10 +43,10 @@ def main() -> None:
     parser.add_argument('names', nargs='*', metavar='NAME')
     parser.add_argument('--out', type=Path, help='a file in place of the screen')
     args = parser.parse_args()
-    found = dict(classes())
-    if unknown := sorted(set(args.names) - found.keys()):
+    known = dict(classes())
+    if unknown := sorted(set(args.names) - known.keys()):
         parser.error(f'{unknown[0]} is no registered class of this package')
-    text = page([found[name] for name in args.names or found])
+    text = page([known[name] for name in args.names or known])
     if args.out:
         write_file(args.out, text)
     else:
@@ -57,13 +57,13 @@ def classes() -> list[tuple[str, type]]:
     """List the registered classes by name."""
     for name in DENSE:
         import_module(f'ccmim.dense.{name}')
-    found: dict[str, type] = {}
+    by_name: dict[str, type] = {}
     for part in vars(registry).values():
         if isinstance(part, Registry):
             part.import_from_location()
             kinds = filter(is_ours, part.module_dict.values())
-            found |= {k.__name__: k for k in kinds if inspect.isclass(k)}
-    return sorted(found.items())
+            by_name |= {k.__name__: k for k in kinds if inspect.isclass(k)}
+    return sorted(by_name.items())
 
 
 def page(kinds: list[type]) -> str:

@@ -240,10 +240,10 @@ def finish(
     measures = [gain.measure for gain in gains[names[-1]]]
     table = [['', *measures]]
     for arm in reversed(names):
-        found = [
+        values = [
             [s.value for s in scores if s[0] == arm and s[3] == m] for m in measures
         ]
-        table.append([arm, *map(_mean, found)])
+        table.append([arm, *map(_mean, values)])
     for name, leads in gains.items():
         table.append([f'{name} - {SCRATCH}', *(gain.text for gain in leads)])
     count = len(comparison.seeds)
@@ -327,9 +327,11 @@ def _seconds_of_a_scene(size: int, count: int = 8) -> float:
 
 
 def _mean(values: Sequence[float]) -> str:
-    found = estimate(values)
-    spread = f' \N{PLUS-MINUS SIGN} {found.spread:.1f}' if found.count > 1 else ''
-    return f'{found.mean:.1f}{spread}'
+    estimated = estimate(values)
+    spread = (
+        f' \N{PLUS-MINUS SIGN} {estimated.spread:.1f}' if estimated.count > 1 else ''
+    )
+    return f'{estimated.mean:.1f}{spread}'
 
 
 def run() -> str | None:

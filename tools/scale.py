@@ -122,13 +122,13 @@ def of_tokens(count: int) -> dict[str, float]:
     side = round(count**0.5)
     block = Block(DIMS['embed_dim'], DIMS['num_heads'])
     tokens = torch.randn(1, side * side, DIMS['embed_dim'], requires_grad=True)
-    found = {}
+    times = {}
     for name, run in {
         'global': lambda: block(tokens),
         'windows': lambda: block.forward_windows(tokens, (side, side), 14),
     }.items():
-        found[f'{name}, ms'] = 1e3 * _repeated(lambda run=run: run().sum().backward())
-    return found
+        times[f'{name}, ms'] = 1e3 * _repeated(lambda run=run: run().sum().backward())
+    return times
 
 
 def of_workers(count: int) -> dict[str, float]:
@@ -182,10 +182,10 @@ def _timed(call: Any) -> tuple[Any, float]:
 
 def _repeated(step: Any) -> float:
     """Seconds of the fastest of up to four, begun within ten seconds."""
-    found = []
-    while len(found) < 4 and sum(found) < 10:
-        found.append(_timed(step)[1])
-    return min(found)
+    times = []
+    while len(times) < 4 and sum(times) < 10:
+        times.append(_timed(step)[1])
+    return min(times)
 
 
 def _held() -> float:

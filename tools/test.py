@@ -133,8 +133,8 @@ def _check_kind(runner: Runner, content: dict[str, Any], file: str) -> None:
             f'{len(own)} weights, such as {missing[0]}{has}. Weights of a pretraining '
             'run are fine-tuned first, as model.backbone.init_cfg.checkpoint'
         )
-    found = (content.get('meta') or {}).get('dataset_meta') or {}
-    known = found.get('classes') or ()
+    meta = (content.get('meta') or {}).get('dataset_meta') or {}
+    known = meta.get('classes') or ()
     named = f' (it was trained on {len(known)} classes: {some(known)})' if known else ''
     for name, value in own.items():
         if value.shape != theirs[name].shape:

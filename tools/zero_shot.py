@@ -52,7 +52,7 @@ def main() -> None:
     try:
         model = load_flip(args.checkpoint)
         if args.captions:
-            found = retrieve(
+            scores = retrieve(
                 model,
                 args.data,
                 args.captions,
@@ -60,16 +60,16 @@ def main() -> None:
                 part=args.part or 'all',
             )
         else:
-            found = zero_shot(
+            scores = zero_shot(
                 model, args.data, args.templates or TEMPLATES, args.batch_size
             )
     except (ValueError, OSError) as error:
         say(f'error: {error}', file=sys.stderr)
         sys.exit(2)
-    print('  '.join(f'{name} {value:.1f}' for name, value in found.items()))
+    print('  '.join(f'{name} {value:.1f}' for name, value in scores.items()))
     if args.out:
         write_atomically()
-        mmengine.dump(found, args.out)
+        mmengine.dump(scores, args.out)
 
 
 if __name__ == '__main__':

@@ -87,8 +87,8 @@ def embed(
     def compute() -> None:
         batch = torch.stack(inputs).to(like.device, like.dtype)
         tokens = backbone.encode(backbone.embed(batch))
-        found = tokens[:, 1:].half() if pool == 'patches' else POOLS[pool](tokens)
-        features.append((found if pool == 'patches' else found.float()).cpu())
+        pooled = tokens[:, 1:].half() if pool == 'patches' else POOLS[pool](tokens)
+        features.append((pooled if pool == 'patches' else pooled.float()).cpu())
         inputs.clear()
 
     was_training = backbone.training
@@ -96,12 +96,12 @@ def embed(
     try:
         read = _read_ahead(source, prepare, batch_size)
         bar = shown(read, 'Embedding', len(source), 'photos', not progress)
-        for name, found in bar:
-            if isinstance(found, str):
-                left_out[name] = found
+        for name, image in bar:  # or the reason why there is none
+            if isinstance(image, str):
+                left_out[name] = image
                 continue
             names.append(name)
-            inputs.append(found)
+            inputs.append(image)
             if len(inputs) == batch_size:
                 compute()
         if inputs:

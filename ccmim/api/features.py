@@ -81,9 +81,9 @@ def extract_features(
         backbone.train(was_training)
     if not features:
         raise ValueError('images is empty: give at least one image')
-    found = torch.cat(features)
-    check_features(found, backbone)
-    return (found, torch.cat(grids)) if maps else found
+    joined = torch.cat(features)
+    check_features(joined, backbone)
+    return (joined, torch.cat(grids)) if maps else joined
 
 
 def _each(images: Picture | Sequence[Picture]) -> Iterator[Image.Image | Tensor]:

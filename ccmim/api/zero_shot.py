@@ -87,10 +87,10 @@ def zero_shot(
     names = [spoken(name) for name in images.metainfo['classes']]
     sentences = [template.format(name) for name in names for template in templates]
     classes = class_vectors(_texts(model, sentences, batch_size), len(names))
-    found = zero_shot_accuracy(
+    accuracy = zero_shot_accuracy(
         _images(model, images, batch_size), classes, torch.tensor(images.labels)
     )
-    return {'zero-shot': found, 'chance': 100 / len(names)}
+    return {'zero-shot': accuracy, 'chance': 100 / len(names)}
 
 
 def retrieve(
@@ -118,9 +118,9 @@ def retrieve(
     pairs = [(text, i) for i, texts in enumerate(images.captions) for text in texts]
     texts = _texts(model, [text for text, _ in pairs], batch_size)
     owner = torch.tensor([i for _, i in pairs])
-    found = retrieval_recall(_images(model, images, batch_size), texts, owner)
+    recalls = retrieval_recall(_images(model, images, batch_size), texts, owner)
     chance = retrieval_chance(owner)
-    return found | {f'chance {name}': value for name, value in chance.items()}
+    return recalls | {f'chance {name}': value for name, value in chance.items()}
 
 
 def _network(model: str | Path | nn.Module) -> nn.Module:
@@ -135,12 +135,12 @@ def _transform(model: nn.Module) -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def _images(model: nn.Module, images: Any, batch_size: int) -> Tensor:
-    found = []
+    features = []
     for ids in _parts(range(len(images)), batch_size):
         batch = dict(inputs=[images[i]['inputs'] for i in ids])
         inputs = model.data_preprocessor(batch, False)['inputs']
-        found.append(model.encode_images(inputs).cpu())
-    return torch.cat(found)
+        features.append(model.encode_images(inputs).cpu())
+    return torch.cat(features)
 
 
 @torch.no_grad()

@@ -61,8 +61,8 @@ def choose_network(content: Mapping[str, Any], part: str, path: Path) -> Source:
         raise ValueError(f'{path} holds no tensors: give a file of weights')
     prefixes = {}
     for name in flat:
-        if found := _PATCHES.fullmatch(name):
-            prefixes.setdefault(_label(found['prefix']), found['prefix'])
+        if match := _PATCHES.fullmatch(name):
+            prefixes.setdefault(_label(match['prefix']), match['prefix'])
         elif name.endswith('conv1.weight'):  # OpenAI's CLIP
             prefix = name.removesuffix('conv1.weight')
             if f'{prefix}class_embedding' in flat:

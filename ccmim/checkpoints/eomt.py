@@ -77,11 +77,11 @@ def read_eomt_head(file: str | Path) -> Tensors:
             f"{file} holds what EoMT's training added to DINOv3's weights: add the "
             'two, or take the file that transformers reads'
         )
-    found: Tensors = {}
+    head: Tensors = {}
     for name, value in named.items():
         if isinstance(value, Tensor) and (ours := _rename(name)):
-            found[ours] = value
-    return found if 'query.weight' in found else {}
+            head[ours] = value
+    return head if 'query.weight' in head else {}
 
 
 def _rename(name: str) -> str | None:
@@ -90,7 +90,7 @@ def _rename(name: str) -> str | None:
     module, _, parameter = name.rpartition('.')
     if module in _OURS:
         return f'{_OURS[module]}.{parameter}'
-    if found := _UPSCALE.match(name):
-        part = 'norm' if found[2] == 'layern' else found[2]
-        return f'upscale.{found[1]}.{part}.{parameter}'
+    if match := _UPSCALE.match(name):
+        part = 'norm' if match[2] == 'layern' else match[2]
+        return f'upscale.{match[1]}.{part}.{parameter}'
     return None

@@ -66,7 +66,7 @@ def read_config(config: Mapping[str, Any]) -> dict[str, Any]:
             f'config.json: hidden_act={act!r}; read are {", ".join(_ACTS)}'
         )
     left_out = MODEL_TYPES[kind]
-    found = {
+    options = {
         ours: config[theirs]
         for ours, theirs in _FIELDS.items()
         if theirs in config and theirs not in left_out
@@ -77,18 +77,18 @@ def read_config(config: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f'config.json: a gated MLP of hidden_act={act!r}: silu is read'
         )
-    found['act'] = 'swiglu' if act == 'silu' else _ACTS[act]
+    options['act'] = 'swiglu' if act == 'silu' else _ACTS[act]
     if kind in ('vit', 'vit_mae', 'deit', 'ijepa') and 'qkv_bias' in config:
-        found['qkv_bias'] = config['qkv_bias']
+        options['qkv_bias'] = config['qkv_bias']
     if kind == 'dinov3_vit':
-        found['pos_embed'] = 'rotary'
+        options['pos_embed'] = 'rotary'
     elif kind != 'dinov2_with_registers':
-        found.pop('reg_tokens', None)
-        found['pos_resample'] = 'bicubic'
+        options.pop('reg_tokens', None)
+        options['pos_resample'] = 'bicubic'
     if kind != 'dinov3_vit':
-        found.pop('rope_theta', None)
-    pairs = {k: v for k, v in found.items() if isinstance(v, list)}
-    return found | {k: v[0] for k, v in pairs.items() if v[0] == v[-1]}
+        options.pop('rope_theta', None)
+    pairs = {k: v for k, v in options.items() if isinstance(v, list)}
+    return options | {k: v[0] for k, v in pairs.items() if v[0] == v[-1]}
 
 
 def write_config(architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,14 +189,14 @@ def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f'timm.{name} is a {type(model).__name__}, no plain ViT')
     block = model.blocks[0]
     size = model.patch_embed.img_size
-    found = dict(
+    fields = dict(
         img_size=size[0] if size[0] == size[1] else list(size),
         norm_eps=block.norm1.eps,
         num_heads=block.attn.num_heads,
     )
     acts = {**_TIMM_ACTS, GELUTanh: 'gelu_tanh', QuickGELU: 'quick_gelu'}
-    found['act'] = acts.get(type(block.mlp.act))
-    if found['act'] is None:
+    fields['act'] = acts.get(type(block.mlp.act))
+    if fields['act'] is None:
         act = type(block.mlp.act).__name__
         raise ValueError(f'timm.{name} has the activation {act}, which is not read')
     rope = getattr(model, 'rope', None)
@@ -206,8 +206,8 @@ def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
                 f'timm.{name} has rotary positions that are not those of DINOv3, '
                 'which alone are read'
             )
-        found.update(pos_embed='rotary', rope_theta=rope.temperature)
+        fields.update(pos_embed='rotary', rope_theta=rope.temperature)
     elif model.pos_embed is not None:
         grid = model.patch_embed.grid_size
-        found['pos_rows'] = model.pos_embed.shape[1] - grid[0] * grid[1]
-    return found
+        fields['pos_rows'] = model.pos_embed.shape[1] - grid[0] * grid[1]
+    return fields

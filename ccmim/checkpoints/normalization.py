@@ -79,9 +79,9 @@ def pixels_of_run(content: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     with suppress(ValueError, AttributeError):
         model = read_values(text).get('model', {})
-        found = model.get('data_preprocessor') or {}
-        if found.get('mean') and found.get('std'):
-            return dict(mean=list(found['mean']), std=list(found['std']))
+        settings = model.get('data_preprocessor') or {}
+        if settings.get('mean') and settings.get('std'):
+            return dict(mean=list(settings['mean']), std=list(settings['std']))
     return {}
 
 

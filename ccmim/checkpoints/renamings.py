@@ -42,11 +42,11 @@ def _renamed(
 ) -> Iterator[tuple[str, Tensor]]:
     in_block = re.compile(rf'{re.escape(blocks)}\.(\d+)\.(.+)')
     for name, value in state.items():
-        found = in_block.fullmatch(name)
-        if found is None:
+        match = in_block.fullmatch(name)
+        if match is None:
             yield _translate(name, top) or name, value
-        elif inner := _translate(found[2], block):
-            yield f'{new_blocks}.{found[1]}.{inner}', value
+        elif inner := _translate(match[2], block):
+            yield f'{new_blocks}.{match[1]}.{inner}', value
         else:
             yield name, value
 

@@ -112,9 +112,9 @@ def _join_gates(state: Tensors) -> None:
 def _join_qkv(state: Tensors, notes: list[str]) -> None:
     parts: dict[str, dict[str, str]] = {}
     for name in state:
-        if found := _PART.fullmatch(name):
-            kind = parts.setdefault(f'{found[1]}qkv.{found[3]}', {})
-            kind[found[2]] = name
+        if match := _PART.fullmatch(name):
+            kind = parts.setdefault(f'{match[1]}qkv.{match[3]}', {})
+            kind[match[2]] = name
     absent = set()
     for joined, names in parts.items():
         if joined.endswith('weight') and len(names) < 3:
@@ -156,17 +156,17 @@ def _settle_positions(
     rows = _usual_rows(table, first, many, distilled is not None)
     if 'pos_rows' in said:
         rows = [said['pos_rows']]
-    found = _find_grid(table, rows, said, patch)
-    if found is None and 'img_size' in said:
+    fitted = _find_grid(table, rows, said, patch)
+    if fitted is None and 'img_size' in said:
         sides = resolve_grid(said['img_size'], patch)
         wanted = 1, rows[0] + sides[0] * sides[1], table.shape[2]
         raise ValueError(
             f'pos_embed has shape {tuple(table.shape)}, but {wanted} in a ViT of patch '
             f'{patch}, image {said["img_size"]}, {"a" if first else "no"} class token'
         )
-    if found is None:
+    if fitted is None:
         _ask_for_grid(table, rows, patch, notes)
-    before, grid = found
+    before, grid = fitted
     if before > first and many:  # positions of registers: part of what they are
         state['reg_token'] = registers + table[:, first : first + many]
     empty = torch.zeros_like(table[:, :1])
@@ -248,8 +248,8 @@ def _split(state: Mapping[str, Tensor]) -> tuple[Tensors, dict[str, str]]:
 def foreign_part(names: Iterable[str]) -> str | None:
     """Name the part of another ViT that tensors belong to; None if there is none."""
     blocks = (name for name in names if name.startswith('blocks.'))
-    found = (_first(_FOREIGN, name, re.search) for name in blocks)
-    return next(filter(None, found), None)
+    parts = (_first(_FOREIGN, name, re.search) for name in blocks)
+    return next(filter(None, parts), None)
 
 
 def _first(

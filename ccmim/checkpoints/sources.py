@@ -47,12 +47,12 @@ def open_source(weights: str | Path, part: str = '') -> Source:
     path, said = find_weights(weights)
     if path.is_dir():
         files, config = _files_of(path)
-        found = _said_by(config)
+        stated = _said_by(config)
     else:
         files, config = [path], path.with_name('config.json')
-        found = {}
+        stated = {}
         with suppress(ValueError, OSError):  # of something else
-            found = _said_by(config)
+            stated = _said_by(config)
     content: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for file in files:
@@ -68,10 +68,10 @@ def open_source(weights: str | Path, part: str = '') -> Source:
     source.layout = metadata.get('layout')
     own = metadata.get('architecture') or source.said
     if path.is_dir():  # whose config.json comes first, and knows no resampling of ours
-        source.said = own | {k: v for k, v in found.items() if k != 'pos_resample'}
-        source.said.setdefault('pos_resample', found.get('pos_resample'))
+        source.said = own | {k: v for k, v in stated.items() if k != 'pos_resample'}
+        source.said.setdefault('pos_resample', stated.get('pos_resample'))
     else:
-        source.said = found | own
+        source.said = stated | own
     source.said |= said
     source.said |= pixels_of_run(content) or metadata.get('pixels') or {}
     return source

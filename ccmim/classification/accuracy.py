@@ -55,8 +55,8 @@ class TopAccuracy(BaseMetric):
             )
         order = scores.argsort(dim=1, descending=True, stable=True)
         ranks = (order == labels.to(order.device)[:, None]).int().argmax(1)
-        found = (ranks, labels, order[:, 0].cpu())
-        self.results.extend(zip(*(part.tolist() for part in found), strict=True))
+        columns = (ranks, labels, order[:, 0].cpu())
+        self.results.extend(zip(*(part.tolist() for part in columns), strict=True))
 
     def compute_metrics(self, results: list[tuple[int, int, int]]) -> dict[str, float]:
         """Compute the accuracies, in [0, 100], from what was noted of all samples."""

@@ -60,8 +60,8 @@ class LabeledImages(Dataset):
             if names is not None:
                 numbers = listed_in(paths, names)
             else:
-                found = [labels.of(printable(os.path.abspath(p))) for p in paths]
-                numbers = part_of_each_class(found, label_ratio, seed)
+                targets = [labels.of(printable(os.path.abspath(p))) for p in paths]
+                numbers = part_of_each_class(targets, label_ratio, seed)
             chosen = [paths[i] for i in numbers]
         self._images = UnlabeledImages(chosen, transform, **kwargs)
         every = range(len(self._images))

@@ -48,19 +48,19 @@ def listed_in(paths: Sequence[str], file: str | os.PathLike) -> list[int]:
     """
     with open(file, 'rb') as lines:
         names = {os.fsdecode(line.strip()) for line in lines if line.strip()}
-    found: dict[str, int] = {}
+    indices: dict[str, int] = {}
     for i, path in enumerate(paths):
         folder, base = os.path.split(path)
         for name in {base, f'{os.path.basename(folder)}/{base}'} & names:
-            if name in found:
+            if name in indices:
                 raise ValueError(
                     f'{file} names {printable(name)}, of which there are several: '
                     'write CLASS/NAME'
                 )
-            found[name] = i
-    if missing := sorted(names - found.keys()):
+            indices[name] = i
+    if missing := sorted(names - indices.keys()):
         raise ValueError(
             f'{len(missing)} of the {len(names)} images that {file} names are not '
             f'there, such as {printable(missing[0])}'
         )
-    return sorted(set(found.values()))
+    return sorted(set(indices.values()))

@@ -30,9 +30,9 @@ class BadPhotoError(BadImageError):
             error: What reading or decoding it raised.
         """
         name, reason = printable(os.path.abspath(path)), reason_of(error)
-        found = cls(f'{name} cannot be used: {reason}')
-        found.path, found.reason = name, reason
-        return found
+        bad = cls(f'{name} cannot be used: {reason}')
+        bad.path, bad.reason = name, reason
+        return bad
 
 
 class BadPhotos:

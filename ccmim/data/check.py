@@ -102,18 +102,18 @@ def cautions(results: Iterable[Checked]) -> list[str]:
         results: What ``check_images`` found out.
     """
     results = list(results)
-    found = []
+    texts = []
     if few := sum(_FEW in result.mode for result in results):
-        found.append(
+        texts.append(
             f'{few:,} images have 16 bits and values of {_NEARLY_BLACK} or fewer, and '
             'become nearly black, as white is 65535: multiply them (12 bits: by 16)'
         )
     if many := sum(_PAGES in result.kind for result in results):
-        found.append(
+        texts.append(
             f'of {many:,} TIFFs of several pages the first page is read: save the '
             'others as files of their own'
         )
-    return found
+    return texts
 
 
 def _prepare(source: ImageSource, least_side: int) -> None:

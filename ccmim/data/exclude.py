@@ -67,12 +67,12 @@ def leave_out(
             f'{printable(os.fspath(path))} names all the images: nothing is left, '
             'correct the list or leave exclude out'
         )
-    found = {name: listed[name] for name in map(source.name, np.flatnonzero(bad))}
+    excluded = {name: listed[name] for name in map(source.name, np.flatnonzero(bad))}
     name = printable(os.fspath(path))
-    text = f'{len(found)} of the {len(listed)} images that {name} lists are left out'
-    level = logging.INFO if len(found) == len(listed) else logging.WARNING
+    text = f'{len(excluded)} of the {len(listed)} images that {name} lists are left out'
+    level = logging.INFO if len(excluded) == len(listed) else logging.WARNING
     tell(text, level)
-    return PartOfSource(source, np.flatnonzero(~bad)), found
+    return PartOfSource(source, np.flatnonzero(~bad)), excluded
 
 
 def fraction_of(source: ImageSource, fraction: float) -> PartOfSource:

@@ -105,9 +105,9 @@ def _holds_a_run(folder: str, folders: Sequence[str], files: Sequence[str]) -> b
 
 
 def _what_else(others: Counter[str]) -> str:
-    found = ', '.join(f'{count} {kind}' for kind, count in others.most_common(3))
+    counted = ', '.join(f'{count} {kind}' for kind, count in others.most_common(3))
     shards = '; for tar shards give FOLDER/*.tar' if '.tar' in others else ''
-    return f'{LOOKED_FOR}; found {found or "no files"}{shards}'
+    return f'{LOOKED_FOR}; found {counted or "no files"}{shards}'
 
 
 def _left_out(error: OSError) -> None:

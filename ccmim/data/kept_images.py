@@ -65,13 +65,13 @@ class KeptImages(UnlabeledImages):
             SampleKey(*key) if isinstance(key, tuple) else SampleKey(0, 0, int(key))
             for key in keys
         ]
-        found = [self._keep(key) for key in full]
+        kept = [self._keep(key) for key in full]
         drawn = np.stack([generator_of(key).random(5) for key in full])
-        images = torch.stack([image for _, image in found])
+        images = torch.stack([image for _, image in kept])
         parts = _cut(images, torch.from_numpy(drawn), self._scale, self._flip_prob)
         return [
             dict(inputs=part, data_samples=index)
-            for part, (index, _) in zip(parts, found, strict=True)
+            for part, (index, _) in zip(parts, kept, strict=True)
         ]
 
     def _keep(self, key: SampleKey) -> tuple[int, Tensor]:

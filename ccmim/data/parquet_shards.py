@@ -97,14 +97,14 @@ class ParquetShards:
         return int(np.searchsorted(self._ends, index, side='right'))
 
     def _group(self, place: int) -> Any:
-        found = self._kept.get(place)
-        if found is None:
+        images = self._kept.get(place)
+        if images is None:
             number, group, _ = self._groups[place].tolist()
-            found = _images(self._files[number], group, self._columns[number])
+            images = _images(self._files[number], group, self._columns[number])
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[place] = found
-        return found
+            self._kept[place] = images
+        return images
 
 
 def _open(path: str) -> Any:
@@ -127,22 +127,22 @@ def _open(path: str) -> Any:
 
 def _image_column(schema: Any, path: str) -> tuple[str, str]:
     """Find the column of bytes, and that of their names if there is one."""
-    found = {}
+    columns = {}
     for field in schema:
         parts = {part.name: part.type for part in _parts(field.type)}
         if _is_bytes(parts.get('bytes', field.type)):
             inner = '.bytes' if 'bytes' in parts else ''
-            found[field.name] = (
+            columns[field.name] = (
                 f'{field.name}{inner}',
                 f'{field.name}.path' if 'path' in parts else '',
             )
-    names = [name for name in _COLUMNS if name in found] or list(found)
-    if not names or len(found) > 1 and names[0] not in _COLUMNS:
+    names = [name for name in _COLUMNS if name in columns] or list(columns)
+    if not names or len(columns) > 1 and names[0] not in _COLUMNS:
         raise ValueError(
             f'No images in {printable(path)}: wanted is a column of bytes called '
             f'{", ".join(_COLUMNS)}, or one alone; it has {", ".join(schema.names)}'
         )
-    return found[names[0]]
+    return columns[names[0]]
 
 
 def _parts(kind: Any) -> list[Any]:

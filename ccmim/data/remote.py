@@ -26,8 +26,8 @@ _LOCAL_ALONE = ('.zip', '.parquet', '.txt', '.gz', '.tgz', '.bz2', '.xz', '.zst'
 
 def is_address(path: str) -> bool:
     """Return whether a path is the address of something that is no local file."""
-    found = _ADDRESS.match(path)
-    return bool(found) and found[1].lower() != 'file' and not os.path.lexists(path)
+    match = _ADDRESS.match(path)
+    return bool(match) and match[1].lower() != 'file' and not os.path.lexists(path)
 
 
 class RemoteImages:
@@ -119,12 +119,12 @@ def _listed(address: str) -> Iterator[tuple[str, int, int, int]]:
             yield from _members(system, path)
             return
         if is_image_name(path.rpartition('/')[2]) and not glob.has_magic(path):
-            found = {path: system.info(path)}
+            files = {path: system.info(path)}
         elif glob.has_magic(path):
-            found = system.glob(path, detail=True)
+            files = system.glob(path, detail=True)
         else:
-            found = system.find(path, detail=True)
-        if not found and not system.exists(path):
+            files = system.find(path, detail=True)
+        if not files and not system.exists(path):
             raise FileNotFoundError
     except FileNotFoundError as error:
         why = f' ({_short(error.__cause__)})' if error.__cause__ else ''
@@ -135,12 +135,12 @@ def _listed(address: str) -> Iterator[tuple[str, int, int, int]]:
         raise ValueError(
             f'{printable(address)} cannot be read: {_short(error)}'
         ) from None
-    if path in found and path.lower().endswith(_LOCAL_ALONE):
+    if path in files and path.lower().endswith(_LOCAL_ALONE):
         raise ValueError(
             f'{printable(address)} cannot be read by address: folders, images and '
             'plain tars (.tar) can; copy it to a disk'
         )
-    for path, info in found.items():
+    for path, info in files.items():
         if info.get('type') == 'file' and is_image_name(path.rpartition('/')[2]):
             size = info.get('size')
             yield (

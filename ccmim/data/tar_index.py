@@ -29,7 +29,7 @@ def image_members(path: str) -> Iterator[tuple[str, int, int]]:
     Raises:
         ValueError: It is compressed, damaged, cut short, no tar, or without images.
     """
-    found = 0
+    count = 0
     left_out: dict[str, list[str]] = {}
     for name, start, size, why in _members(path):
         if why:
@@ -42,14 +42,14 @@ def image_members(path: str) -> Iterator[tuple[str, int, int]]:
             if why:
                 left_out.setdefault(why, []).append(printable(f'{name}/{deep_name}'))
                 continue
-            found += 1
+            count += 1
             yield f'{name}/{deep_name}', deep_start, deep_size
         if not _is_tar(name):
-            found += 1
+            count += 1
             yield name, start, size
     if left_out:
         tell(f'{printable(path)}: left out are {counted(left_out)}')
-    if not found:
+    if not count:
         kinds = f', and left out are {counted(left_out)}' if left_out else ''
         raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR}){kinds}')
 

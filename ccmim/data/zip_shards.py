@@ -98,7 +98,7 @@ def _start(file: int, header: int) -> int:
 
 
 def _members(path: str) -> Iterator[zipfile.ZipInfo]:
-    found = 0
+    count = 0
     left_out: dict[str, list[str]] = {}
     try:
         with zipfile.ZipFile(path) as shard:
@@ -116,11 +116,11 @@ def _members(path: str) -> Iterator[zipfile.ZipInfo]:
             if why := _why_not(info):
                 left_out.setdefault(why, []).append(printable(info.filename))
             else:
-                found += 1
+                count += 1
                 yield info
     if left_out:
         tell(f'{printable(path)}: left out are {counted(left_out)}')
-    if not found:
+    if not count:
         kinds = f', and left out are {counted(left_out)}' if left_out else ''
         raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR}){kinds}')
 

@@ -22,24 +22,24 @@ def objects_of(
     """
     if 'pred_instances' not in sample:
         return _segments_of(sample.pred_panoptic_seg, image_id, start)
-    found = sample.pred_instances.cpu().numpy()
+    instances = sample.pred_instances.cpu().numpy()
     objects = []
-    for i in np.flatnonzero(found.scores >= least_score):
-        left, top, right, bottom = found.bboxes[i].tolist()
+    for i in np.flatnonzero(instances.scores >= least_score):
+        left, top, right, bottom = instances.bboxes[i].tolist()
         box = [left, top, right - left, bottom - top]
         one = dict(
             id=start + len(objects),
             image_id=image_id,
-            category_id=int(found.labels[i]) + 1,
+            category_id=int(instances.labels[i]) + 1,
             bbox=[round(value, 2) for value in box],
             area=round(box[2] * box[3], 2),
             iscrowd=0,
-            score=round(float(found.scores[i]), 4),
+            score=round(float(instances.scores[i]), 4),
         )
-        if 'masks' in found:
+        if 'masks' in instances:
             from pycocotools import mask as coco_mask
 
-            packed = coco_mask.encode(np.asfortranarray(found.masks[i], np.uint8))
+            packed = coco_mask.encode(np.asfortranarray(instances.masks[i], np.uint8))
             one['area'] = int(coco_mask.area(packed))
             counts = packed['counts'].decode()
             one['segmentation'] = dict(size=packed['size'], counts=counts)

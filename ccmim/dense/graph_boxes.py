@@ -67,7 +67,7 @@ def cut_out(extractor: Any, maps: Sequence[Tensor], boxes: Tensor) -> Tensor:
     rois = torch.cat([torch.zeros_like(boxes[:, :1]), boxes], 1)  # of image 0
     shape = (boxes.shape[0], maps[0].shape[1], *extractor.roi_layers[0].output_size)
     levels = extractor.map_roi_levels(rois, len(maps))
-    found = maps[0].new_zeros(shape)
+    crops = maps[0].new_zeros(shape)
     for level, (layer, values) in enumerate(
         zip(extractor.roi_layers, maps, strict=True)
     ):
@@ -80,8 +80,8 @@ def cut_out(extractor: Any, maps: Sequence[Tensor], boxes: Tensor) -> Tensor:
             layer.sampling_ratio,
             layer.aligned,
         )
-        found = found.index_put((own,), part)
-    return found
+        crops = crops.index_put((own,), part)
+    return crops
 
 
 def paste(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Tensor:

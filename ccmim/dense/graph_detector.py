@@ -78,9 +78,9 @@ class Detector(nn.Module):
         shapes = ('img_shape', 'ori_shape', 'batch_input_shape')
         known = dict.fromkeys(shapes, self.size) | {'scale_factor': (1.0, 1.0)}
         sample = DetDataSample(metainfo=known)
-        found = self.model.predict(images, [sample])[0].pred_instances
+        instances = self.model.predict(images, [sample])[0].pred_instances
         names = ('bboxes', 'scores', 'labels', 'masks')
-        return tuple(found[name] for name in names[: len(self.outputs)])
+        return tuple(instances[name] for name in names[: len(self.outputs)])
 
     def _way(self) -> tuple[Callable[[Tensor], Objects], bool]:
         model: Any = self.model
@@ -131,8 +131,8 @@ class Detector(nn.Module):
             shares = logits.softmax(-1)
         shares = torch.where(counts[:, None], shares[:, :-1], _NONE)  # (R, C)
         offsets = offsets.unflatten(1, (-1, 4))  # (R, C or 1, 4)
-        found = rois[:, None].expand_as(offsets).flatten(0, 1)
-        boxes = self._decode(stage.bbox_coder, found, offsets.flatten(0, 1))
+        repeated = rois[:, None].expand_as(offsets).flatten(0, 1)
+        boxes = self._decode(stage.bbox_coder, repeated, offsets.flatten(0, 1))
         boxes = boxes.view_as(offsets).expand(-1, shares.shape[1], -1)
         places, labels = (shares > test.score_thr).nonzero().unbind(1)
         boxes, scores = boxes[places, labels], shares[places, labels]
@@ -169,8 +169,8 @@ class Detector(nn.Module):
     def _of_places(self, images: Tensor) -> Objects:
         """FCOS and its kin."""
         head, test = self.model.bbox_head, self.model.test_cfg
-        found = head(self.model.extract_feat(images))
-        logits, moves = found[:2]
+        outputs = head(self.model.extract_feat(images))
+        logits, moves = outputs[:2]
         parts: list[list[Tensor]] = [[], [], [], [], []]
         for level, priors in enumerate(priors_of(head, logits)):
             own = rows_of(logits[level], head.cls_out_channels)
@@ -179,8 +179,8 @@ class Detector(nn.Module):
             score, best = best_of(own, test.nms_pre)
             places, labels = best // count, best % count
             factor = torch.ones_like(score)
-            if len(found) > 2:
-                factor = rows_of(found[2][level], 1)[places, 0].sigmoid()
+            if len(outputs) > 2:
+                factor = rows_of(outputs[2][level], 1)[places, 0].sigmoid()
             offsets = rows_of(moves[level], head.bbox_coder.encode_size)[places]
             for part, value in zip(
                 parts, (score, labels, factor, priors[places], offsets), strict=True
@@ -216,9 +216,9 @@ class Detector(nn.Module):
         return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height] * 2))
 
 
-def _require(known: bool, what: str, found: object) -> None:
+def _require(known: bool, what: str, given: object) -> None:
     if not known:
-        name = found if isinstance(found, str) else type(found).__name__
+        name = given if isinstance(given, str) else type(given).__name__
         raise ValueError(
             f'the {what} {name} is not known to the export of whole detectors: leave '
             'out --whole for the backbone'

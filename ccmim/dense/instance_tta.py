@@ -45,24 +45,24 @@ class InstanceTTAModel(BaseTTAModel):
         return [self._merge(views) for views in data_samples_list]
 
     def _merge(self, views: Sequence[Any]) -> Any:
-        found = InstanceData.cat([_unflipped(view) for view in views])
-        if len(found):
+        instances = InstanceData.cat([_unflipped(view) for view in views])
+        if len(instances):
             boxes, keep = batched_nms(
-                found.bboxes, found.scores, found.labels, self.nms
+                instances.bboxes, instances.scores, instances.labels, self.nms
             )
-            found = found[keep[: self.max_per_img]]
+            instances = instances[keep[: self.max_per_img]]
             # Of the suppression, which may lower scores (soft NMS).
-            found.scores = boxes[: self.max_per_img, 4]
+            instances.scores = boxes[: self.max_per_img, 4]
         merged = views[0]
-        merged.pred_instances = found
+        merged.pred_instances = instances
         return merged
 
 
 def _unflipped(view: Any) -> InstanceData:
-    found = view.pred_instances
+    instances = view.pred_instances
     if view.get('flip'):
         side = view.flip_direction
-        found.bboxes = bbox_flip(found.bboxes, view.ori_shape, side)
-        if 'masks' in found:
-            found.masks = torch.flip(found.masks, _SIDES[side])
-    return found
+        instances.bboxes = bbox_flip(instances.bboxes, view.ori_shape, side)
+        if 'masks' in instances:
+            instances.masks = torch.flip(instances.masks, _SIDES[side])
+    return instances

@@ -38,9 +38,9 @@ class LoadLabelMap(LoadAnnotations):
             kept = (numbers != 0) & (numbers != IGNORED)
             numbers = np.where(kept, numbers - 1, IGNORED).astype(numbers.dtype)
         if results.get('label_map') is not None:
-            found = numbers.copy()
+            mapped = numbers.copy()
             for old, new in results['label_map'].items():
-                found[numbers == old] = new
-            numbers = found
+                mapped[numbers == old] = new
+            numbers = mapped
         results['gt_seg_map'] = numbers
         results['seg_fields'].append('gt_seg_map')

@@ -37,7 +37,7 @@ def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
         if type(metric).__name__ == 'IoUMetric':
             samples['mIoU'] = _overlaps(results)
             results = [result[:4] for result in results]
-        found = compute(results)
+        metrics = compute(results)
         if type(metric).__name__ == 'TopAccuracy':
             _, label, predicted = np.array(results, int).reshape(-1, 3).T
             samples['accuracy/top1'] = Classified(label, predicted)
@@ -45,7 +45,7 @@ def keep_samples(metric: BaseMetric, samples: dict[str, Sample]) -> None:
             samples.update(_matches(metric, [pred for _, pred in results]))
         elif type(metric).__name__ == 'CocoPanopticMetric' and metric.tmp_dir:
             samples['coco_panoptic/PQ'] = _segments(results, metric.categories)
-        return found
+        return metrics
 
     metric.compute_metrics = compute_and_keep
 
@@ -57,13 +57,13 @@ def _count_pairs(metric: Any) -> None:
     def count(
         predicted: Tensor, label: Tensor, classes: int, ignored: int
     ) -> tuple[Tensor, ...]:
-        found = own(predicted, label, classes, ignored)
+        areas = own(predicted, label, classes, ignored)
         if classes > MOST_CONFUSED:
-            return found
+            return areas
         known = (label != ignored) & (label < classes)
         pairs = classes * label[known].long() + predicted[known].long()
         pairs = torch.bincount(pairs, minlength=classes**2).cpu()
-        return *found, pairs.unflatten(0, (classes, classes))
+        return *areas, pairs.unflatten(0, (classes, classes))
 
     metric.intersect_and_union = count
 
@@ -87,7 +87,7 @@ def _matches(metric: Any, predictions: Sequence[dict[str, Any]]) -> dict[str, Ma
     from mmdet.datasets.api_wrappers import COCOeval
     from mmengine import load
 
-    found = {}
+    matches = {}
     with tempfile.TemporaryDirectory() as folder:
         files = metric.results2json(predictions, str(Path(folder, 'results')))
         for kind in metric.metrics:
@@ -105,8 +105,8 @@ def _matches(metric: Any, predictions: Sequence[dict[str, Any]]) -> dict[str, Ma
             judge.params.maxDets = [100]
             judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ['all']
             judge.evaluate()
-            found[f'coco/{kind}_mAP'] = matches_of(judge)
-    return found
+            matches[f'coco/{kind}_mAP'] = matches_of(judge)
+    return matches
 
 
 def matches_of(judge: Any) -> Matches:

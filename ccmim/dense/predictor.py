@@ -122,23 +122,23 @@ class Predictor:
     def legend(self, sample: Any, is_truth: bool = False) -> dict[str, Color]:
         """Give the colors of the classes that are drawn of a sample, by name."""
         if (name := _map_name(is_truth)) in sample:
-            found = np.unique(sample.get(name).data.cpu().numpy())
+            present = np.unique(sample.get(name).data.cpu().numpy())
         else:
-            found = np.unique(self._objects(sample, is_truth).labels)
-        known = [i for i in found.tolist() if i < len(self.classes)]
+            present = np.unique(self._objects(sample, is_truth).labels)
+        known = [i for i in present.tolist() if i < len(self.classes)]
         return {self.classes[i]: self._colors[i] for i in known}
 
     def _objects(self, sample: Any, is_truth: bool) -> Objects:
-        found = sample.gt_instances if is_truth else sample.pred_instances
+        instances = sample.gt_instances if is_truth else sample.pred_instances
         if not is_truth:
-            found = found[found.scores >= self._least]
-        masks = found.get('masks')
+            instances = instances[instances.scores >= self._least]
+        masks = instances.get('masks')
         if masks is not None:
             masks = getattr(masks, 'masks', masks)  # of mmdet's BitmapMasks
             masks = np.asarray(masks.cpu() if isinstance(masks, Tensor) else masks)
-        boxes = getattr(found.bboxes, 'tensor', found.bboxes)
-        scores = None if is_truth else found.scores.cpu().numpy()
-        labels = found.labels.cpu().numpy()
+        boxes = getattr(instances.bboxes, 'tensor', instances.bboxes)
+        scores = None if is_truth else instances.scores.cpu().numpy()
+        labels = instances.labels.cpu().numpy()
         return Objects(boxes.cpu().numpy(), labels, scores, masks)
 
 

@@ -53,8 +53,8 @@ def _replace(node: Any, names: tuple[str, ...]) -> bool:
         return False
     kind, meta = str(node.get('type')), node.get('metainfo')
     short = kind.removeprefix('mmdet.').removeprefix('mmseg.')
-    found = short in names
-    if found:
+    replaced = short in names
+    if replaced:
         node['type'] = _RENAMED.get(short, f'ccmim.{short}')
     if isinstance(meta, MutableMapping) and isinstance(
         meta.get('classes'), list | tuple
@@ -62,4 +62,4 @@ def _replace(node: Any, names: tuple[str, ...]) -> bool:
         colors = meta.get('palette')
         if colors is not None and len(colors) != len(meta['classes']):
             meta['palette'] = wheel(len(meta['classes']))
-    return any([found, *(_replace(part, names) for part in node.values())])
+    return any([replaced, *(_replace(part, names) for part in node.values())])

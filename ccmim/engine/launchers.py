@@ -41,9 +41,9 @@ def adopt_launcher(launcher: str) -> None:
         ValueError: If it has not started this process, or leaves open where the
             processes meet.
     """
-    found = {'slurm': _from_slurm, 'mpi': _from_mpi}.get(launcher, dict)()
-    os.environ.update({name: str(value) for name, value in found.items()})
-    if 'RANK' not in os.environ or (launcher != 'pytorch' and not found):
+    variables = {'slurm': _from_slurm, 'mpi': _from_mpi}.get(launcher, dict)()
+    os.environ.update({name: str(value) for name, value in variables.items()})
+    if 'RANK' not in os.environ or (launcher != 'pytorch' and not variables):
         raise ValueError(
             f'--launcher {launcher} is for processes that were started together: use '
             'tools/dist_train.sh, tools/slurm_train.sh, srun or mpirun, or leave it out'
@@ -75,25 +75,27 @@ def _from_mpi() -> dict[str, object]:
         'LOCAL_RANK': ('OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID'),
         'LOCAL_WORLD_SIZE': ('OMPI_COMM_WORLD_LOCAL_SIZE', 'MPI_LOCALNRANKS'),
     }
-    found = {
+    variables = {
         name: next((os.environ[key] for key in keys if key in os.environ), None)
         for name, keys in names.items()
     }
-    if None in (found['RANK'], found['WORLD_SIZE']):
+    if None in (variables['RANK'], variables['WORLD_SIZE']):
         return {}
-    if None in found.values():
+    if None in variables.values():
         raise ValueError(
             'this MPI does not tell which processes share a host: use Open MPI, MPICH, '
             'Intel MPI, or tools/dist_train.sh'
         )
-    alone = found['WORLD_SIZE'] == found['LOCAL_WORLD_SIZE']
+    alone = variables['WORLD_SIZE'] == variables['LOCAL_WORLD_SIZE']
     address = _given('MASTER_ADDR', '127.0.0.1' if alone else '')
     if not address:
         raise ValueError(
             'MPI has started processes on several hosts: set MASTER_ADDR to the '
             'address of the first one'
         )
-    return dict(found, MASTER_ADDR=address, MASTER_PORT=_given('MASTER_PORT', _PORT))
+    return dict(
+        variables, MASTER_ADDR=address, MASTER_PORT=_given('MASTER_PORT', _PORT)
+    )
 
 
 def first_host(nodes: str) -> str:

@@ -120,12 +120,12 @@ class Peers:
         Returns:
             The processes with their hosts; empty if all answer.
         """
-        found: list[str] = []
-        thread = Thread(target=lambda: found.append(self._ask()), daemon=True)
+        answers: list[str] = []
+        thread = Thread(target=lambda: answers.append(self._ask()), daemon=True)
         thread.start()
         thread.join(3 * _ROLL_CALL)
-        if found:
-            return found[0]
+        if answers:
+            return answers[0]
         return f'process 0 at {self._where} is gone, or torchrun on its host; {_HINT}'
 
     def _failure(self, text: str) -> PeerError:

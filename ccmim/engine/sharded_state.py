@@ -41,14 +41,14 @@ def adapt_checkpoints(runner: Runner) -> None:
     """
     cfg, shards = runner.cfg, runner.model.saves_shards
     savers = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
-    for key, found in {
+    for key, is_there in {
         'compile_blocks=True': cfg.get('compile_blocks') is True,
         "optim_wrapper.dtype='float16'": cfg.optim_wrapper.get('dtype') == 'float16',
         'EMAHook': any(isinstance(hook, EMAHook) for hook in runner.hooks),
         'default_hooks.checkpoint.out_dir on a server': shards
         and any('://' in str(hook.out_dir) for hook in savers),
     }.items():
-        if found:
+        if is_there:
             raise ValueError(f'{key} cannot be had with FullyShard: leave out one')
     build, save, load = (
         runner.build_optim_wrapper,

@@ -16,10 +16,10 @@ def this_version() -> str:
         return __version__
     command = ['git', '-C', str(root), 'describe', '--always', '--dirty', '--abbrev=9']
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return __version__
-    commit = found.stdout.strip()
+    commit = completed.stdout.strip()
     return f'{__version__} ({commit})' if commit else __version__
 
 

@@ -80,9 +80,9 @@ def match_classes(overlaps: Tensor) -> Tensor:
     from scipy.optimize import linear_sum_assignment  # slow to import, rarely needed
 
     rows, columns = linear_sum_assignment(overlaps.numpy(), maximize=True)
-    found = torch.empty(clusters, dtype=torch.long)
-    found[torch.from_numpy(rows)] = torch.from_numpy(columns)
-    return found
+    class_of = torch.empty(clusters, dtype=torch.long)
+    class_of[torch.from_numpy(rows)] = torch.from_numpy(columns)
+    return class_of
 
 
 def cluster_overlaps(

@@ -98,10 +98,10 @@ def compute_dense(
                 boxes.append(find_boxes(keys.take(), grid, size, backbone.patch_size))
     finally:
         backbone.train(was_training)
-    found = torch.cat(patches)
-    check_features(found, backbone)
+    joined = torch.cat(patches)
+    check_features(joined, backbone)
     return DenseFeatures(
-        found, torch.cat(classes), torch.cat(boxes), grid, size, backbone.patch_size
+        joined, torch.cat(classes), torch.cat(boxes), grid, size, backbone.patch_size
     )
 
 
@@ -168,13 +168,13 @@ def kept_dense(
             tensors = [torch.from_numpy(kept[name]) for name in names]
             shape = kept['shape'].tolist()
         return DenseFeatures(*tensors, tuple(shape[:2]), tuple(shape[2:4]), shape[4])
-    found = compute()
+    computed = compute()
     with replacing(file) as part:
         np.savez(
             part,
-            patches=found.patches.numpy(),
-            photos=found.photos.numpy(),
-            boxes=found.boxes.numpy(),
-            shape=np.array([*found.grid, *found.size, found.patch_size]),
+            patches=computed.patches.numpy(),
+            photos=computed.photos.numpy(),
+            boxes=computed.boxes.numpy(),
+            shape=np.array([*computed.grid, *computed.size, computed.patch_size]),
         )
-    return found
+    return computed

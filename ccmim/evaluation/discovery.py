@@ -126,14 +126,14 @@ def are_found(boxes: Tensor, objects: Sequence[Tensor], least: float = 0.5) -> T
     Returns:
         1 or 0 for each image, NaN where there is no object, (B,).
     """
-    found = []
+    hits = []
     for box, own in zip(boxes, objects, strict=True):
         if not len(own):
-            found.append(float('nan'))
+            hits.append(float('nan'))
             continue
         low = torch.maximum(box[:2], own[:, :2])
         high = torch.minimum(box[2:], own[:, 2:])
         shared = (high - low).clamp(min=0).prod(1)
         areas = (box[2:] - box[:2]).prod() + (own[:, 2:] - own[:, :2]).prod(1)
-        found.append(float((shared / (areas - shared) >= least).any()))
-    return torch.tensor(found)
+        hits.append(float((shared / (areas - shared) >= least).any()))
+    return torch.tensor(hits)

@@ -52,8 +52,8 @@ class Embeddings:
         units = self._units()
         alike = units @ units[photo]
         alike[photo] = -2
-        found = alike.topk(min(count, len(self) - 1))
-        pairs = zip(found.indices.tolist(), found.values.tolist(), strict=True)
+        top = alike.topk(min(count, len(self) - 1))
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         return [(self.names[i], value) for i, value in pairs]
 
     def duplicates(self, least: float = 0.95) -> list[tuple[str, str, float]]:
@@ -65,13 +65,13 @@ class Embeddings:
         Returns:
             Both names and the similarity, the most alike first.
         """
-        units, found = self._units(), []
+        units, pairs = self._units(), []
         rows = max(1, _AT_ONCE // max(1, len(self)))
         for start in range(0, len(self), rows):
             alike = torch.triu(units[start : start + rows] @ units.T, start + 1)
             for i, j in (alike >= least).nonzero().tolist():
-                found.append((self.names[start + i], self.names[j], alike[i, j].item()))
-        return sorted(found, key=lambda pair: -pair[2])
+                pairs.append((self.names[start + i], self.names[j], alike[i, j].item()))
+        return sorted(pairs, key=lambda pair: -pair[2])
 
     def save(self, file: str | Path) -> list[Path]:
         """Write names and features.

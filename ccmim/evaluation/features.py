@@ -74,9 +74,9 @@ def extract_features(
         feature = POOLS[pool](tokens.float())
         features.append((F.normalize(feature) if normalize else feature).cpu())
     backbone.train(was_training)
-    found = torch.cat(features)
-    check_features(found, backbone)
-    return found, torch.cat(labels)
+    joined = torch.cat(features)
+    check_features(joined, backbone)
+    return joined, torch.cat(labels)
 
 
 def feature_rank(features: Tensor) -> float:

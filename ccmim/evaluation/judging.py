@@ -111,8 +111,8 @@ def judge(
             torch.tensor([p.label for p in part])
             for part in (photos.train, photos.test)
         ]
-        found, ids = nearest(train.photos, test.photos, min(20, len(train.photos)))
-        right = vote(found, labels[0][ids]) == labels[1]
+        cosines, ids = nearest(train.photos, test.photos, min(20, len(train.photos)))
+        right = vote(cosines, labels[0][ids]) == labels[1]
         samples['knn'] = Hits(right.double().numpy())
     samples['likeness'] = Likeness(test.photos.numpy())
     figures = {name: figure(sample) for name, sample in samples.items()}
@@ -184,9 +184,11 @@ def _overlaps(
     for first in range(0, len(maps), 16):
         patches = test.patches[first : first + 16].float()
         values = segment(patches.flatten(0, 1)).view(*patches.shape[:2], classes)
-        found = to_pixels(values, test.grid, test.size, test.patch_size)
-        parts.append(count_overlaps(found, maps[first : first + 16], classes))
-        kept |= {i: found[i - first] for i in shown if 0 <= i - first < len(found)}
+        predicted = to_pixels(values, test.grid, test.size, test.patch_size)
+        parts.append(count_overlaps(predicted, maps[first : first + 16], classes))
+        kept |= {
+            i: predicted[i - first] for i in shown if 0 <= i - first < len(predicted)
+        }
     right, united = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
     return Overlaps(right, united), [kept[i] for i in shown]
 
@@ -195,8 +197,8 @@ def _clusters(
     test: DenseFeatures, counts: Tensor, clusters: int
 ) -> tuple[Mean, Tensor]:
     """Mean over seeds; and the clusters of the first one."""
-    found = [
+    runs = [
         cluster_overlaps(test.patches, counts, clusters, seed) for seed in range(_SEEDS)
     ]
-    parts = tuple(Overlaps(np.asarray(r), np.asarray(u)) for r, u, _ in found)
-    return Mean(parts), found[0][2]
+    parts = tuple(Overlaps(np.asarray(r), np.asarray(u)) for r, u, _ in runs)
+    return Mean(parts), runs[0][2]

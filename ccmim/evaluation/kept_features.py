@@ -46,7 +46,7 @@ def kept_features(
     digests = [images.digest(i) for i in range(len(images))]
     missing = [i for i, digest in enumerate(digests) if digest not in known]
     labels = torch.from_numpy(images.labels.copy())
-    found = dict.fromkeys(range(len(images)))
+    by_index = dict.fromkeys(range(len(images)))
     if missing:
         seen = []
 
@@ -61,13 +61,15 @@ def kept_features(
             collate_fn=loader.collate_fn,
         )
         new, labels[missing] = extract_features(backbone, part, noting, **options)
-        found |= zip(missing, new.numpy(), strict=True)
+        by_index |= zip(missing, new.numpy(), strict=True)
         # A damaged photo has the features of another one, which are not its own.
         sound = [i for i, shown in zip(missing, seen, strict=True) if i == shown]
-        known |= {digests[i]: found[i] for i in sound}
+        known |= {digests[i]: by_index[i] for i in sound}
         if known:
             _write(file, known)
-    rows = [known[d] if found[i] is None else found[i] for i, d in enumerate(digests)]
+    rows = [
+        known[d] if by_index[i] is None else by_index[i] for i, d in enumerate(digests)
+    ]
     return torch.from_numpy(np.stack(rows)), labels
 
 

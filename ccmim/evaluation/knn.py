@@ -36,8 +36,8 @@ def nearest(
         raise ValueError(f'k={k} must lie in [1, {len(train)}], the training images')
     train, test = train if units else F.normalize(train), F.normalize(test)
     rows = max(1, _CHUNK // len(train))
-    found = [(part @ train.T).topk(k) for part in test.split(rows)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+    parts = [(part @ train.T).topk(k) for part in test.split(rows)]
+    return torch.cat([f.values for f in parts]), torch.cat([f.indices for f in parts])
 
 
 @in_ranges

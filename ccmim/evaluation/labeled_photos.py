@@ -143,7 +143,7 @@ def _of_classes(folder: Path, train: Path) -> list[Photo]:
 def _of_maps(part: tuple[Path, Path], data: Maps) -> list[Photo]:
     images, maps = part
     ending, drawn = data.suffixes
-    found = sorted(name for name in images_below(images) if name.endswith(ending))
+    names = sorted(name for name in images_below(images) if name.endswith(ending))
 
     def draw(name: str) -> np.ndarray:
         file = maps / f'{name.removesuffix(ending)}{drawn}'
@@ -152,7 +152,7 @@ def _of_maps(part: tuple[Path, Path], data: Maps) -> list[Photo]:
             return values
         return np.where((values == 0) | (values == IGNORED), IGNORED, values - 1)
 
-    return [Photo(images / name, draw=partial(draw, name)) for name in found]
+    return [Photo(images / name, draw=partial(draw, name)) for name in names]
 
 
 def _of_objects(part: tuple[Path, Path], data: Instances) -> list[Photo]:

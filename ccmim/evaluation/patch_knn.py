@@ -44,9 +44,9 @@ def remember_patches(
         known = shares.any(2)
         features.append(tokens[known])
         labels.append(shares[known])
-    found = torch.cat(features)
-    check_features(found, backbone)
-    return found, torch.cat(labels)
+    joined = torch.cat(features)
+    check_features(joined, backbone)
+    return joined, torch.cat(labels)
 
 
 @torch.no_grad()
@@ -78,8 +78,8 @@ def retrieval_overlaps(
     for tokens, grid, maps in _tokens(backbone, batches):
         values = look_up(known, shares, tokens.flatten(0, 1), k)
         values = values.view(*tokens.shape[:2], count)
-        found = to_pixels(values, grid, maps.shape[1:], backbone.patch_size)
-        parts.append(count_overlaps(found, maps, count))
+        predicted = to_pixels(values, grid, maps.shape[1:], backbone.patch_size)
+        parts.append(count_overlaps(predicted, maps, count))
     right, united = (torch.cat(part) for part in zip(*parts, strict=True))
     return right, united
 

@@ -115,8 +115,8 @@ def read_samples(file: str | Path) -> dict[str, Sample]:
     known = (Overlaps, Confusions, Matches, Segments, Classified)
     kinds = {kind.__name__: kind for kind in known}
     return {
-        name: kinds[kind](**found)
-        for (name, kind), found in parts.items()
+        name: kinds[kind](**values)
+        for (name, kind), values in parts.items()
         # Files of older runs lack what later ones tell.
-        if found.keys() == {field.name for field in fields(kinds[kind])}
+        if values.keys() == {field.name for field in fields(kinds[kind])}
     }

@@ -91,10 +91,10 @@ def look_up(
     """
     similarities, ids = nearest(memory, queries, k, units=True)
     weights = (similarities / temperature).softmax(1)
-    found = torch.zeros(len(queries), shares.shape[1])
+    votes = torch.zeros(len(queries), shares.shape[1])
     for j in range(k):  # (m, k, C) at once would be large
-        found += weights[:, j, None] * shares[ids[:, j]]
-    return found
+        votes += weights[:, j, None] * shares[ids[:, j]]
+    return votes
 
 
 def to_pixels(

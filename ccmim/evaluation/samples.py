@@ -99,11 +99,11 @@ class Matches:
             own = self.category == category
             total = counts @ self.objects[:, category]  # (R,)
             step = max(1, _AT_ONCE // max(1, len(self.right) * int(own.sum())))
-            found = [
+            values = [
                 self._precision(own, counts[i : i + step], total[i : i + step])
                 for i in range(0, len(counts), step)
             ]
-            parts.append(np.concatenate(found))
+            parts.append(np.concatenate(values))
         return 100 * np.nanmean(np.stack(parts), axis=0)
 
     def __len__(self) -> int:
@@ -148,14 +148,14 @@ class Matches:
         wrong = np.cumsum(weight * (~self.right[:, own] & kept), axis=2)
         precision = right / np.maximum(right + wrong, np.finfo(float).eps)
         precision = np.maximum.accumulate(precision[..., ::-1], axis=2)[..., ::-1]
-        found = np.full((len(counts), len(self.right), len(_RECALLS)), np.nan)
-        for r, t in np.ndindex(*found.shape[:2]):
+        curves = np.full((len(counts), len(self.right), len(_RECALLS)), np.nan)
+        for r, t in np.ndindex(*curves.shape[:2]):
             if total[r] > 0:
                 at = np.searchsorted(right[r, t] / total[r], _RECALLS, side='left')
                 held = at < right.shape[2]
-                found[r, t] = 0
-                found[r, t, held] = precision[r, t, at[held]]
-        return found
+                curves[r, t] = 0
+                curves[r, t, held] = precision[r, t, at[held]]
+        return curves
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def zero_shot_accuracy(images: Tensor, classes: Tensor, labels: Tensor) -> float
     Returns:
         Percent, in [0, 100].
     """
-    found = (images @ classes.T).argmax(dim=1)
-    return 100 * (found == labels).double().mean().item()
+    predicted = (images @ classes.T).argmax(dim=1)
+    return 100 * (predicted == labels).double().mean().item()
 
 
 def retrieval_recall(
@@ -78,11 +78,11 @@ def retrieval_chance(owner: Tensor, ks: Sequence[int] = (1, 5, 10)) -> dict[str,
         Percent, by the same names.
     """
     counts, m = owner.bincount().double(), len(owner)
-    found = {}
+    chances = {}
     for k in ks:
         # None of an image's c captions is among k of m: C(m - c, k) / C(m, k).
         missed = torch.ones_like(counts)
         for i in range(min(k, m)):
             missed *= ((m - counts - i) / (m - i)).clamp(min=0)
-        found[f'text R@{k}'] = 100 * (1 - missed.mean().item())
-    return found | {f'image R@{k}': 100 * min(1, k / len(counts)) for k in ks}
+        chances[f'text R@{k}'] = 100 * (1 - missed.mean().item())
+    return chances | {f'image R@{k}': 100 * min(1, k / len(counts)) for k in ks}

@@ -94,14 +94,14 @@ class Features(nn.Module):
         """Embed patches; positions of any grid are resampled where it is known."""
         if not self.is_dynamic or self.vit.pos_kind == 'none':
             return self.vit.embed(images)
-        found = self.vit.patch_embed.proj(images)  # (B, D, rows, columns)
+        projected = self.vit.patch_embed.proj(images)  # (B, D, rows, columns)
         table = self.vit.pos_embed[:, 1:].float()
         table = table.transpose(1, 2).unflatten(2, self.vit.grid)
         smooth = self.vit.pos_resample == 'antialiased'
         table = F.interpolate(
-            table, size=found.shape[2:], mode='bicubic', antialias=smooth
+            table, size=projected.shape[2:], mode='bicubic', antialias=smooth
         )
-        return (found + table.to(found.dtype)).flatten(2).transpose(1, 2)
+        return (projected + table.to(projected.dtype)).flatten(2).transpose(1, 2)
 
 
 def _takes_any_size(architecture: Architecture) -> bool:
@@ -218,8 +218,8 @@ def compare_with_onnx(features: Features, path: str | Path, batch: int = 3) -> f
         theirs = session.run(list(OUTPUTS), {'images': images.numpy()})
         with torch.no_grad():
             pairs = zip(exact(images), theirs, strict=True)
-            found = [(x - torch.from_numpy(y)).abs().max().item() for x, y in pairs]
-        largest = max(largest, *found)
+            errors = [(x - torch.from_numpy(y)).abs().max().item() for x, y in pairs]
+        largest = max(largest, *errors)
     return largest
 
 
@@ -235,14 +235,14 @@ def _said(features: Features) -> dict[str, object]:
     """Say what the file wants and gives, for whoever opens it."""
     pixels = features.pixels
     images = 'RGB in 0..255' if pixels else 'RGB, normalized'
-    found = dict(
+    stated = dict(
         version=__version__,
         images=f'{images}, float32, sides of multiples of {features.vit.patch_size}',
         class_token=f'(batch, {features.vit.embed_dim})',
         patch_size=features.vit.patch_size,
         dtype='float16' if features.is_half else 'float32',
     )
-    return found | (pixels._asdict() if pixels else {})
+    return stated | (pixels._asdict() if pixels else {})
 
 
 def _require(name: str) -> Any:

@@ -90,8 +90,8 @@ class Whole(nn.Module):
         if self.detector is not None:
             return self.detector(inputs)
         if self.has_queries:
-            found = self.model.extract_feat(inputs)
-            logits, masks = found[0][-1], found[1][-1]
+            outputs = self.model.extract_feat(inputs)
+            logits, masks = outputs[0][-1], outputs[1][-1]
             if len(self.outputs) == 2:
                 return logits, masks
             # Bilinear before the sum, as in testing.

@@ -46,19 +46,19 @@ def check_labeled(
         return
     twice = [file for file, count in Counter(files).items() if count > 1]
     report.problem('images that are listed more than once (list each once)', twice)
-    found, faults = {}, defaultdict(list)
+    class_of, faults = {}, defaultdict(list)
     for file in files:
         try:
-            found[file] = labels.of(printable(os.path.abspath(file)))
+            class_of[file] = labels.of(printable(os.path.abspath(file)))
         except ValueError:
             faults[
                 'images in no class folder, or in one that is not in classes'
             ].append(printable(file))
     try:
-        used = _chosen(dataset, found)
+        used = _chosen(dataset, class_of)
     except (ValueError, OSError) as error:
         report.problem(str(error))
-        used = list(found)
+        used = list(class_of)
     for fault, names in faults.items():
         report.problem(fault, names)
     few = len(used) <= _LOOKED_AT
@@ -69,10 +69,12 @@ def check_labeled(
     report.images, report.files = len(used), used
     report.name_classes(labels.classes)
     if few:
-        pairs = [f'{a} = {b}' for a, b in same_files(used) if found[a] != found[b]]
+        pairs = [
+            f'{a} = {b}' for a, b in same_files(used) if class_of[a] != class_of[b]
+        ]
         what = 'photos that are in two classes: keep one of each'
         report.fault(what, pairs, len(used))
-    counts = Counter(found[file] for file in used)
+    counts = Counter(class_of[file] for file in used)
     report.counts = {name: counts[i] for i, name in enumerate(labels.classes)}
     none = [name for name, count in report.counts.items() if not count]
     add = report.problem if report.title.startswith('train') else report.note
@@ -84,7 +86,7 @@ def check_labeled(
     report.note(f'only {what} were read: tools/check_images.py decodes all')
     step = max(1, len(used) // max(1, num_pictures))
     for file in used[::step][:num_pictures]:
-        title = f'{labels.classes[found[file]]}: {os.path.basename(file)}'
+        title = f'{labels.classes[class_of[file]]}: {os.path.basename(file)}'
         draw = partial(open_upright, file)
         report.pictures.append(Picture(printable(title), draw))
 
@@ -117,15 +119,17 @@ def compare_classes(reports: Sequence[Report], num_classes: int | None) -> None:
         )
 
 
-def _chosen(dataset: Mapping[str, Any], found: Mapping[str, int]) -> list[str]:
+def _chosen(dataset: Mapping[str, Any], class_of: Mapping[str, int]) -> list[str]:
     """Choose the images that a fraction or a file of names leaves."""
-    files = list(found)
+    files = list(class_of)
     if dataset.get('names') is not None:
         return [files[i] for i in listed_in(files, dataset['names'])]
     fraction = dataset.get('label_ratio', 1.0)
     if fraction >= 1:
         return files
-    numbers = part_of_each_class(list(found.values()), fraction, dataset.get('seed', 0))
+    numbers = part_of_each_class(
+        list(class_of.values()), fraction, dataset.get('seed', 0)
+    )
     return [files[i] for i in numbers]
 
 

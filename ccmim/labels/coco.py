@@ -132,8 +132,8 @@ def _check_categories(classes: Sequence[str], report: Report) -> None:
 
 def _check_ids(content: Mapping[str, Any], report: Report) -> None:
     for part in ('images', 'categories'):
-        found = Counter(one['id'] for one in content[part])
-        twice = [one for one, count in found.items() if count > 1]
+        counts = Counter(one['id'] for one in content[part])
+        twice = [one for one, count in counts.items() if count > 1]
         report.problem(f'ids that several {part} have (give each its own)', twice)
     files = Counter(image['file_name'] for image in content['images'])
     twice = [file for file, count in files.items() if count > 1]

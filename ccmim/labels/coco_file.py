@@ -196,14 +196,14 @@ def validated(content: Mapping[str, Any], source: str | os.PathLike) -> dict[str
     Raises:
         LabelError: Naming the first value of a wrong type.
     """
-    found = dict(content)
+    checked = dict(content)
     for part in _PARTS:
         try:
-            found[part] = _SCHEMA[part].validate_python(content[part])
+            checked[part] = _SCHEMA[part].validate_python(content[part])
         except ValidationError as error:
             text = _first(part, content[part], error)
             raise LabelError(f'{source}: {text}') from None
-    return found
+    return checked
 
 
 def _first(part: str, entries: Any, error: ValidationError) -> str:
@@ -251,8 +251,8 @@ def complete(annotations: list[dict[str, Any]]) -> list[str]:
     for one in annotations:
         one['iscrowd'] = int(one.get('iscrowd', 0))
         mask, box = one.get('segmentation'), one.get('bbox')
-        if not box and (found := bounds_of(mask)):
-            one['bbox'] = box = found
+        if not box and (bounds := bounds_of(mask)):
+            one['bbox'] = box = bounds
             filled['boxes'] += 1
         if box and len(box) == 4 and (one.get('area') or 0) <= 0:
             one['area'] = area_of(mask) or box[2] * box[3]

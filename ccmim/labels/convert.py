@@ -90,7 +90,7 @@ def images_of(file: str | os.PathLike) -> Path:
 
 def _read_yolo(labels: Path) -> CocoFile:
     folder, names = images_of(labels), yolo_names(labels)
-    found = Collected(names)
+    collected = Collected(names)
     known = {name.rpartition('.')[0] for name in images_below(folder)}
     for file in sorted(labels.rglob('*.txt')):
         stem = str(file.relative_to(labels).with_suffix(''))
@@ -101,7 +101,7 @@ def _read_yolo(labels: Path) -> CocoFile:
             )
     for name in images_below(folder):
         width, height = _size(folder / name)
-        found.image(name, (width, height))
+        collected.image(name, (width, height))
         file = labels / f'{name.rpartition(".")[0]}.txt'
         for number, values in _yolo_lines(file):
             where = f'{file}, line {number}'
@@ -119,15 +119,15 @@ def _read_yolo(labels: Path) -> CocoFile:
             scaled = [v * (height if i % 2 else width) for i, v in enumerate(values)]
             if len(scaled) == 4:
                 x, y, w, h = scaled
-                found.add(names[int(category)], [x - w / 2, y - h / 2, w, h])
+                collected.add(names[int(category)], [x - w / 2, y - h / 2, w, h])
             elif len(scaled) >= 6 and len(scaled) % 2 == 0:
-                found.add(names[int(category)], None, [scaled])
+                collected.add(names[int(category)], None, [scaled])
             else:
                 raise LabelError(
                     f'{where} has {len(scaled) + 1} numbers, not 5 or a '
                     'class and three points or more'
                 )
-    return found.file(labels)
+    return collected.file(labels)
 
 
 def _yolo_lines(file: Path) -> Iterator[tuple[int, list[float]]]:
@@ -184,7 +184,7 @@ def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
     every = [file for file in every if file.name[0] != '.']
     roots = {file.stem: read_xml(file) for file in every}
     names = {o.findtext('name') for r in roots.values() for o in r.iter('object')}
-    found = Collected(sorted(name for name in names if name))
+    collected = Collected(sorted(name for name in names if name))
     if missing := [stem for stem in stems or () if stem not in roots]:
         raise LabelError(
             f'{folder}/{missing[0]}.xml does not exist, and ImageSets lists it'
@@ -200,7 +200,7 @@ def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
             size = tuple(map(int, said)) if all(said) and said != ['0', '0'] else ()
         except ValueError:
             raise LabelError(f'{file}: width and height are no numbers') from None
-        found.image(name, size or _size(images / name))
+        collected.image(name, size or _size(images / name))
         for one in root.iter('object'):
             try:
                 sides = [float(one.find('bndbox').findtext(k)) for k in _CORNERS]
@@ -215,31 +215,33 @@ def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
                 raise LabelError(f'{file}: an object without a name')
             # Counted from 1, the last pixel inside.
             box = [left - 1, top - 1, right - left + 1, bottom - top + 1]
-            found.add(category, box, crowd=crowd)
-    return found.file(folder)
+            collected.add(category, box, crowd=crowd)
+    return collected.file(folder)
 
 
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
 def _read_labelme(files: Sequence[Path], folder: Path) -> CocoFile:
-    found = Collected()
+    collected = Collected()
     for file in files:
         content, _ = read_json(file)
         try:
             name = content['imagePath'].replace('\\', '/').rpartition('/')[2]
             name = str((file.parent / name).relative_to(folder))
             size = content.get('imageWidth'), content.get('imageHeight')
-            found.image(name, size if all(size) else _size(folder / name))
+            collected.image(name, size if all(size) else _size(folder / name))
             for shape in content['shapes']:
                 points = [float(value) for point in shape['points'] for value in point]
                 if shape.get('shape_type') == 'rectangle':
                     (left, right), (top, bottom) = map(
                         sorted, (points[::2], points[1::2])
                     )
-                    found.add(shape['label'], [left, top, right - left, bottom - top])
+                    collected.add(
+                        shape['label'], [left, top, right - left, bottom - top]
+                    )
                 elif shape.get('shape_type', 'polygon') == 'polygon':
-                    found.add(shape['label'], None, [points])
+                    collected.add(shape['label'], None, [points])
                 else:
                     kind = shown(shape['shape_type'])
                     raise LabelError(
@@ -250,7 +252,7 @@ def _read_labelme(files: Sequence[Path], folder: Path) -> CocoFile:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             why = shown(repr(error))
             raise LabelError(f'{file} is no file of LabelMe: {why}') from None
-    return found.file(folder)
+    return collected.file(folder)
 
 
 def _size(file: Path) -> tuple[int, int]:

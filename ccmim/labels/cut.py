@@ -107,8 +107,8 @@ def list_names(
     Raises:
         LabelError: If a name is no UTF-8.
     """
-    found = (name for name in images_below(folder) if name.endswith(suffix))
-    names = sorted(name.removesuffix(suffix) for name in found)
+    photos = (name for name in images_below(folder) if name.endswith(suffix))
+    names = sorted(name.removesuffix(suffix) for name in photos)
     kept = [name for i, name in enumerate(names) if keep(i)]
     if is_test:
         kept = [name for name in kept if is_sound(folder / f'{name}{suffix}')]

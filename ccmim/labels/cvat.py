@@ -38,7 +38,7 @@ def read_cvat(file: Path) -> CocoFile:
     if root.tag != 'annotations':
         raise LabelError(f'{file} is no export of CVAT: it begins with <{root.tag}>')
     labels = [one.text for one in root.iterfind('.//labels/label/name')]
-    found = Collected([name for name in labels if name])
+    collected = Collected([name for name in labels if name])
     for image in root.iter('image'):
         name = image.get('name')
         try:
@@ -47,16 +47,16 @@ def read_cvat(file: Path) -> CocoFile:
             size = (0, 0)
         if not name or min(size) < 1:
             raise LabelError(f'{file}: image {name!r} has no name, width and height')
-        found.image(name, size)
+        collected.image(name, size)
         for one in image:
-            _add(found, one, size, f'{file}: a {one.tag} of {name}')
-    return found.file(file)
+            _add(collected, one, size, f'{file}: a {one.tag} of {name}')
+    return collected.file(file)
 
 
-def _add(found: Collected, one: Element, size: tuple[int, int], where: str) -> None:
+def _add(collected: Collected, one: Element, size: tuple[int, int], where: str) -> None:
     label = one.get('label')
     if one.tag == 'tag':
-        found.notes = [_TAG]
+        collected.notes = [_TAG]
         return
     if one.tag not in ('box', 'polygon', 'mask'):
         raise LabelError(f'{where} is no box, polygon or mask: delete or convert it')
@@ -67,15 +67,15 @@ def _add(found: Collected, one: Element, size: tuple[int, int], where: str) -> N
     try:
         if one.tag == 'box':
             left, top, right, bottom = _numbers(one, _BOX)
-            found.add(label, [left, top, right - left, bottom - top])
+            collected.add(label, [left, top, right - left, bottom - top])
         elif one.tag == 'polygon':
             pairs = one.attrib['points'].split(';')
             points = [float(v) for pair in pairs for v in pair.split(',', 1)]
             if not np.isfinite(points).all():
                 raise ValueError
-            found.add(label, None, [points])
+            collected.add(label, None, [points])
         else:
-            found.add(label, None, _runs(one, size))
+            collected.add(label, None, _runs(one, size))
     except (KeyError, ValueError, OverflowError):
         raise LabelError(f'{where} has no numbers that make one') from None
 

@@ -63,13 +63,13 @@ def find_labels(root: Path, ignore_zero: bool = False) -> Labeled:
     if not root.is_dir():
         raise LabelError(f'there is no folder {root}: give one with labels')
     root = root.absolute()
-    found = _find_objects(root) or find_maps(root, ignore_zero) or _find_classes(root)
-    if found is None:
+    labeled = _find_objects(root) or find_maps(root, ignore_zero) or _find_classes(root)
+    if labeled is None:
         raise NoLabelsError(
             f'{root} holds no labels of a known layout: ccmim transfer --help shows '
             'those that are known'
         )
-    return found
+    return labeled
 
 
 def describe(data: Labeled, heads: Sequence[str] = ('',), folds: int = 0) -> str:
@@ -123,12 +123,12 @@ def _coco_pairs(root: Path) -> list[tuple[Path, Path]]:
     """Annotation files in COCO's format with their images."""
     files = sorted(p for d in ('.', '*') for p in root.glob(f'{d}/*.json'))
     files = [p for p in dict.fromkeys(files) if not _hidden(p, root)]
-    found, others = [], []
+    coco, others = [], []
     for file in files:
         content, _ = read_json(file)
         kind = kind_of(content)
         if kind == 'coco':
-            found.append((file, content))
+            coco.append((file, content))
         elif kind not in ('other', 'captions', 'labelme'):
             others.append((file, f'annotation file {file} holds {kind}'))
         elif kind == 'other' and file.parent.name == 'annotations':
@@ -136,11 +136,11 @@ def _coco_pairs(root: Path) -> list[tuple[Path, Path]]:
             others.append((file, f'{text}annotations and categories'))
     for file, text in others:
         # COCO's download has panoptic segments and keypoints beside the instances.
-        if not any(_split_of(file) in ('', _split_of(known)) for known, _ in found):
+        if not any(_split_of(file) in ('', _split_of(known)) for known, _ in coco):
             raise LabelError(text)
     # The download of COCO has the same photos twice, with keypoints too.
-    plain = [pair for pair in found if not pair[0].stem.startswith('person_keypoints')]
-    return [(f, _folder_of(f, root, content)) for f, content in plain or found]
+    plain = [pair for pair in coco if not pair[0].stem.startswith('person_keypoints')]
+    return [(f, _folder_of(f, root, content)) for f, content in plain or coco]
 
 
 def _split_of(file: Path) -> str:
@@ -174,9 +174,9 @@ def _other_pairs(root: Path) -> list[tuple[Path, Path]]:
     if (root / 'Annotations').is_dir() and sets:
         return [(p, images_of(p)) for p in sets]
     files = sorted(p for p in root.rglob('*.xml') if not _hidden(p, root))
-    found = [(file, images_of(file)) for file in files if is_cvat(file)]
-    if found:
-        return found
+    pairs = [(file, images_of(file)) for file in files if is_cvat(file)]
+    if pairs:
+        return pairs
     for suffix in ('xml', 'json', 'txt'):
         folders = {p.parent for p in root.rglob(f'*.{suffix}') if not _hidden(p, root)}
         if suffix == 'txt':
@@ -184,9 +184,9 @@ def _other_pairs(root: Path) -> list[tuple[Path, Path]]:
         for folder in sorted(folders):
             if suffix == 'json' and not _is_labelme(folder):
                 continue
-            found.append((folder, images_of(folder)))
-        if found:
-            return found
+            pairs.append((folder, images_of(folder)))
+        if pairs:
+            return pairs
     return []
 
 

@@ -79,12 +79,12 @@ def _suffixes(images: Path, maps: Path) -> tuple[str, str]:
     endings = Counter(os.path.splitext(name)[1] for name in names)
     ending = endings.most_common(1)[0][0]
     stems = {os.path.splitext(name)[0] for name in names if name.endswith(ending)}
-    found: Counter[str] = Counter()
+    suffixes: Counter[str] = Counter()
     for name in drawn:
         stem = next((s for s in _beginnings(name) if s in stems), None)
         if stem is not None:
-            found[name[len(stem) :]] += 1
-    if not found:
+            suffixes[name[len(stem) :]] += 1
+    if not suffixes:
         first = f'{sorted(stems)[0]}.png'
         has = f'such as {drawn[0]}' if drawn else f'holds {_kinds_in(maps)}'
         raise LabelError(
@@ -92,7 +92,7 @@ def _suffixes(images: Path, maps: Path) -> tuple[str, str]:
             'must have the same names'
         )
     # PNG first: a folder may hold pictures for people as well.
-    best = max(found, key=lambda s: (s.endswith('.png'), found[s], -len(s)))
+    best = max(suffixes, key=lambda s: (s.endswith('.png'), suffixes[s], -len(s)))
     return ending, best
 
 

@@ -102,13 +102,13 @@ def _table(values: Values | None) -> dict[Any, int] | None:
 
 def _of_numbers(pixels: np.ndarray, table: dict[Any, int], name: str) -> np.ndarray:
     table = {key[0] if isinstance(key, tuple) else key: to for key, to in table.items()}
-    found = np.full(pixels.shape, IGNORED, np.int64)
+    classes = np.full(pixels.shape, IGNORED, np.int64)
     for number in np.unique(pixels).tolist():
         if number in table:
-            found[pixels == number] = table[number]
+            classes[pixels == number] = table[number]
         elif number != IGNORED:
             raise LabelError(f'map {name} holds {number}, which is not in values')
-    return found
+    return classes
 
 
 def _of_colors(
@@ -126,10 +126,10 @@ def _of_colors(
         for key, to in table.items()
         if isinstance(key, tuple)
     }
-    found = np.empty(codes.shape, np.uint8)
+    numbers = np.empty(codes.shape, np.uint8)
     for code in np.unique(codes).tolist():
         if code not in known:
             color = (code >> 16, code >> 8 & 255, code & 255)
             raise LabelError(f'map {name} holds the color {color}, not in values')
-        found[codes == code] = known[code]
-    return found
+        numbers[codes == code] = known[code]
+    return numbers

@@ -29,26 +29,26 @@ def check_objects(
         with_masks: Whether the config reads masks.
         report: What is found goes here.
     """
-    found, notes = defaultdict(list), defaultdict(list)
+    faults, notes = defaultdict(list), defaultdict(list)
     seen: dict[Any, int] = {}
     for one in objects:
         name = f'annotation {one["id"]}'
         image = images.get(one['image_id'])
         if image is None:
-            found['annotations of images that are not in the file'].append(
+            faults['annotations of images that are not in the file'].append(
                 f'{name} of image {one["image_id"]}'
             )
             continue
         name += f' of {image["file_name"]}'
         if one['category_id'] not in categories:
-            found['annotations of categories that are not in the file'].append(
+            faults['annotations of categories that are not in the file'].append(
                 f'{name}: category {one["category_id"]}'
             )
         if one.get('ignore'):
             notes['annotations marked as ignored, which mmdet leaves out'].append(name)
         size, box = (image['width'], image['height']), one.get('bbox')
         if fault := _box_fault(box, size):
-            found[fault].append(name)
+            faults[fault].append(name)
             continue
         if _share_inside(box, size) < _FULL:
             notes['boxes that reach beyond their image'].append(name)
@@ -58,10 +58,10 @@ def check_objects(
         mask = one.get('segmentation')
         fault = _mask_fault(mask, size)
         if fault and with_masks:
-            found[fault].append(name)
+            faults[fault].append(name)
         elif not (fault or one['iscrowd']) and (fault := _elsewhere(box, mask)):
-            found[fault].append(f'{name}: box {_plain(box)}')
-    for fault, names in found.items():
+            faults[fault].append(f'{name}: box {_plain(box)}')
+    for fault, names in faults.items():
         report.fault(fault, names, len(objects))
     for note, names in notes.items():
         report.note(note, names)

@@ -168,7 +168,7 @@ def _check_categories(
 def _classes_of(file: Path, numbers: Mapping[int, int]) -> np.ndarray:
     with Image.open(file) as image:
         segments = rgb2id(np.asarray(image.convert('RGB')))
-    found = np.full(segments.shape, IGNORED, np.uint8)
+    classes = np.full(segments.shape, IGNORED, np.uint8)
     for segment, number in numbers.items():
-        found[segments == segment] = number
-    return found
+        classes[segments == segment] = number
+    return classes

@@ -107,14 +107,14 @@ def check_sizes(
     if not folder.is_dir():
         report.problem(f'image folder {folder} does not exist')
         return
-    found, bad = defaultdict(list), []
+    faults, bad = defaultdict(list), []
     for name, size in progress(sizes.items(), 'Checking', len(sizes), 'images'):
         file = Path(find_photo(folder, name))
         try:
             stored, orientation = stored_size(file)
             cut = is_cut(file)
         except FileNotFoundError:
-            found[f'images that are not in {folder}'].append(name)
+            faults[f'images that are not in {folder}'].append(name)
             continue
         except (OSError, ValueError):
             bad.append(f'{name}: cannot be read')
@@ -134,17 +134,17 @@ def check_sizes(
         of = f'{name} is {shown[0]} x {shown[1]}, not {size[0]} x {size[1]}'
         if on_side and shown[::-1] == tuple(size):
             way = 'color_ignore_orientation' if is_turned else 'color'
-            found[
+            faults[
                 'images that EXIF turns on their side, other than their annotations: '
                 f"set LoadImageFromFile(color_type='{way}')"
             ].append(of)
         else:
-            found['images of another size than their annotations say'].append(of)
+            faults['images of another size than their annotations say'].append(of)
     report.damaged(bad, len(sizes))
     missing = f'images that are not in {folder}'
-    if missing in found and (hint := _where(folder, found[missing][0])):
-        found[f'{missing} (but in {hint})'] = found.pop(missing)
-    for fault, names in found.items():
+    if missing in faults and (hint := _where(folder, faults[missing][0])):
+        faults[f'{missing} (but in {hint})'] = faults.pop(missing)
+    for fault, names in faults.items():
         report.problem(fault, names)
 
 
@@ -180,14 +180,14 @@ def images_below(folder: str | os.PathLike) -> list[str]:
 
     Hidden ones are left out, and what runs have written.
     """
-    found = []
+    names = []
     for root, files in walk_data(os.fspath(folder)):
-        found += [
+        names += [
             os.path.relpath(os.path.join(root, name), folder)
             for name in files
             if is_image_name(name)
         ]
-    return sorted(found)
+    return sorted(names)
 
 
 def _where(folder: Path, name: str) -> str | None:
@@ -196,9 +196,9 @@ def _where(folder: Path, name: str) -> str | None:
     if len(base) > 255 or '\0' in base or set(base) & set('*?['):
         return None
     for near in (folder, folder.parent):
-        for found in near.glob(f'**/{base}') if base else ():
-            if found.is_file():
-                return printable(str(found.parent))
+        for file in near.glob(f'**/{base}') if base else ():
+            if file.is_file():
+                return printable(str(file.parent))
     stem = base.rpartition('.')[0]
     other = next((p for p in folder.glob(f'{stem}.*') if stem), None)
     return f'{printable(str(other))}' if other else None

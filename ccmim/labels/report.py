@@ -123,8 +123,8 @@ class Report:
     def text(self) -> str:
         """Write all down in a few lines: what is wrong comes first."""
         lines = [f'{self.title}: {number_of(self.images, "image", "images")}']
-        found = [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]
-        found += [f'{_INDENT}note: {note}' for note in self.notes]
+        body = [f'{_INDENT}PROBLEM: {problem}' for problem in self.problems]
+        body += [f'{_INDENT}note: {note}' for note in self.notes]
         if self.counts:
             total = sum(self.counts.values())
             more = '' if self.unit == 'images' else f', {total:,} {self.unit}'
@@ -137,7 +137,7 @@ class Report:
                 f'{_INDENT}{shown(name):<24} {count:>12,}  {count / max(1, total):6.1%}'
                 for name, count in rows
             ]
-        return '\n'.join([lines[0], *found, *lines[1:]])
+        return '\n'.join([lines[0], *body, *lines[1:]])
 
 
 def number_of(count: int, one: str, many: str) -> str:

@@ -153,7 +153,7 @@ class _Maps:
         self, pairs: Mapping[str, tuple[Path, Path]], report: Report
     ) -> np.ndarray:
         first, last = self._first, self._last
-        counts, found = np.zeros(last + 1 - first, int), defaultdict(list)
+        counts, faults = np.zeros(last + 1 - first, int), defaultdict(list)
         bad: list[str] = []
         no_class = f'maps with numbers that are no class ({first} to {last}; 255: '
         no_class += 'ignored): add classes, or map them by LoadAnnotations(values=...)'
@@ -162,29 +162,29 @@ class _Maps:
             try:
                 fault, values = self._look(*files)
             except LabelError as error:
-                found[str(error)].append(name)
+                faults[str(error)].append(name)
                 continue
             if fault in _DAMAGED:
                 bad.append(f'{name}: {fault}')
             elif fault:
-                found[fault].append(name)
+                faults[fault].append(name)
             if values is None:
                 continue
             valid = (first <= values) & (values <= last)
             skipped_too = np.isin(values, list(self._ignored))
             if wrong := sorted(set(np.unique(values[~valid & ~skipped_too]).tolist())):
-                found[no_class].append(f'{name}: {some(wrong)}')
+                faults[no_class].append(f'{name}: {some(wrong)}')
             if not valid.any():
-                found[_BARE].append(name)
+                faults[_BARE].append(name)
             counts += np.bincount(values[valid] - first, minlength=len(counts))
             total += values.size
             skipped += int((values == IGNORED).sum())
         report.damaged(bad, len(pairs))
-        if len(bare := found.pop(_BARE, [])) < len(pairs) / 2:
+        if len(bare := faults.pop(_BARE, [])) < len(pairs) / 2:
             report.note(_BARE, bare)
         else:
             report.problem(_BARE, bare)
-        for fault, names in found.items():
+        for fault, names in faults.items():
             own = fault.startswith('map ') and len(names) == 1  # names its file
             report.problem(fault, None if own else names)
         if skipped and len(counts) > 1 and (counts > 0).sum() == 1:
@@ -261,10 +261,10 @@ def _names(
 
 
 def _relative(folder: Path, suffix: str) -> list[str]:
-    found = [
+    paths = [
         os.path.relpath(os.path.join(root, file), folder)
         for root, _, files in os.walk(folder)
         for file in files
         if file.endswith(suffix) and not file.startswith('.')  # ._x.png of macOS
     ]
-    return sorted(name.removesuffix(suffix) for name in found)
+    return sorted(name.removesuffix(suffix) for name in paths)

@@ -111,8 +111,8 @@ def wheel(count: int) -> list[Color]:
     Returns:
         The colors.
     """
-    found = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.9, 1) for i in range(count)]
-    return [tuple(round(255 * part) for part in color) for color in found]
+    colors = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.9, 1) for i in range(count)]
+    return [tuple(round(255 * part) for part in color) for color in colors]
 
 
 def setting(dataset: Mapping[str, Any], kind: type, name: str) -> Any:

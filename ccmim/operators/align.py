@@ -49,8 +49,8 @@ def align_gradient(
         (images * height * width, count * rows * columns),
         check_invariants=False,
     )
-    found = torch.sparse.mm(share, gradient.permute(0, 2, 3, 1).reshape(-1, channels))
-    return found.view(images, height, width, channels).permute(0, 3, 1, 2)
+    summed = torch.sparse.mm(share, gradient.permute(0, 2, 3, 1).reshape(-1, channels))
+    return summed.view(images, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _pixels(

@@ -73,18 +73,18 @@ class PQStat:
             ``pq``, ``sq``, ``rq`` as shares and the number ``n`` of categories; and the
             first three of each category.
         """
-        found, counted = {}, []
+        results, counted = {}, []
         for number, category in categories.items():
             if isthing is not None and bool(category['isthing']) != isthing:
                 continue
             c = self[number]
             weight = c.tp + (c.fp + c.fn) / 2
-            found[number] = dict(
+            results[number] = dict(
                 pq=c.iou / weight if weight else 0.0,
                 sq=c.iou / c.tp if c.tp else 0.0,
                 rq=c.tp / weight if weight else 0.0,
             )
-            counted += [found[number]] if weight else []
+            counted += [results[number]] if weight else []
         keys = ('pq', 'sq', 'rq')
         means = {k: sum(c[k] for c in counted) / max(len(counted), 1) for k in keys}
-        return dict(**means, n=len(counted)), found
+        return dict(**means, n=len(counted)), results

@@ -49,7 +49,7 @@ def same_place(patch: int, grid: tuple[int, int], other: tuple[int, int]) -> int
 
 def nearest_sheet(
     images: Tensor,
-    found: Mapping[str, Sequence[tuple[Tensor, int, float]]],
+    nearest: Mapping[str, Sequence[tuple[Tensor, int, float]]],
     queries: Sequence[int],
     grids: Mapping[str, tuple[int, int]],
     segmented: Mapping[str, Sequence[Tensor]],
@@ -59,7 +59,7 @@ def nearest_sheet(
 
     Args:
         images: uint8 photos (B, 3, H, W).
-        found: For each network and photo, the photo where the nearest patch is, its
+        nearest: For each network and photo, the photo where the nearest patch is, its
             number there, and the cosine.
         queries: Numbers of the patches that are asked for, on the first grid.
         grids: Rows and columns of each network's patches.
@@ -75,7 +75,7 @@ def nearest_sheet(
             for tile, patch in zip(tiles, queries, strict=True)
         ]
     }
-    for name, rows in found.items():
+    for name, rows in nearest.items():
         columns[f'{name}: nearest'] = [
             with_note(
                 with_box(
@@ -141,9 +141,9 @@ def box_sheet(
     """
     height, width = images.shape[-2:]
     columns = {}
-    for name, found in boxes.items():
+    for name, predicted in boxes.items():
         columns[name] = []
-        for image, own, box in zip(images, objects, found, strict=True):
+        for image, own, box in zip(images, objects, predicted, strict=True):
             picture = Image.fromarray(image.permute(1, 2, 0).numpy())
             draw = ImageDraw.Draw(picture)
             scale = torch.tensor([width, height, width, height])

@@ -34,8 +34,8 @@ def nearest_patches(
     centered = features.float() - features.float().mean(dim=(0, 1))
     unit = F.normalize(centered, dim=2)
     cosines = torch.einsum('qd,bnd->qbn', unit[images, patches], unit)
-    best, found = cosines.max(dim=2)
-    return best.scatter(1, images[:, None], -2.0), found
+    best, ids = cosines.max(dim=2)
+    return best.scatter(1, images[:, None], -2.0), ids
 
 
 def salient_patches(features: Tensor) -> Tensor:
@@ -96,13 +96,13 @@ def neighbor_sheet(
             for tile, patch in zip(tiles[shown], queries.tolist(), strict=True)
         ]
     }
-    for rank, found in enumerate(order.T.tolist(), start=1):
+    for rank, nearest in enumerate(order.T.tolist(), start=1):
         columns[f'nearest {rank}'] = [
             with_note(
                 with_box(tiles[other], int(patches[i, other]), grid, _FOUND),
                 f'{cosines[i, other]:.2f}',
             )
-            for i, other in enumerate(found)
+            for i, other in enumerate(nearest)
         ]
     caption = (
         'The patch of each image that differs most from the rest of it, and the most '

@@ -57,7 +57,7 @@ class CaptionedImages(Dataset):
             )
         if captions is None:
             try:
-                found = class_sentences(data, templates, kwargs.pop('root', None))
+                texts = class_sentences(data, templates, kwargs.pop('root', None))
             except ValueError as error:
                 raise ValueError(
                     f'{error}; or set train_dataloader.dataset.captions to a file of '
@@ -68,8 +68,8 @@ class CaptionedImages(Dataset):
         else:
             folder = os.path.expanduser(os.fspath(data))
             listed = read_captions(captions)
-            found = {os.path.join(folder, name): t for name, t in listed.items()}
-        chosen = sorted(found)
+            texts = {os.path.join(folder, name): t for name, t in listed.items()}
+        chosen = sorted(texts)
         if part != 'all':
             chosen = [
                 path
@@ -89,7 +89,7 @@ class CaptionedImages(Dataset):
                 f'does not exist ({len(gone)} of {len(chosen)} images): paths start '
                 'at data'
             ) from None
-        by_name = {printable(os.path.abspath(path)): found[path] for path in chosen}
+        by_name = {printable(os.path.abspath(path)): texts[path] for path in chosen}
         every = range(len(self._images))
         self._captions = [by_name[self._images.name(i)] for i in every]
 

@@ -42,10 +42,10 @@ def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f'No such file of captions: {os.path.abspath(path)}')
     read = _read_coco if path.endswith('.json') else _read_table
-    found: dict[str, list[str]] = {}
+    captions: dict[str, list[str]] = {}
     try:
         for image, caption in read(path):
-            texts = found.setdefault(image, [])
+            texts = captions.setdefault(image, [])
             if caption.strip():
                 texts.append(' '.join(caption.split()))
     except UnicodeDecodeError as error:
@@ -54,17 +54,17 @@ def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
         raise ValueError(
             f'{printable(path)} is no file of captions: {error}; export it again'
         ) from error
-    silent = [image for image, texts in found.items() if not texts]
+    silent = [image for image, texts in captions.items() if not texts]
     if silent:
         tell(
-            f'{len(silent)} of {len(found)} images in {printable(path)} have no '
+            f'{len(silent)} of {len(captions)} images in {printable(path)} have no '
             f'caption and are left out, such as {printable(silent[0])}',
             logging.WARNING,
         )
-    found = {image: texts for image, texts in found.items() if texts}
-    if not found:
+    captions = {image: texts for image, texts in captions.items() if texts}
+    if not captions:
         raise ValueError(f'{printable(path)} has no caption with a word in it')
-    return found
+    return captions
 
 
 def class_sentences(

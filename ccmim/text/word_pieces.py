@@ -109,8 +109,8 @@ class WordPieces(nn.Module):
         numbers = torch.zeros(len(captions), self.context, dtype=torch.long)
         encode = self._tokenizer.encode_batch
         found_pieces = encode(list(captions), add_special_tokens=False)
-        for row, found in zip(numbers, found_pieces, strict=True):
-            ids = (found.ids or [self._unknown])[: self.context]
+        for row, piece in zip(numbers, found_pieces, strict=True):
+            ids = (piece.ids or [self._unknown])[: self.context]
             # 0 is the padding, also where the file has another piece there.
             row[: len(ids)] = torch.tensor(ids) + self._shift
         return numbers
@@ -195,11 +195,11 @@ def _download(name: str) -> Any:
 
     owner_and_name = name.removeprefix('hf:')
     try:
-        found = hf_hub_download(owner_and_name, 'tokenizer.json')
+        path = hf_hub_download(owner_and_name, 'tokenizer.json')
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         said = str(error).strip().partition('\n')[0]
         raise ValueError(
             f'{name}: no tokenizer.json could be had ({said}): check the name and the '
             'network, or set file to a copy of it'
         ) from error
-    return Tokenizer.from_file(found)
+    return Tokenizer.from_file(path)

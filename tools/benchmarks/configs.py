@@ -47,9 +47,9 @@ def step_costs(
     taken = measure(rows, rounds, steps, 1, device)
     clock = 'seconds' if device.type == 'cuda' else 'cpu_seconds'
     return {
-        label.method: median(getattr(r, clock) for r in found) / steps / batch_size
-        for label, found in taken.items()
-        if found
+        label.method: median(getattr(r, clock) for r in results) / steps / batch_size
+        for label, results in taken.items()
+        if results
     }
 
 

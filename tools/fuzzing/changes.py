@@ -37,11 +37,11 @@ def changed_bytes(draw: random.Random, content: bytes) -> bytes:
 
 def harmed(draw: random.Random, content: Any) -> Any:
     """Put odd values in some places of nested dicts and lists, or take some away."""
-    found = copy.deepcopy(content)
-    paths = list(_paths(found))
+    changed = copy.deepcopy(content)
+    paths = list(_paths(changed))
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         *way, last = draw.choice(paths)
-        node = found
+        node = changed
         try:
             for key in way:
                 node = node[key]
@@ -51,7 +51,7 @@ def harmed(draw: random.Random, content: Any) -> Any:
                 node[last] = copy.deepcopy(draw.choice(ODD))
         except (KeyError, IndexError, TypeError):
             continue  # what was there is gone
-    return found
+    return changed
 
 
 def _paths(node: Any, start: tuple = ()) -> Iterator[tuple]:

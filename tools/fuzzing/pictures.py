@@ -86,7 +86,7 @@ def pictures() -> list[tuple[str, bytes]]:
     grey, deep = rgb.convert('L'), np.asarray(rgb.convert('L')).astype(np.uint16) * 257
     exif = Image.Exif()
     exif[0x0112] = 6
-    found = [
+    cases = [
         ('jpg', rgb, {}),
         ('jpg', rgb, dict(exif=exif)),
         ('jpg', rgb, dict(progressive=True)),
@@ -105,7 +105,7 @@ def pictures() -> list[tuple[str, bytes]]:
         ('tif', Image.fromarray(deep.astype(np.float32) / 65535), {}),
         ('tif', rgb, dict(save_all=True, append_images=[rgb])),
     ]
-    return [(suffix, _saved(image, suffix, o)) for suffix, image, o in found]
+    return [(suffix, _saved(image, suffix, o)) for suffix, image, o in cases]
 
 
 @cache
@@ -114,7 +114,7 @@ def maps() -> list[tuple[str, bytes]]:
     numbers = np.zeros((30, 40), np.uint8)
     numbers[:, 30:] = 1
     image = Image.fromarray(numbers)
-    found = [
+    cases = [
         ('png', image, {}),
         ('png', Image.fromarray(numbers.astype(np.uint16)), {}),
         ('png', Image.fromarray(numbers > 0), {}),
@@ -122,7 +122,7 @@ def maps() -> list[tuple[str, bytes]]:
         ('png', image.convert('RGB'), {}),
         ('tif', image, {}),
     ]
-    return [(suffix, _saved(image, suffix, o)) for suffix, image, o in found]
+    return [(suffix, _saved(image, suffix, o)) for suffix, image, o in cases]
 
 
 @cache

@@ -101,9 +101,9 @@ def _plain() -> dict[str, Any]:
 
 def _keys(node: Any, start: str = '') -> list[str]:
     items = node.items() if isinstance(node, dict) else enumerate(node)
-    found = []
+    keys = []
     for key, value in items:
-        found.append(f'{start}{key}')
+        keys.append(f'{start}{key}')
         if isinstance(value, dict | list):
-            found += _keys(value, f'{start}{key}.')
-    return found
+            keys += _keys(value, f'{start}{key}.')
+    return keys

@@ -40,12 +40,12 @@ class Known(NamedTuple):
 
         What stands outside of functions belongs to all tests.
         """
-        found = self.tests.get((str(file), function)) if function else None
+        chosen = self.tests.get((str(file), function)) if function else None
         cost = Counter[str]()
-        for test in found or self.seconds:
+        for test in chosen or self.seconds:
             cost[test.partition('::')[0]] += self.seconds[test]
         return sorted(
-            found or self.seconds,
+            chosen or self.seconds,
             key=lambda t: (cost[t.partition('::')[0]], t.partition('::')[0]),
         )
 
@@ -91,10 +91,10 @@ class _Watch:
 
     def write(self, file: Path) -> None:
         calls = defaultdict(list)
-        for name, found in self._calls.items():
+        for name, places in self._calls.items():
             whole = '::' not in name
             ids = [t for t in self._all if whole and t.startswith(f'{name}::')]
-            for where in found:
+            for where in places:
                 calls[where] += ids or [name]
         files = {n: getattr(m, '__file__', None) or '' for n, m in sys.modules.items()}
         here = f'{Path.cwd()}/'  # which may hold the libraries

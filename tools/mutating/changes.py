@@ -40,13 +40,13 @@ class Mutant(NamedTuple):
 
 def mutants(text: str) -> list[Mutant]:
     """All changes of a source text, in the order of its tree."""
-    found, told = [], Counter()
+    changes, told = [], Counter()
     for number, (node, function, what, _) in enumerate(_sites(ast.parse(text))):
         told[node.lineno, what] += 1
         count = told[node.lineno, what]
         name = what if count == 1 else f'{what} ({count})'
-        found.append(Mutant(number, node.lineno, name, function))
-    return found
+        changes.append(Mutant(number, node.lineno, name, function))
+    return changes
 
 
 def changed(text: str, mutant: Mutant) -> ast.Module:

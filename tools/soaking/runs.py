@@ -24,8 +24,8 @@ _EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
 
 def names() -> list[str]:
     """Name all trainings: the methods of the small configs, then the dense tasks."""
-    found = sorted((CONFIGS / 'small').glob('*_vitt.py'))
-    return [file.stem.removesuffix('_vitt') for file in found] + list(DENSE)
+    files = sorted((CONFIGS / 'small').glob('*_vitt.py'))
+    return [file.stem.removesuffix('_vitt') for file in files] + list(DENSE)
 
 
 def write_config(name: str, folder: Path, processes: int = 1) -> Path:

@@ -49,9 +49,9 @@ class Decoded:
 @cache
 def decoded(name: str, size: tuple[int, int]) -> LabeledPhotos:
     """Read a small data set once."""
-    found = open_photos(find_labels(data(name)), _IMAGES)
-    parts = [[Decoded(p, size) for p in part] for part in (found.train, found.test)]
-    return LabeledPhotos(found.classes, *parts)
+    photos = open_photos(find_labels(data(name)), _IMAGES)
+    parts = [[Decoded(p, size) for p in part] for part in (photos.train, photos.test)]
+    return LabeledPhotos(photos.classes, *parts)
 
 
 def dense_features(model: nn.Module) -> Values:

@@ -24,8 +24,8 @@ _SMALLEST, _ROOM, _SIDE = 24, 1.5, 32
 def fine_tuned(model: nn.Module) -> dict[str, float]:
     """Measure top-1 on a fifth of CIFAR-10's test images; and ``extent AUC``."""
     images, labels = photos('test', 0.2)
-    found = [_scores(model, part).argmax(dim=1) for part in images.split(500)]
-    right = (torch.cat(found) == labels).double().mean().item()
+    predicted = [_scores(model, part).argmax(dim=1) for part in images.split(500)]
+    right = (torch.cat(predicted) == labels).double().mean().item()
     values = {'top-1': 100 * right}
     if getattr(model.extra, 'extent', None) is not None:
         values['extent AUC'] = 100 * extent_auc(model)
@@ -53,11 +53,11 @@ def area_under_curve(scores: Tensor, inside: Tensor) -> float:
         scores: Of shape (n, N).
         inside: Of the same shape, with both kinds in each row.
     """
-    found = []
+    areas = []
     for row, own in zip(scores, inside, strict=True):
         gap = row[own][:, None] - row[~own]
-        found.append(((gap > 0) + 0.5 * (gap == 0)).double().mean())
-    return torch.stack(found).mean().item()
+        areas.append(((gap > 0) + 0.5 * (gap == 0)).double().mean())
+    return torch.stack(areas).mean().item()
 
 
 def objects(grid: tuple[int, int]) -> tuple[Tensor, Tensor]:

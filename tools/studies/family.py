@@ -88,27 +88,27 @@ def color_invariance(model: nn.Module) -> Values:
     test, truth = photos('test', 0.2)
     keys = features(model, train)
     ways = {name: features(model, x) for name, x in recolored(test).items()}
-    found = {
+    accuracies = {
         f'k-NN {name}': knn_accuracy(keys, labels, x, truth) for name, x in ways.items()
     }
     which = torch.arange(4).repeat_interleave(len(test) // 2)
     halves = [torch.cat([x[i::2] for x in ways.values()]) for i in range(2)]
-    found['told'] = linear_accuracy(halves[0], which, halves[1], which)
-    return found
+    accuracies['told'] = linear_accuracy(halves[0], which, halves[1], which)
+    return accuracies
 
 
 def classes_by_name(model: nn.Module) -> Values:
     """Measure zero-shot top-1 on a fifth of CIFAR-10's test images."""
-    found = zero_shot(model, data('cifar10/test'), label_ratio=0.2)
-    return {'zero-shot': found['zero-shot']}
+    accuracies = zero_shot(model, data('cifar10/test'), label_ratio=0.2)
+    return {'zero-shot': accuracies['zero-shot']}
 
 
 def captions_of_flickr(model: nn.Module) -> Values:
     """Measure retrieval among the 100 photos that were left out, and R@1 among 900."""
     files = data('flickr8k_1k/images'), data('flickr8k_1k/captions.txt')
-    found = retrieve(model, *files, part='test')
+    recalls = retrieve(model, *files, part='test')
     seen = retrieve(model, *files, part='train')
-    kept = {name: value for name, value in found.items() if 'chance' not in name}
+    kept = {name: value for name, value in recalls.items() if 'chance' not in name}
     return {**kept, 'trained on: text R@1': seen['text R@1']}
 
 

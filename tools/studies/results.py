@@ -79,10 +79,10 @@ def _place(arm: str) -> tuple[bool, int]:
 
 def recorded(scores: Sequence[Score], tasks: Sequence[str]) -> set[tuple[str, int]]:
     """Name the pairs of arm and seed that have a score on every task."""
-    found: dict[tuple[str, int], set[str]] = {}
+    tasks_of: dict[tuple[str, int], set[str]] = {}
     for score in scores:
-        found.setdefault((score.arm, score.seed), set()).add(score.task)
-    return {pair for pair, known in found.items() if known >= set(tasks)}
+        tasks_of.setdefault((score.arm, score.seed), set()).add(score.task)
+    return {pair for pair, known in tasks_of.items() if known >= set(tasks)}
 
 
 def draw(scores: Sequence[Score], points: Sequence[Point], folder: Path) -> None:

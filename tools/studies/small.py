@@ -122,10 +122,10 @@ def features(model: nn.Module, images: Tensor, pool: str = 'both') -> Tensor:
         dict(inputs=list(part), labels=label)
         for part, label in zip(images.split(_BATCH), zeros.split(_BATCH), strict=True)
     ]
-    found, _ = extract_features(
+    extracted, _ = extract_features(
         model.backbone, batches, model.data_preprocessor, pool, quiet=True
     )
-    return found
+    return extracted
 
 
 def probes(model: nn.Module) -> dict[str, float]:

@@ -61,9 +61,9 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
     """Rewrite links to pages of the site."""
     at_home = page.file.src_uri in PAGES.values()
 
-    def moved(found: re.Match) -> str:
-        path = found[1].removeprefix('../')
-        if at_home or path != found[1] or path == 'README.md':
+    def moved(match: re.Match) -> str:
+        path = match[1].removeprefix('../')
+        if at_home or path != match[1] or path == 'README.md':
             path = PAGES.get(path, path.removeprefix('docs/'))
         return 'index.md' if path == 'README.md' else path
 
@@ -115,7 +115,7 @@ def read_recipes(file: Path) -> dict[str, tuple[str, str]]:
     if not file.is_file():
         return {}
     content = yaml.safe_load(file.read_text('utf-8'))
-    sources, found = content['sources'], {}
+    sources, rows = content['sources'], {}
     for name, recipe in content['recipes'].items():
         source = recipe
         while 'source' not in source:
@@ -126,5 +126,5 @@ def read_recipes(file: Path) -> dict[str, tuple[str, str]]:
             f'{one["value"]} {one.get("of", "")}'.strip()
             for one in recipe.get('figures', ())
         ]
-        found[name] = (f'[{title}]({url})', '; '.join(figures))
-    return found
+        rows[name] = (f'[{title}]({url})', '; '.join(figures))
+    return rows

@@ -30,11 +30,11 @@ def find_captions(root: Path) -> Captions | None:
     tenth photo is tested, which ``CaptionedImages(part='train')`` leaves out.
     """
     files = sorted([*root.glob('*'), *root.glob('annotations/*')])
-    found = [file for file in files if file.is_file() and _has_captions(file)]
-    if not found:
+    captioned = [file for file in files if file.is_file() and _has_captions(file)]
+    if not captioned:
         return None
-    tests = [file for file in found if any(word in file.stem for word in TEST)]
-    file = (tests or found)[0]
+    tests = [file for file in captioned if any(word in file.stem for word in TEST)]
+    file = (tests or captioned)[0]
     names = list(read_captions(file))
     folders = [p for p in sorted(root.iterdir()) if p.is_dir() and p.name[0] != '.']
 
@@ -69,9 +69,9 @@ def name_stages(
         Stages by name of the data, one where several tasks share them; none if the
         checkpoint is not one of FLIP.
     """
-    file, found = Path(checkpoint).expanduser().absolute(), {}
+    file, stages = Path(checkpoint).expanduser().absolute(), {}
     if not knows_words(file):
-        return found
+        return stages
     content = content_of(file)
 
     def stage(name: str, title: str, depends: str, *words: str | Path) -> Stage:
@@ -84,12 +84,12 @@ def name_stages(
         data = tasks[name]
         if isinstance(data, Classes):
             folder = data.test or data.train
-            found[name] = stage(name, 'classes by their names', str(root), folder)
+            stages[name] = stage(name, 'classes by their names', str(root), folder)
     for name, data in captions.items():
         words = data.images, '--captions', data.file, '--part', data.part
         depends = ' '.join(map(str, (*words, content_of(data.file))))
-        found[name] = stage(name, 'photos and captions', depends, *words)
-    return found
+        stages[name] = stage(name, 'photos and captions', depends, *words)
+    return stages
 
 
 def name_scores(stages: Mapping[str, Stage], arm: str, guess: str) -> list[Score]:
@@ -100,14 +100,14 @@ def name_scores(stages: Mapping[str, Stage], arm: str, guess: str) -> list[Score
         arm: Of which they are.
         guess: The arm that is said to have what guessing finds.
     """
-    found = []
+    scores = []
     for name, stage in stages.items():
         values = json.loads(stage.result.read_text()) if stage.is_done else {}
         for metric, value in values.items():
             is_chance = metric.startswith('chance')
             metric = metric.removeprefix('chance').strip() or 'zero-shot'
-            found.append(Score(guess if is_chance else arm, name, 0, metric, value))
-    return found
+            scores.append(Score(guess if is_chance else arm, name, 0, metric, value))
+    return scores
 
 
 def _has_captions(file: Path) -> bool:

@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
     say(f'Looking at   {", ".join(args.data)}')
     named = _named(args)
     with no_messages():
-        found = embed(
+        embeddings = embed(
             args.weights,
             [*args.data, *named],
             args.pool,
@@ -54,20 +54,20 @@ def run(args: Namespace) -> int:
             args.img_size,
         )
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    files = found.save(args.out)
-    shape = ' x '.join(f'{size:,}' for size in found.features.shape)
+    files = embeddings.save(args.out)
+    shape = ' x '.join(f'{size:,}' for size in embeddings.features.shape)
     say(f'{shape} features: {", ".join(map(str, files))}')
     if args.duplicates:
-        _write_duplicates(found, args)
+        _write_duplicates(embeddings, args)
     for photo in args.nearest:
-        _show_nearest(found, photo)
-    if found.left_out:
+        _show_nearest(embeddings, photo)
+    if embeddings.left_out:
         listed = args.out.with_name(f'{args.out.stem}_{BAD_FILES}')
-        lines = [f'{name}\t{reason}\n' for name, reason in found.left_out.items()]
+        lines = [f'{name}\t{reason}\n' for name, reason in embeddings.left_out.items()]
         write_file(listed, ''.join(lines))
         photos = number_of(len(lines), 'photo', 'photos')
-        say(f'left out {photos} ({by_kind(found.left_out.values())}): {listed}')
-    return int(bool(found.left_out))
+        say(f'left out {photos} ({by_kind(embeddings.left_out.values())}): {listed}')
+    return int(bool(embeddings.left_out))
 
 
 def _named(args: Namespace) -> list[str]:
@@ -81,18 +81,18 @@ def _path(photo: str) -> str:
     return str(Path(photo).expanduser().absolute())
 
 
-def _show_nearest(found: Embeddings, photo: str) -> None:
-    if _path(photo) not in found.names:
+def _show_nearest(embeddings: Embeddings, photo: str) -> None:
+    if _path(photo) not in embeddings.names:
         say(f'{photo} cannot be read')
         return
     say(f'Nearest to {photo} (similarity without what all photos share)')
-    number = found.names.index(_path(photo))
-    for name, alike in found.nearest(number, _SHOWN):
+    number = embeddings.names.index(_path(photo))
+    for name, alike in embeddings.nearest(number, _SHOWN):
         say(f'  {alike:5.2f}  {name}')
 
 
-def _write_duplicates(found: Embeddings, args: Namespace) -> None:
-    pairs = found.duplicates(args.least)
+def _write_duplicates(embeddings: Embeddings, args: Namespace) -> None:
+    pairs = embeddings.duplicates(args.least)
     text = io.StringIO()
     rows = [(*pair[:2], f'{pair[2]:.4f}') for pair in pairs]
     csv.writer(text, lineterminator='\n').writerows([('one', 'other', 'alike'), *rows])

@@ -74,16 +74,16 @@ def run(args: Namespace) -> int:
     _check_patches(photos, weights, sizes, args)
     out = (args.out or Path('work_dirs') / f'judge_{data.root.name}').absolute()
     shown = spread(range(len(photos.test)), _SHOWN)
-    found = {}
+    judged = {}
     for name, one in weights.items():
         train, test = _features(one, photos, sizes[name], out / 'features', args.dtype)
         judgment = judge(photos, train, test, args.k, args.memory, shown)
-        found[name] = Judged(train, test, judgment)
-    rows = _differences(found)
-    text = _table(found, rows)
+        judged[name] = Judged(train, test, judgment)
+    rows = _differences(judged)
+    text = _table(judged, rows)
     print(f'\n{text}', flush=True)
-    _write(out, text, photos, sizes, found, rows, args)
-    files = _draw(out, photos, shown, found)
+    _write(out, text, photos, sizes, judged, rows, args)
+    files = _draw(out, photos, shown, judged)
     seconds = time.perf_counter() - started
     say('', f'{", ".join([*files, "judge.json"])} in {out} ({seconds:.0f} s)')
     return 0
@@ -106,7 +106,7 @@ def _check(photos: LabeledPhotos, args: Namespace) -> None:
 
 def _read(args: Namespace) -> dict[str, Weights]:
     """Read the weights; their short names are unlike each other."""
-    found: dict[str, Weights] = {}
+    weights_of: dict[str, Weights] = {}
     digests: dict[bytes, str] = {}
     for name, path in zip(_short(args.weights), args.weights, strict=True):
         weights = told_weights(path, args)
@@ -114,16 +114,16 @@ def _read(args: Namespace) -> dict[str, Weights]:
         known = digests.setdefault(digest_of_weights(weights), path)
         if known != path:
             raise Mistake(f'{known} and {path} are the same weights', 'leave one out')
-        found[name] = weights
+        weights_of[name] = weights
     if args.random:
-        first = next(iter(found.values()))
+        first = next(iter(weights_of.values()))
         with no_messages(), torch.random.fork_rng():
             torch.manual_seed(0)
             network = VisionTransformer(**first.architecture.options())
-        found[RANDOM] = Weights(
+        weights_of[RANDOM] = Weights(
             network.state_dict(), first.architecture, [], first.pixels
         )
-    return found
+    return weights_of
 
 
 def _short(paths: list[str]) -> list[str]:
@@ -222,9 +222,9 @@ def _features(
     ]
 
 
-def _differences(found: dict[str, Judged]) -> dict[str, dict[str, list[float]]]:
+def _differences(judged: dict[str, Judged]) -> dict[str, dict[str, list[float]]]:
     """Bound how far each of the others is from the first, by measure."""
-    (_, first), *others = found.items()
+    (_, first), *others = judged.items()
     rows: dict[str, dict[str, list[float]]] = {}
     for name, other in others:
         for measure, ours in other.judgment.samples.items():
@@ -235,18 +235,18 @@ def _differences(found: dict[str, Judged]) -> dict[str, dict[str, list[float]]]:
     return rows
 
 
-def _table(found: dict[str, Judged], rows: dict[str, dict[str, list[float]]]) -> str:
+def _table(judged: dict[str, Judged], rows: dict[str, dict[str, list[float]]]) -> str:
     """Write a line for each measure, a column for each network."""
-    names = list(found)
+    names = list(judged)
     lines = [['', *names]]
-    first = found[names[0]].judgment.figures
+    first = judged[names[0]].judgment.figures
     for measure, title in MEASURES.items():
         if measure not in first:
             continue
         digits = 3 if measure == 'likeness' else 2
         cells = [title]
         for name in names:
-            value = found[name].judgment.figures.get(measure)
+            value = judged[name].judgment.figures.get(measure)
             cell = '-' if value is None else f'{value:.{digits}f}'
             if name in rows.get(measure, {}):
                 low, high = rows[measure][name]
@@ -274,7 +274,7 @@ def _write(
     text: str,
     photos: LabeledPhotos,
     sizes: dict[str, tuple[int, int]],
-    found: dict[str, Judged],
+    judged: dict[str, Judged],
     rows: dict[str, dict[str, list[float]]],
     args: Namespace,
 ) -> None:
@@ -284,7 +284,7 @@ def _write(
         photos=dict(train=len(photos.train), test=len(photos.test)),
         classes=list(photos.classes),
         settings=dict(k=args.k, memory=args.memory, sizes=sizes),
-        figures={name: one.judgment.figures for name, one in found.items()},
+        figures={name: one.judgment.figures for name, one in judged.items()},
         differences=rows,
     )
     write_file(out / 'judge.json', json.dumps(content, indent=1))
@@ -292,26 +292,26 @@ def _write(
 
 
 def _draw(
-    out: Path, photos: LabeledPhotos, shown: list[int], found: dict[str, Judged]
+    out: Path, photos: LabeledPhotos, shown: list[int], judged: dict[str, Judged]
 ) -> list[str]:
     """Draw a picture for each kind of measure; their names."""
     test = [photos.test[i] for i in shown]
-    first = next(iter(found.values()))
+    first = next(iter(judged.values()))
     images = torch.stack([photo.pixels(first.test.size) for photo in test])
-    grids = {name: one.test.grid for name, one in found.items()}
+    grids = {name: one.test.grid for name, one in judged.items()}
     pictures = {}
     if photos.has_maps:
         truth = [photo.map(first.test.size) for photo in test]
         count = len(photos.classes)
-        queries, nearest = _nearest(photos, shown, found)
-        segmented = {n: one.judgment.segmented for n, one in found.items()}
+        queries, nearest = _nearest(photos, shown, judged)
+        segmented = {n: one.judgment.segmented for n, one in judged.items()}
         pictures['nearest.png'] = nearest_sheet(
             images, nearest, queries, grids, {'truth': truth, **segmented}, count
         )
-        clustered = {n: one.judgment.clustered for n, one in found.items()}
+        clustered = {n: one.judgment.clustered for n, one in judged.items()}
         pictures['clusters.png'] = cluster_sheet(images, truth, clustered, grids, count)
     if photos.has_boxes:
-        boxes = {name: one.test.boxes[shown] for name, one in found.items()}
+        boxes = {name: one.test.boxes[shown] for name, one in judged.items()}
         pictures['boxes.png'] = box_sheet(images, [p.boxes for p in test], boxes)
     for name, picture in pictures.items():
         with replacing(out / name) as part:
@@ -320,13 +320,13 @@ def _draw(
 
 
 def _nearest(
-    photos: LabeledPhotos, shown: list[int], found: dict[str, Judged]
+    photos: LabeledPhotos, shown: list[int], judged: dict[str, Judged]
 ) -> tuple[list[int], dict[str, list[tuple[Tensor, int, float]]]]:
     """Find the nearest known patch of a patch of each shown photo, by each network."""
-    first = next(iter(found.values())).test
+    first = next(iter(judged.values())).test
     asked = salient_patches(first.patches[shown]).tolist()
     rows = {}
-    for name, one in found.items():
+    for name, one in judged.items():
         queries = [same_place(patch, first.grid, one.test.grid) for patch in asked]
         wanted = one.test.patches[shown, queries]
         others, patches, cosines = nearest_patch(one.train.patches, wanted)

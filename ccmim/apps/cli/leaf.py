@@ -106,12 +106,12 @@ class _Name(str):
 def _share_metainfo(changes: dict[str, Any]) -> dict[str, Any]:
     """Let both loaders name one ``metainfo``, where theirs are the same."""
     sets = [changes.get(f'{s}_dataloader', {}).get('dataset') for s in ('train', 'val')]
-    found = [dataset and dataset.get('metainfo') for dataset in sets]
-    if not found[0] or found[0] != found[1]:
+    metainfos = [dataset and dataset.get('metainfo') for dataset in sets]
+    if not metainfos[0] or metainfos[0] != metainfos[1]:
         return {}
     for dataset in sets:
         dataset['metainfo'] = _Name('metainfo')
-    return dict(metainfo=found[0])
+    return dict(metainfo=metainfos[0])
 
 
 def _shown(value: Any, column: int, indent: int = 0) -> str:

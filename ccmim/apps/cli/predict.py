@@ -82,8 +82,10 @@ def _look_at_classes(
         shown = with_legend(np.asarray(photo), {}, Path(full).name)
         _save(with_legend(shown, {}, said), args.out / PICTURES / f'{name}.png')
     write_file(args.out / TABLE, text.getvalue())
-    found = ', '.join(f'{n:,} {kind}' for kind, n in counts.most_common(_SHOWN))
-    say(f'{number_of(counts.total(), "photo", "photos")}: {found}: {args.out / TABLE}')
+    counted = ', '.join(f'{n:,} {kind}' for kind, n in counts.most_common(_SHOWN))
+    say(
+        f'{number_of(counts.total(), "photo", "photos")}: {counted}: {args.out / TABLE}'
+    )
     return bad
 
 
@@ -111,8 +113,8 @@ def _look_at_all(
     if written.images:
         file = args.out / JSON
         write_file(file, json.dumps(written.content()))
-        found = number_of(len(written.objects), 'object', 'objects')
-        say(f'{found} of {kinds}: {file}')
+        objects = number_of(len(written.objects), 'object', 'objects')
+        say(f'{objects} of {kinds}: {file}')
     elif (args.out / MAPS).is_dir():
         write_file(args.out / MAPS / 'classes.txt', '\n'.join(classes) + '\n')
         say(f'maps of {kinds}: {args.out / MAPS}')

@@ -149,9 +149,9 @@ def transfer(
 
     given = dict(locals(), command=None, weights=None)
     args = _parsed('transfer', [weights], given)
-    folder, found = command.transfer(args)
+    folder, listed = command.transfer(args)
     scores: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for score in found:
+    for score in listed:
         of_arm = scores.setdefault((score.task, score.metric), {})
         of_arm.setdefault(score.arm, []).append(score.value)
     means = {

@@ -42,7 +42,7 @@ class Survey(NamedTuple):
     @property
     def bad(self) -> dict[str, str]:
         """Why images cannot be used, by name, of those that were decoded."""
-        return {found.name: found.reason for found in self.checked if found.reason}
+        return {photo.name: photo.reason for photo in self.checked if photo.reason}
 
     @property
     def num_good(self) -> int:
@@ -53,7 +53,7 @@ class Survey(NamedTuple):
     @property
     def median_side(self) -> int:
         """The median short side in pixels; 0 if none could be decoded."""
-        sides = [found.short_side for found in self.checked if found.short_side]
+        sides = [photo.short_side for photo in self.checked if photo.short_side]
         return int(np.median(sides)) if sides else 0
 
     def lines(self) -> list[str]:
@@ -70,7 +70,7 @@ class Survey(NamedTuple):
             kinds = ', '.join(f'{n:,} {kind}' for kind, n in self.others.most_common(5))
             lines.append(f'  left out   {self.others.total():,} other files: {kinds}')
         lines += [f'  WARNING    {text}' for text in cautions(self.checked)]
-        sides = [found.short_side for found in self.checked if found.short_side]
+        sides = [photo.short_side for photo in self.checked if photo.short_side]
         return lines + _histogram(sides)
 
 

@@ -168,8 +168,8 @@ def _probed(stages: dict[str, Stage]) -> tuple[list[Score], Samples]:
     for name, stage in stages.items():
         if not stage.is_done:
             continue
-        for arm, found in json.loads(stage.result.read_text()).items():
-            for key, value in found.items():
+        for arm, measured in json.loads(stage.result.read_text()).items():
+            for key, value in measured.items():
                 scores.append(Score(arm, name, 0, _metric(key), value))
         file = stage.result.with_name('images.npz')
         for key, sample in read_samples(file).items() if file.is_file() else ():
@@ -187,7 +187,7 @@ def _joined(
 ) -> tuple[list[Score], Samples]:
     """Make one test of the folds of a task, of which each image is in one."""
     whole = {part: name for name, parts in folds.items() for part in parts}
-    found = [score for score in scores if score.task not in whole]
+    joined = [score for score in scores if score.task not in whole]
     kept = {key: sample for key, sample in samples.items() if key[1] not in whole}
     for name, parts in folds.items():
         for arm, _, seed, metric in dict.fromkeys(
@@ -197,8 +197,8 @@ def _joined(
             if all(key in samples for key in keys):
                 sample = join([samples[key] for key in keys])
                 kept[arm, name, seed, metric] = sample
-                found.append(Score(arm, name, seed, metric, figure(sample)))
-    return found, kept
+                joined.append(Score(arm, name, seed, metric, figure(sample)))
+    return joined, kept
 
 
 def _write_page(

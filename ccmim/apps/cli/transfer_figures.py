@@ -60,7 +60,7 @@ class Figures:
 
     def details(self) -> list[Details]:
         """Show classes and confusions of each task."""
-        found = []
+        parts = []
         for task, data in self._data.items():
             classes = _classes(data)
             table = class_table(self._samples, task, self._arms, classes)
@@ -85,8 +85,8 @@ class Figures:
                     what = f'{task}: precision over recall at an overlap of 0.5'
                     figures.append((file, f'{what}, {metric}, mean of the classes.'))
                     break
-            found.append(Details(task, table, figures))
-        return found
+            parts.append(Details(task, table, figures))
+        return parts
 
     def classified(self, names: Mapping[str, Sequence[str]]) -> list[tuple[Path, str]]:
         """Draw test photos with their class and what both networks say of them.
@@ -143,11 +143,11 @@ class Figures:
         return []
 
     def _of(self, task: str, metric: str, kind: Any) -> dict[str, Any]:
-        found = {}
+        samples = {}
         for (arm, of, _, named), sample in self._samples.items():
             if (of, named) == (task, metric) and isinstance(sample, kind):
-                found.setdefault(self._titles[arm], sample)
-        return found
+                samples.setdefault(self._titles[arm], sample)
+        return samples
 
     def _classified(
         self, task: str, classes: Sequence[str], names: Sequence[str]

@@ -118,7 +118,7 @@ class Comparison:
             The chains of a seed before those of the next, so that a table with one
             seed is there early.
         """
-        found = []
+        chains = []
         for seed in self.seeds:
             chain_of: dict[str, list[Stage]] = {}
             for arm in self.arms:
@@ -126,7 +126,7 @@ class Comparison:
                     chain = chain_of[arm.teacher]
                 else:
                     chain = []
-                    found.append(chain)
+                    chains.append(chain)
                 chain_of[arm.name] = chain
                 students = {a.name for a in self.arms if a.teacher == arm.name}
                 is_asked = (arm.name, seed) not in skip
@@ -135,7 +135,7 @@ class Comparison:
                     chain.append(self._pretraining(arm, seed))
                 for task in self.tasks if is_asked else ():
                     chain += self._transfer(arm, task, seed)
-        return [chain for chain in found if chain]
+        return [chain for chain in chains if chain]
 
     def chains_apart(self) -> list[list[Stage]]:
         """List all stages so that the tasks of an arm can run side by side.
@@ -144,7 +144,7 @@ class Comparison:
             The pretrainings, then a chain for each task of each arm, which waits for
             its pretraining.
         """
-        found = self.pretrainings()
+        chains = self.pretrainings()
         for seed in self.seeds:
             for arm in self.arms:
                 after = ()
@@ -152,8 +152,8 @@ class Comparison:
                     after = (self._pretraining(arm, seed),)
                 for task in self.tasks:
                     first, *others = self._transfer(arm, task, seed)
-                    found.append([replace(first, after=after), *others])
-        return found
+                    chains.append([replace(first, after=after), *others])
+        return chains
 
     def pretraining_folder(self, arm: Arm, seed: int) -> Path:
         """Return the work dir of an arm's pretraining."""
@@ -180,7 +180,7 @@ class Comparison:
 
     def scores(self) -> list[Score]:
         """Read the results that are there."""
-        found = []
+        scores = []
         for arm in self.arms:
             for task in self.tasks:
                 for seed in self.seeds:
@@ -192,16 +192,16 @@ class Comparison:
                     metrics = metrics.get(
                         'checkpoint' if arm.source else 'random', metrics
                     )
-                    found += [
+                    scores += [
                         Score(arm.name, task, seed, name, in_percent(key, metrics[key]))
                         for key, (name, _) in METRICS.items()
                         if key in metrics
                     ]
-        return found
+        return scores
 
     def samples(self) -> Samples:
         """Read what each tested image has added, of the runs that left it."""
-        found = {}
+        samples = {}
         for arm in self.arms:
             for task in self.tasks:
                 for seed in self.seeds:
@@ -213,17 +213,17 @@ class Comparison:
                             key = key.rpartition(' ')[2]
                             if key in METRICS:
                                 name, _ = METRICS[key]
-                                found[arm.name, task, seed, name] = sample
-        return found
+                                samples[arm.name, task, seed, name] = sample
+        return samples
 
     def trained(self) -> list[tuple[str, str, int, Path]]:
         """List arm, task, seed and checkpoint of what is fine-tuned."""
-        found = []
+        checkpoints = []
         for arm, task, seed in product(self.arms, self.tasks, self.seeds):
             first, *rest = self._transfer(arm, task, seed)
             if rest:  # a test
-                found.append((arm.name, task, seed, first.result))
-        return found
+                checkpoints.append((arm.name, task, seed, first.result))
+        return checkpoints
 
     def _weights(self, arm: Arm, seed: int) -> Path:
         if arm.is_pretrained_here:

@@ -56,7 +56,7 @@ def read_points(arm: str, seed: int, work_dir: Path) -> list[Point]:
     if not work_dir.is_dir():
         return []
     run = read_run(work_dir, arm)
-    found = []
+    points = []
     for key, measure in _LOGGED.items():
         curve = (run.history.training | run.history.scores).get(key)
         if curve is None or not run.history.epoch_length:
@@ -64,11 +64,11 @@ def read_points(arm: str, seed: int, work_dir: Path) -> list[Point]:
         epochs = -(-curve.steps // run.history.epoch_length)
         for epoch in np.unique(epochs).tolist():
             value = float(np.mean(curve.values[epochs == epoch]))
-            found.append(Point(arm, seed, measure, epoch, value))
-    if found:
-        last = max(point.epoch for point in found)
-        found.append(Point(arm, seed, MINUTES, last, run.seconds / 60))
-    return found
+            points.append(Point(arm, seed, measure, epoch, value))
+    if points:
+        last = max(point.epoch for point in points)
+        points.append(Point(arm, seed, MINUTES, last, run.seconds / 60))
+    return points
 
 
 def write_points(points: Iterable[Point], file: Path) -> None:
@@ -99,11 +99,11 @@ def values_of(
     points: Sequence[Point], arm: str, measure: str
 ) -> dict[int, dict[int, float]]:
     """Return the values of an arm by epoch and seed, in ascending epochs."""
-    found: dict[int, dict[int, float]] = {}
+    by_epoch: dict[int, dict[int, float]] = {}
     for point in sorted(points, key=lambda point: point.epoch):
         if point.arm == arm and point.measure == measure:
-            found.setdefault(point.epoch, {})[point.seed] = point.value
-    return found
+            by_epoch.setdefault(point.epoch, {})[point.seed] = point.value
+    return by_epoch
 
 
 def plot_points(points: Sequence[Point], arms: Sequence[str], file: Path) -> None:

@@ -90,7 +90,7 @@ def find_gains(
         A gain for each measure that both have; with several tasks its name holds that
         of the task.
     """
-    found, heads = [], columns(scores)
+    gains, heads = [], columns(scores)
     several = len({task for task, _ in heads}) > len({metric for _, metric in heads})
     for task, metric in heads:
         lead = difference(scores, arm, reference, task, metric)
@@ -100,8 +100,8 @@ def find_gains(
         low, high = lead.mean - lead.half_width, lead.mean + lead.half_width
         if lead.count == 1:
             low, high = _range(samples or {}, arm, reference, task, metric)
-        found.append(Gain(name, lead.mean, low, high, lead.count, (task, metric)))
-    return found
+        gains.append(Gain(name, lead.mean, low, high, lead.count, (task, metric)))
+    return gains
 
 
 def at_ends(
@@ -117,20 +117,20 @@ def at_ends(
         Gains that say in words how many labels they are with, where there is a curve.
     """
     of_task = {task: name for name, tasks in fractions.items() for task in tasks}
-    found = []
+    ends = []
     for gain in gains:
         task, metric = gain.head
         name = of_task.get(task, '')
         tasks = fractions.get(name, {})
         if len(tasks) < 2:
-            found.append(gain)
+            ends.append(gain)
         elif tasks[task] in (min(tasks.values()), max(tasks.values())):
             part = f'{100 * tasks[task]:.3g} % of the' if tasks[task] < 1 else 'all'
             measure = (
                 f'{name}: ' * (len(fractions) > 1) + f'{metric} with {part} labels'
             )
-            found.append(gain._replace(measure=measure))
-    return found
+            ends.append(gain._replace(measure=measure))
+    return ends
 
 
 def _range(

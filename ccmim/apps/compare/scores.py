@@ -137,12 +137,12 @@ def mean_text(values: Sequence[float], with_count: bool = False) -> str:
     """
     if not values:
         return 'not run'
-    found = estimate(values)
-    if found.mean != found.mean:
+    mean, spread, _, count = estimate(values)
+    if mean != mean:
         return DASH
-    if found.count == 1:
-        return f'{found.mean:.1f}{" (1)" * with_count}'
-    return f'{found.mean:.1f} \N{PLUS-MINUS SIGN} {found.spread:.1f} ({found.count})'
+    if count == 1:
+        return f'{mean:.1f}{" (1)" * with_count}'
+    return f'{mean:.1f} \N{PLUS-MINUS SIGN} {spread:.1f} ({count})'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

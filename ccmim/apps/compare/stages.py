@@ -79,9 +79,9 @@ class Stage:
             return ''
         lines = self.log.read_text(errors='replace').splitlines()[-5:]
         for line in reversed(lines):
-            if found := _PROGRESS.search(line):
+            if match := _PROGRESS.search(line):
                 loss = _LOSS.search(line)
-                text = f'{found[1]} {found[2]}, {found[3]} to go'
+                text = f'{match[1]} {match[2]}, {match[3]} to go'
                 return text + (f', loss {loss[1]}' if loss else '')
         return ''
 

@@ -39,9 +39,9 @@ def markdown(
     text = text if several else 'In per cent, one run each:\n\n'
     text += table(['', *titles], means)
     for reference in arms[:1] if references is None else references:
-        found = known if known and reference == arms[0] else {}
+        by_arm = known if known and reference == arms[0] else {}
         leads = {
-            arm: found.get(arm) or find_gains(scores, arm, reference, samples)
+            arm: by_arm.get(arm) or find_gains(scores, arm, reference, samples)
             for arm in arms
             if arm != reference
         }
@@ -84,11 +84,11 @@ def weights_of_images(
 
 
 def _runs(scores: Sequence[Score], task: str, metric: str) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+    by_arm: dict[str, list[float]] = {}
     for score in scores:
         if (score.task, score.metric) == (task, metric):
-            found.setdefault(score.arm, []).append(score.value)
-    return found
+            by_arm.setdefault(score.arm, []).append(score.value)
+    return by_arm
 
 
 def _of_ranges(gains: Sequence[Gain]) -> str:

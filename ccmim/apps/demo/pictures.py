@@ -122,9 +122,11 @@ def _read(photos: Path, side: int, count: int) -> torch.Tensor:
 
 
 def _find_objects(model: Any, name: Path) -> list[tuple[int, list[float]]]:
-    found = model(str(name)).pred_instances
-    sure = found.scores >= _LEAST_SCORE
-    boxes = zip(found.labels[sure].tolist(), found.bboxes[sure].tolist(), strict=True)
+    predicted = model(str(name)).pred_instances
+    sure = predicted.scores >= _LEAST_SCORE
+    boxes = zip(
+        predicted.labels[sure].tolist(), predicted.bboxes[sure].tolist(), strict=True
+    )
     return list(boxes)
 
 
@@ -138,12 +140,12 @@ def _true_objects(
     file = scenes / 'annotations/instances_validation.json'
     known = json.loads(file.read_text())
     numbers = {image['file_name']: image['id'] for image in known['images']}
-    found: dict[int, list] = {number: [] for number in numbers.values()}
+    objects: dict[int, list] = {number: [] for number in numbers.values()}
     for entry in known['annotations']:
         left, top, width, height = entry['bbox']
         box = [left, top, left + width, top + height]
-        found[entry['image_id']].append((entry['category_id'] - 1, box))
-    return [found[numbers[name.name]] for name in names]
+        objects[entry['image_id']].append((entry['category_id'] - 1, box))
+    return [objects[numbers[name.name]] for name in names]
 
 
 def _map_of(name: Path) -> Path:

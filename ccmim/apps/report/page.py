@@ -184,7 +184,7 @@ def _visible(value: object) -> object:
 
 def _lines(text: str) -> Markup:
     """Show control characters of a config, but for the breaks of lines."""
-    return escape(_CONTROL.sub(lambda found: one_line(found[0]), text))
+    return escape(_CONTROL.sub(lambda match: one_line(match[0]), text))
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table | None:
@@ -257,6 +257,6 @@ def _pictures(
     strips = []
     for title, frames, moves in chosen:
         pictures = [embed(file, caption, room) for caption, file in frames]
-        if found := [picture for picture in pictures if picture]:
-            strips.append(Strips(title, found, moves))
+        if drawn := [picture for picture in pictures if picture]:
+            strips.append(Strips(title, drawn, moves))
     return embedded, strips

@@ -54,7 +54,7 @@ def to_json(charts: Sequence[Chart], names: Sequence[str], points: int) -> Marku
     Returns:
         JSON that is safe inside a script element.
     """
-    found = []
+    written = []
     for chart in charts:
         thin = {run: thin_out(curve, points) for run, curve in chart.curves.items()}
         lines = [
@@ -66,8 +66,8 @@ def to_json(charts: Sequence[Chart], names: Sequence[str], points: int) -> Marku
             )
             for run, curve in thin.items()
         ]
-        found.append(dict(title=chart.title, lines=lines))
-    text = json.dumps(dict(names=list(names), charts=found), separators=(',', ':'))
+        written.append(dict(title=chart.title, lines=lines))
+    text = json.dumps(dict(names=list(names), charts=written), separators=(',', ':'))
     # JSON knows these escapes, and without the letters no text ends the element.
     return Markup(text.replace('<', r'\u003c').replace('>', r'\u003e'))
 

@@ -36,18 +36,18 @@ def class_table(
     """
     of_task = {key: sample for key, sample in samples.items() if key[1] == task}
     metrics = list(dict.fromkeys(metric for _, _, _, metric in of_task))
-    found: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+    by_head: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
     for (arm, _, _, metric), sample in of_task.items():
-        found.setdefault((metric, arm), sample.by_class(len(classes)))
-    heads = [(m, arm) for m in metrics for arm in arms if (m, arm) in found]
+        by_head.setdefault((metric, arm), sample.by_class(len(classes)))
+    heads = [(m, arm) for m in metrics for arm in arms if (m, arm) in by_head]
     if not heads:
         return []
     kind = type(next(iter(of_task.values())))
     what = _COUNTED.get(kind, 'pixels')
-    counts = found[heads[0]][1]
+    counts = by_head[heads[0]][1]
     rows = [['', what, *(f'{metric}, {arm}' for metric, arm in heads)]]
     for i, name in enumerate(classes):
-        values = [found[head][0][i] for head in heads]
+        values = [by_head[head][0][i] for head in heads]
         rows.append([name, f'{counts[i]:,.0f}', *map(_percent, values)])
     return rows
 

@@ -82,12 +82,12 @@ def curves_of(runs: Mapping[int, Run], key: str) -> dict[int, Curve]:
     Returns:
         Curves by number of the run.
     """
-    found = {}
+    by_run = {}
     for i, run in runs.items():
         curve = run.history.scores.get(key) or run.history.training.get(key)
         if curve is not None:
-            found[i] = curve
-    return found
+            by_run[i] = curve
+    return by_run
 
 
 def tells_something(curves: Mapping[int, Curve]) -> bool:

@@ -82,25 +82,25 @@ def values(runs: Mapping[int, Run]) -> Table:
             ]
             rows.append((key, cells))
     for key in dict.fromkeys(key for run in runs.values() for key in run.history.tests):
-        found = [run.history.tests.get(key) for run in runs.values()]
+        tested = [run.history.tests.get(key) for run in runs.values()]
         last = [run.history.scores.get(key) for run in runs.values()]
-        if found == [curve and curve.values[-1] for curve in last]:
+        if tested == [curve and curve.values[-1] for curve in last]:
             continue  # the last validation was on the same images
-        cells = [Cell(_ABSENT) if v is None else Cell(number(v), '', v) for v in found]
+        cells = [Cell(_ABSENT) if v is None else Cell(number(v), '', v) for v in tested]
         rows.append((f'test: {key}', cells))
     return _of_runs('last value', runs, rows)
 
 
 def config_differences(runs: Mapping[int, Run]) -> Table:
     """List the settings that are not the same in all runs."""
-    found = differences([run.config for run in runs.values() if run.config])
+    differing = differences([run.config for run in runs.values() if run.config])
     known = {i: run for i, run in runs.items() if run.config}
     rows = [
         (key, [Cell(_ABSENT if v is None else _short(v)) for v in of_runs])
-        for key, of_runs in found[:_MAX_ROWS]
+        for key, of_runs in differing[:_MAX_ROWS]
     ]
-    if len(found) > _MAX_ROWS:
-        rest = f'{len(found) - _MAX_ROWS} more'
+    if len(differing) > _MAX_ROWS:
+        rest = f'{len(differing) - _MAX_ROWS} more'
         rows.append((rest, [Cell(_ABSENT) for _ in known]))
     return _of_runs('setting', known, rows)
 
@@ -109,8 +109,8 @@ def environment(runs: Mapping[int, Run]) -> Table:
     """List versions and devices as the logs recorded them; one cell if all agree."""
     rows = []
     for key in dict.fromkeys(key for run in runs.values() for key in run.environment):
-        found = [_short(run.environment.get(key, _ABSENT)) for run in runs.values()]
-        shared = found[:1] if len(set(found)) == 1 else found
+        values = [_short(run.environment.get(key, _ABSENT)) for run in runs.values()]
+        shared = values[:1] if len(set(values)) == 1 else values
         rows.append((key, [Cell(text) for text in shared]))
     return _of_runs('', runs, rows)
 

@@ -39,10 +39,10 @@ def flatten(value: Any, prefix: str = '') -> dict[str, str]:
         items = enumerate(value)
     else:
         return {prefix: value if isinstance(value, str) else repr(value)}
-    found = {}
+    flat = {}
     for key, child in items:
-        found |= flatten(child, f'{prefix}.{key}' if prefix else str(key))
-    return found
+        flat |= flatten(child, f'{prefix}.{key}' if prefix else str(key))
+    return flat
 
 
 def differences(

@@ -94,7 +94,7 @@ def find_runs(folders: Sequence[Path]) -> list[Run]:
     Raises:
         ValueError: If a folder does not exist or holds no run.
     """
-    found: dict[Path, None] = {}
+    unique: dict[Path, None] = {}
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(f'{folder} is no folder: give the work dir of a run')
@@ -104,8 +104,8 @@ def find_runs(folders: Sequence[Path]) -> list[Run]:
                 f'{folder} holds no run: give a work dir, in which training has made '
                 'a folder such as 20260131_235959'
             )
-        found |= dict.fromkeys(runs)
-    paths = list(found)
+        unique |= dict.fromkeys(runs)
+    paths = list(unique)
     names = _names(paths)
     return [read_run(path, names[i]) for i, path in enumerate(paths)]
 

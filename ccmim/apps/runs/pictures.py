@@ -41,19 +41,19 @@ def find_pictures(folder: Path) -> list[Strip]:
     strips: dict[str, dict[tuple[int, str], Path]] = defaultdict(dict)
     single = []
     for file in sorted(_files(folder)):
-        if found := _PLACE.fullmatch(file.stem):
-            when = f'{found["unit"]} {int(found["count"])}'
+        if match := _PLACE.fullmatch(file.stem):
+            when = f'{match["unit"]} {int(match["count"])}'
         elif file.parent.name == 'vis_image' and (
-            found := _OF_BACKEND.fullmatch(file.stem)
+            match := _OF_BACKEND.fullmatch(file.stem)
         ):
             # What PictureHook keeps in pictures/ too, and counts by epochs.
-            unit = 'epoch' if found['title'] == _OF_HOOK else 'step'
-            when = f'{unit} {int(found["count"])}'
+            unit = 'epoch' if match['title'] == _OF_HOOK else 'step'
+            when = f'{unit} {int(match["count"])}'
         else:
             single.append(Strip(_title(file.stem), [('', file)]))
             continue
-        title = _title(found['title']) or _title(file.parent.name)
-        strips[title][int(found['count']), when] = file
+        title = _title(match['title']) or _title(file.parent.name)
+        strips[title][int(match['count']), when] = file
     moving = []
     for title, by_place in strips.items():
         frames = [(when, by_place[n, when]) for n, when in sorted(by_place)]
@@ -67,8 +67,8 @@ def find_pictures(folder: Path) -> list[Strip]:
 def _files(folder: Path) -> list[Path]:
     places = [folder / 'pictures', *folder.glob('*/pictures')]
     places += folder.glob('*/vis_data/vis_image')
-    found = {file for place in places for file in place.rglob('*')}
-    pictures = [file for file in found if file.suffix.lower() in _KINDS]
+    files = {file for place in places for file in place.rglob('*')}
+    pictures = [file for file in files if file.suffix.lower() in _KINDS]
     return [file for file in pictures if is_own(file, folder)]
 
 

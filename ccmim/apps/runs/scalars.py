@@ -57,7 +57,7 @@ def read_lines(file: Path) -> list[dict[str, float]]:
     Returns:
         A mapping a line.
     """
-    found = []
+    parsed = []
     with file.open(encoding='utf-8', errors='replace') as stream:
         for text in stream:
             try:
@@ -65,21 +65,21 @@ def read_lines(file: Path) -> list[dict[str, float]]:
             except (ValueError, RecursionError):
                 continue
             if isinstance(line, dict) and _has_position(values := numbers(line)):
-                found.append(values)
-    return found
+                parsed.append(values)
+    return parsed
 
 
 def numbers(values: Mapping[str, object]) -> dict[str, float]:
     """Pick what is a number; an integer beyond all floats is infinite."""
-    found = {}
+    kept = {}
     for key, value in values.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             try:
                 float(value)
             except OverflowError:
                 value = math.inf if value > 0 else -math.inf
-            found[str(key)] = value
-    return found
+            kept[str(key)] = value
+    return kept
 
 
 def _has_position(line: Mapping[str, float]) -> bool:
@@ -136,8 +136,8 @@ def _step(line: Mapping[str, float]) -> int:
 
 
 def _values(line: Mapping[str, float], but: Sequence[str] = ()) -> dict[str, float]:
-    found = {k: float(v) for k, v in line.items() if k not in (*_PLACES, *but)}
-    return {key: in_percent(key, value) for key, value in found.items()}
+    values = {k: float(v) for k, v in line.items() if k not in (*_PLACES, *but)}
+    return {key: in_percent(key, value) for key, value in values.items()}
 
 
 def in_percent(key: str, value: float) -> float:

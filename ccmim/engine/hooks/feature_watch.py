@@ -101,8 +101,8 @@ class FeatureWatchHook(Hook):
         epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
         counts = epochs or not self.by_epoch
         if self.labels is None:  # as every config has it: it must stop no run
-            found = unlabeled_in(runner.train_dataloader.dataset)
-            self._on = counts and found is not None and len(found) > 1
+            images = unlabeled_in(runner.train_dataloader.dataset)
+            self._on = counts and images is not None and len(images) > 1
             if not self._on:
                 runner.logger.info(
                     'Features are not watched: that needs two unlabeled photos or '
@@ -205,19 +205,19 @@ class FeatureWatchHook(Hook):
         with apart(runner), torch.autocast(device, enabled=False):
             if self._labeled is None:
                 images = unlabeled_in(runner.train_dataloader.dataset)
-                found = dense(_evenly(images, self.images))
+                features = dense(_evenly(images, self.images))
             else:
-                found = dense(self._labeled.test)
+                features = dense(self._labeled.test)
                 train = dense(self._labeled.train)
         values = {}
         if self._labeled is not None:
-            values[_RETRIEVAL] = figure(retrieve(self._labeled, train, found))
-        neighbors = patch_neighbors(found.patches)
+            values[_RETRIEVAL] = figure(retrieve(self._labeled, train, features))
+        neighbors = patch_neighbors(features.patches)
         if not self._start:
             self._start = dict(neighbors=neighbors)
         values[_AGREEMENT] = agreement(neighbors, self._start['neighbors'])
-        values['token_likeness'] = figure(Likeness(found.photos.numpy()))
-        values['token_rank'] = feature_rank(found.photos)
+        values['token_likeness'] = figure(Likeness(features.photos.numpy()))
+        values['token_rank'] = feature_rank(features.photos)
         self._start.setdefault('values', values)
         return values
 

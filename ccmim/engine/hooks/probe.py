@@ -153,8 +153,8 @@ class ProbeHook(Hook):
 
     def _accuracy(self, model: Any, runner: Runner) -> float:
         """Of k-NN in percent; all processes compute features."""
-        found = [self._all_features(model, runner, data) for data in self._sets]
-        (train, train_labels), (test, test_labels) = found
+        features = [self._all_features(model, runner, data) for data in self._sets]
+        (train, train_labels), (test, test_labels) = features
         k = min(self._knn.get('k', NEIGHBORS), len(train))
         return knn_accuracy(train, train_labels, test, test_labels, k)
 

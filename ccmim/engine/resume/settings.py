@@ -72,15 +72,15 @@ def deciding_values(text: str) -> dict[str, Any]:
     if epochs := (values.get('train_cfg') or {}).get('max_epochs'):
         for part in values.keys() & {'model', 'custom_hooks'}:
             values[part] = count_epochs(values[part], epochs)
-    found = {part: values[part] for part in PARTS if part in values}
+    deciding = {part: values[part] for part in PARTS if part in values}
     hooks = [*values.get('custom_hooks', ()), *values.get('default_hooks', {}).values()]
-    found['hooks'] = {
+    deciding['hooks'] = {
         _last(hook['type']): hook
         for hook in hooks
         if isinstance(hook, Mapping)
         and _DECIDING_HOOKS.fullmatch(_last(hook.get('type')))
     }
-    return found
+    return deciding
 
 
 def settle_positions(model: Any) -> None:
@@ -123,11 +123,13 @@ def differing_settings(text: str, cfg: Config) -> list[Difference]:
         ValueError: The text cannot be read.
     """
     old, new = deciding_values(text), deciding_values(cfg.pretty_text)
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for part in old.keys() & new.keys():
-        found += _compare(part, old[part], new[part])
+        differences += _compare(part, old[part], new[part])
     order = [*PARTS, 'hooks']
-    return sorted(found, key=lambda one: (order.index(one.key.split('.')[0]), one.key))
+    return sorted(
+        differences, key=lambda one: (order.index(one.key.split('.')[0]), one.key)
+    )
 
 
 def _compare(key: str, old: Any, new: Any) -> Iterator[Difference]:
@@ -172,8 +174,8 @@ def _is_default(kind: Any, name: str, value: Any) -> bool:
     """Return whether leaving an argument out means the value, or None."""
     if value is None or value == {}:
         return True
-    for found in find_types(kind):
-        default = default_of(found, name) if isinstance(found, type) else None
+    for owner in find_types(kind):
+        default = default_of(owner, name) if isinstance(owner, type) else None
         if default == value or (_is_list(default) and list(default) == list(value)):
             return True
     return False

@@ -60,10 +60,10 @@ def differing_state(
         checkpoint: What is about to be loaded.
         record: What ``ResumeHook`` noted in it; empty for those before.
     """
-    found = [*_model(bare(runner), checkpoint['state_dict'])]
-    found += _optimizers(runner, checkpoint, record)
-    found += _frozen(bare(runner), record)
-    return found + [*_schedulers(runner, checkpoint)]
+    differences = [*_model(bare(runner), checkpoint['state_dict'])]
+    differences += _optimizers(runner, checkpoint, record)
+    differences += _frozen(bare(runner), record)
+    return differences + [*_schedulers(runner, checkpoint)]
 
 
 def frozen_digests(model: nn.Module) -> dict[str, str]:
@@ -75,7 +75,7 @@ def frozen_digests(model: nn.Module) -> dict[str, str]:
     Returns:
         Sixteen hexadecimal digits for each teacher, by name.
     """
-    found = {}
+    digests = {}
     for name, part in model.named_modules():
         if isinstance(part, Frozen):
             digest = hashlib.blake2b(digest_size=8)
@@ -84,8 +84,8 @@ def frozen_digests(model: nn.Module) -> dict[str, str]:
                 digest.update(
                     value.detach().cpu().contiguous().flatten().view(uint8).numpy()
                 )
-            found[name.removesuffix('.frozen')] = digest.hexdigest()
-    return found
+            digests[name.removesuffix('.frozen')] = digest.hexdigest()
+    return digests
 
 
 def _frozen(model: nn.Module, record: Mapping[str, Any]) -> Iterator[Difference]:
@@ -123,8 +123,8 @@ def _optimizers(
             yield _Part(f'optimizer.{name}', ABSENT, Shown(type(one).__name__))
             continue
         # The record covers a single optimizer.
-        for found in _optimizer(runner, one, saved[name], checkpoint['meta'], {}):
-            yield found._replace(key=f'{name}: {found.key}')
+        for difference in _optimizer(runner, one, saved[name], checkpoint['meta'], {}):
+            yield difference._replace(key=f'{name}: {difference.key}')
     for name in sorted(saved.keys() - dict(wrapper.items()).keys()):
         yield _Part(f'optimizer.{name}', Shown('an optimizer'), ABSENT)
 
@@ -155,9 +155,9 @@ def _optimizer(
     if lost and extra:
         yield _Part('optimizer: settings', sorted(extra), sorted(lost))
     keeps = 'betas' in groups[0] and meta['iter'] > 0
-    wanted, found = record.get('states', int(keeps)), len(saved.get('state') or {})
-    if found < wanted:
-        yield _Part('optimizer: parameters with a state', wanted, found)
+    wanted, count = record.get('states', int(keeps)), len(saved.get('state') or {})
+    if count < wanted:
+        yield _Part('optimizer: parameters with a state', wanted, count)
     yield from _moments(
         names,
         [value for group in groups for value in group['params']],

@@ -142,10 +142,10 @@ def _check_range(value: Any, key: str, kinds: list[Callable], path: str) -> None
 
 
 def _check_thresholds(node: Mapping[str, Any], path: str) -> None:
-    found = [node.get(f'{kind}_iou_thr') for kind in ('pos', 'neg')]
-    if all(isinstance(one, int | float) for one in found) and found[0] < found[1]:
+    pos, neg = (node.get(f'{kind}_iou_thr') for kind in ('pos', 'neg'))
+    if all(isinstance(one, int | float) for one in (pos, neg)) and pos < neg:
         raise ValueError(
-            f'{path}.pos_iou_thr={found[0]} is below {path}.neg_iou_thr={found[1]}: '
+            f'{path}.pos_iou_thr={pos} is below {path}.neg_iou_thr={neg}: '
             'boxes between the two would be both'
         )
 

@@ -23,17 +23,17 @@ def norms_of_one_value(model: nn.Module) -> list[str]:
     Args:
         model: In training mode.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for name, part in model.named_modules():
         children = list(part.named_children())
         pooled = False
         for key, child in children:
             alone = isinstance(child, nn.BatchNorm1d) and not _sees_more(model, name)
             if pooled or alone:
-                found |= dict.fromkeys(_norms(child, f'{name}.{key}'.lstrip('.')))
+                names |= dict.fromkeys(_norms(child, f'{name}.{key}'.lstrip('.')))
             is_pool = isinstance(child, _POOLS) and isinstance(part, nn.Sequential)
             pooled |= is_pool and child.output_size in (1, (1, 1))
-    return list(found)
+    return list(names)
 
 
 def check_batches(loop: BaseLoop, model: nn.Module) -> None:

@@ -91,17 +91,17 @@ def _check(cfg: Config, stages: Sequence[str]) -> None:
             return
         kept = _cache(cfg, stages, [dataset for _, dataset, *_ in parts])
         if kept.is_file():
-            found = json.loads(kept.read_text())
+            checked = json.loads(kept.read_text())
         else:
             reports = _reports(cfg, stages, 0, judged=True)
-            found = dict(
+            checked = dict(
                 errors=[report.error() for report in reports if report.problems],
                 notes=[(r.title, note) for r in reports for note in r.notes],
             )
-            _keep(kept, found)
-    if found['errors']:
-        raise ValueError(found['errors'][0])
-    for title, note in found['notes']:
+            _keep(kept, checked)
+    if checked['errors']:
+        raise ValueError(checked['errors'][0])
+    for title, note in checked['notes']:
         print_log(f'{title}: {note}', logger='current')
 
 
@@ -251,11 +251,11 @@ def _cache(cfg: Config, stages: Sequence[str], datasets: Sequence[Any]) -> Path:
 
 
 def _add_files(key: Any, path: Path) -> None:
-    found = [path]
+    files = [path]
     for folder, folders, names in os.walk(path, followlinks=True):
         folders.sort()
-        found += [Path(folder, name) for name in sorted(names)]
-    for file in found:
+        files += [Path(folder, name) for name in sorted(names)]
+    for file in files:
         try:
             status = os.stat(file)
             entry = f'{file}\t{status.st_size}\t{status.st_mtime_ns}\n'
@@ -264,11 +264,11 @@ def _add_files(key: Any, path: Path) -> None:
         key.update(os.fsencode(entry))
 
 
-def _keep(file: Path, found: dict[str, Any]) -> None:
+def _keep(file: Path, report: dict[str, Any]) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(f'.{os.getpid()}')
-        part.write_text(json.dumps(found))
+        part.write_text(json.dumps(report))
         part.replace(file)
     except OSError:
         pass  # looked at again the next time

@@ -77,13 +77,13 @@ def find_types(kind: Any, roots: Iterable[Registry] = _ROOTS) -> list[Callable]:
     """
     if not isinstance(kind, str):
         return [kind] if callable(kind) else []
-    found = []
+    types = []
     for root in roots:
         with root.switch_scope_and_registry(None) as current:
             known = _look_up(current, kind)
-        if callable(known) and known not in found:
-            found.append(known)
-    return found
+        if callable(known) and known not in types:
+            types.append(known)
+    return types
 
 
 def _look_up(registry: Registry, name: str) -> Any:
@@ -112,8 +112,8 @@ def check_type(kind: Any, path: str) -> None:
         ValueError: With the nearest name.
     """
     place = re.sub(r'\.\d+(?=\.|$)', '', path)
-    found = (names for known, names in _LOOKED_UP if re.fullmatch(known, place))
-    roots = [getattr(registry, name) for name in next(found, ())]
+    registries = (names for known, names in _LOOKED_UP if re.fullmatch(known, place))
+    roots = [getattr(registry, name) for name in next(registries, ())]
     if place.endswith('_cfg') and roots == [registry.MODELS]:
         roots = roots if find_types('BN', roots) else []  # mmcv registers them
     if isinstance(kind, str) and roots and not find_types(kind, roots):
@@ -132,9 +132,9 @@ def unknown_type(error: Exception, cfg: Any = None) -> str | None:
         The line; None if the error is another one.
     """
     text = str(error.args[0] if isinstance(error, KeyError) else error)
-    if not (found := re.match(r'(\S+) is not in the (?:\w+::)?(.*) registry\.', text)):
+    if not (match := re.match(r'(\S+) is not in the (?:\w+::)?(.*) registry\.', text)):
         return None
-    name, kind = found.groups()
+    name, kind = match.groups()
     roots = [root for root in _ROOTS if root.name == kind] or _ROOTS
     places = list(_places(cfg, name, ''))
     of = f' of {", ".join(places[:3])}' if places else ''
@@ -180,13 +180,13 @@ def plain_kind(kind: Callable, name: str) -> Any:
         default is one.
     """
     for owner in inspect.getmro(kind) if inspect.isclass(kind) else [kind]:
-        if found := arguments_of(owner).get(name):
-            stated = [x for x in get_args(found.annotation) if x is not NoneType]
-            stated = stated[0] if len(stated) == 1 else found.annotation
+        if parameter := arguments_of(owner).get(name):
+            stated = [x for x in get_args(parameter.annotation) if x is not NoneType]
+            stated = stated[0] if len(stated) == 1 else parameter.annotation
             stated = str(getattr(stated, '__name__', stated))
             plain, taken = _PLAIN.get(stated, (object, Any))
-            honest = found.default in (None, Parameter.empty)
-            return taken if honest or isinstance(found.default, plain) else Any
+            honest = parameter.default in (None, Parameter.empty)
+            return taken if honest or isinstance(parameter.default, plain) else Any
     return Any
 
 

@@ -67,7 +67,7 @@ def being_built(error: BaseException) -> Building | None:
     """Find the innermost part that was being built when an error was raised."""
     frames = [frame.f_locals for frame, _ in _frames(error, _BUILDS)]
     whole = _config(error)
-    found, path, node = None, '', whole
+    building, path, node = None, '', whole
     for known in frames:
         kind = known.get('obj_cls') or known.get('scheduler_cls')
         if kind is None or 'args' not in known:
@@ -78,9 +78,9 @@ def being_built(error: BaseException) -> Building | None:
         if place:
             path, node = place
         # What is in no config is a part of the one before it.
-        if place or found is None or not found.path:
-            found = Building(kind, known['args'], path if place else '', node)
-    return found
+        if place or building is None or not building.path:
+            building = Building(kind, known['args'], path if place else '', node)
+    return building
 
 
 def _frames(error: BaseException, module: str = '') -> Iterator[tuple[Any, int]]:
