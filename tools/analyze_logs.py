@@ -109,8 +109,8 @@ def cal_train_time(histories: dict[str, History], args: argparse.Namespace) -> N
         length = history.epoch_length
         # The steps of an epoch, or each interval of a run that counts no epochs.
         unit = 'epoch' if length else 'step'
-        places = np.ceil(steps / length).astype(int) if length else steps
-        means = {int(p): float(times[places == p].mean()) for p in np.unique(places)}
+        epochs = np.ceil(steps / length).astype(int) if length else steps
+        means = {int(p): float(times[epochs == p].mean()) for p in np.unique(epochs)}
         slow, fast = max(means, key=means.get), min(means, key=means.get)
         print(f'slowest {unit} {slow}, average time is {means[slow]:.4f} s/iter')
         print(f'fastest {unit} {fast}, average time is {means[fast]:.4f} s/iter')

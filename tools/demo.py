@@ -67,7 +67,7 @@ def find_images(names: list[str]) -> list[Path]:
     return images
 
 
-def place_of(out: Path | None, images: list[Path]) -> list[Path]:
+def output_files(out: Path | None, images: list[Path]) -> list[Path]:
     """Choose a file for each picture.
 
     Raises:
@@ -97,7 +97,7 @@ def main() -> None:
     args = parse_args()
     with clear_errors(StartHook(), args.debug):
         images = find_images(args.image)
-        files = place_of(args.out, images)
+        files = output_files(args.out, images)
         cfg = read_config(args.config, None, args.cfg_options)
         weights = dict(seen=args.checkpoint)
         drawn = draw_predictions(

@@ -187,13 +187,13 @@ def _splits(labels: Any, num_train: int, folds: int) -> Iterator[tuple[Any, Any]
     if not folds:
         yield torch.arange(num_train), torch.arange(len(labels))
         return
-    place = torch.zeros_like(labels)
+    fold_of = torch.zeros_like(labels)
     for label in labels.unique():
         members = (labels == label).nonzero()[:, 0]
-        place[members] = torch.arange(len(members)) % folds
+        fold_of[members] = torch.arange(len(members)) % folds
     for fold in range(folds):
-        if (place == fold).any():
-            yield (place != fold).nonzero()[:, 0], (place == fold).nonzero()[:, 0]
+        if (fold_of == fold).any():
+            yield (fold_of != fold).nonzero()[:, 0], (fold_of == fold).nonzero()[:, 0]
 
 
 def main() -> None:

@@ -53,9 +53,9 @@ def main() -> None:
         for file, mutant in survivors:
             print(f'{mutant.line:4d} {_name(file, mutant)}')
         asked, killed = len(answers), len(answers) - len(survivors)
-        share = f' ({100 * killed / asked:.1f} per cent)' if asked else ''
+        score = f' ({100 * killed / asked:.1f} per cent)' if asked else ''
         print(
-            f'{room}: {killed} of {asked} mutants killed{share}, '
+            f'{room}: {killed} of {asked} mutants killed{score}, '
             f'{len(pairs) - asked} not asked, {equivalent} equivalent'
         )
 
@@ -63,13 +63,13 @@ def main() -> None:
 def _questions(
     args: argparse.Namespace, pairs: list[tuple[Path, Mutant]]
 ) -> Iterator[tuple[str, Question]]:
-    told = _watched(args, {file for file, _ in pairs})
+    watched = _watched(args, {file for file, _ in pairs})
     end = time.monotonic() + 60 * args.minutes
     for file, mutant in pairs:
         if time.monotonic() > end:
             return
-        tests = told.of(file, mutant.function)
-        seconds = 10 + 3 * args.jobs * sum(told.seconds[test] for test in tests)
+        tests = watched.of(file, mutant.function)
+        seconds = 10 + 3 * args.jobs * sum(watched.seconds[test] for test in tests)
         tree = changed(file.read_text(), mutant)
         yield _key(file, mutant), Question(tests, file, tree, seconds)
 
@@ -117,10 +117,10 @@ def _watched(args: argparse.Namespace, files: set[Path]) -> Known:
     if 'torch' in sys.modules:
         sys.modules['torch'].set_num_threads(1)
     try:
-        told = watch(args.tests, files)
+        watched = watch(args.tests, files)
     except RuntimeError as error:
         sys.exit(f'{error}\nerror: the tests fail without a mutant')
-    for name in told.modules:
+    for name in watched.modules:
         with suppress(Exception):
             importlib.import_module(name)
     there = {getattr(module, '__file__', None) for module in [*sys.modules.values()]}
@@ -128,7 +128,7 @@ def _watched(args: argparse.Namespace, files: set[Path]) -> Known:
         if str(file) in there:
             sys.exit(f'error: {file} is imported already: name less with --preload')
     gc.freeze()
-    return told
+    return watched
 
 
 def _key(file: Path, mutant: Mutant) -> str:

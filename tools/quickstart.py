@@ -119,7 +119,7 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
     out.mkdir(parents=True, exist_ok=True)  # or fail before anything takes time
     os.chdir(ROOT)
-    scenes, places = out / 'scenes', min(2, len(os.sched_getaffinity(0)))
+    scenes, jobs = out / 'scenes', min(2, len(os.sched_getaffinity(0)))
     os.environ['CCMIM_TOY'] = str(scenes)
     comparison = compare(plan, out, photos or scenes / 'unlabelled', args.seeds)
 
@@ -139,9 +139,9 @@ def main() -> None:
         job.result()
     chains = comparison.chains_apart()
     if any(not stage.is_done for chain in chains for stage in chain):
-        announce(comparison, plan, places)
+        announce(comparison, plan, jobs)
     on_gpu = torch.cuda.is_available()  # a GPU does not survive a fork
-    run_stages(chains, ROOT, [{}] * places, in_copies=not on_gpu)
+    run_stages(chains, ROOT, [{}] * jobs, in_copies=not on_gpu)
     finish(
         comparison, plan, out, photos or scenes / 'unlabelled', time.time() - started
     )
@@ -195,7 +195,7 @@ def compare(plan: Plan, out: Path, photos: Path, seeds: Sequence[int]) -> Compar
     )
 
 
-def announce(comparison: Comparison, plan: Plan, places: int) -> None:
+def announce(comparison: Comparison, plan: Plan, jobs: int) -> None:
     """Print what will be run and how long it takes, from a few steps of each run."""
     options = [
         dict(option.split('=', 1) for option in chosen)
@@ -207,7 +207,7 @@ def announce(comparison: Comparison, plan: Plan, places: int) -> None:
     methods = comparison.arms[1:]
     runs = [(arm.source, options[0]) for arm in methods]
     runs += [(comparison.tasks[task], options[1]) for task, _ in plan.tasks.values()]
-    paces = measure_paces(runs, places)
+    paces = measure_paces(runs, jobs)
     starts, tasks = paces[: len(methods)], paces[len(methods) :]
     count = len(comparison.seeds)
     chains = [[pace.seconds] for pace in starts] * count
@@ -219,9 +219,9 @@ def announce(comparison: Comparison, plan: Plan, places: int) -> None:
     for name, pace in zip(names, paces, strict=True):
         steps = f'{pace.steps} steps of {pace.step:.2f} s'
         print(f'  {name:<22}{steps}, about {clock(pace.seconds)}')
-    total = total_seconds(chains, places)
+    total = total_seconds(chains, jobs)
     print(
-        f'About {clock(total)} in total with {places} at a time, in {starts[0].dtype}. '
+        f'About {clock(total)} in total with {jobs} at a time, in {starts[0].dtype}. '
         'Ctrl-C stops it; run the same command to resume.\n',
         flush=True,
     )

@@ -84,11 +84,11 @@ def fill_in(
         ValueError: If a shard is missing, damaged, or of another checkpoint.
     """
     meta = checkpoint.get('meta')
-    told = meta.get(KEY) if isinstance(meta, Mapping) else None
-    if told is None:
+    note = meta.get(KEY) if isinstance(meta, Mapping) else None
+    if note is None:
         return
     try:
-        name, count, tensors = told['id'], int(told['count']), int(told['tensors'])
+        name, count, tensors = note['id'], int(note['count']), int(note['tensors'])
     except (KeyError, TypeError, ValueError):
         raise ValueError(f'checkpoint {file} is damaged (its list of shards)') from None
     shards = []
@@ -162,8 +162,8 @@ def rows_of(rows: Sequence[Tensor], rank: int = 0, count: int = 1) -> Tensor:
         count: Of how many, among which rows are cut as by ``torch.chunk``.
     """
     total = sum(len(one) for one in rows)
-    share = -(-total // count)
-    start, stop = min(rank * share, total), min((rank + 1) * share, total)
+    height = -(-total // count)
+    start, stop = min(rank * height, total), min((rank + 1) * height, total)
     own, first = [], 0
     for one in rows:
         own.append(one[max(start - first, 0) : max(stop - first, 0)])

@@ -71,15 +71,15 @@ class Classifier(BaseModel):
 
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Compute the cross entropy of normalized images (B, 3, H, W), labels (B,)."""
-        images, shares = self.mixing(images, labels)  # (B, C), how much of each class
+        images, targets = self.mixing(images, labels)  # (B, C), how much of each class
         if self.extra is None:
             scores = self.head(self.features(images))  # (B, C)
-            return dict(loss_classification=F.cross_entropy(scores, shares))
+            return dict(loss_classification=F.cross_entropy(scores, targets))
         tokens = self.backbone.encode(self.backbone.embed(images))  # (B, 1+N, D)
         patches = tokens[:, 1:]
         feature = patches.mean(1) if self.pool == 'average' else tokens[:, 0]
         losses = self.extra(patches, self.backbone.grid, labels)
-        known = F.cross_entropy(self.head(feature), shares)
+        known = F.cross_entropy(self.head(feature), targets)
         return dict(loss_classification=known, **losses)
 
     def features(self, images: Tensor) -> Tensor:

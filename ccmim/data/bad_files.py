@@ -157,6 +157,6 @@ def most_bad(total: int, max_bad_ratio: Ratio) -> int:
     """Count how many of some images may be damaged, as long as a good one is left.
 
     Raises:
-        ValueError: The share is out of range.
+        ValueError: The fraction is out of range.
     """
     return min(max(_ALWAYS_ALLOWED, int(max_bad_ratio * total)), max(0, total - 1))

@@ -40,15 +40,15 @@ class BadPhotos:
 
     Args:
         total: Count of all photos.
-        max_share: Share of bad photos above which to stop, from 0 to 1; three are
+        max_bad_ratio: Fraction of bad photos above which to stop, in [0, 1]; three are
             always allowed, as long as a good one is left.
 
     Attributes:
         files: The list that all processes add to; None without one.
     """
 
-    def __init__(self, total: int, max_share: float = 0.01) -> None:
-        self._total, self._allowed = total, most_bad(total, max_share)
+    def __init__(self, total: int, max_bad_ratio: float = 0.01) -> None:
+        self._total, self._allowed = total, most_bad(total, max_bad_ratio)
         self._names: dict[str, str] = {}
         self.files: BadFiles | None = None
 
@@ -102,15 +102,15 @@ class BadImages(BadPhotos):
 
     Args:
         source: The source.
-        max_share: Fraction of bad images above which to stop, from 0 to 1; three are
+        max_bad_ratio: Fraction of bad images above which to stop, in [0, 1]; three are
             always allowed, as long as a good one is left.
 
     Raises:
-        ValueError: The share is out of range.
+        ValueError: The fraction is out of range.
     """
 
-    def __init__(self, source: ImageSource, max_share: float) -> None:
-        super().__init__(len(source), max_share)
+    def __init__(self, source: ImageSource, max_bad_ratio: float) -> None:
+        super().__init__(len(source), max_bad_ratio)
         self._source = source
         # Shared memory: what one worker finds, all workers and the parent know.
         self._found = torch.zeros(len(source), dtype=torch.bool).share_memory_()

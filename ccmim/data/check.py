@@ -57,12 +57,12 @@ def check_images(
         BrokenProcessPool: A worker was killed, often as the memory is full.
     """
     # A task holds some images, so that there are thousands of tasks, not millions.
-    share = min(256, max(1, len(source) // 1000))
+    chunk = min(256, max(1, len(source) // 1000))
     indices = range(len(source))
     with ProcessPoolExecutor(
         num_workers, initializer=_prepare, initargs=(source, least_side)
     ) as pool:
-        yield from pool.map(_check, indices, chunksize=share)
+        yield from pool.map(_check, indices, chunksize=chunk)
 
 
 def summarize(results: Iterable[Checked]) -> str:
@@ -81,8 +81,8 @@ def summarize(results: Iterable[Checked]) -> str:
     lines = [f'{len(results):,} images: {good:,} good, {len(reasons):,} bad']
     if decoded:
         sides = [result.short_side for result in decoded]
-        shares = np.quantile(sides, [0.05, 0.5, 0.95]).round().astype(int).tolist()
-        low, median, high = shares
+        quantiles = np.quantile(sides, [0.05, 0.5, 0.95]).round().astype(int).tolist()
+        low, median, high = quantiles
         lines += [
             f'Short side in px: min {min(sides):,}, 5% {low:,}, median {median:,}, '
             f'95% {high:,}, max {max(sides):,}',

@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from ccmim.data.bad_files import read_bad_files
-from ccmim.data.paths import printable, tell
+from ccmim.data.paths import log_message, printable
 from ccmim.data.sources import ImageSource
 
 
@@ -71,7 +71,7 @@ def leave_out(
     name = printable(os.fspath(path))
     text = f'{len(excluded)} of the {len(listed)} images that {name} lists are left out'
     level = logging.INFO if len(excluded) == len(listed) else logging.WARNING
-    tell(text, level)
+    log_message(text, level)
     return PartOfSource(source, np.flatnonzero(~bad)), excluded
 
 

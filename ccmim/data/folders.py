@@ -12,8 +12,8 @@ from ccmim.data.paths import (
     SESSION,
     WORK_DIRS,
     is_image_name,
+    log_message,
     printable,
-    tell,
 )
 
 
@@ -45,7 +45,9 @@ def walk_images(root: str) -> list[str]:
         raise ValueError(f'No images in {printable(root)} ({_what_else(others)})')
     unread = [f'{others[kind]} {kind}' for kind in PICTURES_NOT_READ if others[kind]]
     if unread:
-        tell(f'Left out in {printable(root)}: {", ".join(unread)} ({LOOKED_FOR})')
+        log_message(
+            f'Left out in {printable(root)}: {", ".join(unread)} ({LOOKED_FOR})'
+        )
     return paths
 
 
@@ -111,4 +113,4 @@ def _what_else(others: Counter[str]) -> str:
 
 
 def _left_out(error: OSError) -> None:
-    tell(f'Folder left out: {printable(error.filename)} ({error.strerror})')
+    log_message(f'Folder left out: {printable(error.filename)} ({error.strerror})')

@@ -98,11 +98,14 @@ def _cut(
     area = scale[0] + (scale[1] - scale[0]) * drawn[:, 0]
     shape = torch.exp(_RATIO * (2 * drawn[:, 1] - 1))
     width, height = ((area * s).sqrt().clamp(max=1) for s in (shape, 1 / shape))
-    place = 2 * drawn[:, 2:4] - 1
+    at = 2 * drawn[:, 2:4] - 1
     side = torch.where(drawn[:, 4] < flip_prob, -1.0, 1.0)
     move = torch.zeros(len(images), 2, 3, dtype=drawn.dtype)
     move[:, 0, 0], move[:, 1, 1] = width * side, height
-    move[:, 0, 2], move[:, 1, 2] = place[:, 0] * (1 - width), place[:, 1] * (1 - height)
+    move[:, 0, 2], move[:, 1, 2] = (
+        at[:, 0] * (1 - width),
+        at[:, 1] * (1 - height),
+    )
     grid = F.affine_grid(move.float(), list(images.shape), align_corners=False)
     parts = F.grid_sample(
         images.float(), grid, padding_mode='border', align_corners=False

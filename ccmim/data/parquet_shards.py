@@ -78,9 +78,9 @@ class ParquetShards:
         OSError when the file is gone, BadImageError when the row holds no image, or a
         large one, or its group is damaged.
         """
-        place = self._group_of(index)
-        start = self._ends[place] - self._groups[place, 2]
-        image = self._group(place)[int(index - start)]
+        row_group = self._group_of(index)
+        start = self._ends[row_group] - self._groups[row_group, 2]
+        image = self._group(row_group)[int(index - start)]
         if not image.is_valid:
             raise BadImageError('the row holds no image')
         data = image.as_buffer()
@@ -96,14 +96,14 @@ class ParquetShards:
             raise IndexError(f'image {index} of {len(self)}')
         return int(np.searchsorted(self._ends, index, side='right'))
 
-    def _group(self, place: int) -> Any:
-        images = self._kept.get(place)
+    def _group(self, row_group: int) -> Any:
+        images = self._kept.get(row_group)
         if images is None:
-            number, group, _ = self._groups[place].tolist()
+            number, group, _ = self._groups[row_group].tolist()
             images = _images(self._files[number], group, self._columns[number])
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[place] = images
+            self._kept[row_group] = images
         return images
 
 

@@ -35,7 +35,7 @@ def is_image_name(name: str) -> bool:
     return not name.startswith('.') and name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def tell(text: str, level: int = logging.WARNING) -> None:
+def log_message(text: str, level: int = logging.WARNING) -> None:
     """Write to the log of the run, or to the terminal where there is none.
 
     Args:

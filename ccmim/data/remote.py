@@ -48,23 +48,23 @@ class RemoteImages:
 
     def __init__(self, addresses: Sequence[str], listed: Sequence[str] = ()) -> None:
         self._shards: list[str] = []
-        names, places = [], []
+        names, locations = [], []
         # A Path has lost one of the slashes.
         for address in (_ADDRESS.sub(r'\1://', one, count=1) for one in addresses):
             count = len(names)
-            for name, *place in _listed(address):
+            for name, *location in _listed(address):
                 names.append(name)
-                places.append((len(self._shards), *place))
+                locations.append((len(self._shards), *location))
             if len(names) == count:
                 raise ValueError(f'No images in {printable(address)} ({LOOKED_FOR})')
             self._shards.append(address)
         for address in listed[:1]:
             list(_listed(address))
         names += listed
-        places += [(_UNKNOWN, _UNKNOWN, _UNKNOWN, 0)] * len(listed)
+        locations += [(_UNKNOWN, _UNKNOWN, _UNKNOWN, 0)] * len(listed)
         self._names = PathTable(names)
         # Shard, offset, size, and a number of what is there.
-        self._places = np.array(places, np.int64).reshape(-1, 4)
+        self._locations = np.array(locations, np.int64).reshape(-1, 4)
 
     def __len__(self) -> int:
         """Count the images."""
@@ -73,7 +73,7 @@ class RemoteImages:
     def name(self, index: int) -> str:
         """Name image ``index``: its address, or ``TAR/MEMBER``."""
         name = self._names[index]
-        shard, offset, _, _ = self._places[index].tolist()
+        shard, offset, _, _ = self._locations[index].tolist()
         return printable(name if offset < 0 else f'{self._shards[shard]}/{name}')
 
     def paths(self) -> list[bytes]:
@@ -86,7 +86,7 @@ class RemoteImages:
         OSError when that fails three times, BadImageError when it is large or short.
         """
         name = self._names[index]
-        shard, offset, size, _ = self._places[index].tolist()
+        shard, offset, size, _ = self._locations[index].tolist()
         refuse_large(size)
         part = {} if offset < 0 else dict(start=offset, end=offset + size)
         data = _patient(self._shards[shard] if part else name, part)
@@ -97,7 +97,7 @@ class RemoteImages:
 
     def checksum(self, index: int) -> int:
         """Hash what the listing said of image ``index``; 0 for one in a list."""
-        return int(self._places[index, 3])
+        return int(self._locations[index, 3])
 
 
 def split_addresses(paths: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -156,8 +156,12 @@ def _members(system: Any, path: str) -> Iterator[tuple[str, int, int, int]]:
     with system.open(path, 'rb') as file, tarfile.open(fileobj=file, mode='r:') as tar:
         for member in tar:
             if member.isreg() and is_image_name(member.name.rpartition('/')[2]):
-                place = member.offset_data, member.size
-                yield member.name, *place, zlib.crc32(repr(place).encode(), number)
+                location = member.offset_data, member.size
+                yield (
+                    member.name,
+                    *location,
+                    zlib.crc32(repr(location).encode(), number),
+                )
 
 
 def _number(info: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 
-from ccmim.data.paths import ARCHIVES, LOOKED_FOR, is_image_name, printable, tell
+from ccmim.data.paths import ARCHIVES, LOOKED_FOR, is_image_name, log_message, printable
 
 _COMPRESSED = {b'\x1f\x8b', b'BZ', b'\xfd7', b'\x28\xb5'}  # gzip, bzip2, xz, zstd
 _LONGEST_HEADER = 2**20  # of a long name, or of extended attributes
@@ -48,7 +48,7 @@ def image_members(path: str) -> Iterator[tuple[str, int, int]]:
             count += 1
             yield name, start, size
     if left_out:
-        tell(f'{printable(path)}: left out are {counted(left_out)}')
+        log_message(f'{printable(path)}: left out are {counted(left_out)}')
     if not count:
         kinds = f', and left out are {counted(left_out)}' if left_out else ''
         raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR}){kinds}')
@@ -71,8 +71,8 @@ def _members(
                     name = member.name.rpartition('/')[2]
                     if not is_image_name(name) and not _is_archive(name):
                         continue
-                    place = start + member.offset_data, member.size
-                    yield member.name, *place, _why_not(member)
+                    location = start + member.offset_data, member.size
+                    yield member.name, *location, _why_not(member)
                 end = shard.offset  # type: ignore[attr-defined]
         # On damaged headers tarfile raises nearly anything, RecursionError too.
         except OSError:
@@ -152,7 +152,7 @@ def _check_end(path: str, headers: _Headers, end: int) -> None:
     if rest.strip(b'\0'):
         raise ValueError(_damaged(path, headers, f'no header at byte {end}'))
     if not rest:
-        tell(f'{printable(path)} has no end mark: it may have been cut short')
+        log_message(f'{printable(path)} has no end mark: it may have been cut short')
 
 
 def _damaged(path: str, headers: _Headers, why: str) -> str:

@@ -71,10 +71,10 @@ class _OneDraw(T.RandomResizedCrop):
         """Draw top, left, height and width."""
         width, height = img.size
         limits = torch.tensor([list(scale), [math.log(r) for r in ratio]])
-        share, shape = (
+        area_ratio, shape = (
             limits[:, 0] + torch.rand(2) * limits.diff(dim=1)[:, 0]
         ).tolist()
-        area, aspect = share * width * height, math.exp(shape)
+        area, aspect = area_ratio * width * height, math.exp(shape)
         part = (
             min(height, max(1, round(math.sqrt(area / aspect)))),
             min(width, max(1, round(math.sqrt(area * aspect)))),

@@ -16,8 +16,8 @@ from ccmim.data.paths import (
     PathTable,
     checksum_of_part,
     is_image_name,
+    log_message,
     printable,
-    tell,
 )
 from ccmim.data.tar_index import counted
 
@@ -37,14 +37,16 @@ class ZipShards:
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._shards = OpenFiles(paths)
-        members, places = [], []
+        members, locations = [], []
         for shard, path in enumerate(paths):
             for info in _members(path):
                 members.append(info.filename)
                 sizes = info.compress_size, info.file_size
-                places.append((shard, info.header_offset, *sizes, info.compress_type))
+                locations.append(
+                    (shard, info.header_offset, *sizes, info.compress_type)
+                )
         self._members = PathTable(members)
-        self._places = np.array(places, np.int64).reshape(-1, 5)
+        self._locations = np.array(locations, np.int64).reshape(-1, 5)
 
     def __len__(self) -> int:
         """Count the images."""
@@ -52,7 +54,7 @@ class ZipShards:
 
     def name(self, index: int) -> str:
         """Name image ``index``: ``SHARD/MEMBER``, made printable."""
-        shard = os.path.abspath(self._shards.paths[self._places[index, 0]])
+        shard = os.path.abspath(self._shards.paths[self._locations[index, 0]])
         return printable(f'{shard}/{self._members[index]}')
 
     def paths(self) -> list[bytes]:
@@ -65,7 +67,7 @@ class ZipShards:
         OSError when the shard is gone, BadImageError when it is damaged or the member
         is large.
         """
-        shard, header, packed, size, method = self._places[index].tolist()
+        shard, header, packed, size, method = self._locations[index].tolist()
         refuse_large(max(packed, size))
         file = self._shards.open(shard)
         data = os.pread(file, packed, _start(file, header))
@@ -80,7 +82,7 @@ class ZipShards:
 
     def checksum(self, index: int) -> int:
         """Hash member ``index`` in its packed form; 0 when the shard is gone."""
-        shard, header, packed, _, _ = self._places[index].tolist()
+        shard, header, packed, _, _ = self._locations[index].tolist()
         try:
             with open(self._shards.paths[shard], 'rb', buffering=0) as file:
                 return checksum_of_part(file.fileno(), header, packed)
@@ -119,7 +121,7 @@ def _members(path: str) -> Iterator[zipfile.ZipInfo]:
                 count += 1
                 yield info
     if left_out:
-        tell(f'{printable(path)}: left out are {counted(left_out)}')
+        log_message(f'{printable(path)}: left out are {counted(left_out)}')
     if not count:
         kinds = f', and left out are {counted(left_out)}' if left_out else ''
         raise ValueError(f'No images in {printable(path)} ({LOOKED_FOR}){kinds}')

@@ -93,7 +93,7 @@ class EoMTHead(Mask2FormerHead):
                 f'has {depth} blocks: lower it to {depth} at most'
             )
         check_moments(annealing)
-        self.annealing, self.is_told = tuple(annealing), False
+        self.annealing, self.has_warned = tuple(annealing), False
 
         self.query = nn.Embedding(num_queries, embed_dim)
         self.class_head = nn.Linear(embed_dim, self.num_classes + 1)
@@ -206,8 +206,8 @@ class EoMTHead(Mask2FormerHead):
             Losses by name.
         """
         most = max(len(objects.labels) for objects in batch_gt_instances)
-        if most > self.num_queries and not self.is_told:
-            self.is_told = True
+        if most > self.num_queries and not self.has_warned:
+            self.has_warned = True
             print_log(
                 f'an image has {most} objects, and num_queries={self.num_queries}: '
                 'those that fit worst are not learned from; raise num_queries',

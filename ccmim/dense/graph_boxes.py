@@ -52,8 +52,8 @@ def suppress(
 
 def first_of(kept: Tensor, most: int) -> Tensor:
     """Take the first of an unknown number, which a graph does not slice."""
-    places = torch.arange(kept.shape[0], device=kept.device)
-    return kept[(places < most).nonzero()[:, 0]]
+    positions = torch.arange(kept.shape[0], device=kept.device)
+    return kept[(positions < most).nonzero()[:, 0]]
 
 
 def picked(values: Tensor, labels: Tensor) -> Tensor:
@@ -90,14 +90,14 @@ def paste(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Tensor:
     As bilinear sampling does, in two products: a row of pixels lies between two rows of
     the mask and takes its share of both, and columns likewise.
     """
-    shares = []
+    weights = []
     for axis, (length, count) in enumerate(zip(size, masks.shape[1:], strict=True)):
         start, end = boxes[:, 1 - axis, None], boxes[:, 3 - axis, None]
-        place = torch.arange(length, device=boxes.device) + 0.5
-        place = (place - start) / (end - start).clamp(min=1e-6) * count - 0.5
+        coords = torch.arange(length, device=boxes.device) + 0.5
+        coords = (coords - start) / (end - start).clamp(min=1e-6) * count - 0.5
         steps = torch.arange(count, device=boxes.device)
-        shares.append((1 - (place[..., None] - steps).abs()).clamp(min=0))
-    return shares[0] @ masks @ shares[1].transpose(1, 2)
+        weights.append((1 - (coords[..., None] - steps).abs()).clamp(min=0))
+    return weights[0] @ masks @ weights[1].transpose(1, 2)
 
 
 def boxes_around(drawn: Tensor) -> Tensor:

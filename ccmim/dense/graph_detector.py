@@ -101,7 +101,7 @@ class Detector(nn.Module):
         _require(isinstance(model, SingleStageDetector), 'detector', model)
         _require_same(model.bbox_head, BaseDenseHead)
         _require_nms(model.test_cfg.nms)
-        return self._of_places, False
+        return self._of_points, False
 
     def _of_proposals(self, images: Tensor) -> Objects:
         """Mask R-CNN and its kin."""
@@ -116,26 +116,26 @@ class Detector(nn.Module):
             logits, offsets = stage(cut_out(extractor, maps, rois))
             totals = totals + logits
             if i < len(heads) - 1:
-                shares = logits
+                probs = logits
                 if stage.custom_activation:
-                    shares = stage.loss_cls.get_activation(logits)
-                best = shares[:, :-1].argmax(1)
+                    probs = stage.loss_cls.get_activation(logits)
+                best = probs[:, :-1].argmax(1)
                 offsets = offsets.unflatten(1, (-1, 4))
                 if not stage.reg_class_agnostic:
                     offsets = picked(offsets, best)
                 rois = self._decode(stage.bbox_coder, rois, offsets.flatten(1))
         logits = totals / len(heads)
         if stage.custom_cls_channels:
-            shares = stage.loss_cls.get_activation(logits)
+            probs = stage.loss_cls.get_activation(logits)
         else:
-            shares = logits.softmax(-1)
-        shares = torch.where(counts[:, None], shares[:, :-1], _NONE)  # (R, C)
+            probs = logits.softmax(-1)
+        probs = torch.where(counts[:, None], probs[:, :-1], _NONE)  # (R, C)
         offsets = offsets.unflatten(1, (-1, 4))  # (R, C or 1, 4)
         repeated = rois[:, None].expand_as(offsets).flatten(0, 1)
         boxes = self._decode(stage.bbox_coder, repeated, offsets.flatten(0, 1))
-        boxes = boxes.view_as(offsets).expand(-1, shares.shape[1], -1)
-        places, labels = (shares > test.score_thr).nonzero().unbind(1)
-        boxes, scores = boxes[places, labels], shares[places, labels]
+        boxes = boxes.view_as(offsets).expand(-1, probs.shape[1], -1)
+        indices, labels = (probs > test.score_thr).nonzero().unbind(1)
+        boxes, scores = boxes[indices, labels], probs[indices, labels]
         kept = first_of(suppress(boxes, scores, labels, test.nms), test.max_per_img)
         boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
         if not head.with_mask:
@@ -166,7 +166,7 @@ class Detector(nn.Module):
         score, best = score.topk(min(test.max_per_img, len(score)))
         return boxes[best], score > _NONE
 
-    def _of_places(self, images: Tensor) -> Objects:
+    def _of_points(self, images: Tensor) -> Objects:
         """FCOS and its kin."""
         head, test = self.model.bbox_head, self.model.test_cfg
         outputs = head(self.model.extract_feat(images))
@@ -177,13 +177,13 @@ class Detector(nn.Module):
             own = own.sigmoid() if head.use_sigmoid_cls else own.softmax(-1)[:, :-1]
             count = own.shape[1]
             score, best = best_of(own, test.nms_pre)
-            places, labels = best // count, best % count
+            indices, labels = best // count, best % count
             factor = torch.ones_like(score)
             if len(outputs) > 2:
-                factor = rows_of(outputs[2][level], 1)[places, 0].sigmoid()
-            offsets = rows_of(moves[level], head.bbox_coder.encode_size)[places]
+                factor = rows_of(outputs[2][level], 1)[indices, 0].sigmoid()
+            offsets = rows_of(moves[level], head.bbox_coder.encode_size)[indices]
             for part, value in zip(
-                parts, (score, labels, factor, priors[places], offsets), strict=True
+                parts, (score, labels, factor, priors[indices], offsets), strict=True
             ):
                 part.append(value)
         score, labels, factor, priors, offsets = map(torch.cat, parts)
@@ -198,14 +198,14 @@ class Detector(nn.Module):
         """EoMT: each query is an object."""
         fusion = self.model.panoptic_fusion_head
         logits, masks = (part[-1][0] for part in self.model.extract_feat(images))
-        shares = logits.softmax(-1)[:, :-1]  # (Q, C)
-        scores, best = shares.flatten().topk(fusion.test_cfg.max_per_image)
+        probs = logits.softmax(-1)[:, :-1]  # (Q, C)
+        scores, best = probs.flatten().topk(fusion.test_cfg.max_per_image)
         masks = F.interpolate(masks[None], self.size, mode='bilinear')[0]
-        masks = masks[best // shares.shape[1]]
+        masks = masks[best // probs.shape[1]]
         drawn = masks > 0
         pixels = drawn.float().flatten(1)
         sure = (masks.sigmoid().flatten(1) * pixels).sum(1) / (pixels.sum(1) + 1e-6)
-        labels = best % shares.shape[1]
+        labels = best % probs.shape[1]
         return boxes_around(drawn), scores * sure, labels, drawn.to(torch.uint8)
 
     def _decode(self, coder: Any, priors: Tensor, offsets: Tensor) -> Tensor:

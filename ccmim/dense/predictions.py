@@ -135,7 +135,7 @@ def _labeled(cfg: Config) -> Iterator[Any]:
 
 def _truth(cfg: Config, images: Sequence[str]) -> list[Any]:
     """The annotated samples of images, none unless all are in the labeled data."""
-    places = [os.path.realpath(name) for name in images]
+    paths = [os.path.realpath(name) for name in images]
     known: dict[str, Any] = {}
     for dataset in _labeled(cfg):
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -145,13 +145,13 @@ def _truth(cfg: Config, images: Sequence[str]) -> list[Any]:
                 continue
             for index in range(len(data)):
                 path = os.path.realpath(data.get_data_info(index)['img_path'])
-                if path in places and path not in known:
+                if path in paths and path not in known:
                     known[path] = data[index]['data_samples']
-        if known.keys() == set(places):
+        if known.keys() == set(paths):
             break
     else:
         return []
-    samples = [known[path] for path in places]
+    samples = [known[path] for path in paths]
     if cfg.default_scope == 'mmdet':
         from mmdet.models.utils import samplelist_boxtype2tensor
 

@@ -75,8 +75,8 @@ def query_sheet(model: Any, images: Tensor, count: int = 3) -> np.ndarray:
     best = scores.topk(min(count, scores.shape[1])).indices  # (B, count)
     rows = torch.arange(len(images))
     for i, query in enumerate(best.T, 1):
-        shares = torch.nn.functional.adaptive_avg_pool2d(masks[rows, query], grid)
-        columns[f'query {i}: mask'] = list(heat(shares.flatten(1), grid, photos))
+        coverage = torch.nn.functional.adaptive_avg_pool2d(masks[rows, query], grid)
+        columns[f'query {i}: mask'] = list(heat(coverage.flatten(1), grid, photos))
         seen = attention[rows, query]
         columns[f'query {i}: attention'] = list(heat(seen, grid, photos))
     return sheet(columns)

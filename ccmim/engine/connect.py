@@ -40,18 +40,18 @@ def connect(launcher: str, settings: Mapping[str, Any]) -> None:
     _choose_interface(peers)
     peers.wait()
     group = dict(settings.get('dist_cfg') or {})
-    place: dict[str, Any] = dict(
+    rendezvous: dict[str, Any] = dict(
         store=peers.raw, rank=peers.rank, world_size=peers.size
     )
     try:
         if torch.cuda.is_available():
             # As mmengine's Runner would, which comes too late for the checks.
             set_multi_processing(**settings.get('mp_cfg', {}), distributed=True)
-            init_dist('pytorch', **group, **place)
+            init_dist('pytorch', **group, **rendezvous)
         else:  # mmengine would select a GPU
             seconds = group.get('timeout')
             timeout = timedelta(seconds=seconds) if seconds else None
-            torch.distributed.init_process_group('gloo', timeout=timeout, **place)
+            torch.distributed.init_process_group('gloo', timeout=timeout, **rendezvous)
     except RuntimeError as error:
         raise PeerError(
             f'{peers.me} and the others cannot be connected: set GLOO_SOCKET_IFNAME, '

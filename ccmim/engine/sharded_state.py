@@ -78,8 +78,8 @@ def adapt_checkpoints(runner: Runner) -> None:
             if written != [file, name]:  # a new best one has its step's saved again
                 write_shards(file, name, rows)
                 written[:] = [file, name]
-            told = dict(id=name, count=get_world_size(), tensors=len(rows))
-            kwargs['meta'] = {**(kwargs.get('meta') or {}), KEY: told}
+            note = dict(id=name, count=get_world_size(), tensors=len(rows))
+            kwargs['meta'] = {**(kwargs.get('meta') or {}), KEY: note}
         else:
             weights.update(gather({**weights}))
             moments = gather(moments)
@@ -122,7 +122,7 @@ def write_shards(file: Path, name: str, rows: dict[str, Tensor]) -> None:
     shard = part / shard_name(get_rank(), count)
 
     def write() -> None:
-        with replacing(shard) as place, place.open('wb') as stream:
+        with replacing(shard) as temporary, temporary.open('wb') as stream:
             try:
                 torch.save(dict(id=name, tensors=rows), stream)
             except RuntimeError as error:  # PyTorch hides what the disk has said

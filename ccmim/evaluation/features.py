@@ -97,5 +97,5 @@ def feature_rank(features: Tensor) -> float:
     if not features.isfinite().all():
         return float('nan')
     values = torch.linalg.svdvals(features.double())
-    shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)
-    return torch.special.entr(shares).sum().exp().item()
+    ratios = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)
+    return torch.special.entr(ratios).sum().exp().item()

@@ -25,7 +25,7 @@ from ccmim.evaluation.retrieval import (
     class_counts,
     count_overlaps,
     look_up,
-    shares_of,
+    soft_labels,
     to_pixels,
 )
 from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps, Sample
@@ -94,14 +94,14 @@ def judge(
         classes = len(photos.classes)
         maps = torch.stack([photo.map(test.size) for photo in photos.test])
         counts = class_counts(maps, test.patch_size, classes)
-        known, shares = _remember(photos, train, memory)
-        segment = _retriever(known, shares, k)
+        known, targets = _remember(photos, train, memory)
+        segment = _retriever(known, targets, k)
         samples['retrieval'], segmented = _overlaps(segment, test, maps, classes, shown)
         samples['clusters'], ids = _clusters(test, counts, classes)
         clustered = [ids[i] for i in shown]
         if test.patches.flatten(0, 1).shape[0] >= MANY > classes:
             samples['overclusters'], _ = _clusters(test, counts, MANY)
-        segment = _linear(known, shares)
+        segment = _linear(known, targets)
         samples['linear'], _ = _overlaps(segment, test, maps, classes)
     if photos.has_boxes:
         right = are_found(test.boxes, [photo.boxes for photo in photos.test])
@@ -139,36 +139,36 @@ def _remember(
     """Features and soft labels of the patches that a bounded memory holds."""
     each = max(1, memory // len(photos.train))
     generator = torch.Generator().manual_seed(0)
-    features, shares = [], []
+    features, targets = [], []
     for patches, photo in zip(train.patches, photos.train, strict=True):
         counts = _counts(photo, train, len(photos.classes))
-        own = shares_of(counts)
+        own = soft_labels(counts)
         noise = torch.rand(1, counts.shape[1], generator=generator)
         kept = choose_patches(own, each, noise)[0]
         features.append(patches[kept].float())
-        shares.append(own[0, kept])
-    return torch.cat(features), torch.cat(shares)
+        targets.append(own[0, kept])
+    return torch.cat(features), torch.cat(targets)
 
 
 def _counts(photo: Photo, features: DenseFeatures, classes: int) -> Tensor:
     return class_counts(photo.map(features.size)[None], features.patch_size, classes)
 
 
-def _retriever(known: Tensor, shares: Tensor, k: int) -> Callable[[Tensor], Tensor]:
+def _retriever(known: Tensor, targets: Tensor, k: int) -> Callable[[Tensor], Tensor]:
     known = F.normalize(known)
-    return lambda patches: look_up(known, shares, patches, k)
+    return lambda patches: look_up(known, targets, patches, k)
 
 
-def _linear(known: Tensor, shares: Tensor) -> Callable[[Tensor], Tensor]:
+def _linear(known: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
     """Fit one matrix to normalized channels of patches, to its optimum.
 
     As batch norm and a 1 x 1 convolution; the published probes are trained by SGD, with
     augmentation.
     """
     step = max(1, -(-len(known) // _FITTED))
-    known, shares = known[::step], shares[::step]
+    known, targets = known[::step], targets[::step]
     mean, std = known.mean(0), known.std(0, correction=0).clamp(min=1e-6)
-    weights = fit_linear((known - mean) / std, shares, max_steps=200)
+    weights = fit_linear((known - mean) / std, targets, max_steps=200)
     return lambda patches: F.pad((patches - mean) / std, (0, 1), value=1.0) @ weights
 
 

@@ -29,11 +29,11 @@ def mask_overlap(
     Raises:
         ValueError: If the objects are of another number of patches.
     """
-    shares = F.avg_pool2d(objects.float()[:, None], patch_size).flatten(1)  # (B, N)
-    if shares.shape != mask.shape:
+    coverage = F.avg_pool2d(objects.float()[:, None], patch_size).flatten(1)  # (B, N)
+    if coverage.shape != mask.shape:
         raise ValueError(
-            f'objects of {tuple(objects.shape)} have {shares.shape[1]} patches of side '
-            f'{patch_size} an image, mask is of {tuple(mask.shape)}'
+            f'objects of {tuple(objects.shape)} have {coverage.shape[1]} patches of '
+            f'side {patch_size} an image, mask is of {tuple(mask.shape)}'
         )
-    on_objects = (shares >= least).float()
+    on_objects = (coverage >= least).float()
     return on_objects[mask].mean() - on_objects.mean()

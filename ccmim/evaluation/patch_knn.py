@@ -19,7 +19,7 @@ from ccmim.evaluation.retrieval import (
     class_counts,
     count_overlaps,
     look_up,
-    shares_of,
+    soft_labels,
     to_pixels,
 )
 
@@ -40,10 +40,10 @@ def remember_patches(
     """
     features, labels = [], []
     for tokens, _, maps in _tokens(backbone, batches):
-        shares = shares_of(class_counts(maps, backbone.patch_size, num_classes))
-        known = shares.any(2)
+        targets = soft_labels(class_counts(maps, backbone.patch_size, num_classes))
+        known = targets.any(2)
         features.append(tokens[known])
-        labels.append(shares[known])
+        labels.append(targets[known])
     joined = torch.cat(features)
     check_features(joined, backbone)
     return joined, torch.cat(labels)
@@ -54,7 +54,7 @@ def retrieval_overlaps(
     backbone: Any,
     batches: Iterable[tuple[Tensor, Tensor]],
     known: Tensor,
-    shares: Tensor,
+    targets: Tensor,
     k: int = NEIGHBORS,
 ) -> tuple[Tensor, Tensor]:
     """Segment images by the nearest patches, as ``ccmim judge`` does.
@@ -63,7 +63,7 @@ def retrieval_overlaps(
         backbone: Vision Transformer; its mode is as before afterwards.
         batches: As of ``remember_patches``.
         known: Features that are remembered, (n, D).
-        shares: Their soft labels (n, C).
+        targets: Their soft labels (n, C).
         k: Neighbors, at most n.
 
     Returns:
@@ -74,9 +74,9 @@ def retrieval_overlaps(
         ValueError: If ``k`` is out of range.
     """
     known, parts = F.normalize(known), []
-    count = shares.shape[1]
+    count = targets.shape[1]
     for tokens, grid, maps in _tokens(backbone, batches):
-        values = look_up(known, shares, tokens.flatten(0, 1), k)
+        values = look_up(known, targets, tokens.flatten(0, 1), k)
         values = values.view(*tokens.shape[:2], count)
         predicted = to_pixels(values, grid, maps.shape[1:], backbone.patch_size)
         parts.append(count_overlaps(predicted, maps, count))

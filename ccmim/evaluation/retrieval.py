@@ -39,26 +39,26 @@ def class_counts(maps: Tensor, patch_size: int, num_classes: int) -> Tensor:
     return counts[..., :count]
 
 
-def shares_of(counts: Tensor) -> Tensor:
+def soft_labels(counts: Tensor) -> Tensor:
     """Turn pixels (..., C) into soft labels: sums of 1, or 0 where none is labeled."""
     return counts / counts.sum(-1, keepdim=True).clamp(min=1)
 
 
-def choose_patches(shares: Tensor, count: int, noise: Tensor) -> Tensor:
+def choose_patches(targets: Tensor, count: int, noise: Tensor) -> Tensor:
     """Choose patches of each image for a memory that cannot hold all: rare ones first.
 
     The score of a patch is the sum, over the classes in it, of the number of the
     image's patches that hold the class, times uniform noise; the lowest are kept.
 
     Args:
-        shares: Soft labels (B, N, C).
+        targets: Soft labels (B, N, C).
         count: Patches kept of each image.
         noise: Uniform in [0, 1), of shape (B, N).
 
     Returns:
         Whether each patch is kept, (B, N); one without labels is not.
     """
-    held = shares > 0
+    held = targets > 0
     scores = (held * held.sum(1, keepdim=True)).sum(2) * noise
     labeled = held.any(2)
     scores = scores.masked_fill(~labeled, torch.inf)
@@ -69,7 +69,7 @@ def choose_patches(shares: Tensor, count: int, noise: Tensor) -> Tensor:
 @in_ranges
 def look_up(
     memory: Tensor,
-    shares: Tensor,
+    targets: Tensor,
     queries: Tensor,
     k: int = NEIGHBORS,
     temperature: Positive = TEMPERATURE,
@@ -78,7 +78,7 @@ def look_up(
 
     Args:
         memory: Features (n, D), of length 1.
-        shares: Their soft labels (n, C).
+        targets: Their soft labels (n, C).
         queries: Features (m, D).
         k: Neighbors, at most n.
         temperature: Divisor of the cosine similarities in the softmax.
@@ -91,9 +91,9 @@ def look_up(
     """
     similarities, ids = nearest(memory, queries, k, units=True)
     weights = (similarities / temperature).softmax(1)
-    votes = torch.zeros(len(queries), shares.shape[1])
+    votes = torch.zeros(len(queries), targets.shape[1])
     for j in range(k):  # (m, k, C) at once would be large
-        votes += weights[:, j, None] * shares[ids[:, j]]
+        votes += weights[:, j, None] * targets[ids[:, j]]
     return votes
 
 

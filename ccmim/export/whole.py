@@ -96,8 +96,8 @@ class Whole(nn.Module):
                 return logits, masks
             # Bilinear before the sum, as in testing.
             masks = F.interpolate(masks, size=self.size, mode='bilinear').sigmoid()
-            shares = logits.softmax(-1)[..., :-1].transpose(1, 2)  # (B, C, Q)
-            return (shares @ masks.flatten(2)).argmax(1).unflatten(1, self.size)
+            probs = logits.softmax(-1)[..., :-1].transpose(1, 2)  # (B, C, Q)
+            return (probs @ masks.flatten(2)).argmax(1).unflatten(1, self.size)
         head = self.model.decode_head
         scores = head(self.model.extract_feat(inputs))
         scores = F.interpolate(

@@ -50,7 +50,7 @@ def check_objects(
         if fault := _box_fault(box, size):
             faults[fault].append(name)
             continue
-        if _share_inside(box, size) < _FULL:
+        if _fraction_inside(box, size) < _FULL:
             notes['boxes that reach beyond their image'].append(name)
         key = (one['image_id'], one['category_id'], *box)
         if seen.setdefault(key, one['id']) != one['id']:
@@ -73,7 +73,7 @@ def _box_fault(box: Sequence[float] | None, size: tuple[int, int]) -> str | None
     _, _, width, height = box
     if width < 1 or height < 1:
         return 'boxes that are empty, smaller than a pixel (mmdet leaves them out)'
-    inside = _share_inside(box, size)
+    inside = _fraction_inside(box, size)
     if not inside:
         return 'boxes that lie outside their image (mmdet leaves them out)'
     if inside < _HALF:
@@ -81,7 +81,7 @@ def _box_fault(box: Sequence[float] | None, size: tuple[int, int]) -> str | None
     return None
 
 
-def _share_inside(box: Sequence[float], size: tuple[int, int]) -> float:
+def _fraction_inside(box: Sequence[float], size: tuple[int, int]) -> float:
     """Fraction of a box that lies in its image; rounding by a pixel does not count."""
     left, top, width, height = box
     if all(
@@ -108,7 +108,7 @@ def _mask_fault(mask: Any, size: tuple[int, int]) -> str | None:
         return 'masks with a polygon of fewer than three points (lost in training)'
     if not area_of(mask):
         return 'masks that are empty'
-    if _share_inside(bounds_of(mask), size) < _HALF:
+    if _fraction_inside(bounds_of(mask), size) < _HALF:
         return 'masks of which less than half lies in their image'
     return None
 

@@ -105,8 +105,8 @@ class GraphContrast(nn.Module):
             drop = edge_drop(edges, central, edge_rate, self.cap)
             noise = torch.rand(drop.shape, device=drop.device).triu(1)
             kept = edges & (noise + noise.transpose(1, 2) >= drop)
-            hide = channel_hide(nodes, central, channel_rate, self.cap)
-            shown = torch.rand(hide.shape, device=hide.device) >= hide
+            hidden = channel_mask(nodes, central, channel_rate, self.cap)
+            shown = torch.rand(hidden.shape, device=hidden.device) >= hidden
             views.append(self._encode(nodes * shown[:, None], kept))
         u, v = (unit(view) for view in views)
         both = [self._find(a, b) for a, b in ((u, v), (v, u))]
@@ -171,7 +171,7 @@ def edge_drop(edges: Tensor, central: Tensor | None, rate: float, cap: float) ->
 
 
 @no_grad()
-def channel_hide(
+def channel_mask(
     nodes: Tensor, central: Tensor | None, rate: float, cap: float
 ) -> Tensor:
     """Compute with which probability each channel of an image is hidden: (B, D).

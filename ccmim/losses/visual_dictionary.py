@@ -87,10 +87,10 @@ class VisualDictionary(nn.Module):
         counts = sum_constant(one_hot.sum(dim=0))
         if learn:
             self._follow(counts, sum_constant(products(one_hot.T, x.T)))
-        shares = counts / counts.sum().clamp(min=1)
+        usage = counts / counts.sum().clamp(min=1)
         seen = dict(
             codes_used=(counts > 0).float().mean(),
-            code_perplexity=torch.special.entr(shares).sum().exp().float(),
+            code_perplexity=torch.special.entr(usage).sum().exp().float(),
         )
         return ids.unflatten(0, features.shape[:2]), seen
 

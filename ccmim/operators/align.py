@@ -43,13 +43,15 @@ def align_gradient(
     parts = (part_y * part_x / samples**2).flatten()
     bins = torch.arange(count * rows * columns, device=pixels.device)
     bins = bins.repeat_interleave((2 * samples) ** 2)
-    share = torch.sparse_coo_tensor(  # of each bin that goes to each pixel
+    weights = torch.sparse_coo_tensor(  # of each bin that goes to each pixel
         torch.stack([pixels, bins]),
         parts,
         (images * height * width, count * rows * columns),
         check_invariants=False,
     )
-    summed = torch.sparse.mm(share, gradient.permute(0, 2, 3, 1).reshape(-1, channels))
+    summed = torch.sparse.mm(
+        weights, gradient.permute(0, 2, 3, 1).reshape(-1, channels)
+    )
     return summed.view(images, height, width, channels).permute(0, 3, 1, 2)
 
 

@@ -111,8 +111,8 @@ def roi_align_backward(
         aligned: Whether the centers of pixels lie at one half.
     """
     if sampling_ratio > 0 and not grad_output.is_cuda and len(rois):
-        place = spatial_scale, sampling_ratio, aligned
-        grad_input.copy_(align_gradient(grad_output, rois, grad_input.shape, *place))
+        options = spatial_scale, sampling_ratio, aligned
+        grad_input.copy_(align_gradient(grad_output, rois, grad_input.shape, *options))
         return
     size = aligned_height, aligned_width, *grad_input.shape
     grad_input.copy_(

@@ -37,12 +37,12 @@ def nearest_patch(
     return (ids // count).tolist(), (ids % count).tolist(), values.tolist()
 
 
-def same_place(patch: int, grid: tuple[int, int], other: tuple[int, int]) -> int:
+def same_patch(patch: int, grid: tuple[int, int], other: tuple[int, int]) -> int:
     """Find the patch of another grid on which the center of a patch lies."""
     row, column = divmod(patch, grid[1])
     row, column = (
-        (2 * place + 1) * theirs // (2 * ours)
-        for place, ours, theirs in zip((row, column), grid, other, strict=True)
+        (2 * position + 1) * theirs // (2 * ours)
+        for position, ours, theirs in zip((row, column), grid, other, strict=True)
     )
     return row * other[1] + column
 

@@ -73,7 +73,7 @@ def spread(values: Tensor, grid: Sequence[int], size: Sequence[int]) -> np.ndarr
 
 
 def heat(
-    values: Tensor, grid: Sequence[int], images: np.ndarray, share: float = 0.65
+    values: Tensor, grid: Sequence[int], images: np.ndarray, alpha: float = 0.65
 ) -> np.ndarray:
     """Lay a map over images, dark blue for the lowest value and yellow for the highest.
 
@@ -83,7 +83,7 @@ def heat(
             everywhere is its middle.
         grid: Rows and columns of the patches.
         images: uint8 tiles of shape (B, height, width, 3).
-        share: How much the map covers, in [0, 1].
+        alpha: How much the map covers, in [0, 1].
 
     Returns:
         uint8 tiles.
@@ -94,7 +94,7 @@ def heat(
     scaled = torch.where(flat, 0.5, (values - low) / (high - low).clamp(min=1e-30))
     colors = colormaps['viridis'](spread(scaled, grid, images.shape[1:3]))[..., :3]
     gray = images.mean(axis=3, keepdims=True)
-    return (255 * share * colors + (1 - share) * gray).round().astype(np.uint8)
+    return (255 * alpha * colors + (1 - alpha) * gray).round().astype(np.uint8)
 
 
 def with_note(tile: np.ndarray, text: str) -> np.ndarray:

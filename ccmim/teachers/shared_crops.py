@@ -107,21 +107,21 @@ class SharedCrops(nn.Module):
         self, images: Tensor, scale: Sequence[float], others: list[Tensor]
     ) -> Tensor:
         """Draw a box of each image that shares a part with each of the others."""
-        area, shape, *place = torch.rand((4, len(images)), device=images.device)
+        area, shape, *offsets = torch.rand((4, len(images)), device=images.device)
         area = scale[0] + area * (scale[1] - scale[0])
         low, high = (math.log(r) for r in self.ratio)
         shape = (low + shape * (high - low)).exp()
         wide = images.shape[-2] / images.shape[-1]
         sides = torch.stack([(area * shape * wide), (area / shape / wide)]).sqrt()
         sides = sides.clamp(max=1)  # width, height
-        share = (self.least_shared * (1 if len(others) == 2 else 2)) ** 0.5
+        side = (self.least_shared * (1 if len(others) == 2 else 2)) ** 0.5
         starts = []
         for axis in range(2):
             first, last = torch.zeros_like(area), 1 - sides[axis]
             for other in others:
-                first = first.maximum(other[:, axis] + share - sides[axis])
-                last = last.minimum(other[:, axis + 2] - share)
-            starts.append(torch.lerp(first, last.maximum(first), place[axis]))
+                first = first.maximum(other[:, axis] + side - sides[axis])
+                last = last.minimum(other[:, axis + 2] - side)
+            starts.append(torch.lerp(first, last.maximum(first), offsets[axis]))
         starts = torch.stack(starts)
         return torch.cat([starts, starts + sides]).T
 

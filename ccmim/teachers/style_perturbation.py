@@ -76,30 +76,30 @@ class StylePerturbation(nn.Module):
         noise = torch.rand((3, len(images)), device=images.device)
         ring = noise[0].argsort()
         partner = torch.empty_like(ring).scatter_(0, ring, ring.roll(1))
-        share = noise[1] * self.strength * (noise[2] < self.prob)
+        ratio = noise[1] * self.strength * (noise[2] < self.prob)
         with torch.autocast(images.device.type, enabled=False):
             x = images * std + mean
-            share = share.to(x.dtype)[:, None, None, None]
-            styled = self.restyle(x, x[partner], share).clamp(0, 1)
+            ratio = ratio.to(x.dtype)[:, None, None, None]
+            styled = self.restyle(x, x[partner], ratio).clamp(0, 1)
             # A share of 0 leaves the bits as they are.
-            return torch.where(share > 0, (styled - mean) / std, images)
+            return torch.where(ratio > 0, (styled - mean) / std, images)
 
 
-def _swap_statistics(x: Tensor, other: Tensor, share: Tensor) -> Tensor:
+def _swap_statistics(x: Tensor, other: Tensor, ratio: Tensor) -> Tensor:
     """Move mean and spread of x's channels a share of the way to the other's."""
     own_std, own_mean = torch.std_mean(x, dim=(2, 3), keepdim=True)
     std, mean = torch.std_mean(other, dim=(2, 3), keepdim=True)
-    mean = torch.lerp(own_mean, mean, share)
-    std = torch.lerp(own_std, std, share)
+    mean = torch.lerp(own_mean, mean, ratio)
+    std = torch.lerp(own_std, std, ratio)
     return (x - own_mean) * (std / own_std.clamp(min=_LEAST)) + mean
 
 
-def _swap_frequencies(x: Tensor, other: Tensor, share: Tensor, low: float) -> Tensor:
+def _swap_frequencies(x: Tensor, other: Tensor, ratio: Tensor, low: float) -> Tensor:
     """Move the low frequencies' amplitudes a share of the way to the other's."""
     spectrum, others = torch.fft.rfft2(x), torch.fft.rfft2(other).abs()
     rows = torch.fft.fftfreq(x.shape[2], device=x.device).abs()[:, None]
     columns = torch.fft.rfftfreq(x.shape[3], device=x.device)
     is_low = torch.maximum(rows, columns) <= 0.5 * low
     own = spectrum.abs()
-    moved = torch.polar(torch.lerp(own, others, share), spectrum.angle())
+    moved = torch.polar(torch.lerp(own, others, ratio), spectrum.angle())
     return torch.fft.irfft2(torch.where(is_low, moved, spectrum), s=x.shape[2:])

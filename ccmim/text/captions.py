@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ccmim.classification.labels import open_labels
-from ccmim.data.paths import printable, tell
+from ccmim.data.paths import log_message, printable
 
 # Short, as those of the published zero-shot test, and our own.
 TEMPLATES = (
@@ -56,7 +56,7 @@ def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
         ) from error
     silent = [image for image, texts in captions.items() if not texts]
     if silent:
-        tell(
+        log_message(
             f'{len(silent)} of {len(captions)} images in {printable(path)} have no '
             f'caption and are left out, such as {printable(silent[0])}',
             logging.WARNING,

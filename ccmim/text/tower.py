@@ -70,5 +70,5 @@ class TextTower(nn.Module):
         x = self.norm(x)
         if self.pool == 'first':
             return self.projection(x[:, 0])
-        share = is_word / is_word.sum(dim=1, keepdim=True).clamp(min=1)
-        return self.projection((x * share.to(x.dtype)[..., None]).sum(dim=1))
+        weights = is_word / is_word.sum(dim=1, keepdim=True).clamp(min=1)
+        return self.projection((x * weights.to(x.dtype)[..., None]).sum(dim=1))

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 
 import ccmim
-from ccmim.apps.cli.probing import told_weights
+from ccmim.apps.cli.probing import weights_from_args
 from ccmim.apps.cli.starting import start_from
 from ccmim.checkpoints import (
     architecture_of,
@@ -107,7 +107,7 @@ def test_other_channels_are_named_wherever_photos_come(
     torch.save(tiny_vit(in_chans=1).state_dict(), tmp_path / 'gray.pth')
     told = Namespace(num_heads=2, img_size=None, part='')
     with pytest.raises(ValueError, match='gray.pth takes 1 channels'):
-        told_weights(str(tmp_path / 'gray.pth'), told)
+        weights_from_args(str(tmp_path / 'gray.pth'), told)
 
 
 def test_another_image_size_resamples_positions(saved, tiny_vit):

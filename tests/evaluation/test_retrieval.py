@@ -11,7 +11,7 @@ from ccmim.evaluation.retrieval import (
     class_counts,
     count_overlaps,
     look_up,
-    shares_of,
+    soft_labels,
     to_pixels,
 )
 
@@ -70,7 +70,7 @@ def _pixels_by_hand(predicted):
 
 @pytest.mark.parametrize(('k', 'temperature'), [(3, 0.02), (7, 0.5), (1, 0.02)])
 def test_a_hand_made_example_to_the_digit(k, temperature):
-    shares = shares_of(class_counts(torch.tensor(TRAIN), 2, 3)).flatten(0, 1)
+    shares = soft_labels(class_counts(torch.tensor(TRAIN), 2, 3)).flatten(0, 1)
     kept = shares.any(1)
     assert kept.tolist() == [True] * 3 + [False] + [True] * 4
     memory = F.normalize(torch.tensor(FEATURES).float()[kept])
@@ -101,7 +101,7 @@ def test_rare_classes_come_first_into_a_bounded_memory():
 
 
 def test_sides_that_are_no_multiple_of_the_patch():
-    shares = shares_of(class_counts(torch.ones(1, 5, 3).long(), 2, 2))
+    shares = soft_labels(class_counts(torch.ones(1, 5, 3).long(), 2, 2))
     assert shares.shape == (1, 3 * 2, 2)
     assert (shares[..., 1] == 1).all()
     assert to_pixels(shares, (3, 2), (5, 3), 2).shape == (1, 5, 3)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ccmim.losses import GraphContrast
-from ccmim.losses.graph_contrast import channel_hide, edge_drop, join
+from ccmim.losses.graph_contrast import channel_mask, edge_drop, join
 from tests import tiny_methods
 from tests.golden import record_family as recorder
 
@@ -60,7 +60,7 @@ def test_probabilities_in_closed_form():
     alike = edge_drop(edges, torch.ones(2, 6), 0.2, 0.7)
     torch.testing.assert_close(alike, torch.full_like(alike, 0.2))
     nodes = torch.randn(2, 6, 3)
-    hidden = channel_hide(nodes, central, 0.3, cap=1.0)
+    hidden = channel_mask(nodes, central, 0.3, cap=1.0)
     for image in range(2):
         score = (nodes[image].abs() * central[image, :, None]).sum(0).log().tolist()
         high, mean = max(score), sum(score) / 3
@@ -105,7 +105,7 @@ def test_against_the_published_code():
     weights = torch.tensor(recorded['edge_weights'])
     torch.testing.assert_close(drop, 0.1 * weights, atol=1e-6, rtol=0)
     nodes = recorder.wave(1, 1, recorder.NODES, recorder.CHANNELS)
-    hide = channel_hide(nodes, central, 0.1, cap=1.0)[0]
+    hide = channel_mask(nodes, central, 0.1, cap=1.0)[0]
     weights = torch.tensor(recorded['channel_weights'], dtype=torch.float64)
     torch.testing.assert_close(hide, 0.1 * weights, atol=1e-12, rtol=0)
 
@@ -147,7 +147,7 @@ def test_loss_against_a_slow_oracle(centrality, monkeypatch):
         lots = torch.rand(2, 7, 7).triu(1)
         kept = edges & (lots + lots.transpose(1, 2) >= drop)
         assert torch.equal(kept, kept.transpose(1, 2))
-        hide = channel_hide(nodes, central, channel_rate, 0.7)
+        hide = channel_mask(nodes, central, channel_rate, 0.7)
         views.append((nodes * (torch.rand(2, 5) >= hide)[:, None], kept))
     slow = sum(
         _slow_loss(part, [x[b] for x, _ in views], [e[b] for _, e in views])

@@ -44,8 +44,8 @@ def apply_option(cfg: Config, option: str) -> None:
         'progressive': {
             'data_preprocessor.type': 'ccmim.ProgressiveResize',
             'data_preprocessor.schedule': [
-                (epoch, round(side * share / 7 / patch) * patch)
-                for epoch, share in enumerate((5, 6, 7))
+                (epoch, round(side * scale / 7 / patch) * patch)
+                for epoch, scale in enumerate((5, 6, 7))
             ],
         },
     }[option]

@@ -152,8 +152,10 @@ def _near_headers(draw: random.Random, content: bytes) -> bytes:
         i for i in range(0, len(text), 512) if text[i + 257 : i + 262] == b'ustar'
     ]
     start = draw.choice(starts)
-    place = draw.choice([0, 100, 124, 125, 135, 156, 157, 257, 345]) + draw.randrange(8)
-    text[start + place] = draw.choice([0, 32, 48, 55, 128, 255, draw.randrange(256)])
+    offset = draw.choice([0, 100, 124, 125, 135, 156, 157, 257, 345]) + draw.randrange(
+        8
+    )
+    text[start + offset] = draw.choice([0, 32, 48, 55, 128, 255, draw.randrange(256)])
     if draw.random() < 0.8:
         text[start + 148 : start + 156] = b' ' * 8
         total = sum(text[start : start + 512])

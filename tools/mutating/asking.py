@@ -91,10 +91,10 @@ class _Watch:
 
     def write(self, file: Path) -> None:
         calls = defaultdict(list)
-        for name, places in self._calls.items():
+        for name, callers in self._calls.items():
             whole = '::' not in name
             ids = [t for t in self._all if whole and t.startswith(f'{name}::')]
-            for where in places:
+            for where in callers:
                 calls[where] += ids or [name]
         files = {n: getattr(m, '__file__', None) or '' for n, m in sys.modules.items()}
         here = f'{Path.cwd()}/'  # which may hold the libraries
@@ -110,13 +110,13 @@ class _Choice:
     """Runs some tests, in an order."""
 
     def __init__(self, chosen: Sequence[str]) -> None:
-        self._place = {name: i for i, name in enumerate(chosen)}
+        self._rank_of = {name: i for i, name in enumerate(chosen)}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
         yield
-        chosen = [item for item in items if item.nodeid in self._place]
-        items[:] = sorted(chosen, key=lambda item: self._place[item.nodeid])
+        chosen = [item for item in items if item.nodeid in self._rank_of]
+        items[:] = sorted(chosen, key=lambda item: self._rank_of[item.nodeid])
 
 
 def watch(tests: Sequence[str], files: Collection[Path]) -> Known:

@@ -40,10 +40,10 @@ class Mutant(NamedTuple):
 
 def mutants(text: str) -> list[Mutant]:
     """All changes of a source text, in the order of its tree."""
-    changes, told = [], Counter()
+    changes, counts = [], Counter()
     for number, (node, function, what, _) in enumerate(_sites(ast.parse(text))):
-        told[node.lineno, what] += 1
-        count = told[node.lineno, what]
+        counts[node.lineno, what] += 1
+        count = counts[node.lineno, what]
         name = what if count == 1 else f'{what} ({count})'
         changes.append(Mutant(number, node.lineno, name, function))
     return changes

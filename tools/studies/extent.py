@@ -83,8 +83,8 @@ def objects(grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
         part = Image.fromarray(mask * 255).resize(
             (8 * grid[1], 8 * grid[0]), Image.Resampling.BOX, square
         )
-        share = torch.from_numpy(np.array(part))[None].float() / 255
-        inside = F.avg_pool2d(share, 8).flatten() > 0.5
+        coverage = torch.from_numpy(np.array(part))[None].float() / 255
+        inside = F.avg_pool2d(coverage, 8).flatten() > 0.5
         if inside.any() and not inside.all():
             images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
             masks.append(inside)

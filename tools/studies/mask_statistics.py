@@ -90,6 +90,6 @@ def mask_statistics(
 
 def most_overlap(objects: Tensor, patch_size: int, mask_ratio: float) -> float:
     """Compute the ``mask_overlap`` of masks that know the objects (B, H, W)."""
-    shares = F.avg_pool2d(objects.float()[:, None], patch_size).flatten(1)
-    mask = TopKSampler()(shares, mask_ratio).mask
+    coverage = F.avg_pool2d(objects.float()[:, None], patch_size).flatten(1)
+    mask = TopKSampler()(coverage, mask_ratio).mask
     return mask_overlap(mask, objects, patch_size).item()

@@ -69,10 +69,10 @@ def _merged(old: Sequence[_T], new: Sequence[_T]) -> list[_T]:
         for row in old
         if (row[:2] if isinstance(row, Point) else row[:4]) not in again
     ]
-    return sorted([*kept, *new], key=lambda row: (_place(row.arm), *row[1:4]))
+    return sorted([*kept, *new], key=lambda row: (_order(row.arm), *row[1:4]))
 
 
-def _place(arm: str) -> tuple[bool, int]:
+def _order(arm: str) -> tuple[bool, int]:
     plain = arm.removesuffix(EQUAL_COMPUTE)
     return arm != plain, ARMS.index(plain) if plain in ARMS else len(ARMS)
 

@@ -35,10 +35,10 @@ def add_checkpoint(parser: Parser, name: str = 'checkpoint') -> None:
         help='file, folder, timm:NAME or hf:OWNER/NAME',
         **given,
     )
-    add_told(parser)
+    add_weight_options(parser)
 
 
-def add_told(parser: Parser) -> None:
+def add_weight_options(parser: Parser) -> None:
     """Add options for what a file of weights may leave open."""
     parser.add_argument(
         '--num-heads',

@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from ccmim.apps.cli.arguments import add_image_size, add_told, command, positive
+from ccmim.apps.cli.arguments import (
+    add_image_size,
+    add_weight_options,
+    command,
+    positive,
+)
 from ccmim.apps.cli.parsers import Parser
 
 LAYOUTS = ('timm', 'hf', 'mmseg', 'mmpretrain', 'safetensors', 'ccmim', 'onnx')
@@ -96,7 +101,7 @@ def _embed(commands: Any) -> Parser:
     add_image_size(parser, '224')
     parser.add_argument('--batch-size', type=positive, default=32, metavar='N')
     parser.add_argument('--device', help='for example cpu or cuda:0')
-    add_told(parser)
+    add_weight_options(parser)
     parser.add_argument('--overwrite', action='store_true', help='replace FILE')
     return parser
 
@@ -134,7 +139,7 @@ def _export(commands: Any) -> Parser:
         action='store_true',
         help='onnx: export a complete classifier, detector or segmentor',
     )
-    add_told(parser)
+    add_weight_options(parser)
     parser.add_argument(
         '--overwrite', action='store_true', help='replace existing output'
     )

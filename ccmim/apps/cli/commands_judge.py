@@ -8,7 +8,7 @@ from ccmim.apps.cli.arguments import (
     add_dtype,
     add_ignore_zero,
     add_image_size,
-    add_told,
+    add_weight_options,
     command,
     positive,
 )
@@ -92,7 +92,7 @@ def _judge(commands: Any) -> Parser:
         help='output folder (default: work_dirs/judge_NAME)',
     )  # fmt: skip
     add_dtype(parser)
-    add_told(parser)
+    add_weight_options(parser)
     add_ignore_zero(parser)
     return parser
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ccmim.api.embedding import embed
 from ccmim.apps.cli.mistakes import Mistake
-from ccmim.apps.cli.probing import told_weights
+from ccmim.apps.cli.probing import weights_from_args
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.data import open_source
 from ccmim.data.bad_files import BAD_FILES, by_kind
@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
             f'{args.out} is there already',
             '--overwrite replaces it, --out FILE goes elsewhere',
         )
-    weights = told_weights(args.weights, args)
+    weights = weights_from_args(args.weights, args)
     require_rgb(weights.architecture.in_chans, args.weights)
     say(f'Looking at   {", ".join(args.data)}')
     named = _named(args)

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ccmim.apps.cli.mistakes import Mistake
-from ccmim.apps.cli.probing import most_pixels, told_weights
+from ccmim.apps.cli.probing import most_pixels, weights_from_args
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Architecture, Weights, network_of
 from ccmim.data.image import require_rgb
@@ -38,7 +38,7 @@ from ccmim.pictures.judged import (
     cluster_sheet,
     nearest_patch,
     nearest_sheet,
-    same_place,
+    same_patch,
 )
 from ccmim.pictures.patch_neighbors import salient_patches
 from ccmim.precision import Precision, precision_of
@@ -109,7 +109,7 @@ def _read(args: Namespace) -> dict[str, Weights]:
     weights_of: dict[str, Weights] = {}
     digests: dict[bytes, str] = {}
     for name, path in zip(_short(args.weights), args.weights, strict=True):
-        weights = told_weights(path, args)
+        weights = weights_from_args(path, args)
         require_rgb(weights.architecture.in_chans, path)
         known = digests.setdefault(digest_of_weights(weights), path)
         if known != path:
@@ -327,7 +327,7 @@ def _nearest(
     asked = salient_patches(first.patches[shown]).tolist()
     rows = {}
     for name, one in judged.items():
-        queries = [same_place(patch, first.grid, one.test.grid) for patch in asked]
+        queries = [same_patch(patch, first.grid, one.test.grid) for patch in asked]
         wanted = one.test.patches[shown, queries]
         others, patches, cosines = nearest_patch(one.train.patches, wanted)
         rows[name] = [

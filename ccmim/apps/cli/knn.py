@@ -6,9 +6,9 @@ from pathlib import Path
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.probing import (
     estimate_probe,
-    told_weights,
     usual_neighbors,
     weights_file,
+    weights_from_args,
 )
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.apps.cli.tools import run_tool
@@ -26,7 +26,7 @@ def run(args: Namespace) -> int:
             f'ccmim transfer {args.weights} --data {args.data}',
         )
     require_good(data)
-    weights = told_weights(args.weights, args)
+    weights = weights_from_args(args.weights, args)
     say(f'{data.root.name}: {describe(data)}')
     out = (args.out or Path('work_dirs') / f'knn_{data.root.name}').absolute()
     tasks = Tasks(weights.architecture, out, image_size=args.image_size)

@@ -12,9 +12,9 @@ from mmengine.config import Config
 
 from ccmim.apps.cli.dense_tasks import heads_of
 from ccmim.apps.cli.mistakes import Mistake
-from ccmim.apps.cli.probing import told_weights
+from ccmim.apps.cli.probing import weights_from_args
 from ccmim.apps.cli.quiet import no_messages
-from ccmim.apps.cli.starting import place_of
+from ccmim.apps.cli.starting import absolute_weights
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.engine.config import read_config
 from ccmim.files import say
@@ -28,7 +28,7 @@ _SAME = ('test_dataloader', 'test_evaluator')  # as those of validation
 def run(args: Namespace) -> int:
     """Print the config; what is said of it goes to stderr."""
     with redirect_stdout(sys.stderr):
-        weights = told_weights(args.backbone, args)
+        weights = weights_from_args(args.backbone, args)
     data = find_labels(args.data.expanduser(), args.ignore_zero)
     if isinstance(data, Classes) and args.full:
         raise Mistake(
@@ -47,18 +47,18 @@ def run(args: Namespace) -> int:
     )
     (tasks.head,) = heads = heads_of(data, [args.head] if args.head else None)
     cfg = tasks.config(data, name)
-    place = place_of(args.backbone)
+    checkpoint = absolute_weights(args.backbone)
     if not isinstance(data, Classes):
         start = cfg.model.backbone.get('init_cfg') or {}
         options = {k: v for k in ('part', 'img_size') if (v := getattr(args, k))}
-        init = dict(type='Pretrained', checkpoint=place, **options)
+        init = dict(type='Pretrained', checkpoint=checkpoint, **options)
         cfg.model.backbone.init_cfg = {**start, **init}
     said = [f'{name}: {describe(data, heads)}', *tasks.notes]
     say(*said, file=sys.stderr)
     what = describe(data, heads).partition(', no split')[0]
     by_hand = 'python tools/train.py THIS_FILE'
     if isinstance(data, Classes):
-        by_hand = f'python tools/knn.py {shlex.quote(place)} --config THIS_FILE'
+        by_hand = f'python tools/knn.py {shlex.quote(checkpoint)} --config THIS_FILE'
     header = f'"""{name}: {what}.\n\n    {by_hand}\n"""\n\n'
     print(header + leaf_text(tasks.base, cfg), end='')
     return 0
@@ -88,7 +88,7 @@ def leaf_text(base: str, cfg: Config) -> str:
         and new[key] == new.get(other)
         and changes.pop(key)
     ]
-    shared = _share_metainfo(changes)
+    shared = _merge_metainfo(changes)
     lines = [
         f'{key} = {_shown(value, len(key) + 3)}\n'
         for key, value in {**shared, **changes}.items()
@@ -103,7 +103,7 @@ class _Name(str):
         return str(self)
 
 
-def _share_metainfo(changes: dict[str, Any]) -> dict[str, Any]:
+def _merge_metainfo(changes: dict[str, Any]) -> dict[str, Any]:
     """Let both loaders name one ``metainfo``, where theirs are the same."""
     sets = [changes.get(f'{s}_dataloader', {}).get('dataset') for s in ('train', 'val')]
     metainfos = [dataset and dataset.get('metainfo') for dataset in sets]

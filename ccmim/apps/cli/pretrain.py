@@ -32,7 +32,7 @@ from ccmim.apps.cli.starting import (
     keep_features,
     learn_from,
     nearest_size,
-    place_of,
+    absolute_weights,
     start_from,
 )
 from ccmim.apps.cli.survey import Survey, look
@@ -158,10 +158,10 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     bad = survey.bad if survey.looked_at_all else {}
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
     if weights:
-        start_from(cfg, weights.architecture, place_of(args.init))
+        start_from(cfg, weights.architecture, absolute_weights(args.init))
         print(_ANCHORED, flush=True)
     if args.teacher:
-        learn_from(cfg, place_of(args.teacher), bool(args.cache_teacher))
+        learn_from(cfg, absolute_weights(args.teacher), bool(args.cache_teacher))
     _change(cfg, args.cfg_options)
     if cfg.auto_scale_lr.enable:  # to the batch that the options make
         scale_learning_rate(cfg)

@@ -41,12 +41,12 @@ def most_pixels(photos: Sequence[str | Path]) -> int:
     return min(_MOST_PIXELS, _ENLARGED * int(median(sides))) if sides else _MOST_PIXELS
 
 
-def told_weights(path: str, args: Namespace) -> Weights:
+def weights_from_args(path: str, args: Namespace) -> Weights:
     """Read weights, with what the command line tells of them, and say what was read.
 
     Args:
         path: Where they are.
-        args: Of ``add_told``.
+        args: Of ``add_weight_options``.
 
     Raises:
         ValueError: If they take other images than RGB.
@@ -65,7 +65,7 @@ def weights_file(path: str, weights: Weights, args: Namespace, out: Path) -> Pat
     Args:
         path: What the user gave.
         weights: What was read from it.
-        args: Of ``add_told``.
+        args: Of ``add_weight_options``.
         out: Folder for the file.
     """
     given = Path(path).expanduser().absolute()
@@ -111,15 +111,15 @@ def estimate_probe(config: Path, networks: int, dtype: Precision) -> str:
         sets = [
             DATASETS.build(cfg[f'{s}_dataloader'].dataset) for s in ('train', 'val')
         ]
-    begun = time.perf_counter()
+    start = time.perf_counter()
     photos = [sets[0][i]['inputs'] for i in range(min(_TRIED, len(sets[0])))]
-    load = (time.perf_counter() - begun) / len(photos)
+    load = (time.perf_counter() - start) / len(photos)
     batch = torch.stack(photos).float().to(device)
     with computing_in(dtype, device):
         network.encode(network.embed(batch))  # the first one is slower
-        begun = time.perf_counter()
+        start = time.perf_counter()
         network.encode(network.embed(batch)).cpu()
-    each = (time.perf_counter() - begun) / len(photos)
+    each = (time.perf_counter() - start) / len(photos)
     count = sum(map(len, sets))
     each = max(each, load) if device == 'cuda' else each + load
     seconds = max(1, networks * count * each)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ccmim.apps.cli.parsers import make_parser
 
-Place: TypeAlias = str | os.PathLike
+StrPath: TypeAlias = str | os.PathLike
 
 
 class Pretrained(NamedTuple):
@@ -44,17 +44,17 @@ class Transferred(NamedTuple):
 
 
 def pretrain(
-    data: Place | Sequence[Place],
+    data: StrPath | Sequence[StrPath],
     method: str | None = None,
     size: str | None = None,
-    init: Place | None = None,
-    teacher: Place | None = None,
+    init: StrPath | None = None,
+    teacher: StrPath | None = None,
     cache_teacher: int | bool = False,
     image_size: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
-    out: Place | None = None,
+    out: StrPath | None = None,
     resume: bool = False,
     overwrite: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
@@ -96,9 +96,9 @@ def pretrain(
 
 
 def transfer(
-    weights: Place,
-    data: Place | Sequence[Place],
-    out: Place | None = None,
+    weights: StrPath,
+    data: StrPath | Sequence[StrPath],
+    out: StrPath | None = None,
     fast: bool = False,
     full: bool = False,
     steps: int | None = None,

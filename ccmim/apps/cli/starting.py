@@ -91,7 +91,7 @@ def nearest_size(width: int) -> str:
     return min(ARCHS, key=lambda name: abs(ARCHS[name]['embed_dim'] - width))
 
 
-def place_of(weights: str) -> str:
+def absolute_weights(weights: str) -> str:
     """Write where weights are in a way that is right from any folder."""
     if weights.startswith(NAMED):
         return weights

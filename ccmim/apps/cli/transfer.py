@@ -16,8 +16,8 @@ from ccmim.apps.cli.by_name import (
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.probing import (
     estimate_probe,
-    told_weights,
     weights_file,
+    weights_from_args,
 )
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.apps.cli.tasks import Tasks
@@ -63,7 +63,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         StageError: If a run failed; after the table of the others.
     """
     _check_words(args)
-    weights = told_weights(args.checkpoint, args)
+    weights = weights_from_args(args.checkpoint, args)
     checkpoint = Path(args.checkpoint).expanduser().absolute()
     default = f'{checkpoint.stem}_transfer{"_fast" * args.fast}'
     folder = checkpoint.parent if checkpoint.exists() else Path('work_dirs')
@@ -128,7 +128,7 @@ def _check_words(args: Namespace) -> None:
 
 
 def _say_how_long(
-    plan: Planned, comparison: Comparison | None, places: int, args: Namespace
+    plan: Planned, comparison: Comparison | None, jobs: int, args: Namespace
 ) -> None:
     """Print an estimate of what is not done yet: probes, then what is trained."""
     for stage in plan.probes.values():
@@ -154,9 +154,9 @@ def _say_how_long(
             f'test images: about {duration(pace.seconds)} per run'
         )
     chains = [[seconds[str(chain[0].command[1])]] for chain in missing]
-    total = duration(total_seconds(chains, places))
+    total = duration(total_seconds(chains, jobs))
     print(
-        f'Estimate     about {total} for {len(missing)} runs, {places} at a time: from '
+        f'Estimate     about {total} for {len(missing)} runs, {jobs} at a time: from '
         'random weights and from the checkpoint',
         flush=True,
     )

@@ -48,18 +48,18 @@ class Pace(NamedTuple):
 
 
 def measure_paces(
-    runs: Sequence[tuple[str, Mapping[str, Any]]], places: int
+    runs: Sequence[tuple[str, Mapping[str, Any]]], jobs: int
 ) -> list[Pace]:
     """Train some steps of each run, in forks of this process that share the cores.
 
     Args:
         runs: Config and options of each.
-        places: How many run at a time.
+        jobs: How many run at a time.
 
     Returns:
         A pace each. Nothing that is drawn or learned here reaches a run.
     """
-    with multiprocessing.get_context('fork').Pool(places, _alone) as pool:
+    with multiprocessing.get_context('fork').Pool(jobs, _alone) as pool:
         return pool.starmap(measure_pace, runs, chunksize=1)
 
 
@@ -86,8 +86,8 @@ def measure_pace(config: str, options: Mapping[str, Any] | None = None) -> Pace:
     collate = default_collate if cfg.default_scope == 'ccmim' else pseudo_collate
 
     def step(number: int) -> None:
-        places = range(number * size, (number + 1) * size)
-        keys = [SampleKey(0, i // len(data), i % len(data)) for i in places]
+        positions = range(number * size, (number + 1) * size)
+        keys = [SampleKey(0, i // len(data), i % len(data)) for i in positions]
         model.train_step(collate([data[key] for key in keys]), wrapper)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
@@ -111,14 +111,14 @@ def measure_pace(config: str, options: Mapping[str, Any] | None = None) -> Pace:
     return Pace(start, taken, image, length, count, name)
 
 
-def total_seconds(chains: Sequence[Sequence[float]], places: int) -> float:
+def total_seconds(chains: Sequence[Sequence[float]], jobs: int) -> float:
     """Estimate how long chains of stages take in parallel.
 
     Args:
         chains: Seconds of the stages of each.
-        places: How many stages run at a time.
+        jobs: How many stages run at a time.
     """
-    free = [0.0] * places
+    free = [0.0] * jobs
     for chain in chains:
         free.sort()
         free[0] += sum(chain)

@@ -131,8 +131,8 @@ def _place(
     cover = np.zeros((size + 2 * margin,) * 2, np.uint8)
     cv2.fillPoly(cover, [np.round(corners * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     inside = cover[margin:-margin, margin:-margin]
-    share = np.count_nonzero(inside) / np.count_nonzero(cover)
-    return _Thing(category, texture, inside / np.float32(255), diameter), share
+    fraction = np.count_nonzero(inside) / np.count_nonzero(cover)
+    return _Thing(category, texture, inside / np.float32(255), diameter), fraction
 
 
 def _paint_ground(size: int, generator: Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,8 @@ from ccmim.apps.report.page_chart import Chart, make_chart, plotly_script, to_js
 from ccmim.apps.report.page_groups import (
     curves_of,
     group_runs,
+    has_information,
     sort_keys,
-    tells_something,
 )
 from ccmim.apps.report.page_pictures import Picture, embed
 from ccmim.apps.report.page_tables import (
@@ -205,7 +205,7 @@ def _groups(runs: Mapping[int, Run]) -> list[Group]:
             charts = []
             for key in keys:
                 curves = curves_of(of_group, key)
-                if not tells_something(curves):
+                if not has_information(curves):
                     long = [c for c in curves.values() if len(c.steps) > 1]
                     still += [f'{key} = {number(c.values[-1])}' for c in long]
                     continue

@@ -79,11 +79,11 @@ def draw_confusions(
         else:
             matrix = np.zeros((count, count), int)
             np.add.at(matrix, (sample.label, sample.predicted), 1)
-        shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-        panel.imshow(shares, cmap='Blues', vmin=0, vmax=1)
-        shown = np.round(100 * shares).astype(int) if is_of_pixels else matrix
+        rates = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+        panel.imshow(rates, cmap='Blues', vmin=0, vmax=1)
+        shown = np.round(100 * rates).astype(int) if is_of_pixels else matrix
         for i, j in np.argwhere(shown) if count <= 20 else ():
-            ink = 'white' if shares[i, j] > 0.5 else 'black'
+            ink = 'white' if rates[i, j] > 0.5 else 'black'
             panel.text(j, i, shown[i, j], ha='center', va='center', color=ink)
         panel.set_xticks(range(count), classes, rotation=45, ha='right', fontsize=8)
         panel.set_yticks(range(count), classes, fontsize=8)

@@ -90,7 +90,7 @@ def curves_of(runs: Mapping[int, Run], key: str) -> dict[int, Curve]:
     return by_run
 
 
-def tells_something(curves: Mapping[int, Curve]) -> bool:
+def has_information(curves: Mapping[int, Curve]) -> bool:
     """Whether a chart is worth its place: some curve has points, and they differ."""
     long = any(len(curve.steps) > 1 for curve in curves.values())
     values = np.concatenate([curve.values for curve in curves.values()])

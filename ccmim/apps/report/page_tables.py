@@ -161,8 +161,8 @@ def _facts(run: Run) -> dict[str, Cell]:
         speeds = training['images_per_second'].values
         facts['images per second'] = Cell(number(float(np.median(speeds))))
     if 'data_time' in training and np.nansum(times) > 0:
-        share = np.nansum(training['data_time'].values) / np.nansum(times)
-        facts['waiting for data'] = Cell(f'{100 * share:.1f} %')
+        fraction = np.nansum(training['data_time'].values) / np.nansum(times)
+        facts['waiting for data'] = Cell(f'{100 * fraction:.1f} %')
     if 'memory' in training:
         facts['peak memory (MB)'] = Cell(number(np.nanmax(training['memory'].values)))
     return facts

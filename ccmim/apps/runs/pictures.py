@@ -65,9 +65,9 @@ def find_pictures(folder: Path) -> list[Strip]:
 
 
 def _files(folder: Path) -> list[Path]:
-    places = [folder / 'pictures', *folder.glob('*/pictures')]
-    places += folder.glob('*/vis_data/vis_image')
-    files = {file for place in places for file in place.rglob('*')}
+    roots = [folder / 'pictures', *folder.glob('*/pictures')]
+    roots += folder.glob('*/vis_data/vis_image')
+    files = {file for root in roots for file in root.rglob('*')}
     pictures = [file for file in files if file.suffix.lower() in _KINDS]
     return [file for file in pictures if is_own(file, folder)]
 

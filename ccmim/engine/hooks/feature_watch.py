@@ -121,18 +121,18 @@ class FeatureWatchHook(Hook):
 
     def _open(self, grid: tuple[int, int]) -> LabeledPhotos:
         photos = open_photos(find_labels(Path(str(self.labels))), self.images)
-        place = f'feature_watch.labels={self.labels}'
+        key = f'feature_watch.labels={self.labels}'
         if not photos.has_maps:
-            raise ValueError(f'{place} has no maps or masks: leave it out')
+            raise ValueError(f'{key} has no maps or masks: leave it out')
         if len(photos.classes) < 2:
             raise ValueError(
-                f'{place} has one class only, {photos.classes[0]}: nothing can be told '
+                f'{key} has one class only, {photos.classes[0]}: nothing can be told '
                 'apart, leave it out'
             )
         patches = len(photos.train) * grid[0] * grid[1]
         if patches < NEIGHBORS:
             raise ValueError(
-                f'{place} has {patches} patches to look up, fewer than the {NEIGHBORS} '
+                f'{key} has {patches} patches to look up, fewer than the {NEIGHBORS} '
                 'neighbors of one: give more photos'
             )
         return photos

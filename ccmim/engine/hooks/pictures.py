@@ -62,7 +62,9 @@ class PictureHook(Hook):
                 self._draw(runner)
             except Exception as error:  # pictures are worth no run
                 self._works = False
-                runner.logger.warning(f'No more pictures of this run: {_told(error)}')
+                runner.logger.warning(
+                    f'No more pictures of this run: {_describe(error)}'
+                )
 
     def _draw(self, runner: Runner) -> None:
         method = runner.model
@@ -91,7 +93,7 @@ class PictureHook(Hook):
         except Exception as error:  # MLflow wants a file's name, which mmengine lacks
             self._tracked = False
             runner.logger.warning(
-                f'Pictures are in {runner.work_dir}/{FOLDER} alone: {_told(error)}'
+                f'Pictures are in {runner.work_dir}/{FOLDER} alone: {_describe(error)}'
             )
 
     def _read(self, data: Any) -> Tensor:
@@ -130,7 +132,7 @@ def _uncompiled() -> AbstractContextManager:
     return nullcontext() if stance is None else stance('force_eager')
 
 
-def _told(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     first_line = str(error).strip().split('\n')[0]
     return f'{type(error).__name__}: {first_line}'
 

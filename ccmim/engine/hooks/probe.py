@@ -163,8 +163,8 @@ class ProbeHook(Hook):
     ) -> tuple[Tensor, Tensor]:
         """Features and labels of a set, each process computing its share."""
         rank, world_size = get_dist_info()
-        share = math.ceil(len(data) / world_size)
-        numbers = range(rank, share * world_size, world_size)
+        per_rank = math.ceil(len(data) / world_size)
+        numbers = range(rank, per_rank * world_size, world_size)
         loader = DataLoader(
             data,
             self._knn.get('batch_size', 256),

@@ -103,7 +103,7 @@ class ScoreRefreshHook(Hook):
         scorer = stored_scorer(model)
         maps, scales = torch.zeros_like(scorer.maps), torch.zeros_like(scorer.scales)
         model.eval()
-        for batch in _share(runner.train_dataloader, scorer.img_size):
+        for batch in _part_of_rank(runner.train_dataloader, scorer.img_size):
             index = batch['data_samples'].to(maps.device)
             images = model.data_preprocessor(batch)['inputs']
             with runner.optim_wrapper.optim_context(runner.model):
@@ -114,10 +114,10 @@ class ScoreRefreshHook(Hook):
         scorer.store(maps, scales)
 
 
-def _share(loader: DataLoader, size: tuple[int, int]) -> DataLoader:
+def _part_of_rank(loader: DataLoader, size: tuple[int, int]) -> DataLoader:
     data = loader.dataset.whole(size)
     rank, world_size = get_dist_info()
-    share = DataLoader(
+    part = DataLoader(
         data,
         loader.batch_size or 1,
         sampler=range(rank, len(data), world_size),
@@ -125,8 +125,8 @@ def _share(loader: DataLoader, size: tuple[int, int]) -> DataLoader:
         collate_fn=loader.collate_fn,
         generator=torch.Generator(),  # leaves the training's alone
     )
-    ignore_signals_in_workers(share)
-    return share
+    ignore_signals_in_workers(part)
+    return part
 
 
 def _bare(runner: Runner) -> nn.Module:

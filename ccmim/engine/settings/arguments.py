@@ -152,11 +152,11 @@ def _check_thresholds(node: Mapping[str, Any], path: str) -> None:
 
 def _check_written(node: Mapping[str, Any], kinds: list[Callable], path: str) -> None:
     known = arguments_of(kinds[0]).hints if kinds else {}
-    places = [key for key in ('outfile_prefix', 'output_dir') if key in known]
-    if node.get('format_only') is True and places and node.get(places[0]) is None:
+    keys = [key for key in ('outfile_prefix', 'output_dir') if key in known]
+    if node.get('format_only') is True and keys and node.get(keys[0]) is None:
         raise ValueError(
             f'{path}.format_only=True writes files instead of testing: say where, set '
-            f'{path}.{places[0]}'
+            f'{path}.{keys[0]}'
         )
 
 

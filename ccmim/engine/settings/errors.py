@@ -21,8 +21,8 @@ from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.launchers import RANKS, find_launcher
 from ccmim.engine.peers import PeerError
 from ccmim.engine.settings.batches import norms_of_one_value
+from ccmim.engine.settings.failing_part import being_built
 from ccmim.engine.settings.names import arguments_of, did_you_mean, unknown_type
-from ccmim.engine.settings.places import being_built
 from ccmim.engine.settings.sizes import is_momentum
 from ccmim.files import WriteError, is_no_room, one_line
 from ccmim.operators import InstallError
@@ -122,8 +122,8 @@ def mistake(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}'
     part = being_built(error)
-    told = isinstance(error, ValueError | OSError | InstallError)
-    if told and text and not _OF_PYTHON.search(text):
+    is_clear = isinstance(error, ValueError | OSError | InstallError)
+    if is_clear and text and not _OF_PYTHON.search(text):
         return part.full(text) if part else text
     kind = part.kind if part else None
     if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):
@@ -161,8 +161,12 @@ def _no_room(error: OSError, start: StartHook) -> str:
     hooks = start.runner.hooks if start.runner else ()
     names = (getattr(hook, 'last_ckpt', None) for hook in hooks)
     last = next(filter(None, names), None)
-    told = 'last good checkpoint' in text or not start.started
-    return text if told or not last else f'{text}; the last good checkpoint is {last}'
+    is_complete = 'last good checkpoint' in text or not start.started
+    return (
+        text
+        if is_complete or not last
+        else f'{text}; the last good checkpoint is {last}'
+    )
 
 
 def _one_line(text: str) -> str:

@@ -111,10 +111,10 @@ def check_type(kind: Any, path: str) -> None:
     Raises:
         ValueError: With the nearest name.
     """
-    place = re.sub(r'\.\d+(?=\.|$)', '', path)
-    registries = (names for known, names in _LOOKED_UP if re.fullmatch(known, place))
+    key = re.sub(r'\.\d+(?=\.|$)', '', path)
+    registries = (names for known, names in _LOOKED_UP if re.fullmatch(known, key))
     roots = [getattr(registry, name) for name in next(registries, ())]
-    if place.endswith('_cfg') and roots == [registry.MODELS]:
+    if key.endswith('_cfg') and roots == [registry.MODELS]:
         roots = roots if find_types('BN', roots) else []  # mmcv registers them
     if isinstance(kind, str) and roots and not find_types(kind, roots):
         near = did_you_mean(kind, registered_names(roots))
@@ -136,20 +136,20 @@ def unknown_type(error: Exception, cfg: Any = None) -> str | None:
         return None
     name, kind = match.groups()
     roots = [root for root in _ROOTS if root.name == kind] or _ROOTS
-    places = list(_places(cfg, name, ''))
-    of = f' of {", ".join(places[:3])}' if places else ''
+    paths = list(_paths_of(cfg, name, ''))
+    of = f' of {", ".join(paths[:3])}' if paths else ''
     return f'unknown type {name}{of}{did_you_mean(name, registered_names(roots))}'
 
 
-def _places(node: Any, name: str, path: str) -> Iterator[str]:
+def _paths_of(node: Any, name: str, path: str) -> Iterator[str]:
     if isinstance(node, Mapping):
         if node.get('type') == name:
             yield path.removeprefix('.')
         for key, value in node.items():
-            yield from _places(value, name, f'{path}.{key}')
+            yield from _paths_of(value, name, f'{path}.{key}')
     elif isinstance(node, list | tuple):
         for i, value in enumerate(node):
-            yield from _places(value, name, f'{path}.{i}')
+            yield from _paths_of(value, name, f'{path}.{i}')
 
 
 def arguments_of(kind: Callable) -> Mapping[str, Parameter]:

@@ -146,10 +146,10 @@ def _check_value(old: Any, new: Any, key: str, full: str) -> None:
 
 def _refuse_variable(cfg: Mapping[str, Any], key: str) -> None:
     used = [path for top in BUILT for path in _paths_of(key, cfg.get(top), top)]
-    places = f' Set {", ".join(used[:3])} instead' if used else ''
+    hint = f' Set {", ".join(used[:3])} instead' if used else ''
     raise ValueError(
         f'{key} is a variable of the config file, which has been read: setting it here '
-        f'would change nothing.{places or " Set the keys that it was used for"}'
+        f'would change nothing.{hint or " Set the keys that it was used for"}'
     )
 
 

@@ -74,12 +74,12 @@ def being_built(error: BaseException) -> Building | None:
             continue
         if path in _LOOPS:  # which build their data
             path, node = '', whole
-        place = next(_places(node, path, {**known['args'], 'type': _type(known)}), None)
-        if place:
-            path, node = place
+        match = next(_parts(node, path, {**known['args'], 'type': _type(known)}), None)
+        if match:
+            path, node = match
         # What is in no config is a part of the one before it.
-        if place or building is None or not building.path:
-            building = Building(kind, known['args'], path if place else '', node)
+        if match or building is None or not building.path:
+            building = Building(kind, known['args'], path if match else '', node)
     return building
 
 
@@ -103,16 +103,16 @@ def _type(known: Mapping[str, Any]) -> Any:
     return known['cfg'].get('type', known.get('obj_type'))
 
 
-def _places(node: Any, path: str, part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _parts(node: Any, path: str, part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Parts of a config that may be the one that was built, outer ones first."""
     if isinstance(node, Mapping):
         if node.get('type') == part['type'] and _agree(node, part):
             yield path, node
         for key, value in node.items():
-            yield from _places(value, f'{path}.{key}' if path else key, part)
+            yield from _parts(value, f'{path}.{key}' if path else key, part)
     elif isinstance(node, list | tuple):
         for i, value in enumerate(node):
-            yield from _places(value, f'{path}.{i}', part)
+            yield from _parts(value, f'{path}.{i}', part)
 
 
 def _agree(node: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
