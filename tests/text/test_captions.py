@@ -50,7 +50,9 @@ def test_files_of_captions(photos, kind, monkeypatch):
     separator = '\t' if kind == 'tsv' else ','
     file = _coco(file) if kind == 'json' else _table(file, separator)
     expected, told = {'0.png': LINES[:2], '1.png': LINES[2:3]}, []
-    monkeypatch.setattr('ccmim.text.captions.log_message', lambda text, _: told.append(text))
+    monkeypatch.setattr(
+        'ccmim.text.captions.log_message', lambda text, _: told.append(text)
+    )
     assert read_captions(file) == expected
     said = f'1 of 3 images in {file} have no caption and are left out, such as 2.png'
     assert told == [said]

@@ -29,10 +29,10 @@ from ccmim.apps.cli.quiet import no_messages, short_messages
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.apps.cli.starting import (
     TAUGHT,
+    absolute_weights,
     keep_features,
     learn_from,
     nearest_size,
-    absolute_weights,
     start_from,
 )
 from ccmim.apps.cli.survey import Survey, look
