@@ -256,6 +256,7 @@ def test_squares_of_published_sides_are_taken_for_what_they_are():
             table = torch.randn(1, 1 + count**2, 64)
             assert grid_of_positions(table, patch) == (count, count), side
     assert grid_of_positions(torch.randn(1, 1 + 36, 64), 16) is None
+    assert grid_of_positions(torch.randn(1, 1 + 9, 64), 16) == (3, 3), 'of one shape'
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,10 @@ def test_the_slow_network_of_a_run(read, tiny_vit):
         dict(backbone=fast, teacher=torch.nn.ModuleDict(dict(backbone=slow)))
     )
     for part, wanted in ('', fast), ('teacher.backbone', slow):
-        state = read(dict(state_dict=model.state_dict()), part=part).state
+        weights = read(dict(state_dict=model.state_dict()), part=part)
+        choice = 'backbone was read; there are also: teacher.backbone'
+        assert any(choice in line for line in weights.report) == (not part)
+        state = weights.state
         assert state.keys() == wanted.state_dict().keys()
         assert all(torch.equal(state[k], v) for k, v in wanted.state_dict().items())
 
@@ -173,6 +176,9 @@ def test_the_usual_heads_of_a_width_are_taken_and_said(save):
     weights = read_weights(save(vit.state_dict()), img_size=32)
     assert weights.architecture.num_heads == 3
     assert '  3 heads, as usual for a width of 192' in weights.report
+    places = '  positions of 2 x 2 patches'
+    assert places not in weights.report, 'the size was given'
+    assert places in read_weights(save(vit.state_dict())).report
 
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
+from ccmim.checkpoints.layouts import LAYOUTS
 from ccmim.checkpoints.normalization import Pixels, said_of_pixels
 from ccmim.vit import sincos_pos_embed
 from tests.checkpoints.networks import difference, draw
@@ -113,3 +114,24 @@ def test_normalization_beside_weights_counts_when_mean_and_std_are_given(
     found = said_of_pixels({}, tmp_path)
     mean = [122.7709, 116.746, 104.0937]  # 255 times, to four decimals
     assert found == (dict(mean=mean, std=[127.5] * 3) if whole else {})
+
+
+CONFIGS = {
+    'hf': 'ViT',
+    'hf-clip': 'CLIPVision',
+    'hf-dinov2': 'Dinov2',
+    'hf-dinov3': 'DINOv3ViT',
+    'hf-eomt': 'Eomt',
+    'hf-eomt-dinov3': 'EomtDinov3',
+    'hf-siglip': 'SiglipVision',
+}
+
+
+@pytest.mark.parametrize('layout', CONFIGS)
+def test_what_a_file_does_not_say_is_as_transformers_has_it(layout):
+    theirs = getattr(transformers, f'{CONFIGS[layout]}Config')()
+    usual = LAYOUTS[layout].usual
+    assert usual['norm_eps'] == theirs.layer_norm_eps
+    act = dict(gelu_pytorch_tanh='gelu_tanh').get(theirs.hidden_act, theirs.hidden_act)
+    assert usual.get('act', 'gelu') == act
+    assert ('rotary' in usual.values()) == ('dinov3' in layout)

@@ -20,8 +20,11 @@ def said(monkeypatch):
     return lines
 
 
-def _save(path):
-    state = dict(state_dict=dict(weight=torch.randn(50, 50)), optimizer={})
+def _save(path, squares=0.5):
+    moments = dict(step=torch.ones(()), exp_avg=-torch.rand(5))
+    moments['exp_avg_sq'] = torch.tensor([0.0, squares])
+    state = dict(state_dict=dict(weight=torch.randn(50, 50)))
+    state['optimizer'] = dict(state={0: moments})
     torch.save(state | dict(message_hub={}, meta=dict(iter=1, epoch=1)), path)
 
 
@@ -47,6 +50,8 @@ DAMAGES = {
     'last byte gone': lambda path: path.write_bytes(path.read_bytes()[:-1]),
     'one bit flipped': flip,
     'not of a run': lambda path: torch.save(dict(a=1), path),
+    'a negative mean of squares': lambda path: _save(path, squares=-1e-9),
+    'infinite moments': lambda path: _save(path, squares=torch.inf),
 }
 
 

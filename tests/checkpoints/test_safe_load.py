@@ -227,6 +227,12 @@ def _scalar(kind, data):
     return _Payload(multiarray.scalar, kind, data)
 
 
+def _history(values):
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    history._log_history = values
+    return history
+
+
 EIGHT = b'\0' * 8
 # Many of these crashed the process, when numpy built what they describe.
 FORGED_NUMPY = {
@@ -258,6 +264,9 @@ FORGED_NUMPY = {
     'an array without values': _Payload(
         multiarray._reconstruct, np.ndarray, (2**40,), b'b'
     ),
+    'a history by two axes': _history(np.ones((2, 1))),
+    'a history of texts': _history(np.array(['a', 'b'])),
+    'a history of no array': _history([1.0, 2.0]),
     'an array as a key': {_scalar(_type('O8'), EIGHT): 1},
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 import ccmim
 from ccmim.checkpoints import read_weights
+from ccmim.checkpoints.hugging_face import timm_fields
 
 SIZES = dict(embed_dim=32, depth=2, num_heads=2)
 
@@ -47,6 +48,20 @@ def test_a_name_of_timm_tells_its_architecture(cache):
             torch.testing.assert_close(found, theirs.forward_features(images))
     assert read_weights(f'timm:{name}').architecture.num_heads == 3
     assert ccmim.get_model(f'timm:{name}', img_size=96).grid == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ('name', 'rows'),
+    [
+        ('vit_tiny_patch16_224', 1),
+        ('deit3_small_patch16_224', 0),
+        ('deit_tiny_distilled_patch16_224', 2),
+        ('vit_base_patch16_siglip_224', 0),
+        ('vit_small_patch16_dinov3', None),  # rotary
+    ],
+)
+def test_how_many_positions_of_timms_belong_to_no_patch(name, rows):
+    assert timm_fields(name, {}).get('pos_rows') == rows
 
 
 @pytest.mark.parametrize(
