@@ -28,7 +28,7 @@ from ccmim.evaluation.dense_features import (
     digest_of_weights,
     kept_dense,
 )
-from ccmim.evaluation.judging import judge
+from ccmim.evaluation.kept_judgment import kept_judgment
 from ccmim.evaluation.labeled_photos import LabeledPhotos, open_photos
 from ccmim.files import say
 from ccmim.labels.cut import spread
@@ -62,7 +62,8 @@ def run(args: Namespace) -> int:
     judged = {}
     for name, one in weights.items():
         train, test = _features(one, photos, sizes[name], out / 'features', args.dtype)
-        judgment = judge(photos, train, test, args.k, args.memory, shown)
+        kept = out / 'judgments'
+        judgment = kept_judgment(kept, photos, train, test, args.k, args.memory, shown)
         judged[name] = Judged(train, test, judgment)
     rows = find_differences(judged)
     text = format_table(judged, rows)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from ccmim.apps.cli import judge as command
+from ccmim.evaluation import kept_judgment
 from ccmim.vit import VisionTransformer
 
 
@@ -50,10 +51,13 @@ def test_maps(ccmim, weights, map_folder, tmp_path, monkeypatch):
     kept = sorted((out / 'features').iterdir())
     assert len(kept) == 6
     monkeypatch.setattr(command, 'compute_dense', None)
+    monkeypatch.setattr(kept_judgment, 'judge', None)
     code, again, error = ccmim(*words, '--k', 5)
     assert code == 0, error
     assert again.splitlines()[-9:-2] == said.splitlines()[-9:-2]
     monkeypatch.undo()
+    assert ccmim(*words, '--k', 6)[0] == 0
+    assert len(list((out / 'judgments').iterdir())) == 6
     photo = next((map_folder / 'images' / 'training').iterdir())
     Image.new('RGB', (48, 48), 'red').save(photo)
     assert ccmim(*words, '--k', 5)[0] == 0
