@@ -1,7 +1,8 @@
 """Evaluate weights by k-NN segmentation of patches, without training.
 
     python tools/patch_knn.py [CHECKPOINT] --config CONFIG [--k 30] [--random]
-        [--images 500] [--out FILE.json] [--cfg-options KEY=VALUE ...]
+        [--images 500] [--features DIR] [--dtype auto|float32|bfloat16]
+        [--out FILE.json] [--cfg-options KEY=VALUE ...]
 
 CONFIG is any segmentation config: its backbone, training and validation images and
 test pipeline are used. It is the dense NN retrieval of `ccmim judge`: each patch of the
@@ -11,7 +12,8 @@ pixels count. Without a checkpoint random weights are measured.
 
 import argparse
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import mmengine
 import numpy as np
@@ -29,6 +31,8 @@ from ccmim.evaluation.resampling import write_samples
 from ccmim.evaluation.retrieval import NEIGHBORS
 from ccmim.evaluation.samples import Overlaps
 from ccmim.files import Parser, say
+from ccmim.memory import keep_memory
+from ccmim.precision import Precision, precision_of
 
 KEY = 'patch_mIoU'
 
@@ -48,6 +52,15 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--random', action='store_true', help='measure the random initialization too'
+    )
+    parser.add_argument(
+        '--features', type=Path, metavar='DIR', help='keep features of images there'
+    )
+    parser.add_argument(
+        '--dtype',
+        choices=get_args(Precision),
+        default='float32',
+        help='what the network computes in; auto: bf16 where the device has it',
     )
     parser.add_argument('--out', help='FILE.json to write the figures to')
     parser.add_argument(
@@ -73,14 +86,16 @@ def measure(model: Any, cfg: Config, args: argparse.Namespace) -> Overlaps:
         data = DATASETS.build(data)
         classes = len(data.metainfo['classes'])
         maps.append(labeled_maps(data, model.data_preprocessor, limit))
-    known = remember_patches(model.backbone, maps[0], classes)
-    overlaps = retrieval_overlaps(model.backbone, maps[1], *known, args.k)
+    options = precision_of(args.dtype, get_device()), args.features
+    known = remember_patches(model.backbone, maps[0], classes, *options)
+    overlaps = retrieval_overlaps(model.backbone, maps[1], *known, args.k, *options)
     return Overlaps(*(part.numpy() for part in overlaps))
 
 
 def main() -> None:
     """Measure and print a line for each set of weights."""
     args = parse_args()
+    keep_memory()
     rows = {}
     try:
         cfg = read_config(args.config, options=args.cfg_options)

@@ -3,7 +3,9 @@
 B batch, H W image, D width, C classes; n patches that are remembered.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ccmim.checkpoints import check_features
+from ccmim.evaluation.dense_features import digest_of_state
 from ccmim.evaluation.retrieval import (
     NEIGHBORS,
     class_counts,
@@ -22,11 +25,17 @@ from ccmim.evaluation.retrieval import (
     soft_labels,
     to_pixels,
 )
+from ccmim.files import replacing
+from ccmim.precision import Precision, computing_in
 
 
 @torch.no_grad()
 def remember_patches(
-    backbone: Any, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int
+    backbone: Any,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    num_classes: int,
+    dtype: Precision = 'float32',
+    folder: Path | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Compute the features of all patches that have a labeled pixel.
 
@@ -34,12 +43,15 @@ def remember_patches(
         backbone: Vision Transformer; its mode is as before afterwards.
         batches: Normalized images (B, 3, H, W) with the class of each pixel (B, H, W).
         num_classes: Number C of classes.
+        dtype: What the network computes in, see ``precision_of``.
+        folder: Where tokens are kept, in float16, by the network and the image; what
+            it holds is not computed again.
 
     Returns:
         Normed tokens (n, D), float32, and soft labels (n, C), on the host.
     """
     features, labels = [], []
-    for tokens, _, maps in _tokens(backbone, batches):
+    for tokens, _, maps in _tokens(backbone, batches, dtype, folder):
         targets = soft_labels(class_counts(maps, backbone.patch_size, num_classes))
         known = targets.any(2)
         features.append(tokens[known])
@@ -56,6 +68,8 @@ def retrieval_overlaps(
     known: Tensor,
     targets: Tensor,
     k: int = NEIGHBORS,
+    dtype: Precision = 'float32',
+    folder: Path | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Segment images by the nearest patches, as ``ccmim judge`` does.
 
@@ -65,6 +79,8 @@ def retrieval_overlaps(
         known: Features that are remembered, (n, D).
         targets: Their soft labels (n, C).
         k: Neighbors, at most n.
+        dtype: As of ``remember_patches``.
+        folder: Likewise.
 
     Returns:
         Pixels of each class that are found, and those that are found or should be,
@@ -75,7 +91,7 @@ def retrieval_overlaps(
     """
     known, parts = F.normalize(known), []
     count = targets.shape[1]
-    for tokens, grid, maps in _tokens(backbone, batches):
+    for tokens, grid, maps in _tokens(backbone, batches, dtype, folder):
         values = look_up(known, targets, tokens.flatten(0, 1), k)
         values = values.view(*tokens.shape[:2], count)
         predicted = to_pixels(values, grid, maps.shape[1:], backbone.patch_size)
@@ -85,13 +101,33 @@ def retrieval_overlaps(
 
 
 def _tokens(
-    backbone: Any, batches: Iterable[tuple[Tensor, Tensor]]
+    backbone: Any,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    dtype: Precision,
+    folder: Path | None,
 ) -> Iterator[tuple[Tensor, tuple[int, int], Tensor]]:
     """Yield normed tokens of patches (B, N, D), their grid and the maps."""
     was_training = backbone.training
     backbone.eval()
+    if folder is not None:
+        own = digest_of_state(backbone.state_dict(), (backbone.unseen(), dtype))
+
+    def compute(images: Tensor) -> Tensor:
+        with computing_in(dtype, images.device):
+            tokens = backbone.encode(backbone.embed(images))
+        return tokens[:, 1:].float().cpu()
+
     for images, maps in batches:
-        tokens = backbone.encode(backbone.embed(images))[:, 1:].float().cpu()
+        if folder is None:
+            tokens = compute(images)
+        else:
+            digest = hashlib.sha256(own + images.cpu().numpy().tobytes())
+            digest.update(repr(images.shape).encode())
+            file = folder / f'{digest.hexdigest()[:32]}.npy'
+            if not file.is_file():
+                with replacing(file) as part:
+                    np.save(part, compute(images).half().numpy())
+            tokens = torch.from_numpy(np.load(file)).float()
         yield tokens, backbone.grid_of(images), maps.cpu()
     backbone.train(was_training)
 

@@ -34,8 +34,8 @@ def test_a_probe_of_many_patches_is_fitted_to_some(monkeypatch):
     assert torch.equal(judging._linear(patches, shares)(patches), some(patches))
 
 
-def test_overlaps_are_those_of_judge(tiny_vit, images, tmp_path):
-    """Photo by photo, whole or in batches."""
+def test_overlaps_are_those_of_judge(tiny_vit, images, tmp_path, monkeypatch):
+    """Photo by photo, whole or in batches; also of features that were kept."""
     vit = tiny_vit().eval()
     maps = torch.randint(0, 4, (4, 8, 8)).kron(torch.ones(1, 8, 8).long())
     maps[maps == 3] = 255
@@ -55,3 +55,10 @@ def test_overlaps_are_those_of_judge(tiny_vit, images, tmp_path):
     assert united.tolist() == expected.united.tolist()
     with pytest.raises(ValueError, match='k=99 must lie in'):
         retrieval_overlaps(vit, batches, *known, k=99)
+    first = retrieval_overlaps(vit, batches, *known, 5, 'bfloat16', tmp_path / 'kept')
+    assert len(list((tmp_path / 'kept').iterdir())) == 2
+    monkeypatch.setattr(vit, 'encode', None)
+    again = retrieval_overlaps(vit, batches, *known, 5, 'bfloat16', tmp_path / 'kept')
+    assert [t.tolist() for t in again] == [t.tolist() for t in first]
+    with pytest.raises(TypeError):  # another precision is computed anew
+        retrieval_overlaps(vit, batches, *known, 5, 'float32', tmp_path / 'kept')
