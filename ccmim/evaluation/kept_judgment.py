@@ -13,7 +13,7 @@ import torch
 from ccmim.evaluation.dense_features import DenseFeatures, digest_of_state
 from ccmim.evaluation.judging import Judgment, judge
 from ccmim.evaluation.labeled_photos import LabeledPhotos
-from ccmim.evaluation.resampling import Hits, Likeness, Mean, Overlaps, Sample
+from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps, Sample
 from ccmim.files import replacing
 
 _KINDS = {kind.__name__: kind for kind in (Overlaps, Hits, Likeness)}
