@@ -30,6 +30,7 @@ from ccmim.files import one_line
 from ccmim.registry import WEIGHT_INITIALIZERS
 from ccmim.vit import VisionTransformer
 from ccmim.vit.embedding import resample_pos_embed
+from ccmim.vit.lora import plain_state
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -158,7 +159,7 @@ def load_backbone(
     raw = find_state(
         file, layout, part, dict(img_size=img_size, grid=_grid_if_any(backbone))
     )
-    state, own = raw.state, backbone.state_dict()
+    state, own = raw.state, plain_state(backbone)
     if resize_patch:
         _fit_patches(state, own[PATCHES], file)
     report, missing, unexpected = compare_names(own, state, file)

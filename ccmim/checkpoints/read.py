@@ -23,6 +23,7 @@ from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.settle import foreign_part, settle
 from ccmim.checkpoints.sources import open_source
 from ccmim.files import one_line
+from ccmim.vit.lora import merge_lora
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -121,6 +122,9 @@ def _find_state(
     path: str | Path, layout: str, part: str, given: Mapping[str, Any]
 ) -> RawWeights:
     source = open_source(path, part)
+    if source.said.pop('lora', False):  # adapters of ours
+        source.tensors = merge_lora(source.tensors)
+        source.notes.append('LoRA is merged into the weights')
     chosen = _layout_of(source, layout, path)
     said = dict(source.said)
     notes: list[str] = []

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 _GROWN = 100  # patches that may join the first one, as published
@@ -46,12 +45,9 @@ class LastKeys:
         tokens, dim = self._seen.pop(), self._backbone.embed_dim
         block: nn.Module = self._backbone.blocks[-1]
         tokens = block.norm1(tokens[:, self._backbone.num_prefix :])
-        qkv = block.attn.qkv
-        if qkv.out_features != 3 * dim:
+        if block.attn.qkv.out_features != 3 * dim:
             return tokens
-        rows = slice(dim, 2 * dim)
-        bias = None if qkv.bias is None else qkv.bias[rows]
-        return F.linear(tokens, qkv.weight[rows], bias)
+        return block.attn.qkv(tokens)[..., dim : 2 * dim]
 
 
 def find_object(keys: Tensor, grid: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -142,6 +142,8 @@ class Attention(nn.Module):
 
     def _project(self, x: Tensor, first: int, stop: int) -> tuple[Tensor, ...]:
         # Some of queries (0), keys (1) and values (2) without the rest.
+        if not isinstance(self.qkv, nn.Linear):  # with an adapter, of which all are
+            return self._split(self.qkv(x))[first:stop]
         rows = slice(first * self.proj.in_features, stop * self.proj.in_features)
         bias = None if self.qkv.bias is None else self.qkv.bias[rows]
         return self._split(F.linear(x, self.qkv.weight[rows], bias))

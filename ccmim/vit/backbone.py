@@ -30,6 +30,7 @@ from ccmim.vit.attention import ALL, refuse_scores
 from ccmim.vit.block import Block, LayerNorm, make_attention
 from ccmim.vit.embedding import TokenEmbedding, note_grid, resample_loaded_positions
 from ccmim.vit.initial import Pretrained, draw_weights, freeze_unused, load_pretrained
+from ccmim.vit.lora import add_lora
 from ccmim.vit.outputs import BackboneOutputs
 from ccmim.vit.rel_pos import resample_loaded_tables
 
@@ -91,6 +92,8 @@ class VisionTransformer(TokenEmbedding, BackboneOutputs, BaseModule):
             does, 'bicubic' as Hugging Face does, 'dinov2' as DINOv2's code does.
         weight_init: How the first weights are drawn, a name in
             ``ccmim.vit.initial.DRAWS``.
+        lora: Rank of adapters in the blocks, next to which nothing of the network is
+            trained; 0 for none. See ``add_lora``.
         freeze_patch_embed: Whether the embedding of the patches stays as it is drawn or
             loaded, which steadies contrastive learning (MoCo v3).
         init_cfg: ``dict(checkpoint=FILE, allow_missing=[...])`` loads a file strictly;
@@ -133,6 +136,7 @@ class VisionTransformer(TokenEmbedding, BackboneOutputs, BaseModule):
         rope_theta: Positive = 100.0,
         pos_resample: Literal['antialiased', 'bicubic', 'dinov2'] = 'antialiased',
         weight_init: Literal['xavier', 'mae', 'beit', 'moco'] = 'xavier',
+        lora: Index = 0,
         freeze_patch_embed: bool = False,
         init_cfg: Pretrained | None = None,
     ) -> None:
@@ -186,8 +190,10 @@ class VisionTransformer(TokenEmbedding, BackboneOutputs, BaseModule):
         self.default_cfg = self.make_default_cfg()
         draw_weights(self, pos_embed == 'learned', weight_init)
         self.patch_embed.requires_grad_(not freeze_patch_embed)
-        freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
         self.register_state_dict_post_hook(note_grid)
+        if lora:
+            add_lora(self, lora)
+        freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
         self.register_load_state_dict_pre_hook(resample_loaded_positions)
         self.register_load_state_dict_pre_hook(resample_loaded_tables)
 

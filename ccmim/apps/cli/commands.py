@@ -72,6 +72,10 @@ def _pretrain(commands: Any) -> Parser:
         help='initial weights: file, folder, timm:NAME or hf:OWNER/NAME',
     )  # fmt: skip
     parser.add_argument(
+        '--lora', type=positive, metavar='R',
+        help='train adapters of rank R in place of the weights of --init (needs peft)',
+    )  # fmt: skip
+    parser.add_argument(
         '--teacher',
         metavar='WEIGHTS',
         help='teacher for maskdistill or relational_distill, as for --init',

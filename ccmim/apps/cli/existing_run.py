@@ -17,7 +17,7 @@ from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.files import write_file
 
 CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
-WEIGHTS = ('init', 'teacher', 'cache_teacher')
+WEIGHTS = ('init', 'lora', 'teacher', 'cache_teacher')
 RECIPE = 'recipe.py'
 _NOT_OURS = 'not of ccmim pretrain'
 _EPOCHS = re.compile(r' --epochs \d+')

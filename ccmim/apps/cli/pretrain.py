@@ -158,7 +158,8 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     bad = survey.bad if survey.looked_at_all else {}
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
     if weights:
-        start_from(cfg, weights.architecture, absolute_weights(args.init))
+        place = absolute_weights(args.init)
+        start_from(cfg, weights.architecture, place, args.lora)
         print(_ANCHORED, flush=True)
     if args.teacher:
         learn_from(cfg, absolute_weights(args.teacher), bool(args.cache_teacher))
@@ -186,6 +187,8 @@ def _check_words(args: Namespace) -> None:
         )
     if args.cache_teacher and not args.teacher:
         raise Mistake('--cache-teacher needs a teacher', 'give --teacher WEIGHTS')
+    if args.lora and not args.init:
+        raise Mistake('--lora adapts weights', 'give them with --init WEIGHTS')
     for name, key in _KEYS.items():
         if getattr(args, name) and any(
             w.startswith(f'{key}=') for w in args.cfg_options

@@ -48,6 +48,7 @@ def pretrain(
     method: str | None = None,
     size: str | None = None,
     init: StrPath | None = None,
+    lora: int | None = None,
     teacher: StrPath | None = None,
     cache_teacher: int | bool = False,
     image_size: int | None = None,
@@ -67,6 +68,7 @@ def pretrain(
             others.
         size: 'tiny', 'small', 'base' or 'large'.
         init: Weights to begin from.
+        lora: Rank of adapters that are trained in their place.
         teacher: Weights of MaskDistill's teacher.
         cache_teacher: Whether its features are kept, or in how many GB.
         image_size: Side in pixels.

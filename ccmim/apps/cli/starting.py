@@ -2,9 +2,10 @@
 
 The rate of the backbone is a tenth of the recipe's when it begins from weights: the
 recipes' rates are for random weights, and undo in a warm-up what others have learned in
-weeks. What is new (decoder, heads, mask token) is random and keeps the whole rate. An
-anchor keeps what patches know of each other: without it MAE has spoilt the dense
-features of a ViT-S/14 in a hundred steps, with it they grew better (docs/results.md).
+weeks. What is new (decoder, heads, mask token, adapters beside frozen weights) is
+random and keeps the whole rate. An anchor keeps what patches know of each other:
+without it MAE has spoilt the dense features of a ViT-S/14 in a hundred steps, with it
+they grew better (docs/results.md).
 """
 
 from pathlib import Path
@@ -27,13 +28,16 @@ _DECIDED += ('class_token', 'reg_tokens', 'pre_norm', 'qk_norm', 'rope_theta')
 _DECIDED += ('pos_resample', 'attention', 'rel_pos_size')
 
 
-def start_from(cfg: Config, architecture: Architecture, weights: str) -> None:
+def start_from(
+    cfg: Config, architecture: Architecture, weights: str, lora: int | None = None
+) -> None:
     """Let a recipe begin from weights: their architecture, a gentle rate, an anchor.
 
     Args:
         cfg: Of a pretraining; changed in place.
         architecture: Of the weights.
         weights: Where they are.
+        lora: Rank of adapters that are trained instead of the weights.
     """
     require_rgb(architecture.in_chans, weights)
     backbone, side = cfg.model.backbone, cfg.model.backbone.img_size
@@ -48,9 +52,12 @@ def start_from(cfg: Config, architecture: Architecture, weights: str) -> None:
     ):
         backbone.init_cfg['img_size'] = architecture.img_size
     _fit_units(cfg.model, architecture.patch_size, side // architecture.patch_size)
-    old = cfg.optim_wrapper.get('paramwise_cfg', {}).get('lr_mult', {})
-    rates = dict(lr_mult=dict(old, backbone=GENTLE))
-    cfg.merge_from_dict(dict(optim_wrapper=dict(paramwise_cfg=rates)))
+    if lora:
+        backbone.lora = lora
+    else:
+        old = cfg.optim_wrapper.get('paramwise_cfg', {}).get('lr_mult', {})
+        rates = dict(lr_mult=dict(old, backbone=GENTLE))
+        cfg.merge_from_dict(dict(optim_wrapper=dict(paramwise_cfg=rates)))
     cfg.model.setdefault('anchor', dict(type='GramAnchor', weight=10.0))
 
 

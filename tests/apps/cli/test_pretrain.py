@@ -176,7 +176,13 @@ def test_every_method_begins_from_weights(begin, weights, method):
 
 def test_weights_and_what_contradicts_them(begin, weights):
     file, _ = weights
+    code, _, error = begin('--init', file, '--lora', '4', '--image-size', '112')
+    assert code == 2, error
+    cfg = Config.fromfile(begin.folder / 'recipe.py')
+    assert cfg.model.backbone.lora == 4
+    assert 'lr_mult' not in cfg.optim_wrapper.paramwise_cfg  # all is new that trains
     for words, message in (
+        (['--lora', '4'], '--lora adapts weights'),
         (['--init', file, '--size', 'base'], '--init and --size contradict each other'),
         (['--teacher', file], '--method maskdistill and --teacher go together'),
         (['--method', 'maskdistill'], '--method maskdistill and --teacher go together'),
