@@ -1,10 +1,14 @@
 """Clusters, found objects and intervals are what slow loops say."""
 
 import itertools
+import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from ccmim.evaluation.clusters import (
     assign,
@@ -12,7 +16,10 @@ from ccmim.evaluation.clusters import (
     fit_clusters,
     match_classes,
 )
+from ccmim.evaluation.dense_features import DenseFeatures, compute_dense
 from ccmim.evaluation.discovery import LastKeys, are_found, find_boxes, find_object
+from ccmim.evaluation.judging import _linear, judge
+from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
 from ccmim.evaluation.linear import fit_linear
 from ccmim.evaluation.resampling import difference_range, figure
 from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps
@@ -33,6 +40,8 @@ def test_clusters_far_apart_are_found_and_are_their_means():
     assert torch.equal(ids, distances.argmin(1))
     with pytest.raises(ValueError, match='3 patches cannot fill 4 clusters'):
         fit_clusters(features[:3], 4)
+    alike = torch.tensor([[2.0, 1.0]] * 5)  # the second cluster stays empty
+    assert torch.equal(fit_clusters(alike, 2), alike[:2])
 
 
 def test_classes_of_clusters_are_the_best_ones():
@@ -131,3 +140,38 @@ def test_samples_are_means_over_the_images_that_are_drawn():
     assert figure(Mean(parts)) == pytest.approx((100 / 3 + 100) / 2)
     low, high = difference_range(Hits(np.ones(50)), Hits(np.zeros(50)))
     assert (low, high) == (100, 100)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_features_of_photos_leave_the_network_as_it_was(tiny_vit, images, training):
+    vit = tiny_vit(drop_path_rate=0.5).train(training)
+    photos = [SimpleNamespace(pixels=lambda size, x=x: x) for x in images]
+    found = compute_dense(vit, photos, (64, 64), lambda x: x, quiet=True, batch_size=3)
+    assert vit.training == training
+    with torch.no_grad():
+        tokens = vit.eval().encode(vit.embed(images))
+    torch.testing.assert_close(found.photos, tokens[:, 0])
+    torch.testing.assert_close(found.patches, tokens[:, 1:].half(), rtol=0, atol=2e-3)
+
+
+def _photos(points, labels):
+    features = DenseFeatures(None, torch.tensor(points), None, (1, 1), (16, 16), 16)
+    return features, [Photo(Path(), label=label) for label in labels]
+
+
+def test_photos_are_judged_by_their_twenty_nearest():
+    """Ten of one class are a hair nearer than eleven of the other: ten count."""
+    near, far = ([math.cos(a), math.sin(a)] for a in (0.1, 0.101))
+    train, known = _photos([near] * 10 + [far] * 11, [1] * 10 + [0] * 11)
+    test, asked = _photos([[1.0, 0.0]], [1])
+    judgment = judge(LabeledPhotos(('a', 'b'), known, asked), train, test)
+    assert judgment.figures['knn'] == 100
+
+
+def test_a_linear_probe_learns_what_one_channel_says():
+    """Whatever the mean and the spread of the channels are."""
+    torch.manual_seed(0)
+    patches = torch.randn(400, 3) * torch.tensor([0.01, 30.0, 1.0]) + 5
+    classes = (patches[:, 0] > 5.004).long()
+    found = _linear(patches, F.one_hot(classes).float())(patches).argmax(1)
+    assert (found == classes).float().mean() > 0.98

@@ -1,5 +1,7 @@
 """The retrieval of any segmentation config is that of `ccmim judge`."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -7,7 +9,11 @@ from ccmim.evaluation import judging
 from ccmim.evaluation.dense_features import DenseFeatures
 from ccmim.evaluation.judging import retrieve
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
-from ccmim.evaluation.patch_knn import remember_patches, retrieval_overlaps
+from ccmim.evaluation.patch_knn import (
+    labeled_maps,
+    remember_patches,
+    retrieval_overlaps,
+)
 
 
 def test_features_are_the_normed_tokens_of_patches_with_a_class(tiny_vit, images):
@@ -24,6 +30,21 @@ def test_features_are_the_normed_tokens_of_patches_with_a_class(tiny_vit, images
     expected = [0, 0, 0, 0.75] + [0] * 11
     assert shares[:, 1].view(4, 15).tolist() == [expected] * 4
     torch.testing.assert_close(shares.sum(1), torch.ones(60))
+
+
+def test_images_are_taken_evenly_and_prepared_as_in_a_test():
+    def sample(i):
+        maps = SimpleNamespace(data=torch.full((1, 4, 4), i))
+        truth = SimpleNamespace(gt_sem_seg=maps)
+        return dict(inputs=torch.full((3, 8, 8), i), data_samples=truth)
+
+    def preprocess(batch, training=True):
+        assert not training
+        return dict(batch, inputs=torch.stack(batch['inputs']))
+
+    taken = list(labeled_maps([sample(i) for i in range(5)], preprocess, 3))
+    assert [int(image.max()) for image, _ in taken] == [0, 2, 4]
+    assert all(torch.equal(m, image[:, 0]) for image, m in taken)
 
 
 def test_a_probe_of_many_patches_is_fitted_to_some(monkeypatch):
