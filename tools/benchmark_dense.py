@@ -3,7 +3,7 @@
 
 Steps as a training run takes them, fed from memory: what loading costs is not in it.
 With --inference also predictions, with all that follows the network. On a CPU the
-table also tells what a forward pass keeps for the backward pass.
+table also shows what a forward pass keeps for the backward pass.
 Without configs: ViTDet-B at 1024 and UperNet-B at 512. Exit code: 0, or 2 if the
 command line asks for what cannot be.
 """

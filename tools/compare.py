@@ -125,7 +125,7 @@ def run_array(args: argparse.Namespace, here: str) -> list[str]:
     """Run each seed as a job of an array of Slurm, by this command; what failed."""
     logs = args.out / 'slurm'
     logs.mkdir(parents=True, exist_ok=True)
-    # The last of two --seeds counts. A job that is requeued goes on.
+    # The last of two --seeds counts. A job that is requeued resumes.
     script = Path(__file__).resolve()
     words = [sys.executable, script, *sys.argv[1:], '--no-table', '--seeds']
     words = [str(word) for word in words]

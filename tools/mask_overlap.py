@@ -141,7 +141,7 @@ def rows(args: argparse.Namespace) -> list[Row]:
 
 
 def measure(args: argparse.Namespace) -> list[Score]:
-    """Compute what is hidden of all data."""
+    """Compute what is masked of all data."""
     ways, scores = rows(args), []
     grid, patch = ways[0].method.backbone.grid, ways[0].method.backbone.patch_size
     size = grid[0] * patch, grid[1] * patch

@@ -38,7 +38,7 @@ from ccmim.apps.compare import (
 )
 from ccmim.apps.compare.forecast import clock, measure_paces, total_seconds
 from ccmim.apps.compare.scores import estimate
-from ccmim.apps.demo.pictures import draw_features, draw_found, draw_masks
+from ccmim.apps.demo.pictures import draw_detections, draw_features, draw_masks
 from ccmim.apps.demo.scenes import toy_scene, write_toy_scenes
 from ccmim.apps.report.html import Figure, write_report
 from ccmim.engine.config import read_config
@@ -300,7 +300,7 @@ def draw(comparison: Comparison, out: Path, photos: Path) -> list[Figure]:
         for task in ('detection', 'segmentation')
     }
     configs = {task: read_config(str(comparison.tasks[task])) for task in runs}
-    draw_found(configs, runs, scenes, out / 'found.png')
+    draw_detections(configs, runs, scenes, out / 'found.png')
     networks = {'random weights': None, ours.name: weights}
     draw_features(cfg, networks, scenes / 'images/validation', out / 'features.png')
     return [

@@ -181,7 +181,7 @@ def _timed(call: Any) -> tuple[Any, float]:
 
 
 def _repeated(step: Any) -> float:
-    """Seconds of the fastest of up to four, begun within ten seconds."""
+    """Seconds of the fastest of up to four, started within ten seconds."""
     times = []
     while len(times) < 4 and sum(times) < 10:
         times.append(_timed(step)[1])

@@ -37,7 +37,7 @@ from ccmim.files import PART, Parser
 from soaking.runs import INTERVAL, names, write_config
 
 TRAIN = Path(__file__).resolve().with_name('train.py')
-MADE = 'soak.txt'  # tells a folder of ours, which may be removed
+MADE = 'soak.txt'  # marks a folder of ours, which may be removed
 PRELOADED = ['ccmim.engine.launch', 'ccmim.methods', 'ccmim.dense', 'mmdet', 'mmseg']
 STOPPED = 143  # exit code after SIGTERM
 SLOW = 0.05  # seconds that a write takes longer, so that many kills meet one

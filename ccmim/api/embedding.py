@@ -25,7 +25,7 @@ from ccmim.evaluation.features import POOLS, Pool
 from ccmim.progress import progress as shown
 from ccmim.ranges import Count, in_ranges
 
-MOST_PIXELS = 224  # a side: more cost much and tell little of a whole photo
+MOST_PIXELS = 224  # a side: larger ones cost more and add little
 
 
 @torch.no_grad()

@@ -113,17 +113,17 @@ class BadImages(BadPhotos):
         super().__init__(len(source), max_bad_ratio)
         self._source = source
         # Shared memory: what one worker finds, all workers and the parent know.
-        self._found = torch.zeros(len(source), dtype=torch.bool).share_memory_()
+        self._bad = torch.zeros(len(source), dtype=torch.bool).share_memory_()
 
     def __contains__(self, index: int) -> bool:
         """Return whether image ``index`` is known to be bad."""
-        return bool(self._found[index])
+        return bool(self._bad[index])
 
     @property
     def indices(self) -> list[int]:
         """Number the images that this process and its workers found."""
         # A copy: nonzero fails on what another worker changes meanwhile.
-        return self._found.clone().nonzero().flatten().tolist()
+        return self._bad.clone().nonzero().flatten().tolist()
 
     def note(self, index: int, error: Exception) -> None:
         """Note, log and list image ``index``, as ``add`` does.
@@ -132,11 +132,11 @@ class BadImages(BadPhotos):
             index: Its number.
             error: What reading or decoding it raised.
         """
-        self._found[index] = True
+        self._bad[index] = True
         self.add(self._source.name(index), reason_of(error))
 
     def _count(self) -> int:
-        return max(super()._count(), int(self._found.sum()))
+        return max(super()._count(), int(self._bad.sum()))
 
     def _first(self) -> list[str]:
         return [self._source.name(index) for index in self.indices[:5]]

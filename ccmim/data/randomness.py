@@ -29,7 +29,7 @@ class SampleKey(NamedTuple):
 
     seed: int
     visit: int
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody needs
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ccmim.registry import MODELS, build_part
 
 @MODELS.register_module()
 class ContextRoIHead(StandardRoIHead):
-    """mmdet's RoI head, whose box features must tell how an object's parts lie.
+    """mmdet's RoI head, whose box features must predict how an object's parts lie.
 
     The variant of LIO for detection (https://arxiv.org/abs/2003.14142): spatial context
     learning on the 7 x 7 features that the box head gets, all of them taken for the

@@ -32,7 +32,7 @@ class FederatedLoss(nn.Module):
 
     Args:
         frequencies: Images of each class in the training set, or LVIS's annotation
-            file, which tells them and is read in the first step; None to draw all
+            file, which lists them and is read in the first step; None to draw all
             classes alike.
         num_judged: Least number of classes that are judged in a step.
         power: Exponent of the frequencies; 0.5 in ViTDet.

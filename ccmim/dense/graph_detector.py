@@ -1,6 +1,6 @@
 """Detectors of mmdet as a graph: boxes, scores, labels and masks of one image.
 
-mmdet's own code asks how many boxes there are and goes on accordingly, which a graph
+mmdet's own code asks how many boxes there are and branches on it, which a graph
 cannot. Here is the same arithmetic on its modules without such questions: what does not
 count is given a score below all others.
 

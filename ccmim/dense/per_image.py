@@ -83,7 +83,7 @@ def _segments(images: Sequence[Any], categories: Iterable[int]) -> Segments:
 
 
 def _matches(metric: Any, predictions: Sequence[dict[str, Any]]) -> dict[str, Matches]:
-    """Match detections and objects once more: mmdet throws its matches away."""
+    """Match detections and objects once more: mmdet discards its matches."""
     from mmdet.datasets.api_wrappers import COCOeval
     from mmengine import load
 

@@ -81,7 +81,7 @@ class Predictor:
         self.model = MODELS.build(cfg.model)
         self.model.cfg = cfg  # where the libraries look for it
         self.model.to(device).eval()
-        # Strictly: the libraries load what fits and go on, and chance would be drawn.
+        # Strictly: the libraries ignore what does not fit, and noise would be drawn.
         fill(self.model, content['state_dict'], file)
         self.meta = self.model.dataset_meta = content['meta']['dataset_meta']
         self.classes = list(self.meta['classes'])

@@ -46,7 +46,7 @@ def adopt_readers(cfg: Config, imports: bool = True) -> None:
 
 
 def _replace(node: Any, names: tuple[str, ...]) -> bool:
-    """Replace types in a part of a config; tells whether there were any."""
+    """Replace types in a part of a config; return whether there were any."""
     if isinstance(node, list | tuple):
         return any([_replace(part, names) for part in node])
     if not isinstance(node, MutableMapping):

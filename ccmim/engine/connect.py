@@ -16,7 +16,7 @@ from ccmim.engine.launchers import adopt_launcher
 from ccmim.engine.peers import PeerError, Peers, time_to_meet
 
 _BROKEN = re.compile('gloo|NCCL|closed by peer|Connection reset', re.IGNORECASE)
-_TO_LEAVE_WORD = 3  # seconds
+_TO_REPORT = 3  # seconds
 _peers: Peers | None = None
 
 
@@ -72,15 +72,15 @@ def explain_loss(error: Exception) -> str:
     is_of_torch = isinstance(error, RuntimeError)
     if _peers is None or not is_of_torch or not _BROKEN.search(str(error)):
         return ''
-    gone = _peers.who_is_gone() or 'the connection to the other processes broke'
+    gone = _peers.find_lost() or 'the connection to the other processes broke'
     return (
         f'{gone}. Resume with --resume; env_cfg.dist_cfg.timeout sets for how many '
         f'seconds processes wait for each other in training: {_last_words(error)}'
     )
 
 
-def leave_word(text: str) -> None:
-    """Tell the other processes why this one ends, wherever they are.
+def report_failure(text: str) -> None:
+    """Report to the other processes why this one ends, wherever they are.
 
     Args:
         text: One line.
@@ -90,10 +90,10 @@ def leave_word(text: str) -> None:
         return
     try:
         if _peers is None:
-            _peers = Peers(_TO_LEAVE_WORD, leaves=True)
+            _peers = Peers(_TO_REPORT, leaves=True)
             if _peers.is_host:  # the word is gone with this process
-                atexit.register(time.sleep, _TO_LEAVE_WORD)
-        _peers.leave_word(text)
+                atexit.register(time.sleep, _TO_REPORT)
+        _peers.report_failure(text)
     except (PeerError, ValueError, KeyError, RuntimeError):
         pass  # they are gone
 

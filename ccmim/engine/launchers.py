@@ -3,7 +3,7 @@
 import os
 import re
 
-# Where each launcher tells a process its number, before the processes are connected.
+# Where each launcher puts the rank of a process, before the processes are connected.
 RANKS = ('RANK', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK', 'SLURM_PROCID')
 _PORT = 29500  # torchrun's
 

@@ -36,7 +36,7 @@ def time_to_meet() -> float:
 
 
 class Peers:
-    """What the processes of a run tell each other beside the training.
+    """Messages between the processes of a run, beside the training.
 
     They do it through the store at MASTER_ADDR:MASTER_PORT, which torchrun or process 0
     keeps, and which works where the connections of the training are broken.
@@ -106,13 +106,13 @@ class Peers:
                 f'{_HINT}'
             ) from None
 
-    def leave_word(self, text: str) -> None:
-        """Tell the others why this process ends."""
+    def report_failure(self, text: str) -> None:
+        """Report to the others why this process ends."""
         if self._store.add('words', 1) == 1:
             self._store.set('word', f'{self.me} ended: {text}')
         self._answer()
 
-    def who_is_gone(self) -> str:
+    def find_lost(self) -> str:
         """Find out which process is gone, where the connections say that one is.
 
         Every process that is alive comes here within seconds, as all wait for all.

@@ -111,8 +111,8 @@ def find_boxes(
     return torch.tensor(boxes)
 
 
-def are_found(boxes: Tensor, objects: Sequence[Tensor], least: float = 0.5) -> Tensor:
-    """Tell which images have an object that their box overlaps; their share is CorLoc.
+def corloc_hits(boxes: Tensor, objects: Sequence[Tensor], least: float = 0.5) -> Tensor:
+    """Return which images have an object that their box overlaps: CorLoc's fraction.
 
     Args:
         boxes: Left, top, right and bottom, (B, 4).

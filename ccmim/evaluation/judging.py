@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ccmim.evaluation.clusters import MANY, cluster_overlaps
 from ccmim.evaluation.dense_features import DenseFeatures
-from ccmim.evaluation.discovery import are_found
+from ccmim.evaluation.discovery import corloc_hits
 from ccmim.evaluation.features import feature_rank
 from ccmim.evaluation.knn import nearest, vote
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
@@ -104,7 +104,7 @@ def judge(
         segment = _linear(known, targets)
         samples['linear'], _ = _overlaps(segment, test, maps, classes)
     if photos.has_boxes:
-        right = are_found(test.boxes, [photo.boxes for photo in photos.test])
+        right = corloc_hits(test.boxes, [photo.boxes for photo in photos.test])
         samples['discovery'] = Hits(right.double().numpy())
     if photos.has_labels:
         labels = [

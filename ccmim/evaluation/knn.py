@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ccmim.ranges import Positive, in_ranges
 
-NEIGHBORS = 20  # that vote unless told otherwise: figures are of the same number
+NEIGHBORS = 20  # that vote by default: figures are of the same number
 _CHUNK = 2**26  # similarities at a time: 256 MiB
 
 

@@ -117,6 +117,6 @@ def read_samples(file: str | Path) -> dict[str, Sample]:
     return {
         name: kinds[kind](**values)
         for (name, kind), values in parts.items()
-        # Files of older runs lack what later ones tell.
+        # Files of older runs lack what later ones hold.
         if values.keys() == {field.name for field in fields(kinds[kind])}
     }

@@ -109,7 +109,7 @@ def is_other_json(file: Any) -> str | None:
     try:
         kind = kind_of(read_json(file)[0])
     except LabelError:
-        return None  # told when it is read
+        return None  # reported when it is read
     return None if kind == 'coco' else kind
 
 

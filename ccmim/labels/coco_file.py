@@ -152,7 +152,7 @@ def kind_of(content: Any) -> str:
 
 
 def read_coco(file: str | os.PathLike, with_labels: bool = True) -> CocoFile:
-    """Read an annotation file, and complete what can be told.
+    """Read an annotation file, and complete what can be inferred.
 
     Args:
         file: Path of the file; its images are not looked at.
@@ -232,7 +232,7 @@ def _first(part: str, entries: Any, error: ValidationError) -> str:
 
 
 def complete(annotations: list[dict[str, Any]]) -> list[str]:
-    """Fill in what masks and boxes tell of annotations.
+    """Fill in what masks and boxes imply.
 
     Args:
         annotations: Changed in place.

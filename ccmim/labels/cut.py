@@ -42,7 +42,7 @@ def list_classes(
         folder: Holds a folder for each class.
         classes: Names of the classes; those of training for testing too.
         file: The list to write.
-        keep: Tells by its number whether an image is taken.
+        keep: Returns, given its number, whether an image is taken.
         most: How many at most.
     """
     labels = FolderLabels(str(folder), classes)
@@ -65,7 +65,7 @@ def cut_coco(
     Args:
         source: What ``read_objects`` takes.
         file: The file to write.
-        keep: Tells by its number whether an image is taken.
+        keep: Returns, given its number, whether an image is taken.
         most: How many at most.
         photos: Folder of the images, to leave out those that are damaged: training
             shows others in their place, and a test does not.
@@ -100,7 +100,7 @@ def list_names(
         folder: Of the images.
         suffix: Of the images.
         file: The list to write.
-        keep: Tells by its number whether an image is taken.
+        keep: Returns, given its number, whether an image is taken.
         most: How many at most.
         is_test: Whether to leave out damaged images, as of ``cut_coco``.
 

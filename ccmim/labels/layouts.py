@@ -104,7 +104,7 @@ def _find_objects(root: Path) -> Instances | None:
     tests += [p for p in pairs if p != train and _is(p, 'test')]
     tests = [pair for pair in tests if _has_labels(pair)]
     content = read_objects(train[0]).content
-    # In the order of the file; a name that is there twice is told by the check.
+    # In the order of the file; a name that is there twice is reported by the check.
     names = tuple(dict.fromkeys(c['name'] for c in content['categories']))
     with_masks = any(one.get('segmentation') for one in content['annotations'])
     return Instances(root, train, tests[0] if tests else None, names, with_masks)

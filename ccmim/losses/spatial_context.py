@@ -22,7 +22,7 @@ class SpatialContext(nn.Module):
 
     The spatial context learning of LIO (https://arxiv.org/abs/2003.14142): the anchor
     is the patch of the object with the greatest mean structure, and from its structure
-    and that of another patch a linear layer tells where this one is. The mean of all
+    and that of another patch a linear layer predicts where this one is. The mean of all
     errors of direction is taken off, so that a turned object has the same loss.
 
     The published code has a ReLU behind the last layer, after which it can die, and

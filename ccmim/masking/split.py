@@ -19,7 +19,7 @@ class TokenSplit(NamedTuple):
     Attributes:
         ids_visible: Ids of the visible patches, of shape (B, V), in [0, N).
         ids_masked: Ids of the masked patches, of shape (B, M), with V + M = N, or less
-            where a sampler throws patches away.
+            where a sampler drops patches.
         mask: True where a patch is masked, of shape (B, N).
     """
 
@@ -77,7 +77,7 @@ def take(tokens: Tensor, ids: Tensor) -> Tensor:
 def some_masked(split: TokenSplit, ratio: float) -> TokenSplit:
     """Keep a random fraction of each image's masked patches, to be predicted.
 
-    Neighboring patches tell much the same, so a decoder learns nearly as much from a
+    Neighboring patches hold much the same, so a decoder learns nearly as much from a
     part of them (CrossMAE, https://arxiv.org/abs/2401.14391, section 3.3).
 
     Args:

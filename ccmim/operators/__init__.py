@@ -53,7 +53,7 @@ def fitting_torchvision() -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What to tell of an `InstallError` or of torchvision missing; else nothing."""
+    """What to say of an `InstallError` or of torchvision missing; else nothing."""
     if isinstance(error, InstallError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name == 'torchvision':

@@ -20,7 +20,7 @@ _MASKED, _THROWN = 128, 32  # grays
 def method_columns(
     method: nn.Module, images: Tensor, side: int = SIDE
 ) -> dict[str, np.ndarray]:
-    """Draw what a method's ``predict`` tells of images.
+    """Draw what a method's ``predict`` returns for images.
 
     - The original, unless images are pairs of views.
     - Of methods that mask: the importance of the patches and the chosen mask; then the
@@ -114,18 +114,20 @@ def _masked(
     method: nn.Module, made: Prediction, grid: tuple[int, int], original: np.ndarray
 ) -> dict[str, np.ndarray]:
     size = original.shape[1:3]
-    unseen, thrown = _unseen(made.split, grid, size)
+    unseen, dropped = _unseen(made.split, grid, size)
     equal = bool((made.scores == made.scores[:, :1]).all())
     columns = {
         'importance (all alike)' if equal else 'importance': heat(
             made.scores.float().cpu(), grid, original
         ),
-        'mask (dark: left out)' if thrown.any() else 'mask': _covered(original, unseen),
+        'mask (dark: left out)' if dropped.any() else 'mask': _covered(
+            original, unseen
+        ),
     }
     if made.pred is not None and made.space == 'pixels':
         completed = unpatchify(made.completed, method.backbone.patch_size, grid)
         drawn = enlarge(pixels(method, completed), size)
-        columns['reconstruction'] = _covered(drawn, np.where(thrown, unseen, 0))
+        columns['reconstruction'] = _covered(drawn, np.where(dropped, unseen, 0))
     elif made.pred is not None:
         columns |= _features(made, grid, size)
     return columns
@@ -134,7 +136,7 @@ def _masked(
 def _unseen(
     split: TokenSplit, grid: tuple[int, int], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The gray of masked pixels, 0 where visible, and where patches are thrown away."""
+    """The gray of masked pixels, 0 where visible, and where patches are dropped."""
     visible = torch.zeros_like(split.mask).scatter(1, split.ids_visible, True)
     gray = split.mask * _MASKED + ~(split.mask | visible) * _THROWN
     gray = spread(gray, grid, size)[..., None]

@@ -20,7 +20,7 @@ def nearest_patches(
     """Find in each other image the patch that is most like a given one.
 
     Likeness is the cosine after the mean of all patches is removed: what all have in
-    common tells nothing.
+    common says nothing.
 
     Args:
         features: Of shape (B, N, D).

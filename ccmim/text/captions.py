@@ -32,7 +32,7 @@ def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
 
     Returns:
         The captions of each image, by its path as it stands there. Captions without
-        words are left out, and images that have no other, which the log tells.
+        words are left out, and images that have no other, which the log reports.
 
     Raises:
         FileNotFoundError: If there is no such file.

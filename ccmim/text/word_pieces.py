@@ -108,8 +108,8 @@ class WordPieces(nn.Module):
             )
         numbers = torch.zeros(len(captions), self.context, dtype=torch.long)
         encode = self._tokenizer.encode_batch
-        found_pieces = encode(list(captions), add_special_tokens=False)
-        for row, piece in zip(numbers, found_pieces, strict=True):
+        encodings = encode(list(captions), add_special_tokens=False)
+        for row, piece in zip(numbers, encodings, strict=True):
             ids = (piece.ids or [self._unknown])[: self.context]
             # 0 is the padding, also where the file has another piece there.
             row[: len(ids)] = torch.tensor(ids) + self._shift

@@ -222,7 +222,7 @@ def resample_loaded_positions(
 ) -> None:
     """Fit a checkpoint's positions to a module's grid on loading.
 
-    Fixed positions tell their grid, and files of ours that of learned ones. Others are
+    Fixed positions imply their grid, and files of ours that of learned ones. Others are
     taken for those of the module's grid if they are as many, else of a square one. A
     hook for ``register_load_state_dict_pre_hook``.
 

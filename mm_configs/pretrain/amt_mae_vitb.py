@@ -5,7 +5,7 @@
 Recipe: AMT, mae-AMT/main_pretrain.py and models_mae.py. Expected: 2.9 to 5.9 points
 over MAE in linear probes of five data sets (AMT, abstract of
 https://arxiv.org/abs/2211.15362: no figure by itself is known to us). Departs: shares
-of the method's defaults, 0.45 masked and 0.40 thrown away; 89 patches masked and 29
+of the method's defaults, 0.45 masked and 0.40 dropped; 89 patches masked and 29
 shown, not 88 and 30; maps cut where the image is; whole photos resized by bicubic
 interpolation, not bilinear. Not run by us at full length. Effective batch 4096 = 8 GPUs
 x 512 images; the maps take 256 MB a GPU and a checkpoint.

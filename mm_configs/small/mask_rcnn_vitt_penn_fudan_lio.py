@@ -1,4 +1,4 @@
-r"""Mask R-CNN on Penn-Fudan whose box features tell how an object's parts lie (LIO).
+r"""Mask R-CNN on Penn-Fudan whose box features predict how an object's parts lie (LIO).
 
     CCMIM_DATA=data \
         tools/dist_train.sh mm_configs/small/mask_rcnn_vitt_penn_fudan_lio.py 1 \

@@ -1,4 +1,4 @@
-r"""NeCo goes on with the weights of a ViT-S/14 with layer scale, on the small photos.
+r"""NeCo starts from the weights of a ViT-S/14 with layer scale, on the small photos.
 
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/neco_vits14_adapt.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=FILE

@@ -3,7 +3,7 @@ r"""NeCo with ViT-Ti/16 at 128 px on the training photos of all small sets.
     CCMIM_DATA=data tools/dist_train.sh mm_configs/small/neco_vitt.py 1 \
         --cfg-options model.backbone.init_cfg.checkpoint=work_dirs/mae_vitt/epoch_40.pth
 
-It goes on with a run of this library. The data and schedule of ccmim_vitt.py at a tenth
+It starts from a run of this library. The data and schedule of ccmim_vitt.py at a tenth
 of its rate; coarser overlaps, fewer references and small crops, a faster teacher.
 """
 

@@ -75,7 +75,7 @@ def test_nobody_at_the_address(meet):
 
 def test_who_refuses_is_heard_before_all_have_come(meet):
     zero, one = meet(0), meet(1)
-    one.leave_word('no such config')
+    one.report_failure('no such config')
     with pytest.raises(PeerError) as error:
         zero.wait()
     text = f'process 1 on host {HOST} (127.0.0.1) ended: no such config'
@@ -103,7 +103,7 @@ def test_a_loopback_address_among_others_is_refused(meet, monkeypatch):
 def test_who_is_gone(meet, monkeypatch):
     zero, one, _ = (meet(rank) for rank in range(3))
     gone = f'process 2 on host {HOST} (127.0.0.1) is gone or does not answer; its own'
-    for text in _side_by_side(zero.who_is_gone, one.who_is_gone):
+    for text in _side_by_side(zero.find_lost, one.find_lost):
         assert text.startswith(gone)
     monkeypatch.setattr(connect, '_peers', zero)
     for error in (RuntimeError('a bug'), PeerError('set GLOO_SOCKET_IFNAME')):
@@ -117,9 +117,9 @@ def test_who_is_gone(meet, monkeypatch):
 
 def test_an_error_of_its_own_is_passed_on(meet):
     zero, one, two = (meet(rank) for rank in range(3))
-    one.leave_word('KeyError: x')
+    one.report_failure('KeyError: x')
     text = f'process 1 on host {HOST} (127.0.0.1) ended: KeyError: x'
-    assert _side_by_side(zero.who_is_gone, two.who_is_gone) == [text, text]
+    assert _side_by_side(zero.find_lost, two.find_lost) == [text, text]
 
 
 @pytest.mark.parametrize('text', ['0', '-1', '1.5', 'long'])

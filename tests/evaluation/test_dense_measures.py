@@ -17,7 +17,7 @@ from ccmim.evaluation.clusters import (
     match_classes,
 )
 from ccmim.evaluation.dense_features import DenseFeatures, compute_dense
-from ccmim.evaluation.discovery import LastKeys, are_found, find_boxes, find_object
+from ccmim.evaluation.discovery import LastKeys, corloc_hits, find_boxes, find_object
 from ccmim.evaluation.judging import _linear, judge
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
 from ccmim.evaluation.linear import fit_linear
@@ -98,11 +98,11 @@ def test_an_object_is_found_as_published():
     box = find_boxes(keys[None], (5, 6), (9, 12), 2)[0]
     assert box.tolist() == pytest.approx([4 / 12, 2 / 9, 8 / 12, 6 / 9])
     objects = [torch.tensor([[0.3, 0.2, 0.7, 0.7]]), torch.tensor([[0.0, 0, 0.3, 1]])]
-    found = are_found(box.repeat(3, 1), [*objects, torch.zeros(0, 4)])
+    found = corloc_hits(box.repeat(3, 1), [*objects, torch.zeros(0, 4)])
     assert found[:2].tolist() == [1, 0]
     assert found[2].isnan()
     half = torch.tensor([[0.0, 0, 0.5, 1]]), [torch.tensor([[0.0, 0, 1, 1]])]
-    assert are_found(*half).tolist() == [1]  # at 0.5 it counts
+    assert corloc_hits(*half).tolist() == [1]  # at 0.5 it counts
 
 
 @pytest.mark.parametrize('registers', [0, 2])

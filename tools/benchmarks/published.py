@@ -56,7 +56,7 @@ class PublishedMethod:
 
     Args:
         code: The peer's modules.
-        ours: Our method of the same shape, which tells it.
+        ours: Our method of the same shape, which defines it.
     """
 
     def __init__(self, code: Code, ours: OurMethod) -> None:

@@ -58,7 +58,7 @@ def summarize(
         exact: The rounds of the row that this one is an option of.
 
     Returns:
-        Columns by name, None where there is nothing to tell. Times in milliseconds a
+        Columns by name, None where there is nothing to report. Times in milliseconds a
         step, memory in MB (1e6 bytes), shares and spreads in per cent.
     """
     row: dict[str, Any] = dict(label._asdict(), **dict.fromkeys(FIGURES))

@@ -41,7 +41,7 @@ def measure(
         steps: Steps of a row in a round.
         warmup: Steps of a row before the first round.
         device: Where they run.
-        say: Is told how long all of it will take, and each row of each round.
+        say: Called with how long all of it will take, and each row of each round.
 
     Returns:
         The rounds of each row, in their order; none for a row that ran out of memory.

@@ -26,7 +26,7 @@ from ccmim.pictures.tiles import letters
 
 ROWS = ('photo', 'features', 'masked by attention', 'object')
 GAP, LABEL = 4, 26  # pixels
-HIDDEN, SEEN = np.array([38, 43, 51]), np.array([255, 176, 0])  # RGB
+MASKED_COLOR, VISIBLE_COLOR = np.array([38, 43, 51]), np.array([255, 176, 0])  # RGB
 
 
 def read_photo(file: Path, side: int) -> np.ndarray:
@@ -56,11 +56,11 @@ def find_object(features: Tensor, grid: int, side: int) -> np.ndarray:
 
 def draw_object(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Dim what is around an object, and put a box around it."""
-    dimmed = (0.35 * photo + 0.65 * HIDDEN).astype(np.uint8)
+    dimmed = (0.35 * photo + 0.65 * MASKED_COLOR).astype(np.uint8)
     picture = Image.fromarray(np.where(mask[:, :, None], photo, dimmed))
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = (columns[0], rows[0], columns[-1], rows[-1])
-    ImageDraw.Draw(picture).rectangle(box, outline=tuple(SEEN), width=3)
+    ImageDraw.Draw(picture).rectangle(box, outline=tuple(VISIBLE_COLOR), width=3)
     return np.asarray(picture)
 
 
@@ -86,11 +86,11 @@ def draw(weights: str, files: list[Path], side: int, tile: int) -> Image.Image:
     tokens = torch.cat(features)
     (colors,) = principal_colors(tokens)
     colored = (255 * colors.reshape(-1, grid, grid, 3)).byte().numpy()
-    hidden = np.stack([m.numpy() for m in masks]).repeat(patch, 1).repeat(patch, 2)
+    masked = np.stack([m.numpy() for m in masks]).repeat(patch, 1).repeat(patch, 2)
     rows = [
         photos,
         colored,
-        np.where(hidden[..., None], HIDDEN, photos).astype(np.uint8),
+        np.where(masked[..., None], MASKED_COLOR, photos).astype(np.uint8),
         np.stack(
             [
                 draw_object(photo, find_object(one, grid, side))

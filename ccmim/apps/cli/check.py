@@ -30,7 +30,7 @@ def run(args: Namespace) -> int:
         picture = ['--out', args.picture] if args.picture else []
         return run_tool('check_dataset', [configs[0], *picture], args.debug)
     if missing := [word for word in args.data if not Path(word).expanduser().exists()]:
-        open_source(missing)  # tells, unless it is a pattern of some
+        open_source(missing)  # raises, unless it is a pattern of some
     labeled, wrong = None, 0
     folder = Path(args.data[0]).expanduser()
     if len(args.data) == 1 and folder.is_dir():

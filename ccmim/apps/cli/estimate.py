@@ -15,7 +15,7 @@ from ccmim.masking import stored_scorer
 from ccmim.registry import DATASETS, MODELS
 
 _STEPS, _PATIENCE = 3, 6.0  # timed steps, unless they take more seconds than that
-_FEW = 4  # images of a first step on a CPU, which tells whether a whole one is too long
+_FEW = 4  # images of a first step on a CPU, which shows whether a whole one is too long
 _IMAGES = 16  # loaded to see how long it takes
 _GB = 2**30
 

@@ -76,7 +76,7 @@ def run(args: Namespace) -> int:
 
 
 def _check(photos: LabeledPhotos, args: Namespace) -> None:
-    """Refuse what labels alone tell."""
+    """Refuse data with too few classes or photos."""
     if len(photos.classes) < 2:
         raise Mistake(
             f'{args.data} has one class only, {photos.classes[0]}',

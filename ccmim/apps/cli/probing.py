@@ -24,7 +24,7 @@ from ccmim.progress import duration
 from ccmim.registry import DATASETS, MODELS
 
 _TRIED = 4  # photos
-_MOST_PIXELS, _ENLARGED = 224, 4  # a side for features: more cost much and tell little
+_MOST_PIXELS, _ENLARGED = 224, 4  # a side for features: larger cost more, add little
 _LOOKED_AT = 15  # photos, for their usual size
 
 
@@ -42,7 +42,7 @@ def most_pixels(photos: Sequence[str | Path]) -> int:
 
 
 def weights_from_args(path: str, args: Namespace) -> Weights:
-    """Read weights, with what the command line tells of them, and say what was read.
+    """Read weights with the options of the command line, and print what was read.
 
     Args:
         path: Where they are.

@@ -83,7 +83,7 @@ class TaskSetting:
     def keep(
         self, loader: str, is_split: bool, by_class: bool = False
     ) -> Callable[[int], bool]:
-        """Tell by its number whether an image is used; classes are cut elsewhere."""
+        """Return what decides by its number whether an image is used."""
         part = self.part._replace(fraction=1.0) if by_class else self.part
         if loader == 'val':
             return (lambda number: True) if is_split else part.is_test

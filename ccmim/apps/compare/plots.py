@@ -65,7 +65,7 @@ def write_table(
         scores: All scores.
         arms: The rows; differences are to the first.
         out: Folder for table.md, scores.csv and scores.png.
-        samples: What each tested image adds, by which one run is told from chance.
+        samples: What each tested image adds, for the interval of a single run.
         gains: The leads over the first by arm, where they were found already.
         fractions: Of the labels that were trained with, by the data and the task.
 

@@ -173,7 +173,7 @@ class _Running:
 
     def failure(self) -> str:
         lines = self.stage.log.read_text(errors='replace').splitlines()
-        if lines and lines[-1].startswith('error: '):  # told in one line: no more
+        if lines and lines[-1].startswith('error: '):  # reported in one line
             return one_line(f'{self.stage.name}: {lines[-1]} (log: {self.stage.log})')
         title = f'{self.stage.name} failed; the end of {self.stage.log}:'
         return '\n'.join(map(one_line, [title, *lines[-15:]]))

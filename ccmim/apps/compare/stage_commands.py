@@ -53,8 +53,8 @@ def content_of(source: Config | Path) -> str:
     """Name a content so that another has another name.
 
     Args:
-        source: A config, told by its values, wherever the checkout lies; or another
-            file, told by its size and the time when it was written.
+        source: A config, identified by its values, wherever the checkout lies; or
+            another file, by its size and the time when it was written.
 
     Returns:
         Some characters.

@@ -20,7 +20,7 @@ def markdown(
         scores: All scores; what is missing is marked 'not run', NaN is a dash.
         arms: The rows.
         references: Some of the arms; the first one when None.
-        samples: What each tested image adds, by which one run is told from chance.
+        samples: What each tested image adds, for the interval of a single run.
         known: The leads over the first arm, where they were found already: drawing
             the images anew takes seconds.
 

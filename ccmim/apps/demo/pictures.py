@@ -27,7 +27,7 @@ _SIDE, _LEAST_SCORE = 192, 0.3  # pixels of a tile; of detections that are drawn
 
 
 def draw_masks(cfg: Config, weights: Path, photos: Path, file: Path) -> None:
-    """Draw what a method hides of four images and makes of the rest.
+    """Draw what a method masks of four images and makes of the rest.
 
     Args:
         cfg: Its config.
@@ -69,7 +69,7 @@ def draw_features(
     _save(sheet(columns, caption=caption), file)
 
 
-def draw_found(
+def draw_detections(
     configs: Mapping[str, Config],
     checkpoints: Mapping[str, Mapping[str, Path]],
     scenes: Path,

@@ -23,7 +23,7 @@ _DASH = '\N{EN DASH}'
 def class_table(
     samples: Samples, task: str, arms: Sequence[str], classes: Sequence[str]
 ) -> list[list[str]]:
-    """Tell each class's figures, of the first seed.
+    """List each class's figures, of the first seed.
 
     Args:
         samples: What each tested image adds.

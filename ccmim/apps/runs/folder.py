@@ -89,7 +89,7 @@ def find_runs(folders: Sequence[Path]) -> list[Run]:
         folders: Work dirs, or folders of work dirs such as that of a comparison.
 
     Returns:
-        A run each, named by what tells its folder from the others.
+        A run each, named by what distinguishes its folder.
 
     Raises:
         ValueError: If a folder does not exist or holds no run.
@@ -177,7 +177,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
         return [paths[0].name]
     parts = [list(path.relative_to(commonpath(paths)).parts) for path in paths]
     while len({p[-1] for p in parts}) == 1 and all(len(p) > 1 for p in parts):
-        parts = [p[:-1] for p in parts]  # a name that all share tells nothing
+        parts = [p[:-1] for p in parts]  # a name that all share adds nothing
     return ['/'.join(p) for p in parts]
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 _STAMP = re.compile(r'^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) - ', re.MULTILINE)
 _FACT = re.compile(r'^ {4}(\w[^:\n]*): (.+)$', re.MULTILINE)
 _LONG = 'PyTorch compiling details'
-_ENDS = 1 << 16  # bytes: logs of long runs are large, and the ends tell all
+_ENDS = 1 << 16  # bytes: logs of long runs are large, and their ends suffice
 
 
 class LogFacts(NamedTuple):

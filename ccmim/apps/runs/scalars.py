@@ -90,7 +90,7 @@ def merge(sessions: Sequence[Sequence[Mapping[str, float]]]) -> History:
     """Join the sessions of a run.
 
     A later session takes the place of everything from its first step on: what a killed
-    process logged beyond its last checkpoint is done again, and a run that was begun
+    process logged beyond its last checkpoint is done again, and a run that was started
     anew leaves nothing of the old one.
 
     Args:

@@ -26,7 +26,7 @@ class BadFilesHook(Hook):
     _images: UnlabeledImages | SeededSamples | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the list, and tell the data set of it before the workers start."""
+        """Prepare the list, and pass it to the data set before the workers start."""
         dataset = runner.train_dataloader.dataset
         own = dataset if isinstance(dataset, SeededSamples) else None
         self._images = images = unlabeled_in(dataset) or own

@@ -88,7 +88,7 @@ class SafeCheckpointHook(CheckpointHook):
             self._init_rule(['greater'], self.save_best)
 
     def wants(self, metrics: dict[str, Any]) -> bool:
-        """Whether the best checkpoint is told by one of some values."""
+        """Whether the best checkpoint is chosen by one of some values."""
         return bool(self.save_best) and not metrics.keys().isdisjoint(self.save_best)
 
     def save_after_iter(self, runner: Runner) -> str:

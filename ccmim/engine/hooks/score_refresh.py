@@ -22,7 +22,7 @@ from ccmim.registry import HOOKS
 
 @HOOKS.register_module()
 class ScoreRefreshHook(Hook):
-    """Fill a method's ``StoredScorer``, and tell it which images each step brings.
+    """Fill a method's ``StoredScorer``, and pass it the indices of each step's images.
 
     At the beginning of epochs ``begin``, ``begin + interval``, ... each process scores
     its fraction of the whole pictures, without gradient, in evaluation mode and in the

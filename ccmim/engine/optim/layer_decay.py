@@ -85,7 +85,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             module: The model.
 
         Raises:
-            ValueError: If layer decay is asked for and no module tells depths, or a
+            ValueError: If layer decay is asked for and no module has depths, or a
                 name in ``lr_mult`` fits no parameter.
         """
         named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]

@@ -43,7 +43,7 @@ def config_parser(description: str, *positional: tuple[str, str]) -> ArgumentPar
 
 
 def parse(parser: ArgumentParser) -> Namespace:
-    """Read the command line, and tell the launcher's rank to those who look for it."""
+    """Read the command line, and pass the launcher's rank on."""
     args = parser.parse_args()
     if args.launcher is None:
         args.launcher = find_launcher()

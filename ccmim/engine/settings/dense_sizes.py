@@ -114,7 +114,7 @@ def _is_known(neck: Any) -> bool:
 def _check_widths(given: Any, made: Any, key: str, width: int) -> None:
     given = list(given) if isinstance(given, tuple) else given
     whole = all(isinstance(x, int) for x in (given if type(given) is list else [given]))
-    if whole and given != made:  # others are told with their range
+    if whole and given != made:  # others are reported with their range
         raise ValueError(
             f'{key}={given}, but the maps have {width} channels: leave it out'
         )

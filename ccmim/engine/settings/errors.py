@@ -16,7 +16,7 @@ from mmengine.dist import get_rank, is_distributed
 from torch.distributed import DistError
 
 from ccmim.data.loader_errors import end_workers, explain
-from ccmim.engine.connect import explain_loss, leave_word
+from ccmim.engine.connect import explain_loss, report_failure
 from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.launchers import RANKS, find_launcher
 from ccmim.engine.peers import PeerError
@@ -68,7 +68,7 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
         if not line:
             line, code = _explain(error, start)
         if not is_of_others:
-            leave_word(line or f'{type(error).__name__}: {error}')
+            report_failure(line or f'{type(error).__name__}: {error}')
         if line is None:
             raise
         if debug:

@@ -49,7 +49,7 @@ def fit_images(cfg: Config) -> None:
     images = cfg.get('train_dataloader')
     images = images.get('dataset') if isinstance(images, Mapping) else None
     if not isinstance(images, Mapping):
-        return  # told when all values are compared with their ranges
+        return  # reported when all values are compared with their ranges
     key = 'train_dataloader.dataset.transform'
     crops = [item for item in dicts(images.get('transform'), key) if 'size' in item[1]]
     for key, crop in crops[-1:]:

@@ -66,7 +66,7 @@ def files_of_a_run(folder: str | Path) -> list[Path]:
 
 
 def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> list[Path]:
-    """Take the folder; tell which folders were made, the innermost first."""
+    """Take the folder; return which folders were made, the innermost first."""
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""AMT on MAE with ViT-B/16 at 224 px: 45 % masked, 40 % thrown away, 15 % shown.
+"""AMT on MAE with ViT-B/16 at 224 px: 45 % masked, 40 % dropped, 15 % shown.
 
 At random and without throwing in the first epochs. Needs ImagesWithCropBox as the data
 set and with ScoreRefreshHook.

@@ -1,4 +1,4 @@
-"""AMT on SimMIM with ViT-B/16 at 224 px: of 49 squares 22 masked, 13 thrown away.
+"""AMT on SimMIM with ViT-B/16 at 224 px: of 49 squares 22 masked, 13 dropped.
 
 At random and without throwing in the first epochs. Needs ImagesWithCropBox as the data
 set and with ScoreRefreshHook.

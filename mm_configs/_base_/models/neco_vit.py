@@ -1,4 +1,4 @@
-"""NeCo with ViT-S/14 at 518 px, to go on with the weights of DINOv2."""
+"""NeCo with ViT-S/14 at 518 px, to start from the weights of DINOv2."""
 
 _base_ = 'mae_vit.py'
 model = dict(
