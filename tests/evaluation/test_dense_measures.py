@@ -62,6 +62,10 @@ def test_clusters_are_judged_by_the_pixels_of_their_patches():
     assert right.tolist() == [[9, 12], [12, 8]]
     assert united.tolist() == [[12, 15], [12, 8]]
     assert len(ids.unique()) == 2
+    # Fitted to every fourth: those two kinds are told apart, the many others are not.
+    kinds = torch.eye(3)[torch.tensor([0, 2, 2, 2, 1, 2, 2, 2, 0, 2, 2, 2])][None]
+    _, _, ids = cluster_overlaps(kinds, counts.flatten(0, 1)[None], 2, fitted=3)
+    assert ids[0, 0] == ids[0, 8] != ids[0, 4]
 
 
 def _lost(keys, grid):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ccmim.evaluation.labeled_photos import open_photos
+from ccmim.evaluation.labeled_photos import Photo, open_photos
 from ccmim.labels.layouts import Instances
 from ccmim.labels.map_folders import Maps
 
@@ -53,3 +53,14 @@ def test_zero_is_a_class_or_nothing(tmp_path, ignore_zero):
     data = Maps(tmp_path, part, part, ('a', 'b'), ignore_zero, ('.jpg', '.png'))
     classes = open_photos(data).test[0].draw().tolist()
     assert classes == ([[255, 0, 1, 255]] if ignore_zero else [[0, 1, 2, 255]])
+
+
+def test_photos_and_maps_are_squeezed_to_height_and_width(tmp_path):
+    left = np.zeros((10, 20, 3), np.uint8)
+    left[:, :10] = 200
+    Image.fromarray(left).save(tmp_path / 'a.png')
+    photo = Photo(tmp_path / 'a.png', draw=lambda: left[..., 0] // 100)
+    pixels, classes = photo.pixels((4, 8)), photo.map((4, 8))
+    assert pixels.shape == (3, 4, 8)
+    assert pixels[:, :, :2].eq(200).all()
+    assert classes.tolist() == [[2] * 4 + [0] * 4] * 4

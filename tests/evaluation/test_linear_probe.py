@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ccmim.evaluation import fit_linear, linear_accuracy
+from ccmim.evaluation.linear import fit_probe
 
 
 def _clouds(count, seed):
@@ -31,6 +32,8 @@ def test_the_gradient_is_zero_at_the_end():
 def test_it_classifies_and_draws_no_random_number():
     train, test = _clouds(300, 0), _clouds(200, 1)
     found = linear_accuracy(*train, *test)
+    inputs = (train[0] - (probe := fit_probe(*train)).mean) / probe.std
+    torch.testing.assert_close(inputs.square().mean(0), torch.ones(5).double())
     torch.manual_seed(123)
     assert linear_accuracy(*train, *test) == found
     assert 75 < found < 100
