@@ -44,6 +44,14 @@ UNSEEN = {
     'rope_theta': 'rope_theta',
 }
 
+# Networks that are not read, although their tensors look like those of others.
+NOT_READ = {
+    'EVA-02': 'whose rotary positions, beside absolute ones, and inner norms are not '
+    'read: take another network, such as DINOv3',
+    'a Perception Encoder': 'whose rotary positions, beside absolute ones, are not '
+    'read: take another network, such as DINOv3',
+}
+
 
 @dataclass(frozen=True)
 class Architecture:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ccmim.checkpoints.architecture import NOT_READ
+
 _FIELDS = {
     'embed_dim': 'hidden_size',
     'depth': 'num_hidden_layers',
@@ -164,6 +166,9 @@ def beside_of_hugging_face(
     }
 
 
+_TIMM_BLOCKS = ('Block', 'EvaBlock')
+
+
 def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model of timm is, as fields of ``Architecture``.
 
@@ -188,6 +193,10 @@ def timm_fields(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(model, VisionTransformer | Eva | Beit):
         raise ValueError(f'timm.{name} is a {type(model).__name__}, no plain ViT')
     block = model.blocks[0]
+    if name.startswith('eva02'):
+        raise ValueError(f'timm.{name} is EVA-02, {NOT_READ["EVA-02"]}')
+    if (kind := type(block).__name__) not in _TIMM_BLOCKS:
+        raise ValueError(f'timm.{name} has blocks of type {kind}, which are not read')
     size = model.patch_embed.img_size
     fields = dict(
         img_size=size[0] if size[0] == size[1] else list(size),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccmim.checkpoints.architecture import PATCHES, grid_of_positions
+from ccmim.checkpoints.architecture import NOT_READ, PATCHES, grid_of_positions
 from ccmim.checkpoints.layouts import Tensors
 from ccmim.vit.archs import resolve_grid
 
@@ -37,8 +37,8 @@ _LEFT_OUT = {
 }
 # Parts of other networks, by what their names hold.
 _FOREIGN = {
-    r'mlp\.w\d|ffn\.w\d|mlp\.fc1_[gx]': 'an MLP with a gate in other parts',
     r'inner_attn|(attn|mlp|ffn|swiglu)\.(norm|ffn_ln)': 'norms inside EVA-02 blocks',
+    r'mlp\.w\d|ffn\.w\d|mlp\.fc1_[gx]': 'an MLP with a gate in other parts',
     r'attns?\.\d|ffns?\.\d|in_proj\.|mlp_(in|out)': 'parallel blocks',
     r'reg_token|register_token': 'register tokens in other parts',
     r'[qk]_norm': 'norms of queries or keys in other parts',
@@ -77,6 +77,7 @@ def settle(
         if token in state and state[token].numel() % state[token].shape[-1] == 0:
             value = state[token]
             state[token] = value.reshape(1, -1, value.shape[-1])
+    _refuse_lookalikes(state)
     _join_gates(state)
     _join_qkv(state, notes)
     patches = state.get(PATCHES)
@@ -98,6 +99,16 @@ def settle(
         grid = None
     backbone, left_out = _split(state)
     return backbone, grid, left_out
+
+
+def _refuse_lookalikes(state: Tensors) -> None:
+    fc1, fc2 = (state.get(f'blocks.0.mlp.fc{i}.weight') for i in (1, 2))
+    gated = fc1 is not None and fc2 is not None and len(fc1) == 2 * fc2.shape[-1]
+    pools = any(name.startswith('attn_pool.') for name in state)
+    kind = 'EVA-02' if gated and 'blocks.0.attn.q_bias' in state else ''
+    kind = 'a Perception Encoder' if pools and 'norm_pre.weight' in state else kind
+    if kind:
+        raise ValueError(f'these are weights of {kind}, {NOT_READ[kind]}')
 
 
 def _join_gates(state: Tensors) -> None:
@@ -247,9 +258,13 @@ def _split(state: Mapping[str, Tensor]) -> tuple[Tensors, dict[str, str]]:
 
 def foreign_part(names: Iterable[str]) -> str | None:
     """Name the part of another ViT that tensors belong to; None if there is none."""
-    blocks = (name for name in names if name.startswith('blocks.'))
-    parts = (_first(_FOREIGN, name, re.search) for name in blocks)
-    return next(filter(None, parts), None)
+    blocks = [name for name in names if name.startswith('blocks.')]
+    found = (
+        text
+        for part, text in _FOREIGN.items()
+        if any(re.search(part, name) for name in blocks)
+    )
+    return next(found, None)
 
 
 def _first(

@@ -65,6 +65,29 @@ def test_how_many_positions_of_timms_belong_to_no_patch(name, rows):
 
 
 @pytest.mark.parametrize(
+    ('name', 'message', 'file', 'sizes'),
+    [
+        ('eva02_tiny_patch14_224', 'is EVA-02', 'weights of EVA-02, whose rot', {}),
+        ('eva02_base_patch14_448', 'is EVA-02', 'norms inside EVA-02 blocks', SIZES),
+        ('eva02_enormous_patch14_clip_224', 'is EVA-02', '', {}),
+        ('vit_pe_core_tiny_patch16_384', 'rotary', 'of a Perception Enc', {}),
+        ('vit_pe_spatial_tiny_patch16_512', 'rotary', '', {}),
+        ('vit_small_patch16_rope_ape_224', 'rotary', '', {}),
+        ('vit_base_patch16_rope_mixed_224', 'rotary', 'rotary pos', SIZES),
+        ('vit_base_patch16_rpn_224', 'blocks of type ResPostBlock', '', {}),
+    ],
+)
+def test_what_looks_like_a_network_that_is_read(tmp_path, name, message, file, sizes):
+    with pytest.raises(ValueError, match=message):
+        timm_fields(name, {})
+    if file:
+        theirs = timm.create_model(name, **sizes)
+        save_file(theirs.state_dict(), tmp_path / 'x.safetensors')
+        with pytest.raises(ValueError, match=file):
+            read_weights(tmp_path / 'x.safetensors', num_heads=3)
+
+
+@pytest.mark.parametrize(
     ('name', 'message'),
     [
         ('timm:vit_small_patch14_dinov2.lvd142m', 'is in no cache .* cannot be down'),
