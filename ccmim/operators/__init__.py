@@ -16,6 +16,8 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from ccmim.operators.late_transformers import IMPORTER, WithoutTransformers
+
 VARIABLE = 'CCMIM_OPS'
 
 BUILD = 'bash tools/install.sh --compiled-ops'
@@ -62,14 +64,21 @@ def one_line(error: BaseException) -> str:
 
 
 class _Finder(MetaPathFinder):
-    """Finds ``mmcv._ext``, and torchvision so as to explain why it does not load."""
+    """Finds ``mmcv._ext``, and torchvision so as to explain why it does not load.
+
+    Of mmengine, it finds what would import transformers.
+    """
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
         if fullname in _PANOPTIC_NAMES:
             return _find_panoptic(fullname, path)
-        if fullname not in (_EXTENSION, 'torchvision'):
+        if fullname not in (_EXTENSION, 'torchvision', IMPORTER):
             return None
         spec = PathFinder.find_spec(fullname, path)
+        if fullname == IMPORTER:
+            if spec is not None:
+                spec.loader = WithoutTransformers(spec.loader)
+            return spec
         if fullname == _EXTENSION:
             spec = _choose(spec)
         elif spec is None:

@@ -1,12 +1,14 @@
 """Sizes of the Vision Transformer, and the checks of what it is asked to be."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
 from typing_extensions import TypedDict
 
 from ccmim.ranges import Count, check_value
+
+if TYPE_CHECKING:  # commands that read a config start without torch
+    from torch import Tensor
 
 ARCHS = {
     'tiny': dict(embed_dim=192, depth=12, num_heads=3),
@@ -116,7 +118,7 @@ def whole_grid_option(
     return 'rel_pos_bias=True' if rel_pos_bias else None
 
 
-def require_all(tokens: Tensor, grid: tuple[int, int], option: str | None) -> None:
+def require_all(tokens: 'Tensor', grid: tuple[int, int], option: str | None) -> None:
     """Refuse tokens (B, n, D) that are not all patches of a grid, if an option says so.
 
     Raises:

@@ -246,6 +246,24 @@ def test_a_script_that_imports_ccmim_first_gets_the_operators():
     assert done.stdout == said, done.stderr
 
 
+@pytest.mark.slow
+def test_an_optimizer_of_transformers_is_imported_when_it_is_asked_for():
+    pytest.importorskip('transformers')
+    text = """
+import sys, ccmim, torch
+from mmengine.registry import OPTIMIZERS
+import mmengine.optim
+print('transformers' in sys.modules)
+options = dict(lr=1e-3, relative_step=False)
+weights = [torch.nn.Parameter(torch.zeros(2))]
+made = OPTIMIZERS.build(dict(type='Adafactor', params=weights, **options))
+print(made.defaults['lr'])
+"""
+    run = subprocess.run([sys.executable, '-c', text], capture_output=True, text=True)
+    said = run.stdout.split()
+    assert (said[0], said[-1]) == ('False', '0.001'), run.stderr
+
+
 def test_a_config_is_not_blamed_for_the_operators_that_it_imports(monkeypatch):
     def fail(_, **settings):
         raise InstallError('CCMIM_OPS=x is unknown: set it')

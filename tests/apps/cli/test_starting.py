@@ -18,6 +18,7 @@ CONFIG = {'mmengine', 'addict', 'yapf', 'rich', 'pygments', 'termcolor', 'packag
 REPORT = {'jinja2', 'markupsafe'}
 # Imported as a whole, by few: not to read a config, to pretrain or to embed.
 OTHERS = {'mmcv', 'mmdet', 'mmseg', 'matplotlib', 'sklearn', 'scipy', 'plotly', 'onnx'}
+OTHERS |= {'transformers', 'peft', 'accelerate'}
 CONFIGS = ('mae_vitt', 'mask_rcnn_vitt_penn_fudan', 'upernet_vitt_camvid')
 
 # Commands run one after the other, a line of what each has added.
