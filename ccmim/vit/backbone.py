@@ -265,26 +265,6 @@ class VisionTransformer(TokenEmbedding, BackboneOutputs, BaseModule):
         rows.append(self.blocks[max(blocks)].score(x, *options))
         return torch.stack(rows, dim=1)
 
-    def run(
-        self,
-        block: int,
-        x: Tensor,
-        grid: tuple[int, int],
-        seen: Tensor | None = None,
-    ) -> Tensor:
-        """Run one block on tokens (B, T, D), the patches of a grid the last of them.
-
-        Args:
-            block: Its number, counted from 0.
-            x: What ``start`` gives, or the block before; other tokens may be in front.
-            grid: Rows and columns of the patches.
-            seen: See ``Block.forward``.
-
-        Returns:
-            Tokens of shape (B, T, D).
-        """
-        return self._run(self.blocks[block], x, ALL, grid, seen)
-
     def init_weights(self) -> None:
         """Load the checkpoint that ``init_cfg`` names, if it names one."""
         load_pretrained(self)

@@ -137,6 +137,26 @@ class BackboneOutputs:
                 )
         return tuple(maps[i] for i in wanted)
 
+    def run(
+        self,
+        block: int,
+        x: Tensor,
+        grid: tuple[int, int],
+        seen: Tensor | None = None,
+    ) -> Tensor:
+        """Run one block on tokens (B, T, D), the patches of a grid the last of them.
+
+        Args:
+            block: Its number, counted from 0.
+            x: What ``start`` gives, or the block before; other tokens may be in front.
+            grid: Rows and columns of the patches.
+            seen: See ``Block.forward``.
+
+        Returns:
+            Tokens of shape (B, T, D).
+        """
+        return self._run(self.blocks[block], x, ALL, grid, seen)
+
     def forward_features(self, images: Tensor) -> Tensor:
         """Compute all tokens after the final norm.
 

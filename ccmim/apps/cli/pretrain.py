@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from mmengine.config import Config
 
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.advice import advice
-from ccmim.apps.cli.choose import Machine, Settings, choose, this_machine
+from ccmim.apps.cli.choose import Machine, choose, this_machine
 from ccmim.apps.cli.estimate import Estimate, measure
 from ccmim.apps.cli.existing_run import (
     CHOSEN,
@@ -25,6 +24,12 @@ from ccmim.apps.cli.existing_run import (
 )
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.parsers import Parser
+from ccmim.apps.cli.pretrain_report import (
+    finish,
+    print_settings,
+    relative,
+    shell_command,
+)
 from ccmim.apps.cli.quiet import no_messages, short_messages
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.apps.cli.starting import (
@@ -37,8 +42,7 @@ from ccmim.apps.cli.starting import (
 )
 from ccmim.apps.cli.survey import Survey, look
 from ccmim.apps.cli.tools import run_tool
-from ccmim.apps.report.html import write_report
-from ccmim.checkpoints import Weights, read_weights, write_weights
+from ccmim.checkpoints import Weights, read_weights
 from ccmim.data.bad_files import write_bad_files
 from ccmim.engine.launch import scale_learning_rate
 from ccmim.engine.settings import (
@@ -53,11 +57,9 @@ from ccmim.engine.settings.option_action import OptionAction
 from ccmim.engine.settings.work_dir import files_of_a_run
 from ccmim.engine.signals.run_lock import RunLock
 from ccmim.files import say, write_file
-from ccmim.progress import duration
 
 _LEFT_OUT = 'left_out.txt'
 _FEATURES = 'teacher_features'
-_MEMORY = {'cuda': 'GPU memory', 'cpu': 'memory'}
 _TAKES = 'give a folder of photos, a list of paths (.txt), tars (.tar) or zips'
 # What options of the command stand for.
 _KEYS = dict(
@@ -84,7 +86,7 @@ def run(args: Namespace) -> int:
     config, words = out / RECIPE, ['--work-dir', out]
     resumed = is_resumed(args, out)
     if resumed:
-        say(f'Resuming the run in {_short(out)}')
+        say(f'Resuming the run in {relative(out)}')
         words += ['--resume']
         if args.resume and args.cfg_options:
             words += ['--cfg-options', *args.cfg_options]
@@ -92,17 +94,15 @@ def run(args: Namespace) -> int:
         cfg, bad = _prepare(args, out)
         words += ['--overwrite'] if args.overwrite else []
     if args.dry_run:
-        said = f'The settings are in {_short(config)}'
+        said = f'The settings are in {relative(config)}'
         if not resumed and files_of_a_run(out):
-            said = f'The run in {_short(out)} is unchanged'
+            said = f'The run in {relative(out)} is unchanged'
         elif not resumed:
             _write(out, cfg, bad)
         say('', f'Nothing was trained (--dry-run). {said}')
         return 0
-    say(
-        f'By hand      {_shell("python", home() / "tools/train.py", config, *words)}',
-        '',
-    )
+    by_hand = shell_command('python', home() / 'tools/train.py', config, *words)
+    say(f'By hand      {by_hand}', '')
     if resumed:
         extend(args, out)
         _find_list(config)
@@ -115,7 +115,7 @@ def run(args: Namespace) -> int:
         if files_of_a_run(out):
             print('To resume, run the same ccmim command again.')
         return code
-    _finish(out, last)
+    finish(out, last)
     return 0
 
 
@@ -171,7 +171,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     if args.cache_teacher:
         keep_features(cfg, out / _FEATURES, args.cache_teacher)
         print(_CACHED.format(args.cache_teacher), flush=True)
-    _say(cfg, settings, machine, cost, survey)
+    print_settings(cfg, settings, machine, cost, survey)
     cfg.asked = asked(args)
     return cfg, bad
 
@@ -256,7 +256,7 @@ def _make_folder(out: Path) -> None:
 def _refuse_damage(survey: Survey, data: list[str]) -> None:
     ratio = len(survey.bad) / max(1, len(survey.checked))
     if ratio > _BAD_RATIO and not survey.looked_at_all:
-        check = _shell('ccmim check', *data)
+        check = shell_command('ccmim check', *data)
         raise Mistake(
             f'{ratio:.0%} of the images that were looked at are damaged',
             f'{check} --out bad.txt; then give ccmim pretrain --cfg-options '
@@ -289,63 +289,3 @@ def _measure(cfg: Config, machine: Machine) -> Estimate:
         torch.cuda.empty_cache()
         print(f'Batch        {batch} does not fit the GPU, taking {batch // 2}')
         cfg.train_dataloader.batch_size = batch // 2
-
-
-def _say(
-    cfg: Config, settings: Settings, machine: Machine, cost: Estimate, survey: Survey
-) -> None:
-    batch, epochs = cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs
-    steps = epochs * (survey.num_good // batch)
-    seconds = cost.seconds(steps, batch, machine, settings.workers)
-    letter = settings.size[0].upper() if settings.size != 'tiny' else 'Ti'
-    vit = f'ViT-{letter}/{settings.patch_size} at {settings.image_size} px'
-    lines = [
-        f'Machine      {machine.name}, {machine.gigabytes:.0f} GB memory, '
-        f'{machine.cores} cores',
-        f'Settings     {settings.method}, {vit}, batch {batch}, {settings.workers} '
-        f'loader process{"es" * (settings.workers > 1)}',
-        f'             {epochs} epochs = {steps:,} steps',
-        f'Estimate     about {duration(seconds)}: {cost.step:.2g} s per step, '
-        f'{1000 * cost.image:.0f} ms to load an image',
-        f'             {_memory(cost, machine)}'
-        f'{4 * cost.checkpoint / 1e9:.2g} GB of disk space',
-        f'             timed over {_over(cost.steps)}; slower if other programs run',
-    ]
-    say(*lines)
-
-
-def _memory(cost: Estimate, machine: Machine) -> str:
-    if not cost.steps:  # a few images hold less than a batch
-        return ''
-    return f'{cost.gigabytes:.1f} GB of {_MEMORY[machine.device]}, '
-
-
-def _over(steps: int) -> str:
-    return f'{steps} steps' if steps else 'a few images, as a step is slow here'
-
-
-def _finish(out: Path, checkpoint: Path) -> None:
-    backbone = out / 'backbone.safetensors'
-    write_weights(read_weights(checkpoint), backbone, 'safetensors', overwrite=True)
-    page = out / 'report.html'
-    write_report(page, out.name, runs=[out])
-    say(
-        '',
-        'Done.',
-        f'  checkpoint   {_short(checkpoint)}',
-        f'  backbone     {_short(backbone)}',
-        f'  report       {_short(page)}',
-        '',
-        'Next:',
-        f'  {_shell("ccmim transfer", checkpoint, "--data")} LABELED_FOLDER',
-        f'  {_shell("ccmim export", checkpoint, "--to")} timm',
-        f'  in Python: ccmim.get_model({_short(backbone)!r})',
-    )
-
-
-def _shell(start: str, *words: object) -> str:
-    return f'{start} {shlex.join(map(_short, words))}'
-
-
-def _short(word: object) -> str:
-    return str(word).removeprefix(f'{Path.cwd()}/')

@@ -25,7 +25,7 @@ def begin(ccmim, image_folder, tmp_path, monkeypatch):
     """Make a function that gives the command; what it would train with is noted."""
     (image_folder / 'empty.jpg').touch()
     monkeypatch.setattr(pretrain, 'measure', lambda *_: Estimate(1, 1, 1, 1, 1))
-    monkeypatch.setattr(pretrain, '_finish', lambda *_: None)
+    monkeypatch.setattr(pretrain, 'finish', lambda *_: None)
 
     def begin(*words, train=lambda: 2, out=tmp_path / 'run'):
         monkeypatch.setattr(pretrain, 'run_tool', lambda *_: train())
