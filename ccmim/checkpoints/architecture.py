@@ -148,13 +148,15 @@ def architecture_of(vit: VisionTransformer) -> Architecture:
 
 
 def read_architecture(
-    state: Mapping[str, Tensor], said: Mapping[str, Any], grid: tuple[int, int] | None
+    state: Mapping[str, Tensor],
+    declared: Mapping[str, Any],
+    grid: tuple[int, int] | None,
 ) -> Architecture:
     """Read the architecture from tensors with our names.
 
     Args:
         state: Tensors by our names.
-        said: Fields that a file's metadata or the user gives; they come first, and
+        declared: Fields that a file's metadata or the user gives; they come first, and
             ``check_tensors`` tells where the tensors contradict them.
         grid: Of the positions; None without.
 
@@ -172,7 +174,7 @@ def read_architecture(
         )
     width, table = len(patches), state.get(TABLE)
     gated = len(fc1) == 2 * fc2.shape[-1]
-    found: dict[str, Any] = dict(
+    values: dict[str, Any] = dict(
         embed_dim=width,
         depth=1 + max(int(m[1]) for k in state if (m := re.match(r'blocks\.(\d+)', k))),
         hidden_dim=fc2.shape[-1] if gated else len(fc1),
@@ -189,38 +191,40 @@ def read_architecture(
         num_heads=table.shape[-1] if table is not None else HEADS.get(width),
     )
     if 'blocks.0.attn.rel_pos_h' in state:
-        found['attention'] = 'rel_pos'
-        found['num_heads'] = width // state['blocks.0.attn.rel_pos_h'].shape[-1]
+        values['attention'] = 'rel_pos'
+        values['num_heads'] = width // state['blocks.0.attn.rel_pos_h'].shape[-1]
     if gated:
-        found['act'] = 'swiglu'
+        values['act'] = 'swiglu'
     if grid is not None:
-        rows, columns = (side * found['patch_size'] for side in grid)
-        found['img_size'] = rows if rows == columns else [rows, columns]
+        rows, columns = (side * values['patch_size'] for side in grid)
+        values['img_size'] = rows if rows == columns else [rows, columns]
     elif table is not None and (square := rel_pos.square_grid(len(table))):
-        found['img_size'] = square[0] * found['patch_size']
+        values['img_size'] = square[0] * values['patch_size']
     known = {field.name for field in fields(Architecture)}
-    found |= {name: value for name, value in said.items() if name in known}
-    rotary = found.get('pos_embed') == 'rotary'
-    placed = 'pos_embed' in state or table is not None or 'attention' in found
-    if not placed and found.get('pos_embed') not in ('none', 'rotary'):
+    values |= {name: value for name, value in declared.items() if name in known}
+    rotary = values.get('pos_embed') == 'rotary'
+    placed = 'pos_embed' in state or table is not None or 'attention' in values
+    if not placed and values.get('pos_embed') not in ('none', 'rotary'):
         raise ValueError(
             'there are no positions, neither absolute nor relative: say which it has '
             '(pos_embed)'
         )
     if rotary:
-        found.setdefault('img_size', 224 // found['patch_size'] * found['patch_size'])
-    if 'img_size' not in found:
+        values.setdefault(
+            'img_size', 224 // values['patch_size'] * values['patch_size']
+        )
+    if 'img_size' not in values:
         raise ValueError(
             'the relative positions are of no square image: give its size (img_size)'
         )
-    if found['num_heads'] is None:
+    if values['num_heads'] is None:
         raise ValueError(
             f'a width of {width} has no usual number of heads: give it (num_heads)'
         )
-    held = resolve_grid(found['img_size'], found['patch_size'])
+    held = resolve_grid(values['img_size'], values['patch_size'])
     if not rotary:
-        found['pos_embed'] = _kind_of_positions(state.get('pos_embed'), held)
-    return Architecture(**found)
+        values['pos_embed'] = _kind_of_positions(state.get('pos_embed'), held)
+    return Architecture(**values)
 
 
 def check_tensors(state: Mapping[str, Tensor], architecture: Architecture) -> None:

@@ -37,7 +37,7 @@ class Source:
     tensors: Tensors
     left_out: dict[str, str] = field(default_factory=dict)  # other entries, and why
     layout: str | None = None  # where the file says it
-    said: dict[str, Any] = field(default_factory=dict)  # of the architecture
+    declared: dict[str, Any] = field(default_factory=dict)  # of the architecture
     notes: list[str] = field(default_factory=list)
     total: int = 0  # tensors in the file
     label: str = ''  # of the network, where there are several parts
@@ -78,8 +78,8 @@ def choose_network(content: Mapping[str, Any], part: str, path: Path) -> Source:
     rest = [str(k) for k, v in content.items() if not _holds_tensors(v)]
     left_out = dict.fromkeys(rest, 'of the run') | left_out
     notes = [note] if note else []
-    said = dict(_noted(content)).get(prefix, {})
-    return Source(inside, left_out, None, said, notes, len(flat), label)
+    declared = dict(_noted(content)).get(prefix, {})
+    return Source(inside, left_out, None, declared, notes, len(flat), label)
 
 
 def _name_averaged(content: Mapping[str, Any]) -> Mapping[str, Any]:

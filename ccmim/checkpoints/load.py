@@ -204,7 +204,7 @@ def _fit_positions(raw: RawWeights, own: Architecture, backbone: nn.Module) -> N
         table, raw.grid, backbone.grid, own.pos_resample
     )
     (a, b), (c, d) = raw.grid, backbone.grid
-    theirs = (raw.usual | raw.said).get('pos_resample', 'antialiased')
+    theirs = (raw.usual | raw.declared).get('pos_resample', 'antialiased')
     differs = '' if theirs == own.pos_resample else f' (its owner: {theirs})'
     raw.report.append(
         f'  positions resampled from {a} x {b} to {c} x {d} patches, '

@@ -56,7 +56,9 @@ def option_of(name: str) -> str:
 def fitting_options(raw: RawWeights, own: Architecture) -> str:
     """Format the backbone options that the file needs; empty if that is unclear."""
     try:
-        theirs = read_architecture(raw.state, raw.usual | raw.said, raw.grid).options()
+        theirs = read_architecture(
+            raw.state, raw.usual | raw.declared, raw.grid
+        ).options()
     except ValueError:
         return ''
     ours = own.options()
@@ -79,7 +81,7 @@ def compare_unseen(raw: RawWeights, own: Architecture, file: str | Path) -> None
         ValueError: Naming the option of the backbone.
     """
     for name, key in UNSEEN.items():
-        theirs, ours = raw.said.get(name), getattr(own, name)
+        theirs, ours = raw.declared.get(name), getattr(own, name)
         if name == 'rope_theta' and own.pos_embed != 'rotary':
             continue
         if theirs is not None and theirs != ours:
@@ -92,7 +94,7 @@ def compare_unseen(raw: RawWeights, own: Architecture, file: str | Path) -> None
             raw.report.append(
                 f'  {name} is {ours} here; usual for this layout is {usual}'
             )
-    kinds = raw.said.get('pos_embed'), own.pos_embed
+    kinds = raw.declared.get('pos_embed'), own.pos_embed
     if 'rotary' in kinds and kinds[0] != kinds[1]:
         usual = raw.usual.get('pos_embed')
         if (kinds[0] or usual) != kinds[1]:

@@ -25,9 +25,9 @@ class Pixels(NamedTuple):
     std: Channels = STD
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> 'Pixels':
-        """Take them from what is said of weights; ImageNet's where nothing is."""
-        mean, std = said.get('mean'), said.get('std')
+    def of(cls, declared: Mapping[str, Any]) -> 'Pixels':
+        """Take them from what is declared of weights; ImageNet's where nothing is."""
+        mean, std = declared.get('mean'), declared.get('std')
         if not _is_rgb(mean) or not _is_rgb(std) or min(std) <= 0:
             return cls()
         return cls(tuple(map(float, mean)), tuple(map(float, std)))
@@ -45,7 +45,7 @@ class Pixels(NamedTuple):
         return ', '.join(f'{k} {" ".join(f"{v:.3g}" for v in vs)}' for k, vs in units)
 
 
-def said_of_pixels(
+def declared_pixels(
     config: Mapping[str, Any], folder: Path | None = None
 ) -> dict[str, Any]:
     """Find the normalization in what lies beside weights, as ``Pixels.of`` takes it.

@@ -52,7 +52,7 @@ class RawWeights:
 
     state: Tensors
     grid: tuple[int, int] | None  # of the positions
-    said: dict[str, Any]  # of the architecture, by the file or the caller
+    declared: dict[str, Any]  # of the architecture, by the file or the caller
     usual: dict[str, Any]  # of the layout, where neither says
     report: list[str]
 
@@ -84,13 +84,13 @@ def read_weights(
     """
     given = dict(num_heads=num_heads, img_size=img_size, act=act)
     raw = find_state(path, layout, part, given)
-    said = raw.usual | raw.said
+    declared = raw.usual | raw.declared
     try:
-        architecture = read_architecture(raw.state, said, raw.grid)
+        architecture = read_architecture(raw.state, declared, raw.grid)
         check_tensors(raw.state, architecture)
     except ValueError as error:
         raise ValueError(one_line(f'{path}: {error}')) from None
-    pixels = Pixels.of(said)
+    pixels = Pixels.of(declared)
     lines = [] if pixels == Pixels() else [f'  images are normalized by {pixels}']
     lines = raw.report + _assumed(raw, architecture) + lines
     return Weights(raw.state, architecture, lines, pixels)
@@ -122,20 +122,20 @@ def _find_state(
     path: str | Path, layout: str, part: str, given: Mapping[str, Any]
 ) -> RawWeights:
     source = open_source(path, part)
-    if source.said.pop('lora', False):  # adapters of ours
+    if source.declared.pop('lora', False):  # adapters of ours
         source.tensors = merge_lora(source.tensors)
         source.notes.append('LoRA is merged into the weights')
     chosen = _layout_of(source, layout, path)
-    said = dict(source.said)
+    declared = dict(source.declared)
     notes: list[str] = []
     try:
         for name, value in given.items():
             value = list(value) if isinstance(value, tuple) else value  # as JSON has it
-            if value is not None and said.setdefault(name, value) != value:
-                raise ValueError(f'it says {name}={said[name]}, not {value}')
+            if value is not None and declared.setdefault(name, value) != value:
+                raise ValueError(f'it says {name}={declared[name]}, not {value}')
         _check_kinds(source.tensors)
         state, grid, left_out = settle(
-            LAYOUTS[chosen].read(source.tensors), said, notes
+            LAYOUTS[chosen].read(source.tensors), declared, notes
         )
         _check_values(state)
     except ValueError as error:
@@ -151,8 +151,8 @@ def _find_state(
         usual['pos_resample'] = 'antialiased'  # as both owners do with registers
     if chosen == 'timm' and 'norm_pre.weight' in state:
         usual['norm_eps'] = 1e-5  # CLIP's
-    said = {k: v for k, v in said.items() if v is not None and k != 'grid'}
-    return RawWeights(state, grid, said, usual, [one_line(line) for line in report])
+    declared = {k: v for k, v in declared.items() if v is not None and k != 'grid'}
+    return RawWeights(state, grid, declared, usual, [one_line(line) for line in report])
 
 
 def _layout_of(source: Source, layout: str, path: str | Path) -> str:
@@ -188,15 +188,19 @@ def _check_values(state: Mapping[str, Tensor]) -> None:
 def _assumed(raw: RawWeights, architecture: Architecture) -> list[str]:
     """List the assumptions that neither the tensors nor the file state."""
     a, lines = architecture, []
-    if 'num_heads' not in raw.said and not a.rel_pos_bias and a.attention == 'softmax':
+    if (
+        'num_heads' not in raw.declared
+        and not a.rel_pos_bias
+        and a.attention == 'softmax'
+    ):
         lines.append(f'  {a.num_heads} heads, as usual for a width of {a.embed_dim}')
     words = dict(norm_eps='norms of eps', act='activation', rope_theta='longest period')
     lines += [
         f'  {words[name]} {getattr(a, name)}, as usual for this layout'
         for name in UNSEEN
-        if name in raw.usual and name not in raw.said and name in words
+        if name in raw.usual and name not in raw.declared and name in words
     ]
-    if raw.grid and 'img_size' not in raw.said and a.pos_embed == 'learned':
+    if raw.grid and 'img_size' not in raw.declared and a.pos_embed == 'learned':
         rows, columns = raw.grid
         lines.append(f'  positions of {rows} x {columns} patches')
     if a.pos_resample != 'antialiased':

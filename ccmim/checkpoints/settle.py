@@ -53,13 +53,13 @@ _PART = re.compile(r'(blocks\.\d+\.attn\.)([qkv])(?:_proj)?[._](weight|bias)')
 
 
 def settle(
-    named: Mapping[str, Tensor], said: Mapping[str, Any], notes: list[str]
+    named: Mapping[str, Tensor], declared: Mapping[str, Any], notes: list[str]
 ) -> tuple[Tensors, tuple[int, int] | None, dict[str, str]]:
     """Make of tensors with our names those of ``VisionTransformer``.
 
     Args:
         named: What a layout's ``read`` gives.
-        said: What else is known, such as ``img_size``, ``pos_rows`` (rows of the
+        declared: What else is known, such as ``img_size``, ``pos_rows`` (rows of the
             positions before those of the patches) and ``grid`` (of the network that
             will be filled).
         notes: Gets a line for all that is not as it was in the file.
@@ -90,11 +90,12 @@ def settle(
         if 'patch_embed.proj.bias' not in state:
             state['patch_embed.proj.bias'] = patches.new_zeros(len(patches))
             notes.append('patches have no bias: zeros')
-        if said.get('patch_size', patches.shape[-1]) != patches.shape[-1]:
+        if declared.get('patch_size', patches.shape[-1]) != patches.shape[-1]:
             raise ValueError(
-                f'patches are of {patches.shape[-1]} px, it says {said["patch_size"]}'
+                f'patches are of {patches.shape[-1]} px, it says '
+                f'{declared["patch_size"]}'
             )
-        grid = _settle_positions(state, said, patches.shape[-1], notes)
+        grid = _settle_positions(state, declared, patches.shape[-1], notes)
     else:
         grid = None
     backbone, left_out = _split(state)
@@ -148,7 +149,7 @@ def _join_qkv(state: Tensors, notes: list[str]) -> None:
 
 
 def _settle_positions(
-    state: Tensors, said: Mapping[str, Any], patch: int, notes: list[str]
+    state: Tensors, declared: Mapping[str, Any], patch: int, notes: list[str]
 ) -> tuple[int, int] | None:
     table = state.get('pos_embed')
     distilled = state.pop('dist_token', None)
@@ -165,15 +166,16 @@ def _settle_positions(
     first = int('cls_token' in state)
     many = 0 if registers is None else registers.shape[1]
     rows = _usual_rows(table, first, many, distilled is not None)
-    if 'pos_rows' in said:
-        rows = [said['pos_rows']]
-    fitted = _find_grid(table, rows, said, patch)
-    if fitted is None and 'img_size' in said:
-        sides = resolve_grid(said['img_size'], patch)
+    if 'pos_rows' in declared:
+        rows = [declared['pos_rows']]
+    fitted = _find_grid(table, rows, declared, patch)
+    if fitted is None and 'img_size' in declared:
+        sides = resolve_grid(declared['img_size'], patch)
         wanted = 1, rows[0] + sides[0] * sides[1], table.shape[2]
         raise ValueError(
             f'pos_embed has shape {tuple(table.shape)}, but {wanted} in a ViT of patch '
-            f'{patch}, image {said["img_size"]}, {"a" if first else "no"} class token'
+            f'{patch}, image {declared["img_size"]}, {"a" if first else "no"} class '
+            'token'
         )
     if fitted is None:
         _ask_for_grid(table, rows, patch, notes)
@@ -198,10 +200,10 @@ def _usual_rows(table: Tensor, first: int, many: int, distilled: bool) -> list[i
 
 
 def _find_grid(
-    table: Tensor, rows: Sequence[int], said: Mapping[str, Any], patch: int
+    table: Tensor, rows: Sequence[int], declared: Mapping[str, Any], patch: int
 ) -> tuple[int, tuple[int, int]] | None:
     counts = {before: table.shape[1] - before for before in rows}
-    if (size := said.get('img_size')) is not None:
+    if (size := declared.get('img_size')) is not None:
         grid = resolve_grid(size, patch)
         fitting = [b for b, count in counts.items() if count == grid[0] * grid[1]]
         return (fitting[0], grid) if fitting else None
@@ -210,7 +212,7 @@ def _find_grid(
         patches = torch.cat([start, table[:, before:]], dim=1)
         if grid := grid_of_positions(patches, patch):
             return before, grid
-    if hint := said.get('grid'):  # of the network that will be filled
+    if hint := declared.get('grid'):  # of the network that will be filled
         fitting = [b for b, count in counts.items() if count == hint[0] * hint[1]]
         return (fitting[0], hint) if fitting else None
     return None

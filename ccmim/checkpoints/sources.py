@@ -18,7 +18,7 @@ from torch import Tensor
 from ccmim.checkpoints.choose import Source, choose_network
 from ccmim.checkpoints.hugging_face import read_config
 from ccmim.checkpoints.layouts import Tensors
-from ccmim.checkpoints.normalization import pixels_of_run, said_of_pixels
+from ccmim.checkpoints.normalization import declared_pixels, pixels_of_run
 from ccmim.checkpoints.safe_load import is_safetensors, is_zip, load_file
 from ccmim.checkpoints.shards import SHARDS, files_of
 from ccmim.checkpoints.verify import verify_archive
@@ -32,7 +32,7 @@ _PATTERNS = ['config.json', '*.safetensors', '*.safetensors.index.json', '*.bin'
 
 
 def open_source(weights: str | Path, part: str = '') -> Source:
-    """Read the tensors of a network, and what is said of it.
+    """Read the tensors of a network, and what its file declares.
 
     Args:
         weights: A file of ``torch.save``, a ``.safetensors`` file, a folder of
@@ -44,15 +44,15 @@ def open_source(weights: str | Path, part: str = '') -> Source:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, holds code or no tensors, or has no such part.
     """
-    path, said = find_weights(weights)
+    path, declared = find_weights(weights)
     if path.is_dir():
         files, config = _files_of(path)
-        stated = _said_by(config)
+        stated = _declared_by(config)
     else:
         files, config = [path], path.with_name('config.json')
         stated = {}
         with suppress(ValueError, OSError):  # of something else
-            stated = _said_by(config)
+            stated = _declared_by(config)
     content: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for file in files:
@@ -66,14 +66,14 @@ def open_source(weights: str | Path, part: str = '') -> Source:
             f'{path} is damaged: its tensors are not those written: copy it again'
         )
     source.layout = metadata.get('layout')
-    own = metadata.get('architecture') or source.said
+    own = metadata.get('architecture') or source.declared
     if path.is_dir():  # whose config.json comes first, and knows no resampling of ours
-        source.said = own | {k: v for k, v in stated.items() if k != 'pos_resample'}
-        source.said.setdefault('pos_resample', stated.get('pos_resample'))
+        source.declared = own | {k: v for k, v in stated.items() if k != 'pos_resample'}
+        source.declared.setdefault('pos_resample', stated.get('pos_resample'))
     else:
-        source.said = stated | own
-    source.said |= said
-    source.said |= pixels_of_run(content) or metadata.get('pixels') or {}
+        source.declared = stated | own
+    source.declared |= declared
+    source.declared |= pixels_of_run(content) or metadata.get('pixels') or {}
     return source
 
 
@@ -91,9 +91,9 @@ def find_weights(weights: str | Path) -> tuple[Path, dict[str, Any]]:
         config = timm.get_pretrained_cfg(name, allow_unregistered=False)
         if config is None or not config.hf_hub_id:
             raise ValueError(f'{text}: timm has no weights of this name')
-        said = read_config(dict(architecture=name.partition('.')[0]))
-        said |= said_of_pixels(dict(mean=config.mean, std=config.std))
-        return _snapshot(config.hf_hub_id, text), said
+        declared = read_config(dict(architecture=name.partition('.')[0]))
+        declared |= declared_pixels(dict(mean=config.mean, std=config.std))
+        return _snapshot(config.hf_hub_id, text), declared
     if text.startswith('hf:'):
         return _snapshot(text.removeprefix('hf:'), text), {}
     path = Path(weights).expanduser()
@@ -184,16 +184,16 @@ def _files_of(folder: Path) -> tuple[list[Path], Path]:
     return files, config
 
 
-def _said_by(config: Path) -> dict[str, Any]:
+def _declared_by(config: Path) -> dict[str, Any]:
     try:
         content = json.loads(config.read_text(encoding='utf-8'))
-        return read_config(content) | said_of_pixels(content, config.parent)
+        return read_config(content) | declared_pixels(content, config.parent)
     except (ValueError, AttributeError, TypeError) as error:  # json's are ValueErrors
         raise ValueError(f'{config.parent}: {error}') from None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a file: its content, and what we said of it when we wrote it."""
+    """Read a file: its content, and what we declared when we wrote it."""
     if is_safetensors(path):
         content: dict[str, Any] = load_file(path)
         with safe_open(path, 'pt') as file:
@@ -206,8 +206,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         for file in files_of(path):
             verify_archive(file)
     meta = content.get('meta')
-    said = meta.get(METADATA) if isinstance(meta, dict) else None
-    return content, said if isinstance(said, dict) else {}
+    declared = meta.get(METADATA) if isinstance(meta, dict) else None
+    return content, declared if isinstance(declared, dict) else {}
 
 
 def _flat_tensors(content: Mapping[str, Any]) -> Tensors:

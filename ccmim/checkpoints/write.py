@@ -49,8 +49,8 @@ def write_weights(
     if lacking := sorted(weights.architecture.parts() - set(holds)):
         raise ValueError(f'the layout {layout} cannot hold: {", ".join(lacking)}')
     tensors = write(weights.state)
-    said = dict(img_size=weights.architecture.img_size)
-    back, *_ = settle(read(tensors), said, [])
+    declared = dict(img_size=weights.architecture.img_size)
+    back, *_ = settle(read(tensors), declared, [])
     same = back.keys() == weights.state.keys() and all(
         back[name].equal(value) for name, value in weights.state.items()
     )
@@ -114,13 +114,13 @@ def _write_target(
     own = {k: v.contiguous() for k, v in tensors.items()}
     checksum = digest(own)
     pixels = weights.pixels._asdict()
-    said = dict(layout=layout, architecture=fields, sha256=checksum, pixels=pixels)
+    declared = dict(layout=layout, architecture=fields, sha256=checksum, pixels=pixels)
     if path.suffix in ('.pth', '.pt'):
         buffer = io.BytesIO()
-        torch.save(dict(state_dict=own, meta={METADATA: said}), buffer)
+        torch.save(dict(state_dict=own, meta={METADATA: declared}), buffer)
         disk.put(buffer.getvalue(), path)
         return checksum
-    content = save(own, {'format': 'pt', METADATA: json.dumps(said)})
+    content = save(own, {'format': 'pt', METADATA: json.dumps(declared)})
     if layout != 'hf':
         disk.put(content, path)
         return checksum

@@ -159,8 +159,8 @@ class UnlabeledImages(Dataset):
 
     def _keep_decoded(self, index: int, image: Image.Image) -> None:
         worker = get_worker_info()
-        share = worker.num_workers if worker else 1
-        size = 4 * image.width * image.height * share  # PIL pads RGB to four bytes
+        workers = worker.num_workers if worker else 1
+        size = 4 * image.width * image.height * workers  # PIL pads RGB to four bytes
         if size <= self._room:
             self._room -= size
             self._decoded[index] = image

@@ -54,9 +54,9 @@ def kept_judgment(
     file = folder / f'{digest.hexdigest()[:32]}.npz'
     if file.is_file():
         return _read(file)
-    found = judge(photos, train, test, k, memory, shown)
-    _write(file, found)
-    return found
+    judgment = judge(photos, train, test, k, memory, shown)
+    _write(file, judgment)
+    return judgment
 
 
 def _add_labels(
@@ -70,12 +70,12 @@ def _add_labels(
             digest.update(photo.map(size).numpy().tobytes())
 
 
-def _write(file: Path, found: Judgment) -> None:
-    arrays = {'figures': np.array(json.dumps(found.figures))}
+def _write(file: Path, judgment: Judgment) -> None:
+    arrays = {'figures': np.array(json.dumps(judgment.figures))}
     for name in _PICTURES:
-        if pictures := getattr(found, name):
+        if pictures := getattr(judgment, name):
             arrays[name] = torch.stack(pictures).numpy()
-    for name, sample in found.samples.items():
+    for name, sample in judgment.samples.items():
         several = isinstance(sample, Mean)
         for number, part in enumerate(sample.parts if several else [sample]):
             key = f'{name}|{number if several else ""}|{type(part).__name__}'

@@ -139,7 +139,7 @@ def export_onnx(features: Features, path: str | Path) -> int:
     if features.is_dynamic:
         dynamic[2] = side * torch.export.Dim('rows', max=2**20)
         dynamic[3] = side * torch.export.Dim('columns', max=2**20)
-    return write_graph(features, example, dynamic, OUTPUTS, path, _said(features))
+    return write_graph(features, example, dynamic, OUTPUTS, path, _metadata(features))
 
 
 def write_graph(
@@ -148,7 +148,7 @@ def write_graph(
     dynamic: Mapping[int, Any],
     outputs: Sequence[str],
     path: str | Path,
-    said: Mapping[str, object],
+    metadata: Mapping[str, object],
 ) -> int:
     """Write a module of one input, ``images``, as an ONNX graph.
 
@@ -158,7 +158,7 @@ def write_graph(
         dynamic: Sizes of the images that may be others, by dimension.
         outputs: Names of what it gives.
         path: The ``.onnx`` file; written wholly or not at all.
-        said: What the file says of itself.
+        metadata: What the file says of itself.
 
     Returns:
         Its size in bytes.
@@ -181,7 +181,7 @@ def write_graph(
             verbose=False,
         )
     proto = program.model_proto
-    for name, value in said.items():
+    for name, value in metadata.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = f'ccmim.{name}', str(value)
     content = proto.SerializeToString()
@@ -231,7 +231,7 @@ def _example_size(features: Features, others: Sequence[int]) -> Sequence[int]:
     return others if features.is_dynamic else features.size
 
 
-def _said(features: Features) -> dict[str, object]:
+def _metadata(features: Features) -> dict[str, object]:
     """Say what the file wants and gives, for whoever opens it."""
     pixels = features.pixels
     images = 'RGB in 0..255' if pixels else 'RGB, normalized'

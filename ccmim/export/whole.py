@@ -120,19 +120,19 @@ def export_whole(whole: Whole, path: str | Path) -> int:
 
     It takes batches of any size, and of a detector one photo.
     """
-    said = dict(
+    metadata = dict(
         version=__version__,
         images='RGB in 0..255, float32',
         classes='\n'.join(whole.classes),
     )
     if whole.detector is not None:
-        said['boxes'] = 'x1, y1, x2, y2 in pixels'
+        metadata['boxes'] = 'x1, y1, x2, y2 in pixels'
         return write_graph(
-            whole, torch.zeros(1, 3, *whole.size), {}, whole.outputs, path, said
+            whole, torch.zeros(1, 3, *whole.size), {}, whole.outputs, path, metadata
         )
     dynamic = {0: torch.export.Dim('batch', max=2**31)}
     example = torch.zeros(2, 3, *whole.size)
-    return write_graph(whole, example, dynamic, whole.outputs, path, said)
+    return write_graph(whole, example, dynamic, whole.outputs, path, metadata)
 
 
 def compare_whole(whole: Whole, path: str | Path, batch: int = 3) -> tuple[float, int]:

@@ -195,9 +195,9 @@ def _read_voc(folder: Path, stems: Sequence[str] | None) -> CocoFile:
         if not (images / name).is_file():  # exports keep names of other computers
             near = [p.name for p in images.glob(f'{stem}.*') if is_image_name(p.name)]
             name = near[0] if near else name
-        said = [root.findtext(f'size/{key}') for key in ('width', 'height')]
+        texts = [root.findtext(f'size/{key}') for key in ('width', 'height')]
         try:
-            size = tuple(map(int, said)) if all(said) and said != ['0', '0'] else ()
+            size = tuple(map(int, texts)) if all(texts) and texts != ['0', '0'] else ()
         except ValueError:
             raise LabelError(f'{file}: width and height are no numbers') from None
         collected.image(name, size or _size(images / name))

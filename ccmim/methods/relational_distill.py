@@ -89,6 +89,6 @@ class RelationalDistill(PretrainMethod):
 
 def mixed(images: Tensor) -> Tensor:
     """Mix each image of a batch (B, 3, H, W) with another one, by one random share."""
-    share = torch.rand((), device=images.device).to(images.dtype)
+    ratio = torch.rand((), device=images.device).to(images.dtype)
     others = images[torch.randperm(len(images), device=images.device)]
-    return share * images + (1 - share) * others
+    return ratio * images + (1 - ratio) * others

@@ -103,8 +103,8 @@ class CachedTeacher(nn.Module):
         precision = images.dtype
         if torch.is_autocast_enabled(kind):
             precision = torch.get_autocast_dtype(kind)
-        said = self._config, self._weights, kind, precision, self.dtype
-        return f'{said} {tuple(images.shape[1:])}'.encode()
+        key = self._config, self._weights, kind, precision, self.dtype
+        return f'{key} {tuple(images.shape[1:])}'.encode()
 
     def _file(self, start: bytes, image: Tensor) -> Path:
         name = blake2b(start, digest_size=20)

@@ -197,9 +197,9 @@ def _download(name: str) -> Any:
     try:
         path = hf_hub_download(owner_and_name, 'tokenizer.json')
     except (HFValidationError, HfHubHTTPError, OSError) as error:
-        said = str(error).strip().partition('\n')[0]
+        reason = str(error).strip().partition('\n')[0]
         raise ValueError(
-            f'{name}: no tokenizer.json could be had ({said}): check the name and the '
-            'network, or set file to a copy of it'
+            f'{name}: no tokenizer.json could be had ({reason}): check the name and '
+            'the network, or set file to a copy of it'
         ) from error
     return Tokenizer.from_file(path)

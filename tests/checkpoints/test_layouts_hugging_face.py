@@ -9,7 +9,7 @@ from PIL import Image
 
 from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
 from ccmim.checkpoints.layouts import LAYOUTS
-from ccmim.checkpoints.normalization import Pixels, said_of_pixels
+from ccmim.checkpoints.normalization import Pixels, declared_pixels
 from ccmim.vit import sincos_pos_embed
 from tests.checkpoints.networks import difference, draw
 
@@ -111,7 +111,7 @@ def test_normalization_beside_weights_counts_when_mean_and_std_are_given(
 ):
     said = dict(image_mean=CLIP) | (dict(image_std=[0.5] * 3) if whole else {})
     (tmp_path / 'preprocessor_config.json').write_text(json.dumps(said))
-    found = said_of_pixels({}, tmp_path)
+    found = declared_pixels({}, tmp_path)
     mean = [122.7709, 116.746, 104.0937]  # 255 times, to four decimals
     assert found == (dict(mean=mean, std=[127.5] * 3) if whole else {})
 

@@ -127,15 +127,15 @@ def watch(tests: Sequence[str], files: Collection[Path]) -> Known:
     """
     with tempfile.TemporaryDirectory() as folder:
         notes, plugin = Path(folder) / 'notes.json', _Watch(files)
-        said = Path(folder) / 'said.txt'
+        log = Path(folder) / 'said.txt'
 
         def run() -> int:
             code = _run(tests, plugin)
             plugin.write(notes)
             return code
 
-        if os.waitpid(_fork(run, said), 0)[1]:
-            raise RuntimeError(said.read_text()[-4000:])
+        if os.waitpid(_fork(run, log), 0)[1]:
+            raise RuntimeError(log.read_text()[-4000:])
         seconds, calls, modules = json.loads(notes.read_text())
     return Known(seconds, {(f, n): set(ids) for (f, n), ids in calls}, modules)
 
@@ -195,14 +195,14 @@ def _run(paths: Sequence[str], plugin: object) -> int:
     return int(pytest.main([*OPTIONS, *paths], plugins=[plugin]))
 
 
-def _fork(run: Callable[[], int], said: str | Path = os.devnull) -> int:
+def _fork(run: Callable[[], int], log: str | Path = os.devnull) -> int:
     """Call a function in a fork, whose exit code is what it returns; its number."""
     if pid := os.fork():
         return pid
     code = 1
     try:
         os.setpgid(0, 0)
-        with open(said, 'w') as text:
+        with open(log, 'w') as text:
             os.dup2(text.fileno(), 1)
             os.dup2(text.fileno(), 2)
         code = run()

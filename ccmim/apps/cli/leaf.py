@@ -53,8 +53,8 @@ def run(args: Namespace) -> int:
         options = {k: v for k in ('part', 'img_size') if (v := getattr(args, k))}
         init = dict(type='Pretrained', checkpoint=checkpoint, **options)
         cfg.model.backbone.init_cfg = {**start, **init}
-    said = [f'{name}: {describe(data, heads)}', *tasks.notes]
-    say(*said, file=sys.stderr)
+    lines = [f'{name}: {describe(data, heads)}', *tasks.notes]
+    say(*lines, file=sys.stderr)
     what = describe(data, heads).partition(', no split')[0]
     by_hand = 'python tools/train.py THIS_FILE'
     if isinstance(data, Classes):

@@ -78,9 +78,11 @@ def _look_at_classes(
         table.writerow([full, best, f'{scores.max():.4g}', *values])
         top = scores.topk(min(_SHOWN, len(scores)))
         pairs = zip(top.values.tolist(), top.indices.tolist(), strict=True)
-        said = '   '.join(f'{predictor.classes[i]} {100 * p:.0f} %' for p, i in pairs)
+        caption = '   '.join(
+            f'{predictor.classes[i]} {100 * p:.0f} %' for p, i in pairs
+        )
         shown = with_legend(np.asarray(photo), {}, Path(full).name)
-        _save(with_legend(shown, {}, said), args.out / PICTURES / f'{name}.png')
+        _save(with_legend(shown, {}, caption), args.out / PICTURES / f'{name}.png')
     write_file(args.out / TABLE, text.getvalue())
     counted = ', '.join(f'{n:,} {kind}' for kind, n in counts.most_common(_SHOWN))
     say(

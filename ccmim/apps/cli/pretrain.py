@@ -94,12 +94,12 @@ def run(args: Namespace) -> int:
         cfg, bad = _prepare(args, out)
         words += ['--overwrite'] if args.overwrite else []
     if args.dry_run:
-        said = f'The settings are in {relative(config)}'
+        where = f'The settings are in {relative(config)}'
         if not resumed and files_of_a_run(out):
-            said = f'The run in {relative(out)} is unchanged'
+            where = f'The run in {relative(out)} is unchanged'
         elif not resumed:
             _write(out, cfg, bad)
-        say('', f'Nothing was trained (--dry-run). {said}')
+        say('', f'Nothing was trained (--dry-run). {where}')
         return 0
     by_hand = shell_command('python', home() / 'tools/train.py', config, *words)
     say(f'By hand      {by_hand}', '')
@@ -142,8 +142,8 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
         _refuse_damage(survey, args.data)
     machine = this_machine()
     has_anchor = 'model.anchor=None' not in args.cfg_options
-    said = advice(args.method, survey.num_good, bool(args.init), has_anchor)
-    say(*said)
+    lines = advice(args.method, survey.num_good, bool(args.init), has_anchor)
+    say(*lines)
     given = {name: getattr(args, name) for name in CHOSEN}
     weights = _read(args, given)
     patch = weights and weights.architecture.patch_size
@@ -158,8 +158,8 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     bad = survey.bad if survey.looked_at_all else {}
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
     if weights:
-        place = absolute_weights(args.init)
-        start_from(cfg, weights.architecture, place, args.lora)
+        file = absolute_weights(args.init)
+        start_from(cfg, weights.architecture, file, args.lora)
         print(_ANCHORED, flush=True)
     if args.teacher:
         learn_from(cfg, absolute_weights(args.teacher), bool(args.cache_teacher))

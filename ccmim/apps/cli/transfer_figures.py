@@ -167,10 +167,10 @@ class Figures:
             except (BadImageError, OSError):
                 continue
             label = next(iter(hits.values())).label[i]
-            said = [f'truth: {classes[label]}']
-            said += [f'{t}: {classes[h.predicted[i]]}' for t, h in hits.items()]
+            captions = [f'truth: {classes[label]}']
+            captions += [f'{t}: {classes[h.predicted[i]]}' for t, h in hits.items()]
             tile = resized(_square(photo), (_TILE, _TILE))
-            for line in (Path(names[i]).name, *said):
+            for line in (Path(names[i]).name, *captions):
                 tile = with_legend(tile, {}, line)
             tiles.append(tile)
         if not tiles:

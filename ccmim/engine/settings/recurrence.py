@@ -22,18 +22,18 @@ def random_parts(cfg: Config) -> dict[str, Any]:
     Returns:
         By key, the value with which photos recur.
     """
-    found: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     loader, model = cfg.get('train_dataloader') or {}, cfg.get('model') or {}
     key = 'train_dataloader.dataset.transform'
     for name, part in dicts((loader.get('dataset') or {}).get('transform'), key):
         if _named(part) == 'RandomResizedCrop' and [*part.get('scale', ())] != _WHOLE:
-            found[f'{name}.scale'] = _WHOLE
+            changes[f'{name}.scale'] = _WHOLE
     if _named(model) == 'RelationalDistill':
         if model.get('mix', True):
-            found['model.mix'] = False
+            changes['model.mix'] = False
         if model.get('perturbation'):
-            found['model.perturbation'] = []
-    return found
+            changes['model.perturbation'] = []
+    return changes
 
 
 def check_recurrence(cfg: Config) -> None:
