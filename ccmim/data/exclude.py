@@ -10,7 +10,7 @@ from ccmim.data.paths import log_message, printable
 from ccmim.data.sources import ImageSource
 
 
-class PartOfSource:
+class SourceSubset:
     """Some images of a source.
 
     Args:
@@ -72,10 +72,10 @@ def leave_out(
     text = f'{len(excluded)} of the {len(listed)} images that {name} lists are left out'
     level = logging.INFO if len(excluded) == len(listed) else logging.WARNING
     log_message(text, level)
-    return PartOfSource(source, np.flatnonzero(~bad)), excluded
+    return SourceSubset(source, np.flatnonzero(~bad)), excluded
 
 
-def fraction_of(source: ImageSource, fraction: float) -> PartOfSource:
+def fraction_of(source: ImageSource, fraction: float) -> SourceSubset:
     """Choose a fraction of a source, always the same for as many images.
 
     Args:
@@ -87,4 +87,4 @@ def fraction_of(source: ImageSource, fraction: float) -> PartOfSource:
     """
     order = np.random.default_rng(0).permutation(len(source))
     count = max(1, round(fraction * len(source)))
-    return PartOfSource(source, np.sort(order[:count]))
+    return SourceSubset(source, np.sort(order[:count]))

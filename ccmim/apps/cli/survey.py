@@ -9,7 +9,7 @@ import numpy as np
 
 from ccmim.data.bad_files import by_kind
 from ccmim.data.check import Checked, cautions, check_images
-from ccmim.data.exclude import PartOfSource
+from ccmim.data.exclude import SourceSubset
 from ccmim.data.folders import walk_data
 from ccmim.data.paths import is_image_name
 from ccmim.data.sources import open_source
@@ -90,7 +90,7 @@ def look(data: Sequence[str]) -> Survey:
     source = open_source(data)
     total, part = len(source), source
     if total > _ALL:
-        part = PartOfSource(source, np.linspace(0, total - 1, _SAMPLE).astype(int))
+        part = SourceSubset(source, np.linspace(0, total - 1, _SAMPLE).astype(int))
     workers = min(len(os.sched_getaffinity(0)), 1 + len(part) // 64)
     results = check_images(part, workers)
     bar = progress(results, 'Looking', len(part), 'images')
