@@ -3,8 +3,8 @@
     CCMIM_DATA=data python tools/family.py SHOW [--seeds 0 1 2] [--arms NAME ...]
         [--out docs/study/family] [--work-dir work_dirs/family] [--table-only]
 
-SHOW is one of those in tools/studies/{family,adapting}.py; --list names them. What is
-in OUT/SHOW.csv is not run again; OUT/SHOW.md is written from it.
+SHOW is one of those in tools/studies/{family,adapting,saliency}.py; --list names them.
+What is in OUT/SHOW.csv is not run again; OUT/SHOW.md is written from it.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from mmengine.logging import MMLogger
 from ccmim.apps.compare.scores import read_csv, write_csv
 from ccmim.apps.compare.tables import markdown
 from ccmim.files import Parser, write_file
-from studies import adapting, family
+from studies import adapting, family, saliency
 from studies.small import ROOT, scores
 
-SHOWS = {**family.SHOWS, **adapting.SHOWS}
+SHOWS = {**family.SHOWS, **adapting.SHOWS, **saliency.SHOWS}
 
 
 def parse_args() -> argparse.Namespace:

@@ -7,7 +7,8 @@ from mmengine.registry import DefaultScope
 from ccmim.engine.settings import check_arguments
 from ccmim.evaluation.flops import build_shapes, training_flops
 from ccmim.registry import MODELS
-from studies import adapting
+from ccmim.vit import VisionTransformer
+from studies import adapting, saliency
 from studies.family import SHOWS
 from studies.small import settle
 
@@ -48,3 +49,30 @@ def test_all_arms_that_adapt_or_learn_compute_as_much(name, tmp_path):
         if arm in show.begins:
             spent[arm] += operations(*show.begins[arm])
     assert max(spent.values()) < 1.1 * min(spent.values()), spent
+
+
+@pytest.mark.slow
+def test_each_arm_masks_by_a_network_whose_grid_is_the_students(tmp_path):
+    show, drawn = saliency.SHOWS['saliency'], {}
+    arch = dict(embed_dim=32, depth=2, num_heads=2)
+    file = tmp_path / 'salient.pth'
+    torch.save(VisionTransformer(arch, 112, 14).state_dict(), file)
+    for arm in show.arms:
+        cfg = settle(show.of(arm)[0], tmp_path, 0, show.of(arm)[1], show.small)
+        if 'checkpoint' in cfg.model.scorer:
+            cfg.model.scorer.checkpoint = str(file)
+        check_arguments(cfg)
+        with DefaultScope.overwrite_default_scope('ccmim'):
+            model = MODELS.build(cfg.model)
+        if arm.startswith('salient'):
+            assert model.scorer.frozen.network.grid == model.backbone.grid == (8, 8)
+        scores = torch.arange(64.0).repeat(256, 1)
+        mask = model.sampler(scores, model.mask_ratio).mask.float()
+        drawn[arm] = mask.mean().item(), mask[:, -6:].mean().item()
+    for share in (50, 60, 75):
+        exact = 1 - int(64 * (100 - share) / 100) / 64
+        assert drawn[f'random_{share}'] == pytest.approx((exact, exact), abs=0.07)
+        assert drawn[f'salient_{share}'] == (exact, 1.0)
+        hints = round(0.1 * 64 * exact) / 6  # of the six highest
+        expected = exact, pytest.approx(1 - hints)
+        assert drawn[f'salient_hints_{share}'] == expected
