@@ -9,7 +9,7 @@ from PIL import Image
 
 from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
 from ccmim.checkpoints.layouts import LAYOUTS
-from ccmim.checkpoints.normalization import Pixels, declared_pixels
+from ccmim.checkpoints.normalization import Pixels, declared_pixels, pixels_of_run
 from ccmim.vit import sincos_pos_embed
 from tests.checkpoints.networks import difference, draw
 
@@ -114,6 +114,13 @@ def test_normalization_beside_weights_counts_when_mean_and_std_are_given(
     found = declared_pixels({}, tmp_path)
     mean = [122.7709, 116.746, 104.0937]  # 255 times, to four decimals
     assert found == (dict(mean=mean, std=[127.5] * 3) if whole else {})
+
+
+@pytest.mark.parametrize('std', ['4.0, 5.0, 6.0', ''])
+def test_normalization_of_a_run_is_in_its_config(std):
+    text = f'model = dict(data_preprocessor=dict(mean=[1.0, 2.0, 3.0], std=[{std}]))'
+    found = pixels_of_run(dict(meta=dict(config_text=text)))
+    assert found == (dict(mean=[1, 2, 3], std=[4, 5, 6]) if std else {})
 
 
 CONFIGS = {

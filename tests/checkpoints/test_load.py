@@ -214,6 +214,14 @@ def test_what_a_file_says_must_be_the_backbones(
         load_backbone(tiny_vit(**options), out)
 
 
+def test_the_longest_period_is_that_of_the_file(tiny_vit, read, tmp_path):
+    out = tmp_path / 'out.safetensors'
+    write_weights(read(tiny_vit(pos_embed='rotary').state_dict()), out, 'safetensors')
+    load_backbone(tiny_vit(pos_embed='rotary'), out)
+    with pytest.raises(ValueError, match='says rope_theta=100.0, .* has 50.0: set rop'):
+        load_backbone(tiny_vit(pos_embed='rotary', rope_theta=50.0), out)
+
+
 def test_a_network_of_ours_notes_what_its_weights_do_not_tell(tiny_ccmim, tmp_path):
     """Heads, grid and the like come with a run's checkpoint, and are compared."""
     arch = dict(embed_dim=32, depth=2, num_heads=4)

@@ -18,7 +18,8 @@ from ccmim.evaluation.clusters import (
 )
 from ccmim.evaluation.dense_features import DenseFeatures, compute_dense
 from ccmim.evaluation.discovery import LastKeys, corloc_hits, find_boxes, find_object
-from ccmim.evaluation.judging import _linear, judge
+from ccmim.evaluation.judging import Judgment, _linear, judge
+from ccmim.evaluation.kept_judgment import kept_judgment
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
 from ccmim.evaluation.linear import fit_linear
 from ccmim.evaluation.resampling import difference_range, figure
@@ -170,6 +171,25 @@ def test_photos_are_judged_by_their_twenty_nearest():
     test, asked = _photos([[1.0, 0.0]], [1])
     judgment = judge(LabeledPhotos(('a', 'b'), known, asked), train, test)
     assert judgment.figures['knn'] == 100
+
+
+@pytest.mark.parametrize('change', ['label', 'boxes', 'map', 'classes', 'k', None])
+def test_a_judgment_is_kept_for_what_it_is_of(tmp_path, monkeypatch, change):
+    def ask(k=3, label=1, boxes=0.5, map=1, classes='ab'):
+        size = (16, 16)
+        photo = Photo(
+            Path(), label, torch.full((1, 4), boxes), lambda: np.full(size, map)
+        )
+        features = DenseFeatures(*torch.ones(3, 1, 4), (1, 1), size, 16)
+        photos = LabeledPhotos(tuple(classes), [photo], [photo])
+        return kept_judgment(tmp_path, photos, features, features, k, 9, ())
+
+    answers = iter([Judgment(dict(knn=1.0), {}), Judgment(dict(knn=2.0), {})])
+    monkeypatch.setattr(f'{kept_judgment.__module__}.judge', lambda *_: next(answers))
+    assert ask().figures == ask().figures == dict(knn=1.0)
+    others = dict(label=0, boxes=0.4, map=0, classes='ac', k=4)
+    again = ask(**{change: others[change]} if change else {})
+    assert again.figures == dict(knn=2.0 if change else 1.0)
 
 
 def test_a_linear_probe_learns_what_one_channel_says():
