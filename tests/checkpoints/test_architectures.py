@@ -1,5 +1,7 @@
 """Networks of timm and transformers, read: the same features, at another size too."""
 
+import os
+
 import pytest
 import timm
 import torch
@@ -273,3 +275,21 @@ def test_what_tensors_leave_open_is_asked_for(more, message):
     grid = (2, 2) if 'pos_embed' in more else None
     with pytest.raises(ValueError, match=message):
         read_architecture(_blocks(32, **more), {}, grid)
+
+
+@pytest.mark.slow
+def test_a_trained_network_of_14_px_is_what_timm_makes_of_it(monkeypatch):
+    """Of half precision, at another size than that of its positions; in float64."""
+    folder = os.environ.get('CCMIM_WEIGHTS')
+    if not folder:
+        pytest.skip('CCMIM_WEIGHTS names no folder with vits14_saliency.safetensors')
+    file = f'{folder}/vits14_saliency.safetensors'
+    weights = read_weights(file)
+    assert '174 tensors' in weights.report[0]
+    theirs = timm.create_model('vit_small_patch14_dinov2', dynamic_img_size=True)
+    theirs.load_state_dict(weights.state)
+    vit = VisionTransformer(**weights.architecture.options()).eval()
+    vit.load_state_dict(weights.state)
+    draw_normal = torch.randn
+    monkeypatch.setattr(torch, 'randn', lambda *sizes: draw_normal(*sizes).double())
+    compare(vit.double(), theirs.double().eval().forward_features, (70, 140))
