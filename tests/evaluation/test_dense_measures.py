@@ -18,11 +18,12 @@ from ccmim.evaluation.clusters import (
 )
 from ccmim.evaluation.dense_features import DenseFeatures, compute_dense
 from ccmim.evaluation.discovery import LastKeys, corloc_hits, find_boxes, find_object
-from ccmim.evaluation.judging import Judgment, _linear, judge
+from ccmim.evaluation.judging import Judgment, _linear, _overlaps, judge
 from ccmim.evaluation.kept_judgment import kept_judgment
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
 from ccmim.evaluation.linear import fit_linear
 from ccmim.evaluation.resampling import difference_range, figure
+from ccmim.evaluation.retrieval import count_overlaps, to_pixels
 from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps
 
 
@@ -190,6 +191,18 @@ def test_a_judgment_is_kept_for_what_it_is_of(tmp_path, monkeypatch, change):
     others = dict(label=0, boxes=0.4, map=0, classes='ac', k=4)
     again = ask(**{change: others[change]} if change else {})
     assert again.figures == dict(knn=2.0 if change else 1.0)
+
+
+def test_photos_are_segmented_sixteen_at_a_time():
+    torch.manual_seed(0)
+    patches, maps = torch.randn(18, 6, 2).half(), torch.randint(2, (18, 4, 6))
+    features = DenseFeatures(patches, None, None, (2, 3), (4, 6), 2)
+    sample, shown = _overlaps(lambda values: values, features, maps, 2, (3, 17))
+    predicted = to_pixels(patches.float(), (2, 3), (4, 6), 2)
+    shared, united = count_overlaps(predicted, maps, 2)
+    assert (sample.shared == shared.numpy()).all()
+    assert (sample.united == united.numpy()).all()
+    assert torch.equal(torch.stack(shown), predicted[[3, 17]])
 
 
 def test_a_linear_probe_learns_what_one_channel_says():
