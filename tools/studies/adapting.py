@@ -130,7 +130,10 @@ _FIRST_HALF = 'small/maskdistill_vitt.py', _TAUGHT | _lasting(45, 32)
 SHOWS = dict(
     adapt=Show(
         'small/mae_vits14_adapt.py',
-        dict(start=_NO_STEP | _lasting(1))
+        dict(
+            start=_NO_STEP | _lasting(1),
+            random=_NO_STEP | _lasting(1) | {'model.backbone.init_cfg': None},
+        )
         | {arm: changes for arm, (_, changes) in _ADAPTED.items()},
         measure=dense_features,
         options=_FRUGAL | _START,
