@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # Every room may import the rooms above it and none below.
 ROOMS = (
-    *('renamed', 'lazy', 'ranges', 'files', 'progress', 'precision', 'memory'),
+    *('renamed', 'lazy', 'ranges', 'files', 'progress', 'precision'),
     *('operators', 'registry', 'vit', 'checkpoints', 'masking', 'teachers', 'losses'),
     *('heads', 'methods', 'data', 'classification', 'labels', 'text', 'evaluation'),
     *('pictures', 'dense', 'transfer', 'export', 'engine', 'api', 'apps'),

@@ -34,7 +34,6 @@ from ccmim.evaluation.kept_features import kept_features
 from ccmim.evaluation.resampling import figure, write_samples
 from ccmim.evaluation.samples import Classified
 from ccmim.files import Parser, say
-from ccmim.memory import keep_memory
 from ccmim.precision import Precision, precision_of
 from ccmim.progress import waiting
 from ccmim.registry import MODELS
@@ -199,7 +198,6 @@ def _splits(labels: Any, num_train: int, folds: int) -> Iterator[tuple[Any, Any]
 def main() -> None:
     """Measure and print a line for each set of weights."""
     args = parse_args()
-    keep_memory()
     try:
         cfg = prepare(args)
         torch.manual_seed(cfg.randomness.seed)

@@ -31,7 +31,6 @@ from ccmim.evaluation.resampling import write_samples
 from ccmim.evaluation.retrieval import NEIGHBORS
 from ccmim.evaluation.samples import Overlaps
 from ccmim.files import Parser, say
-from ccmim.memory import keep_memory
 from ccmim.precision import Precision, precision_of
 
 KEY = 'patch_mIoU'
@@ -95,7 +94,6 @@ def measure(model: Any, cfg: Config, args: argparse.Namespace) -> Overlaps:
 def main() -> None:
     """Measure and print a line for each set of weights."""
     args = parse_args()
-    keep_memory()
     rows = {}
     try:
         cfg = read_config(args.config, options=args.cfg_options)

@@ -35,7 +35,6 @@ from ccmim.engine.settings.space import stop_at_full_disk
 from ccmim.engine.sharded_state import adapt_checkpoints
 from ccmim.engine.summary import SummaryHook
 from ccmim.engine.version import record_version
-from ccmim.memory import keep_memory
 
 
 def start_processes(cfg: Config, launcher: str) -> None:
@@ -105,7 +104,6 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     start_processes(cfg, launcher)
     if not torch.cuda.is_available():
         _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU
-        keep_memory()
     else:
         # TF32 for what autocast leaves in float32; the default is full precision.
         torch.set_float32_matmul_precision(cfg.get('float32_matmul', 'high'))

@@ -6,7 +6,6 @@ from importlib import import_module
 
 from ccmim.apps.cli.mistakes import MISTAKE, Mistake, help_of, report
 from ccmim.apps.cli.parsers import make_parser
-from ccmim.memory import keep_memory
 
 _GO_ON = ('pretrain', 'transfer', 'demo')  # from what they have done
 
@@ -29,7 +28,6 @@ def main(words: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    keep_memory()
     try:
         code = import_module(f'ccmim.apps.cli.{args.command}').run(args) or 0
     except KeyboardInterrupt:
