@@ -121,6 +121,19 @@ def test_ap_is_cocos_for_any_draw_of_the_images():
     assert twice == pytest.approx(sample.figures(counts[:1]), abs=0.5)
 
 
+def test_a_class_that_no_drawn_image_has_does_not_count():
+    """Two classes, an image of each; the second one's object is missed."""
+    matches = Matches(
+        image=np.array([0, 1]),
+        category=np.array([0, 1]),
+        right=np.array([[True, False]]),
+        ignored=np.zeros((1, 2), bool),
+        objects=np.eye(2, dtype=int),
+        score=np.array([0.9, 0.8]),
+    )
+    assert matches.figures(np.array([[1, 1], [2, 0], [0, 2]])).tolist() == [50, 100, 0]
+
+
 def test_accuracy_counts_an_image_as_often_as_it_is_drawn():
     sample = Classified(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
     counts = np.array([[1, 1, 1, 1], [0, 4, 0, 0], [2, 1, 1, 0], [1, 0, 0, 0]])

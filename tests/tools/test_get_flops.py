@@ -20,6 +20,26 @@ def test_forward_pass_of_a_tiny_vit(request):
     assert counted == {'backbone': embed + 12 * block}
 
 
+def _block(queries, keys, width):
+    products = 2 * keys * width * 2 * width + 2 * queries * width * 10 * width
+    return products + 2 * 2 * queries * keys * width
+
+
+def test_training_step_of_a_tiny_mae(request):
+    """Three times the forward pass; images get no gradient.
+
+    The encoder sees 16 of 64 patches. The last block of the decoder computes what it
+    needs of the 48 others alone.
+    """
+    model = build_shapes(_config(request.config.rootpath, 'small/mae_vitt'))
+    encoder = 12 * _block(17, 17, 192)
+    decoder = 2 * 17 * 192 * 128 + _block(65, 65, 128) + _block(48, 65, 128)
+    pixels = 2 * 48 * 128 * 768
+    embed = 2 * 16 * 768 * 192
+    expected = 3 * (encoder + decoder + pixels) + 2 * embed
+    assert training_flops(model, 128, 128) == expected
+
+
 # Of the small Mask R-CNN, for a box: 7 x 7 cells of 128 channels, one class. For a
 # mask: two convolutions of 14 x 14, one to 28 x 28, and the logits; cascades share it.
 _BOX = 2 * (7 * 7 * 128 * 256 + 256 * 256 + 256 * (2 + 4))
