@@ -73,6 +73,8 @@ def test_what_all_photos_share_makes_none_alike():
     assert pairs == [('c', 'd'), ('a', 'b')]  # the most alike first
     assert [name for name, _ in found.nearest(0, 2)] == ['b', 'e']
     assert len(found.nearest(0)) == 4
+    ((_, cosine),) = Embeddings(list('ab'), own[:2] + 1).nearest(0)
+    assert 0.99 < cosine < 1, 'two photos share no more than each other'
 
 
 def test_a_file_of_another_kind_is_refused(ccmim, weights, class_folders):
