@@ -160,7 +160,8 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     if weights:
         file = absolute_weights(args.init)
         start_from(cfg, weights.architecture, file, args.lora)
-        print(_ANCHORED, flush=True)
+        if cfg.model.get('anchor'):
+            print(_ANCHORED, flush=True)
     if args.teacher:
         learn_from(cfg, absolute_weights(args.teacher), bool(args.cache_teacher))
     _change(cfg, args.cfg_options)

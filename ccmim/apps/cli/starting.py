@@ -58,7 +58,8 @@ def start_from(
         old = cfg.optim_wrapper.get('paramwise_cfg', {}).get('lr_mult', {})
         rates = dict(lr_mult=dict(old, backbone=GENTLE))
         cfg.merge_from_dict(dict(optim_wrapper=dict(paramwise_cfg=rates)))
-    cfg.model.setdefault('anchor', dict(type='GramAnchor', weight=10.0))
+    if cfg.model.type != 'NeCo':  # which keeps dense features by itself
+        cfg.model.setdefault('anchor', dict(type='GramAnchor', weight=10.0))
 
 
 def _fit_units(part: Any, patch: int, patches: int) -> None:

@@ -10,6 +10,7 @@ from mmengine.registry import MODELS, DefaultScope
 
 from ccmim.api.catalogue import list_methods
 from ccmim.apps.cli import estimate, pretrain
+from ccmim.apps.cli.advice import advice
 from ccmim.apps.cli.choose import Machine, Settings
 from ccmim.apps.cli.estimate import Estimate
 from ccmim.apps.cli.recipe import make_recipe
@@ -150,8 +151,9 @@ def test_every_method_begins_from_weights(begin, weights, method):
     words = ['--init', file, '--method', method, '--image-size', '112']
     if method in TAUGHT:
         words += ['--teacher', file, '--cache-teacher', '3']
-    code, _, error = begin(*words)
+    code, text, error = begin(*words)
     assert code == 2, error  # nothing was trained here
+    assert ('Anchor   ' in text) == (method != 'neco')
     cfg = Config.fromfile(begin.folder / 'recipe.py')
     options = cfg.optim_wrapper.paramwise_cfg
     assert options['lr_mult'] == dict(backbone=0.1)
@@ -161,7 +163,10 @@ def test_every_method_begins_from_weights(begin, weights, method):
     if method in TAUGHT:
         assert model.teacher.most == 3e9
         check_recurrence(cfg)
-    assert (type(model.anchor).__name__, model.anchor.weight) == ('GramAnchor', 10)
+    if method == 'neco':
+        assert model.anchor is None
+    else:
+        assert (type(model.anchor).__name__, model.anchor.weight) == ('GramAnchor', 10)
     model.init_weights()
     own, state = model.backbone.state_dict(), vit.state_dict()
     assert own.keys() == state.keys()
@@ -172,6 +177,22 @@ def test_every_method_begins_from_weights(begin, weights, method):
     rates = {round(g['lr'] / cfg.optim_wrapper.optimizer.lr, 6) for g in
              optimizer.param_groups}  # fmt: skip
     assert 0.1 in rates
+
+
+@pytest.mark.parametrize(
+    ('method', 'has_anchor', 'expected'),
+    [
+        ('mae', True, '--method neco'),
+        ('mae', False, 'degrades'),
+        ('neco', True, 'alone'),
+        ('neco', False, 'alone'),
+    ],
+)
+def test_advice_for_good_weights_is_what_was_measured(method, has_anchor, expected):
+    text = ' '.join(advice(method, 100, True, has_anchor))
+    assert [w for w in ('--method neco', 'degrades', 'alone') if w in text] == [
+        expected
+    ]
 
 
 def test_weights_and_what_contradicts_them(begin, weights):
