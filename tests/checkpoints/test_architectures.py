@@ -13,9 +13,11 @@ from ccmim.checkpoints import load_backbone, read_weights
 from ccmim.checkpoints.architecture import (
     PATCHES,
     TABLE,
+    architecture_of,
     grid_of_positions,
     read_architecture,
 )
+from ccmim.checkpoints.hugging_face import read_config
 from ccmim.vit import VisionTransformer
 from tests.checkpoints.networks import draw, ours
 
@@ -293,3 +295,17 @@ def test_a_trained_network_of_14_px_is_what_timm_makes_of_it(monkeypatch):
     draw_normal = torch.randn
     monkeypatch.setattr(torch, 'randn', lambda *sizes: draw_normal(*sizes).double())
     compare(vit.double(), theirs.double().eval().forward_features, (70, 140))
+
+
+def test_options_are_what_is_no_default():
+    plain = dict(arch='tiny', img_size=224, patch_size=16)
+    assert architecture_of(VisionTransformer('tiny')).options() == plain
+    other = dict(plain, mlp_ratio=5.0, reg_tokens=2, norm_eps=1e-5, pos_embed='learned')
+    assert architecture_of(VisionTransformer(**other)).options() == other
+
+
+def test_the_longest_period_is_that_of_a_config():
+    transformers = pytest.importorskip('transformers')
+    config = transformers.DINOv3ViTConfig(rope_theta=50.0).to_dict()
+    assert read_config(config)['rope_theta'] == 50
+    assert 'rope_theta' not in read_config(config | dict(model_type='dinov2'))

@@ -176,6 +176,8 @@ def test_the_usual_heads_of_a_width_are_taken_and_said(save):
     weights = read_weights(save(vit.state_dict()), img_size=32)
     assert weights.architecture.num_heads == 3
     assert '  3 heads, as usual for a width of 192' in weights.report
+    told = read_weights(save(vit.state_dict()), img_size=32, num_heads=3)
+    assert not any('heads, as usual' in line for line in told.report)
     places = '  positions of 2 x 2 patches'
     assert places not in weights.report, 'the size was given'
     assert places in read_weights(save(vit.state_dict())).report

@@ -110,10 +110,16 @@ def test_other_channels_are_named_wherever_photos_come(
         weights_from_args(str(tmp_path / 'gray.pth'), told)
 
 
-def test_another_image_size_resamples_positions(saved, tiny_vit):
-    file, model = saved
-    vit = tiny_vit(img_size=(96, 128))
+@pytest.mark.parametrize('resample', ['antialiased', 'bicubic'])
+def test_another_image_size_resamples_positions(saved, tiny_vit, monkeypatch, resample):
+    (file, model), lines = saved, []
+    log = 'ccmim.checkpoints.load.print_log'
+    monkeypatch.setattr(log, lambda line, **_: lines.append(line))
+    vit = tiny_vit(img_size=(96, 128), pos_resample=resample)
     load_backbone(vit, file)
+    owner = '' if resample == 'antialiased' else ' (its owner: antialiased)'
+    line = f'  positions resampled from 4 x 4 to 6 x 8 patches, {resample}{owner}'
+    assert line in lines
     assert vit.pos_embed.shape == (1, 1 + 6 * 8, 32)
     assert torch.equal(vit.pos_embed[:, 0], model.backbone.pos_embed[:, 0])
 

@@ -6,11 +6,12 @@ import huggingface_hub
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import ccmim
-from ccmim.checkpoints import read_weights
+from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
 from ccmim.checkpoints.hugging_face import timm_fields
+from ccmim.vit import VisionTransformer
 
 SIZES = dict(embed_dim=32, depth=2, num_heads=2)
 
@@ -32,8 +33,15 @@ def cache(tmp_path, monkeypatch):
     return make
 
 
-def test_a_name_of_timm_tells_its_architecture(cache):
+def test_a_name_of_timm_tells_its_architecture(cache, monkeypatch):
     """Heads, eps, activation and rows of positions: of timm's own config."""
+    download, local = huggingface_hub.snapshot_download, []
+
+    def look(*args, **options):
+        local.append(options.get('local_files_only'))
+        return download(*args, **options)
+
+    monkeypatch.setattr(huggingface_hub, 'snapshot_download', look)
     name = 'vit_tiny_patch16_224.augreg_in21k'
     theirs = timm.create_model(name, pretrained=False, num_classes=0).eval()
     folder = cache(f'timm/{name}')
@@ -48,6 +56,8 @@ def test_a_name_of_timm_tells_its_architecture(cache):
             torch.testing.assert_close(found, theirs.forward_features(images))
     assert read_weights(f'timm:{name}').architecture.num_heads == 3
     assert ccmim.get_model(f'timm:{name}', img_size=96).grid == (6, 6)
+    assert local
+    assert all(local), 'nothing is asked of the hub that the cache has'
 
 
 @pytest.mark.parametrize(
@@ -61,7 +71,11 @@ def test_a_name_of_timm_tells_its_architecture(cache):
     ],
 )
 def test_how_many_positions_of_timms_belong_to_no_patch(name, rows):
-    assert timm_fields(name, {}).get('pos_rows') == rows
+    declared = timm_fields(name, {})
+    assert declared.get('pos_rows') == rows
+    assert declared['img_size'] == (256 if rows is None else 224)
+    other = timm_fields(name, dict(img_size=(64, 96)))
+    assert other['img_size'] == [64, 96]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +123,16 @@ def test_a_shard_that_is_lost(tmp_path):
     save_file({'a': torch.ones(1)}, tmp_path / 'model-00001.safetensors')
     with pytest.raises(ValueError, match='lacks m-2.safetensors, which model.safe'):
         read_weights(tmp_path)
+
+
+def test_of_two_files_in_a_folder_the_safe_one_is_read(tmp_path):
+    vits = [VisionTransformer(SIZES, 64) for _ in range(2)]
+    names = architecture_of(vits[0])
+    write_weights(Weights(vits[0].state_dict(), names, []), tmp_path / 'out', 'hf')
+    other = {k: v + 1 for k, v in load_file(tmp_path / 'out/model.safetensors').items()}
+    torch.save(other, tmp_path / 'out/pytorch_model.bin')
+    state = read_weights(tmp_path / 'out').state
+    assert torch.equal(state['cls_token'], vits[0].cls_token)
 
 
 def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, tiny_vit):
