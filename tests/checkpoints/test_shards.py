@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from ccmim.checkpoints import choose_resume, load_file, read_weights, verify_checkpoint
-from ccmim.checkpoints.shards import KEY, files_of, folder_of, rows_of, stand_in
+from ccmim.checkpoints.shards import (
+    KEY,
+    files_of,
+    folder_of,
+    is_stand_in,
+    rows_of,
+    stand_in,
+)
 from ccmim.engine.sharded_state import write_shards
 from ccmim.files import WriteError
 from tests.checkpoints.conftest import flip
@@ -44,6 +51,14 @@ def _save(folder, step):
 def _rows(value, rank, count):
     cut = value.chunk(count)
     return cut[rank].clone() if rank < len(cut) else value[:0]
+
+
+@pytest.mark.parametrize('shape', [(), (1,), (2, 3)])
+def test_a_stand_in_is_told_from_a_tensor(shape):
+    value = torch.ones(shape)
+    assert not is_stand_in(value)
+    assert is_stand_in(stand_in(value)) == bool(shape)  # numbers are not spread
+    assert stand_in(value).shape == shape
 
 
 def test_shards_make_up_whole_tensors(tmp_path):
