@@ -174,7 +174,9 @@ def test_photos_are_judged_by_their_twenty_nearest():
     assert judgment.figures['knn'] == 100
 
 
-@pytest.mark.parametrize('change', ['label', 'boxes', 'map', 'classes', 'k', None])
+@pytest.mark.parametrize(
+    'change', ['label', 'boxes', 'map', 'classes', 'k', 'code', None]
+)
 def test_a_judgment_is_kept_for_what_it_is_of(tmp_path, monkeypatch, change):
     def ask(k=3, label=1, boxes=0.5, map=1, classes='ab'):
         size = (16, 16)
@@ -189,7 +191,9 @@ def test_a_judgment_is_kept_for_what_it_is_of(tmp_path, monkeypatch, change):
     monkeypatch.setattr(f'{kept_judgment.__module__}.judge', lambda *_: next(answers))
     assert ask().figures == ask().figures == dict(knn=1.0)
     others = dict(label=0, boxes=0.4, map=0, classes='ac', k=4)
-    again = ask(**{change: others[change]} if change else {})
+    if change == 'code':
+        monkeypatch.setattr(Path, 'read_bytes', lambda _: b'measured otherwise')
+    again = ask(**{name: value for name, value in others.items() if name == change})
     assert again.figures == dict(knn=2.0 if change else 1.0)
 
 
