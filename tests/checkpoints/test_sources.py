@@ -1,6 +1,7 @@
 """Names of weights are read from caches; what is no weights is called what it is."""
 
 import json
+from unittest.mock import Mock
 
 import huggingface_hub
 import pytest
@@ -35,13 +36,8 @@ def cache(tmp_path, monkeypatch):
 
 def test_a_name_of_timm_tells_its_architecture(cache, monkeypatch):
     """Heads, eps, activation and rows of positions: of timm's own config."""
-    download, local = huggingface_hub.snapshot_download, []
-
-    def look(*args, **options):
-        local.append(options.get('local_files_only'))
-        return download(*args, **options)
-
-    monkeypatch.setattr(huggingface_hub, 'snapshot_download', look)
+    download = Mock(wraps=huggingface_hub.snapshot_download)
+    monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
     name = 'vit_tiny_patch16_224.augreg_in21k'
     theirs = timm.create_model(name, pretrained=False, num_classes=0).eval()
     folder = cache(f'timm/{name}')
@@ -56,8 +52,8 @@ def test_a_name_of_timm_tells_its_architecture(cache, monkeypatch):
             torch.testing.assert_close(found, theirs.forward_features(images))
     assert read_weights(f'timm:{name}').architecture.num_heads == 3
     assert ccmim.get_model(f'timm:{name}', img_size=96).grid == (6, 6)
-    assert local
-    assert all(local), 'nothing is asked of the hub that the cache has'
+    asked = [call.kwargs.get('local_files_only') for call in download.mock_calls]
+    assert set(asked) == {True}, 'nothing is asked of the hub that the cache has'
 
 
 @pytest.mark.parametrize(

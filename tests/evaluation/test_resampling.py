@@ -123,14 +123,9 @@ def test_ap_is_cocos_for_any_draw_of_the_images():
 
 def test_a_class_that_no_drawn_image_has_does_not_count():
     """Two classes, an image of each; the second one's object is missed."""
-    matches = Matches(
-        image=np.array([0, 1]),
-        category=np.array([0, 1]),
-        right=np.array([[True, False]]),
-        ignored=np.zeros((1, 2), bool),
-        objects=np.eye(2, dtype=int),
-        score=np.array([0.9, 0.8]),
-    )
+    number, right = np.arange(2), np.array([[True, False]])
+    objects, score = np.eye(2, dtype=int), np.array([0.9, 0.8])
+    matches = Matches(number, number, right, right & ~right, objects, score)
     assert matches.figures(np.array([[1, 1], [2, 0], [0, 2]])).tolist() == [50, 100, 0]
 
 
