@@ -41,11 +41,11 @@ def test_mmpretrains_keys(weights, tmp_path, scale):
         ('layers.0.ffn.layers.1.bias', 'blocks.0.mlp.fc2.bias'),
         ('ln1.bias', 'norm.bias'),
         ('patch_embed.projection.weight', 'patch_embed.proj.weight'),
+        *([('layers.1.ffn.gamma2.weight', 'blocks.1.ls2.gamma')] if scale else []),
     ):
         assert torch.equal(state[theirs], own.state[name])
-    if scale:
-        gamma = state['layers.1.ffn.gamma2.weight']
-        assert torch.equal(gamma, own.state['blocks.1.ls2.gamma'])
+    config = LAYOUTS['mmpretrain'].build(own.architecture)
+    assert config['layer_scale_init_value'] == (1e-5 if scale else 0.0)
 
 
 def test_a_classifier_of_mmpretrain_is_read(weights, read):

@@ -103,7 +103,7 @@ def test_what_looks_like_a_network_that_is_read(tmp_path, name, message, file, s
         ('timm:vit_small_patch14_dinov2.lvd142m', 'is in no cache .* cannot be down'),
         ('hf:facebook/dinov2-small', 'is in no cache .* cannot be downloaded'),
         ('hf:a/b/c', 'write it as hf:OWNER/NAME'),
-        ('timm:vit_smal_patch16_224', 'timm has no such model'),
+        ('timm:vit_small_patch16_2', 'no such model: did you mean vit_small_pa'),
     ],
 )
 def test_names_that_cannot_be_found(cache, name, message):
