@@ -182,17 +182,16 @@ def test_every_method_begins_from_weights(begin, weights, method):
 @pytest.mark.parametrize(
     ('method', 'has_anchor', 'expected'),
     [
-        ('mae', True, '--method neco'),
-        ('mae', False, 'degrades'),
-        ('neco', True, 'alone'),
-        ('neco', False, 'alone'),
+        ('mae', True, ['--method neco', '100 photos are few']),
+        ('mae', False, ['degrades']),
+        ('neco', True, ['alone']),
+        ('neco', False, ['alone']),
     ],
 )
 def test_advice_for_good_weights_is_what_was_measured(method, has_anchor, expected):
-    text = ' '.join(advice(method, 100, True, has_anchor))
-    assert [w for w in ('--method neco', 'degrades', 'alone') if w in text] == [
-        expected
-    ]
+    text = ' '.join(' '.join(advice(method, 100, True, has_anchor)).split())
+    words = '--method neco', 'degrades', 'alone', '100 photos are few'
+    assert [word for word in words if word in text] == expected
 
 
 def test_weights_and_what_contradicts_them(begin, weights):
