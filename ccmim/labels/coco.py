@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ccmim.labels.coco_file import LabelError, kind_of, read_json
+from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
 from ccmim.labels.drawing import Shape, draw_shapes
 from ccmim.labels.objects import check_objects
@@ -102,15 +102,6 @@ def check_coco(
         name = image['file_name']
         draw = partial(draw_shapes, find_photo(folder, name), shapes)
         report.pictures.append(Picture(name, draw))
-
-
-def is_other_json(file: Any) -> str | None:
-    """Say what a JSON file holds that is no annotation file; None if it is one."""
-    try:
-        kind = kind_of(read_json(file)[0])
-    except LabelError:
-        return None  # reported when it is read
-    return None if kind == 'coco' else kind
 
 
 def _check_categories(classes: Sequence[str], report: Report) -> None:

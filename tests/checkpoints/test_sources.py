@@ -70,8 +70,7 @@ def test_how_many_positions_of_timms_belong_to_no_patch(name, rows):
     declared = timm_fields(name, {})
     assert declared.get('pos_rows') == rows
     assert declared['img_size'] == (256 if rows is None else 224)
-    other = timm_fields(name, dict(img_size=(64, 96)))
-    assert other['img_size'] == [64, 96]
+    assert timm_fields(name, dict(img_size=(64, 96)))['img_size'] == [64, 96]
 
 
 @pytest.mark.parametrize(
@@ -122,13 +121,13 @@ def test_a_shard_that_is_lost(tmp_path):
 
 
 def test_of_two_files_in_a_folder_the_safe_one_is_read(tmp_path):
-    vits = [VisionTransformer(SIZES, 64) for _ in range(2)]
-    names = architecture_of(vits[0])
-    write_weights(Weights(vits[0].state_dict(), names, []), tmp_path / 'out', 'hf')
+    vit = VisionTransformer(SIZES, 64)
+    weights = Weights(vit.state_dict(), architecture_of(vit), [])
+    write_weights(weights, tmp_path / 'out', 'hf')
     other = {k: v + 1 for k, v in load_file(tmp_path / 'out/model.safetensors').items()}
     torch.save(other, tmp_path / 'out/pytorch_model.bin')
     state = read_weights(tmp_path / 'out').state
-    assert torch.equal(state['cls_token'], vits[0].cls_token)
+    assert torch.equal(state['cls_token'], vit.cls_token)
 
 
 def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, tiny_vit):
