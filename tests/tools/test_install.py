@@ -258,7 +258,7 @@ NO_ROUTE = 'WARNING: NewConnectionError: no route'
         ({'STUB_FREE': '1000000'}, 'has 0 GB free, and 2 GB are needed'),
         (
             {'STUB_FREE': '4000000', 'STUB_NO_CPU_INDEX': '1'},
-            '3 GB free, and 12 GB are',
+            '3 GB free, and 9 GB are',
         ),
         ({'CCMIM_CACHE': '/proc/ccmim'}, 'set CCMIM_CACHE to a folder'),
         ({'STUB_PIP_FAILS': NO_ROUTE}, 'the package registry cannot be reached'),
