@@ -9,7 +9,6 @@ neither torch nor torchvision itself.
 
 import os
 import sys
-from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -49,9 +48,15 @@ def install() -> None:
 
 def fitting_torchvision() -> str:
     """What pip is to be given for the torchvision that belongs to this torch."""
-    major, minor = metadata.version('torch').split('.')[:2]
+    major, minor = _version('torch').split('.')[:2]
     # torch 2.0 came with torchvision 0.15, and both have advanced in step.
     return f'torchvision==0.{int(minor) + 15}.*' if major == '2' else 'torchvision'
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version  # a third of `import ccmim`
+
+    return version(package)
 
 
 def one_line(error: BaseException) -> str:
@@ -145,7 +150,7 @@ def _explain(name: str, error: Exception) -> Exception:
             f'{VARIABLE}=torchvision, or build them again by {BUILD}'
         )
     if 'torchvision::' in text or 'CUDA major versions' in text:
-        versions = [metadata.version(name) for name in ('torchvision', 'torch')]
+        versions = [_version(name) for name in ('torchvision', 'torch')]
         return _error(
             f'torchvision {versions[0]} does not fit torch {versions[1]}: '
             f'pip install "{fitting_torchvision()}"'

@@ -9,6 +9,10 @@ from pathlib import Path
 import timm
 import torch
 
+from ccmim.precision import BF16_FLAGS, CPU_FLAGS
+
+_INSTRUCTIONS = BF16_FLAGS | {'avx2', 'avx512f'}
+
 
 def machine_facts(root: Path) -> dict[str, str]:
     """Collect date, hardware, versions and the commit of a repository.
@@ -19,9 +23,11 @@ def machine_facts(root: Path) -> dict[str, str]:
     Returns:
         Texts by their names.
     """
+    flags = {*_cpu_info('flags').split()}
     facts = dict(
         date=datetime.datetime.now().astimezone().isoformat(timespec='minutes'),
         device=_cpu_model(),
+        instructions=' '.join(sorted(_INSTRUCTIONS & flags)) or '-',
         threads=f'{torch.get_num_threads()} of {os.cpu_count()} cores',
     )
     if torch.cuda.is_available():
@@ -55,9 +61,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _cpu_model() -> str:
-    info = Path('/proc/cpuinfo')
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith('model name'):
-                return line.split(':', 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return _cpu_info('model name') or platform.processor() or platform.machine()
+
+
+def _cpu_info(name: str) -> str:
+    lines = CPU_FLAGS.read_text().splitlines() if CPU_FLAGS.is_file() else []
+    found = (line.split(':', 1)[1].strip() for line in lines if line.startswith(name))
+    return next(found, '')
