@@ -176,6 +176,8 @@ def _facts(trees: dict[str, Path]) -> dict[str, str]:
 def main() -> int:
     """Measure, and print the table: commands that fail are named and left out."""
     args = parse_args()
+    for each in (signal.SIGINT, signal.SIGTERM):  # also where a shell ignores them
+        signal.signal(each, signal.default_int_handler)
     failed = False
     rows = [f'| {" | ".join(HEADINGS)} |', f'|{"---|" * len(HEADINGS)}']
     with TemporaryDirectory() as name:
