@@ -16,6 +16,7 @@ import sys
 import zlib
 from collections import Counter
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -221,3 +222,22 @@ def pytest_runtest_call():
         for handler in logger.handlers:
             if getattr(getattr(handler, 'stream', None), 'closed', False):
                 handler.stream = sys.stdout  # setStream would flush the closed one
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """A cache of the hub without a network; makes a repository's folder in it."""
+    monkeypatch.setattr(
+        huggingface_hub.constants, 'HF_HUB_CACHE', str(tmp_path / 'hub')
+    )
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
+
+    def make(repository):
+        root = tmp_path / 'hub' / f'models--{repository.replace("/", "--")}'
+        folder = root / 'snapshots' / 'a1'
+        folder.mkdir(parents=True)
+        (root / 'refs').mkdir()
+        (root / 'refs' / 'main').write_text('a1')
+        return folder
+
+    return make

@@ -6,10 +6,10 @@ r"""Compare initializations on dense tasks: arms x tasks x seeds, in one table.
                 camvid=mm_configs/small/upernet_vitt_camvid.py \
         --seeds 0 1 2 --out work_dirs/comparison --jobs 2
 
-An arm is 'random', a pretraining config, which is then run with each seed, or a
-checkpoint; files are looked for where you stand, then in the checkout. What is done is
-not done again; what was interrupted is resumed. Writes table.md, scores.csv and
-scores.png; differences are to the first arm.
+An arm is 'random', a pretraining config, which is then run with each seed, or weights:
+a file, a folder, timm:NAME or hf:OWNER/NAME. Files are looked for where you stand, then
+in the checkout. What is done is not done again; what was interrupted is resumed. Writes
+table.md, scores.csv and scores.png; differences are to the first arm.
 
 On a CPU --jobs runs share the cores; with --gpus each runs on a GPU of its own. On
 Slurm, --slurm '-p PARTITION --gres=gpu:1' makes a job array, one job for each seed, and
@@ -23,6 +23,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -49,7 +50,7 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         required=True,
         metavar='NAME[=SOURCE]',
-        help="'random', or a name and a pretraining config or a checkpoint",
+        help="'random', or a name and a pretraining config or weights",
     )
     parser.add_argument(
         '--tasks',
@@ -87,15 +88,16 @@ def parse_args() -> argparse.Namespace:
     if args.slurm is not None and not shutil.which('sbatch'):
         parser.error('--slurm: sbatch was not found here')
     args.out = args.out.resolve()
-    for words in (args.arms, args.tasks, args.pretrain_options, args.cfg_options):
+    for words in (args.tasks, args.pretrain_options, args.cfg_options):
         words[:] = map(_from_here, words)
+    args.arms = [_from_here(word, Path.exists) for word in args.arms]
     return args
 
 
-def _from_here(word: str) -> str:
+def _from_here(word: str, is_there: Callable[[Path], bool] = Path.is_file) -> str:
     """Make the file of NAME=FILE absolute if it lies where the user stands."""
     name, equals, file = word.partition('=')
-    if Path.cwd() == ROOT or not Path(file).is_file():
+    if Path.cwd() == ROOT or not file or not is_there(Path(file)):
         return word
     return f'{name}{equals}{Path(file).absolute()}'
 

@@ -35,6 +35,7 @@ from torch import nn
 from torchvision.transforms import Compose
 
 from ccmim.checkpoints import load_backbone
+from ccmim.checkpoints.sources import name_of_weights
 from ccmim.data import ResizeCenterCrop, ToUint8Tensor
 from ccmim.engine.config import read_config
 from ccmim.engine.settings.option_action import OptionAction
@@ -187,7 +188,8 @@ _DRAW = dict(masks=draw_masks, predictions=draw_dense, queries=draw_queries)
 
 def name_of(checkpoint: Path) -> str:
     """Name a checkpoint by its folder, as files of runs are all called alike."""
-    return f'{checkpoint.resolve().parent.name}/{checkpoint.stem}'
+    name = name_of_weights(checkpoint)
+    return f'{checkpoint.resolve().parent.name}/{name}' if checkpoint.exists() else name
 
 
 def main() -> None:

@@ -163,6 +163,10 @@ def _read_dinov2_hf(state: Mapping[str, Tensor]) -> Tensors:
 
 _QKV = r'blocks\.0\.attn\.qkv\.weight'
 _HF_PATCHES = r'embeddings\.patch_embeddings\.projection\.weight'
+_CLIP_PIXELS = dict(  # in 0..255
+    mean=[122.7709, 116.746, 104.0937], std=[68.5005, 66.6322, 70.3232]
+)
+_HALF = dict(mean=[127.5] * 3, std=[127.5] * 3)
 _DINOV3_SAYS = dict(pos_embed='rotary', norm_eps=1e-5)
 # In the order in which they are tried.
 LAYOUTS = {
@@ -189,12 +193,14 @@ LAYOUTS = {
     'hf-clip': Layout(
         (r'embeddings\.patch_embedding\.weight', r'pre_layrnorm\.weight'),
         CLIP.to_ours,
-        usual=dict(norm_eps=1e-5, act='quick_gelu', pos_resample='bicubic'),
+        usual=dict(
+            norm_eps=1e-5, act='quick_gelu', pos_resample='bicubic', **_CLIP_PIXELS
+        ),
     ),
     'hf-siglip': Layout(
         (r'embeddings\.patch_embedding\.weight', r'post_layernorm\.weight'),
         CLIP.to_ours,
-        usual=dict(norm_eps=1e-6, act='gelu_tanh', pos_resample='bicubic'),
+        usual=dict(norm_eps=1e-6, act='gelu_tanh', pos_resample='bicubic', **_HALF),
     ),
     'hf': Layout(
         (_HF_PATCHES,),
@@ -206,7 +212,7 @@ LAYOUTS = {
     'openai-clip': Layout(
         (r'class_embedding', r'transformer\.resblocks\.0\.attn\.in_proj_weight'),
         OPENAI.to_ours,
-        usual=dict(norm_eps=1e-5, act='quick_gelu'),
+        usual=dict(norm_eps=1e-5, act='quick_gelu', **_CLIP_PIXELS),
     ),
     'mmseg': Layout(
         (r'layers\.0\.attn\.attn\.in_proj_weight',),

@@ -20,6 +20,7 @@ from ccmim.checkpoints.mismatch import (
     fitting_options,
     option_of,
 )
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.read import (
     RawWeights,
     Weights,
@@ -185,6 +186,9 @@ def load_backbone(
     backbone.load_state_dict(
         {name: value for name, value in state.items() if name in own}, strict=False
     )
+    if (pixels := Pixels.of(raw.usual | raw.declared)) != Pixels():
+        raw.report.append(f'  made for images that are normalized by {pixels}')
+    backbone.default_cfg |= pixels.in_units()
     print_log(f'Loaded {report}', logger='current')
     for line in raw.report[1:]:
         print_log(line, logger='current')

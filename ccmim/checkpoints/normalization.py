@@ -39,6 +39,10 @@ class Pixels(NamedTuple):
             for name, values in self._asdict().items()
         }
 
+    def as_lists(self) -> dict[str, list[float]]:
+        """Return them as a config has them."""
+        return {name: list(values) for name, values in self._asdict().items()}
+
     def __str__(self) -> str:
         """Both for pixels in 0..1, short."""
         units = self.in_units().items()

@@ -151,6 +151,11 @@ def _find_state(
         usual['pos_resample'] = 'antialiased'  # as both owners do with registers
     if chosen == 'timm' and 'norm_pre.weight' in state:
         usual['norm_eps'] = 1e-5  # CLIP's
+    if chosen == 'hf' and 'mean' not in declared:
+        report.append(
+            "  images are normalized by ImageNet's mean and std: no "
+            'preprocessor_config.json says otherwise'
+        )
     declared = {k: v for k, v in declared.items() if v is not None and k != 'grid'}
     return RawWeights(state, grid, declared, usual, [one_line(line) for line in report])
 

@@ -5,7 +5,7 @@ A file, a folder, ``timm:NAME`` or ``hf:OWNER/NAME``; from caches without a netw
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,8 @@ METADATA = 'ccmim'  # the key of what we say of a file in its metadata
 NAMED = ('timm:', 'hf:')
 SUFFIXES = ('.pth', '.pt', '.safetensors', '.ckpt', '.bin')
 _FILES = ('model.safetensors', 'pytorch_model.bin', 'open_clip_pytorch_model.bin')
-_PATTERNS = ['config.json', '*.safetensors', '*.safetensors.index.json', '*.bin']
+_BESIDE = ('config.json', 'preprocessor_config.json')  # the second normalizes images
+_SECONDS = 10.0  # until a hub that does not answer is given up
 
 
 def open_source(weights: str | Path, part: str = '') -> Source:
@@ -88,12 +89,20 @@ def find_weights(weights: str | Path) -> tuple[Path, dict[str, Any]]:
             near = timm.list_models(f'*{name.partition(".")[0][:12]}*')[:3]
             meant = f': did you mean {", ".join(near)}?' if near else ''
             raise ValueError(f'{text}: timm has no such model{meant}')
-        config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        try:
+            config = timm.get_pretrained_cfg(name)
+        except RuntimeError:  # another tag
+            config = None
         if config is None or not config.hf_hub_id:
-            raise ValueError(f'{text}: timm has no weights of this name')
+            known = timm.list_pretrained(f'{name.partition(".")[0]}.*')
+            meant = f': there are {", ".join(known)}' if known else ''
+            raise ValueError(f'{text}: timm has no weights of this name{meant}')
         declared = read_config(dict(architecture=name.partition('.')[0]))
         declared |= declared_pixels(dict(mean=config.mean, std=config.std))
-        return _snapshot(config.hf_hub_id, text), declared
+        folder = _snapshot(config.hf_hub_id, text)
+        if not (folder / 'config.json').is_file():  # timm itself downloads none
+            return _weights_in(folder)[0], declared
+        return folder, declared
     if text.startswith('hf:'):
         return _snapshot(text.removeprefix('hf:'), text), {}
     path = Path(weights).expanduser()
@@ -118,6 +127,22 @@ def is_weights(text: str | Path) -> bool:
     )
 
 
+def name_of_weights(weights: str | Path) -> str:
+    """Name weights as a file or folder of results can be called.
+
+    Args:
+        weights: See ``open_source``.
+
+    Returns:
+        The name of a file without its ending; all of ``timm:NAME`` and
+        ``hf:OWNER/NAME``, whose dots and owners tell networks apart.
+    """
+    text, path = str(weights), Path(weights).expanduser().absolute()
+    if text.startswith(NAMED):
+        return text.replace(':', '_').replace('/', '_')
+    return path.name if path.is_dir() else path.stem
+
+
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """Compute the SHA-256 of names, types, shapes and values, in order of the names."""
     total = sha256()
@@ -129,59 +154,97 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _snapshot(repository: str, name: str) -> Path:
-    from huggingface_hub import snapshot_download
+    """Find the folder of a repository in the cache, or download what is needed."""
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     try:
-        with suppress(OSError, ValueError):
-            folder = Path(
-                snapshot_download(
-                    repository, local_files_only=True, allow_patterns=_PATTERNS
-                )
-            )
-            if _holds_weights(folder):
-                return folder
-        return Path(snapshot_download(repository, allow_patterns=_PATTERNS))
+        if folder := _cached(repository):
+            return folder
+        # snapshot_download waits for good for a hub that does not answer.
+        info = HfApi().model_info(repository, timeout=_SECONDS)
+        files = _needed([file.rfilename for file in info.siblings or ()])
+        return Path(snapshot_download(repository, allow_patterns=files))
     except HFValidationError:
         raise ValueError(f'{name}: write it as hf:OWNER/NAME') from None
     except Exception as error:  # whatever the network's libraries raise
+        kind = type(error).__name__
+        remedy = _REMEDIES.get(kind, _NO_HUB).format(
+            kind=kind, url=f'https://huggingface.co/{repository}'
+        )
         raise ValueError(
-            f'{name} is in no cache (HF_HOME) and cannot be downloaded '
-            f'({type(error).__name__}): connect, copy the cache from a machine that '
-            'is, or give a file'
+            f'{name} is not in the cache (HF_HOME), and {remedy}'
         ) from None
 
 
-def _holds_weights(folder: Path) -> bool:
-    return any(folder.glob('*.safetensors')) or any(folder.glob('*.bin'))
+_NO_HUB = (
+    'the hub does not answer ({kind}): connect, copy the cache from a machine that has '
+    'it, or give a file'
+)
+_REMEDIES = {
+    'OfflineModeIsEnabled': 'HF_HUB_OFFLINE forbids a download: unset it, copy the '
+    'cache from a machine that has it, or give a file',
+    'GatedRepoError': 'its owner wants terms to be accepted: do so at {url}, then run '
+    'hf auth login',
+    'RepositoryNotFoundError': '{url} does not exist, or is private: check the name, '
+    'or run hf auth login',
+}
+
+
+def _cached(repository: str) -> Path | None:
+    """Find what a cache has, by whichever library it came: of timm weights alone."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in (*_FILES, *(f'{name}.index.json' for name in _FILES)):
+        if isinstance(file := try_to_load_from_cache(repository, name), str):
+            with suppress(ValueError):  # a shard is missing
+                _weights_in(folder := Path(file).parent)
+                return folder
+    return None
+
+
+def _needed(files: Sequence[str]) -> list[str]:
+    """Choose the files of a repository to download: one set of weights, not all."""
+    weights = [name for name in _FILES if name in files][:1]
+    if not weights:
+        sets = (
+            ('.safetensors', '.safetensors.index.json'),
+            ('.bin', '.bin.index.json'),
+        )
+        found = ([f for f in files if f.endswith(ends)] for ends in sets)
+        weights = next((names for names in found if names), [])
+    return [*weights, *_BESIDE]
 
 
 def _files_of(folder: Path) -> tuple[list[Path], Path]:
-    config = folder / 'config.json'
-    index = next(iter(sorted(folder.glob('*.index.json'))), None)
-    if index is not None and not any((folder / name).is_file() for name in _FILES):
-        try:
-            names = sorted(set(json.loads(index.read_text())['weight_map'].values()))
-        except (ValueError, KeyError, AttributeError):
-            raise ValueError(
-                f'{index} is damaged or no index of weights: copy it again'
-            ) from None
-        files = [folder / Path(name).name for name in names]
-        for file in files:
-            if not file.is_file():
-                raise ValueError(
-                    f'{folder} lacks {file.name}, which {index.name} names: copy all '
-                    'of them'
-                )
-    else:
-        files = [folder / name for name in _FILES if (folder / name).is_file()][:1]
-        files = files or sorted(folder.glob('model*.safetensors'))
+    files, config = _weights_in(folder), folder / 'config.json'
     if not config.is_file() or not files:
         raise ValueError(
             f'{folder} is no model folder of Hugging Face: it needs config.json and '
             'model.safetensors or pytorch_model.bin'
         )
     return files, config
+
+
+def _weights_in(folder: Path) -> list[Path]:
+    index = next(iter(sorted(folder.glob('*.index.json'))), None)
+    if index is None or any((folder / name).is_file() for name in _FILES):
+        files = [folder / name for name in _FILES if (folder / name).is_file()][:1]
+        return files or sorted(folder.glob('model*.safetensors'))
+    try:
+        names = sorted(set(json.loads(index.read_text())['weight_map'].values()))
+    except (ValueError, KeyError, AttributeError):
+        raise ValueError(
+            f'{index} is damaged or no index of weights: copy it again'
+        ) from None
+    files = [folder / Path(name).name for name in names]
+    for file in files:
+        if not file.is_file():
+            raise ValueError(
+                f'{folder} lacks {file.name}, which {index.name} names: copy all of '
+                'them'
+            )
+    return files
 
 
 def _declared_by(config: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from os.path import abspath
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def open_photos(data: Labeled, most: int | None = None) -> LabeledPhotos:
 
 def _of_classes(folder: Path, train: Path) -> list[Photo]:
     labels = FolderLabels(str(folder), FolderLabels(str(train)).classes)
-    return [Photo(Path(p), labels.of(printable(p))) for p in labels.paths()]
+    return [Photo(Path(p), labels.of(printable(abspath(p)))) for p in labels.paths()]
 
 
 def _of_maps(part: tuple[Path, Path], data: Maps) -> list[Photo]:

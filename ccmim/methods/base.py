@@ -97,7 +97,8 @@ class PretrainMethod(BaseModel):
         """Build a part for this backbone; of a list, one that runs each in turn.
 
         Its ``in_dim``, ``img_size`` and ``patch_size`` are the backbone's where its
-        config leaves them out, and its ``network`` is the backbone itself.
+        config leaves them out, and its ``network`` is the backbone itself. So are its
+        ``mean`` and ``std`` those of the data preprocessor.
 
         Args:
             part: Config of the part.
@@ -110,13 +111,17 @@ class PretrainMethod(BaseModel):
         """
         if not isinstance(part, Mapping):
             return nn.Sequential(*(self.build(one, **sizes) for one in part))
-        vit = self.backbone
+        vit, pixels = self.backbone, self.data_preprocessor
         known = dict(
             in_dim=vit.embed_dim,
             img_size=tuple(side * vit.patch_size for side in vit.grid),
             patch_size=vit.patch_size,
             network=vit,
         )
+        if getattr(pixels, '_enable_normalize', False):
+            for name in ('mean', 'std'):
+                values = getattr(pixels, name).flatten().tolist()
+                known[name] = [round(value, 4) for value in values]
         return build_part(part, **(known | sizes))
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:

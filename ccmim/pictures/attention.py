@@ -67,8 +67,7 @@ def attention_sheet(
     Returns:
         A uint8 RGB picture of shape (height, width, 3); each map has its own range.
     """
-    device = next(backbone.parameters()).device
-    heads = head_attention(backbone, normalized(images, device), block).cpu()
+    heads = head_attention(backbone, normalized(images, backbone), block).cpu()
     grid = backbone.grid_of(images)
     size = tile_size(grid, side if heads.shape[1] <= _MANY else side // 2)
     original = enlarge(images / 255, size)

@@ -115,10 +115,9 @@ def map_figure(
     Raises:
         ValueError: If there are too few images, or a library is not installed.
     """
-    device = next(backbone.parameters()).device
     with torch.no_grad():
         tokens = [
-            backbone.encode(backbone.embed(normalized(part, device)))
+            backbone.encode(backbone.embed(normalized(part, backbone)))
             for part in images.split(batch)
         ]
     features = torch.cat([x[:, 1:].mean(dim=1).float().cpu() for x in tokens])

@@ -75,8 +75,7 @@ def color_sheet(
     Returns:
         A uint8 RGB picture of shape (height, width, 3).
     """
-    device = next(backbone.parameters()).device
-    tokens = backbone.encode(backbone.embed(normalized(images, device)))
+    tokens = backbone.encode(backbone.embed(normalized(images, backbone)))
     (colors,) = principal_colors(tokens[:, 1:])
     size = tile_size(grid := backbone.grid_of(images), side)
     tiles = (255 * spread(colors, grid, size)).round().astype(np.uint8)

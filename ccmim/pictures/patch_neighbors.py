@@ -78,9 +78,8 @@ def neighbor_sheet(
     """
     if len(images) < 2:
         raise ValueError('neighbors need at least two images: give a folder of them')
-    device = next(backbone.parameters()).device
     tokens = [
-        backbone.encode(backbone.embed(normalized(part, device)))[:, 1:].cpu()
+        backbone.encode(backbone.embed(normalized(part, backbone)))[:, 1:].cpu()
         for part in images.split(batch)
     ]
     features, grid = torch.cat(tokens), backbone.grid_of(images)

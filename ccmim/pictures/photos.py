@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.data import BadImageError, SampleKey, decode_image, open_source, seeded
+from ccmim.vit import VisionTransformer
 
 
 class Photos(NamedTuple):
@@ -65,7 +65,11 @@ def open_photos(
     return Photos(torch.stack(images), names, skipped)
 
 
-def normalized(images: Tensor, device: torch.device | str = 'cpu') -> Tensor:
-    """Normalize uint8 images (B, 3, H, W) by ImageNet's mean and deviation."""
-    mean, std = (torch.tensor(x, device=device)[:, None, None] for x in (MEAN, STD))
+def normalized(images: Tensor, vit: VisionTransformer) -> Tensor:
+    """Normalize uint8 images (B, 3, H, W) as a network's weights ask for it."""
+    device = next(vit.parameters()).device
+    mean, std = (
+        255 * torch.tensor(vit.default_cfg[name], device=device)[:, None, None]
+        for name in ('mean', 'std')
+    )
     return (images.to(device).float() - mean) / std

@@ -18,9 +18,10 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.checkpoints.sources import digest
 from ccmim.files import PART, WriteError
-from ccmim.ranges import HeightWidth, Part, Positive
+from ccmim.ranges import Channels, HeightWidth, Part, Positive, Spreads
 from ccmim.registry import MODELS, build_part
 
 _THREADS = 8  # that hash and read: one hashes about 1 GB/s
@@ -44,6 +45,8 @@ class CachedTeacher(nn.Module):
             those without this cache, to the bit. 'float16' takes half of the space.
         gigabytes: Size at which the folder is full: further features are computed each
             time.
+        mean: What the data preprocessor subtracts, by channel, in 0..255.
+        std: What it divides by, by channel.
 
     Raises:
         WriteError: If a file cannot be written.
@@ -56,14 +59,17 @@ class CachedTeacher(nn.Module):
         grid: HeightWidth = (14, 14),
         dtype: Literal['float16', 'bfloat16'] | None = None,
         gigabytes: Positive = 20.0,
+        mean: Channels = MEAN,
+        std: Spreads = STD,
     ) -> None:
         super().__init__()
-        self.teacher: Any = build_part(teacher, grid=grid)
+        self.teacher: Any = build_part(teacher, grid=grid, mean=mean, std=std)
         self.out_dim, self.has_weights = self.teacher.out_dim, self.teacher.has_weights
         self.folder = Path(folder).expanduser()
         self.dtype = getattr(torch, dtype) if dtype else None
         self.most = gigabytes * 1e9
-        self._config = json.dumps(teacher, sort_keys=True, default=str)
+        whole = dict(teacher, pixels=[list(mean), list(std)])
+        self._config = json.dumps(whole, sort_keys=True, default=str)
         self._weights = ''
         self._size: int | None = None
         self._asked = self._found = 0

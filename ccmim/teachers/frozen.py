@@ -1,7 +1,8 @@
 """Shared parts of frozen teachers: fixed weights, normalized features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,6 +29,34 @@ class Frozen(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'Frozen':
         self.network._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+
+class Renormalize(nn.Module):
+    """Bring normalized images to the normalization of another network.
+
+    Args:
+        mean: What the data preprocessor has subtracted, by channel, in 0..255.
+        std: What it has divided by, by channel.
+        default_cfg: ``mean`` and ``std`` of the other network, for pixels in 0..1.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], default_cfg: Mapping
+    ) -> None:
+        super().__init__()
+        ours = torch.tensor([list(mean), list(std)]) / 255
+        mean, std = torch.tensor([list(default_cfg[k]) for k in ('mean', 'std')])
+        self.same = torch.allclose(ours, torch.stack([mean, std]), rtol=0, atol=2e-6)
+        scale, shift = ours[1] / std, (ours[0] - mean) / std
+        self.register_buffer('scale', scale[:, None, None], persistent=False)
+        self.register_buffer('shift', shift[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Renormalize images (B, 3, H, W)."""
+        return images if self.same else images * self.scale + self.shift
 
 
 def normalize_features(features: Tensor, eps: float = 1e-6) -> Tensor:

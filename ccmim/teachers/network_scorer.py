@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccmim.checkpoints import build_backbone
+from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.precision import no_grad
-from ccmim.ranges import Part, Ratio, Sides
+from ccmim.ranges import Channels, Part, Ratio, Sides, Spreads
 from ccmim.registry import MODELS
 from ccmim.teachers.ema_teacher import EMATeacher
-from ccmim.teachers.frozen import Frozen, resize_images
+from ccmim.teachers.frozen import Frozen, Renormalize, resize_images
 
 _ATTENTION = dict(type='ccmim.ClassAttentionScorer', blocks=[-1])
 
@@ -32,6 +33,9 @@ class FrozenScorer(nn.Module):
         img_size: Side, or height and width in pixels, at which it sees the images,
             rounded to multiples of its patches; a method gives its own. Scores on
             another grid than the student's are resampled.
+        mean: What the data preprocessor subtracts, by channel, in 0..255; images are
+            brought to the normalization that the weights are for.
+        std: What it divides by, by channel.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -39,7 +43,12 @@ class FrozenScorer(nn.Module):
     """
 
     def __init__(
-        self, checkpoint: str, scorer: Part | None = None, img_size: Sides | None = None
+        self,
+        checkpoint: str,
+        scorer: Part | None = None,
+        img_size: Sides | None = None,
+        mean: Channels = MEAN,
+        std: Spreads = STD,
     ) -> None:
         super().__init__()
         self.scorer = MODELS.build(scorer or _ATTENTION)
@@ -50,13 +59,15 @@ class FrozenScorer(nn.Module):
             sides = [max(round(side / patch), 1) * patch for side in sides]
             network = build_backbone(checkpoint, img_size=sides)
         self.size = [side * network.patch_size for side in network.grid]
+        self.renormalize = Renormalize(mean, std, network.default_cfg)
         self.frozen = Frozen(network)
 
     @no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """Score the patches of normalized images (B, 3, H, W): (B, N), at least 0."""
         network, grid = self.frozen.network, backbone.grid_of(images)
-        scores = self.scorer(network, resize_images(images, self.size))
+        images = self.renormalize(resize_images(images, self.size))
+        scores = self.scorer(network, images)
         if network.grid == grid:
             return scores
         maps = scores.unflatten(1, network.grid)[:, None]

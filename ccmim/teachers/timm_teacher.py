@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from ccmim.checkpoints.normalization import MEAN, STD
 from ccmim.ranges import Channels, HeightWidth, Spreads
 from ccmim.registry import MODELS
-from ccmim.teachers.frozen import Frozen, require_weights, resize_images
+from ccmim.teachers.frozen import (
+    Frozen,
+    Renormalize,
+    require_weights,
+    resize_images,
+)
 
 
 @MODELS.register_module()
@@ -57,11 +62,7 @@ class TimmTeacher(nn.Module):
         if hasattr(network, 'set_input_size'):
             network.set_input_size(img_size=self.size)
         self.frozen = Frozen(network)
-        ours, theirs = torch.tensor([mean, std]) / 255, network.pretrained_cfg
-        mean, std = torch.tensor([theirs['mean'], theirs['std']])
-        scale, shift = ours[1] / std, (ours[0] - mean) / std
-        self.register_buffer('scale', scale[:, None, None], persistent=False)
-        self.register_buffer('shift', shift[:, None, None], persistent=False)
+        self.renormalize = Renormalize(mean, std, network.pretrained_cfg)
         rows, columns, self.out_dim = self._map(torch.zeros(1, 3, *self.size)).shape[1:]
         if [rows, columns] != list(grid):
             raise ValueError(
@@ -80,9 +81,8 @@ class TimmTeacher(nn.Module):
 
     @torch.no_grad()
     def _map(self, images: Tensor) -> Tensor:
-        images = images * self.scale + self.shift
         maps = self.frozen.network.forward_intermediates(
-            images,
+            self.renormalize(images),
             indices=1,
             norm=self.final_norm,
             output_fmt='NCHW',

@@ -7,9 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from ccmim.checkpoints import build_backbone, load_backbone
-from ccmim.ranges import HeightWidth, Part, Sides
+from ccmim.checkpoints.normalization import MEAN, STD
+from ccmim.ranges import Channels, HeightWidth, Part, Sides, Spreads
 from ccmim.registry import MODELS
-from ccmim.teachers.frozen import Frozen, require_weights, resize_images
+from ccmim.teachers.frozen import (
+    Frozen,
+    Renormalize,
+    require_weights,
+    resize_images,
+)
 
 
 @MODELS.register_module()
@@ -26,6 +32,9 @@ class ViTTeacher(nn.Module):
         img_size: Side or height and width in pixels at which it sees the images; its
             features are then resampled to the grid. When None, the size at which its
             grid is the student's.
+        mean: What the data preprocessor subtracts, by channel, in 0..255; images are
+            brought to the normalization that the weights are for.
+        std: What it divides by, by channel.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -38,6 +47,8 @@ class ViTTeacher(nn.Module):
         grid: HeightWidth = (14, 14),
         checkpoint: str | None = None,
         img_size: Sides | None = None,
+        mean: Channels = MEAN,
+        std: Spreads = STD,
     ) -> None:
         super().__init__()
         self.grid = tuple(grid)
@@ -61,13 +72,15 @@ class ViTTeacher(nn.Module):
             if checkpoint:
                 load_backbone(network, checkpoint)
         self.out_dim = network.embed_dim
+        self.renormalize = Renormalize(mean, std, network.default_cfg)
         self.frozen = Frozen(network)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Compute features (B, N, C) of normalized images (B, 3, H, W), row by row."""
         network = self.frozen.network
-        tokens = network.embed(resize_images(images, self.size))
+        images = self.renormalize(resize_images(images, self.size))
+        tokens = network.embed(images)
         features = network.encode(tokens)[:, 1:]
         if network.grid == self.grid:
             return features

@@ -137,3 +137,8 @@ def test_what_a_file_does_not_say_is_as_transformers_has_it(layout, name):
     act = dict(gelu_pytorch_tanh='gelu_tanh').get(theirs.hidden_act, theirs.hidden_act)
     assert usual.get('act', 'gelu') == act
     assert ('rotary' in usual.values()) == ('dinov3' in layout)
+    shown = dict(CLIPVision='CLIP', SiglipVision='Siglip').get(name)
+    if shown:  # else ImageNet's, or not known
+        looks = getattr(transformers, f'{shown}ImageProcessor')()
+        for key, values in (('mean', looks.image_mean), ('std', looks.image_std)):
+            assert usual[key] == pytest.approx([255 * x for x in values], abs=1e-4)

@@ -1,6 +1,8 @@
 """Names of weights are read from caches; what is no weights is called what it is."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import huggingface_hub
@@ -12,35 +14,18 @@ from safetensors.torch import load_file, save_file
 import ccmim
 from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
 from ccmim.checkpoints.hugging_face import timm_fields
+from ccmim.checkpoints.sources import find_weights, name_of_weights
 from ccmim.vit import VisionTransformer
 
 SIZES = dict(embed_dim=32, depth=2, num_heads=2)
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A cache of the hub without a network; makes a repository's folder in it."""
-    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(tmp_path))
-    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
-
-    def make(repository):
-        root = tmp_path / f'models--{repository.replace("/", "--")}'
-        folder = root / 'snapshots' / 'a1'
-        folder.mkdir(parents=True)
-        (root / 'refs').mkdir()
-        (root / 'refs' / 'main').write_text('a1')
-        return folder
-
-    return make
-
-
-def test_a_name_of_timm_tells_its_architecture(cache, monkeypatch):
+def test_a_name_of_timm_tells_its_architecture(hub_cache, monkeypatch):
     """Heads, eps, activation and rows of positions: of timm's own config."""
-    download = Mock(wraps=huggingface_hub.snapshot_download)
-    monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
+    monkeypatch.setattr(huggingface_hub, 'HfApi', None)  # asks the hub
     name = 'vit_tiny_patch16_224.augreg_in21k'
     theirs = timm.create_model(name, pretrained=False, num_classes=0).eval()
-    folder = cache(f'timm/{name}')
+    folder = hub_cache(f'timm/{name}')
     save_file(theirs.state_dict(), folder / 'model.safetensors')
     config = dict(architecture='vit_tiny_patch16_224', num_features=192)
     (folder / 'config.json').write_text(json.dumps(config))
@@ -52,8 +37,34 @@ def test_a_name_of_timm_tells_its_architecture(cache, monkeypatch):
             torch.testing.assert_close(found, theirs.forward_features(images))
     assert read_weights(f'timm:{name}').architecture.num_heads == 3
     assert ccmim.get_model(f'timm:{name}', img_size=96).grid == (6, 6)
-    asked = [call.kwargs.get('local_files_only') for call in download.mock_calls]
-    assert set(asked) == {True}, 'nothing is asked of the hub that the cache has'
+    (folder / 'config.json').unlink()  # which timm itself does not download
+    assert read_weights(f'timm:{name}').pixels.mean == (127.5,) * 3
+
+
+SHARDS = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
+SHARDS += ['model.safetensors.index.json']
+LISTED = (
+    ['pytorch_model.bin', 'README.md', 'model.safetensors'],
+    ['pytorch_model-00001-of-00001.bin', *SHARDS],
+    ['pytorch_model.bin', 'tf_model.h5'],
+)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'weights'),
+    [(0, ['model.safetensors']), (1, SHARDS), (2, ['pytorch_model.bin'])],
+)
+def test_one_set_of_weights_is_downloaded(hub_cache, monkeypatch, kind, weights):
+    """And how images are normalized; a hub that does not answer is not waited for."""
+    listed = [SimpleNamespace(rfilename=name) for name in LISTED[kind]]
+    api = Mock(**{'return_value.model_info.return_value.siblings': listed})
+    download = Mock(return_value='there')
+    monkeypatch.setattr(huggingface_hub, 'HfApi', api)
+    monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
+    assert find_weights('hf:a/b') == (Path('there'), {})
+    api.return_value.model_info.assert_called_once_with('a/b', timeout=10)
+    beside = ['config.json', 'preprocessor_config.json']
+    download.assert_called_once_with('a/b', allow_patterns=weights + beside)
 
 
 @pytest.mark.parametrize(
@@ -96,19 +107,37 @@ def test_what_looks_like_a_network_that_is_read(tmp_path, name, message, file, s
             read_weights(tmp_path / 'x.safetensors', num_heads=3)
 
 
+OFFLINE = 'is not in the cache .*HF_HUB_OFFLINE forbids a download: unset it, copy'
+
+
 @pytest.mark.parametrize(
-    ('name', 'message'),
+    ('name', 'message', 'error'),
     [
-        ('timm:vit_small_patch14_dinov2.lvd142m', 'is in no cache .* cannot be down'),
-        ('hf:facebook/dinov2-small', 'is in no cache .* cannot be downloaded'),
-        ('hf:a/b/c', 'write it as hf:OWNER/NAME'),
-        ('timm:vit_small_patch16_2', 'no such model: did you mean vit_small_pa'),
+        ('timm:vit_small_patch14_dinov2.lvd142m', OFFLINE, None),
+        ('hf:facebook/dinov2-small', OFFLINE, None),
+        ('hf:a/b/c', 'write it as hf:OWNER/NAME', None),
+        ('timm:vit_small_patch16_2', 'no such model: did you mean vit_small_pa', None),
+        ('timm:test_vit.x', 'no weights of this name: there are test_vit.r160_', None),
+        ('hf:a/b', 'the hub does not answer .TimeoutError.: connect', TimeoutError),
+        ('hf:a/b', 'accepted: do so at https://hugg.*/a/b, then', 'GatedRepoError'),
+        ('hf:a/b', 'a/b does not exist, or is private', 'RepositoryNotFoundError'),
     ],
 )
-def test_names_that_cannot_be_found(cache, name, message):
+def test_names_that_cannot_be_found(hub_cache, monkeypatch, name, message, error):
+    if error is not None:
+        kind = type(error, (OSError,), {}) if isinstance(error, str) else error
+        api = Mock(**{'return_value.model_info.side_effect': kind()})
+        monkeypatch.setattr(huggingface_hub, 'HfApi', api)
     with pytest.raises(ValueError, match=message) as caught:
         read_weights(name)
     assert '\n' not in str(caught.value)
+
+
+def test_names_tell_folders_of_results_apart(tmp_path):
+    names = ('timm:a_b.x', 'timm:a_b.y', 'hf:me/v1.5', 'hf:you/v1.5', 'dir/x.y.pth')
+    found = [name_of_weights(name) for name in (*names, tmp_path)]
+    expected = ['timm_a_b.x', 'timm_a_b.y', 'hf_me_v1.5', 'hf_you_v1.5', 'x.y']
+    assert found == [*expected, tmp_path.name]
 
 
 def test_a_shard_that_is_lost(tmp_path):

@@ -5,6 +5,9 @@ import timm
 import torch
 import torch.nn.functional as F
 
+from ccmim.checkpoints import Weights, architecture_of, write_weights
+from ccmim.checkpoints.normalization import Pixels
+from ccmim.masking import ClassAttentionScorer
 from ccmim.teachers import TimmTeacher, ViTTeacher, normalize_features
 from ccmim.teachers.frozen import resize_images
 from ccmim.vit import VisionTransformer
@@ -116,6 +119,31 @@ def test_mistakes_are_named(timm_file, tmp_path):
         TimmTeacher('test_vit', (4, 4), checkpoint=timm_file, pretrained=True)
     with pytest.raises(FileNotFoundError, match=r'none\.pth'):
         TimmTeacher('test_vit', (4, 4), checkpoint=str(tmp_path / 'none.pth'))
+
+
+def test_images_are_normalized_as_a_teachers_weights_ask(tiny_mae, images, tmp_path):
+    """From what the student's images are normalized by."""
+    vit = VisionTransformer(ARCH, 64).eval()
+    pixels = Pixels((120.0, 110.0, 100.0), (70.0, 60.0, 50.0))
+    weights = Weights(vit.state_dict(), architecture_of(vit), [], pixels)
+    file = str(tmp_path / 'x.safetensors')
+    write_weights(weights, file, 'safetensors')
+    for mean, std in ((MEAN, STD), (torch.full((3, 1, 1), 0.5),) * 2):
+        own = [(255 * x).flatten().tolist() for x in (mean, std)]
+        prepare = dict(type='ImgDataPreprocessor', mean=own[0], std=own[1])
+        part = dict(type='ccmim.FrozenScorer', checkpoint=file, _delete_=True)
+        mae = tiny_mae(data_preprocessor=prepare, scorer=part)
+        inner = dict(type='ccmim.ViTTeacher', checkpoint=file)
+        kept = dict(type='ccmim.CachedTeacher', teacher=inner, folder=str(tmp_path))
+        theirs = [torch.tensor(x).view(3, 1, 1) for x in pixels]
+        theirs = (255 * (images * std + mean) - theirs[0]) / theirs[1]
+        expected = vit.encode(vit.embed(theirs))[:, 1:]
+        for part in (inner, kept):
+            found = mae.build(part, grid=(4, 4), img_size=None)(images)
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+        found = mae.scorer(mae.backbone, images)
+        expected = ClassAttentionScorer([-1])(vit, theirs)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
 def test_a_teacher_of_another_patch_side_width_and_size(tmp_path, images):

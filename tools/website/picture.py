@@ -79,7 +79,7 @@ def draw(weights: str, files: list[Path], side: int, tile: int) -> Image.Image:
     network = ccmim.get_model(weights, img_size=side).eval()
     (grid, _), patch = network.grid, network.patch_size
     features, masks = [], []
-    for image in normalized(images).split(1):
+    for image in normalized(images, network).split(1):
         features.append(network.encode(network.embed(image))[:, network.num_prefix :])
         scores = ClassAttentionScorer(blocks=[-1])(network, image)
         masks.append(TopKSampler()(scores, 0.5).mask.reshape(grid, grid))

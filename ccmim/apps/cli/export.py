@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ccmim.apps.cli.mistakes import Mistake
 from ccmim.apps.cli.tools import run_tool
+from ccmim.checkpoints.sources import name_of_weights
 
 _ENDINGS = {'hf': '_hf', 'onnx': '.onnx', 'safetensors': '.safetensors'}
 
@@ -42,7 +43,6 @@ def run(args: Namespace) -> int:
 
 
 def _default_out(checkpoint: Path, layout: str) -> Path:
-    if not checkpoint.exists():  # a name
-        checkpoint = Path(str(checkpoint).replace(':', '_').replace('/', '_'))
     ending = _ENDINGS.get(layout, f'_{layout}.pth')
-    return checkpoint.with_name(f'{checkpoint.stem}{ending}')
+    folder = checkpoint.parent if checkpoint.exists() else Path()
+    return folder / f'{name_of_weights(checkpoint)}{ending}'

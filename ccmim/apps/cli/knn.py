@@ -29,7 +29,9 @@ def run(args: Namespace) -> int:
     weights = weights_from_args(args.weights, args)
     say(f'{data.root.name}: {describe(data)}')
     out = (args.out or Path('work_dirs') / f'knn_{data.root.name}').absolute()
-    tasks = Tasks(weights.architecture, out, image_size=args.image_size)
+    tasks = Tasks(
+        weights.architecture, out, image_size=args.image_size, pixels=weights.pixels
+    )
     config = tasks.write(data, data.root.name)
     checkpoint = weights_file(args.weights, weights, args, out)
     print(estimate_probe(config, 1 + args.random, args.dtype), flush=True)

@@ -44,6 +44,7 @@ def run(args: Namespace) -> int:
         full=args.full,
         steps=args.steps,
         image_size=args.image_size,
+        pixels=weights.pixels,
     )
     (tasks.head,) = heads = heads_of(data, [args.head] if args.head else None)
     cfg = tasks.config(data, name)

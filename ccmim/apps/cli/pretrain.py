@@ -159,7 +159,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
     if weights:
         file = absolute_weights(args.init)
-        start_from(cfg, weights.architecture, file, args.lora)
+        start_from(cfg, weights.architecture, file, args.lora, weights.pixels)
         if cfg.model.get('anchor'):
             print(_ANCHORED, flush=True)
     if args.teacher:

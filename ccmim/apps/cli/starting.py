@@ -14,6 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ccmim.checkpoints import Architecture
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.sources import NAMED
 from ccmim.data.image import require_rgb
 from ccmim.engine.settings import check_recurrence, random_parts
@@ -29,7 +30,11 @@ _DECIDED += ('pos_resample', 'attention', 'rel_pos_size')
 
 
 def start_from(
-    cfg: Config, architecture: Architecture, weights: str, lora: int | None = None
+    cfg: Config,
+    architecture: Architecture,
+    weights: str,
+    lora: int | None = None,
+    pixels: Pixels | None = None,
 ) -> None:
     """Let a recipe begin from weights: their architecture, a gentle rate, an anchor.
 
@@ -38,6 +43,7 @@ def start_from(
         architecture: Of the weights.
         weights: Where they are.
         lora: Rank of adapters that are trained instead of the weights.
+        pixels: How the weights want images to be normalized; by ImageNet's when None.
     """
     require_rgb(architecture.in_chans, weights)
     backbone, side = cfg.model.backbone, cfg.model.backbone.img_size
@@ -45,6 +51,7 @@ def start_from(
         backbone.pop(name, None)
     backbone.update(architecture.options())
     backbone.img_size = side
+    cfg.model.data_preprocessor.update((pixels or Pixels()).as_lists())
     backbone.init_cfg = dict(type='Pretrained', checkpoint=weights)
     if (
         not isinstance(architecture.img_size, int)

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.quiet import no_messages
 from ccmim.checkpoints import Architecture
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.engine.config import read_config
 from ccmim.labels.cut import is_test
 
@@ -52,6 +53,7 @@ class TaskSetting:
         steps: Of fine-tuning; what the recipe says when None.
         image_size: Side at which k-NN and linear probe look; that of the weights, and
             no more than ``most_pixels``, when None.
+        pixels: How the weights want images to be normalized; by ImageNet's when None.
     """
 
     def __init__(
@@ -62,10 +64,11 @@ class TaskSetting:
         full: bool = False,
         steps: int | None = None,
         image_size: int | None = None,
+        pixels: Pixels | None = None,
     ) -> None:
         self.head = ''  # of a dense task: 'eomt', else what is usual for the labels
         self.architecture, self.out = architecture, out
-        self.side = image_size
+        self.side, self.pixels = image_size, pixels or Pixels()
         self.part = Part()
         self.base = ''  # of the config that was made last, in mm_configs
         self.notes: list[str] = []  # what was changed of the weights for it
@@ -101,4 +104,6 @@ class TaskSetting:
         """Read a config of mm_configs, for a backbone."""
         self.base = str(home() / 'mm_configs' / f'{name}.py')
         with no_messages():  # of mmdet and mmseg, which it imports
-            return read_config(self.base, backbone=backbone, imports=False)
+            cfg = read_config(self.base, backbone=backbone, imports=False)
+        cfg.model.data_preprocessor.update(self.pixels.as_lists())
+        return cfg

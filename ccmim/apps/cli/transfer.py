@@ -37,6 +37,7 @@ from ccmim.apps.compare import (
 from ccmim.apps.compare.forecast import measure_pace, total_seconds
 from ccmim.apps.compare.gains import Samples
 from ccmim.checkpoints import Weights
+from ccmim.checkpoints.sources import name_of_weights
 from ccmim.evaluation.resampling import figure, join, read_names, read_samples
 from ccmim.files import say
 from ccmim.labels.layouts import (
@@ -65,9 +66,10 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
     _check_words(args)
     weights = weights_from_args(args.checkpoint, args)
     checkpoint = Path(args.checkpoint).expanduser().absolute()
-    default = f'{checkpoint.stem}_transfer{"_fast" * args.fast}'
+    name = name_of_weights(args.checkpoint)
+    default = f'{name}_transfer{"_fast" * args.fast}'
     folder = checkpoint.parent if checkpoint.exists() else Path('work_dirs')
-    out = (args.out or folder / default.replace(':', '_')).absolute()
+    out = (args.out or folder / default).absolute()
     checkpoint = weights_file(args.checkpoint, weights, args, out)
     tasks = Tasks(
         weights.architecture,
@@ -76,6 +78,7 @@ def transfer(args: Namespace) -> tuple[Path, list[Score]]:
         args.full,
         args.steps,
         args.image_size,
+        weights.pixels,
     )
     plan = make_plan(args, tasks, checkpoint, out)
     named = name_stages(args.checkpoint, plan.data, plan.captions, out)

@@ -16,10 +16,10 @@ from ccmim.apps.compare.stage_commands import (
     train_command,
 )
 from ccmim.apps.compare.stages import Stage
+from ccmim.checkpoints.sources import find_weights
 from ccmim.evaluation.resampling import read_samples
 
 _IMAGES = 'images.npz'  # what each tested image adds, beside the metrics
-_FILES = ('.pth', '.pt', '.safetensors')
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Arm:
     Attributes:
         name: What the table calls it.
         source: Nothing for random weights, a pretraining config to be run with each
-            seed, or a checkpoint that serves all seeds.
+            seed, or weights that serve all seeds: a file, a folder, ``timm:NAME`` or
+            ``hf:OWNER/NAME``.
         options: ``KEY=VALUE`` changes of its pretraining config alone.
         teacher: Arm before it whose weights of the same seed become its
             ``model.teacher.checkpoint``; empty if it needs none.
@@ -45,13 +46,15 @@ class Arm:
 
     def __post_init__(self) -> None:
         """Check the source."""
-        path = Path(self.source)
-        known = path.suffix == '.py' or path.suffix in _FILES
-        if self.source and not (known and path.is_file()):
+        if not self.source:
+            return
+        try:
+            find_weights(self.source)  # a config is a file, too
+        except OSError:
             raise ValueError(
-                f'{self.name}={self.source}: give a pretraining config (.py) or a '
-                f'checkpoint ({", ".join(_FILES)}) that exists'
-            )
+                f'{self.name}={self.source}: give a pretraining config (.py) or '
+                'weights (a file, a folder, timm:NAME or hf:OWNER/NAME) that exist'
+            ) from None
 
     @property
     def is_pretrained_here(self) -> bool:
@@ -175,7 +178,7 @@ class Comparison:
             for seed in self.seeds  # so that a table with one seed is there early
             for task in self.tasks
             for arm in self.arms
-            if not arm.source or self._weights(arm, seed).is_file()
+            if not arm.is_pretrained_here or self._weights(arm, seed).is_file()
         ]
 
     def scores(self) -> list[Score]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ccmim.api.catalogue import home
+from ccmim.checkpoints.sources import find_weights
 
 
 def train_command(config: str, work: Path, options: Sequence[str]) -> list[object]:
@@ -25,8 +26,12 @@ def read_cached(config: str) -> Config:
 
 @cache
 def content_of_file(source: str) -> str:
-    """Name the content of a config or another file, see ``content_of``."""
-    return content_of(read_cached(source) if source.endswith('.py') else Path(source))
+    """Name the content of a config or of weights, see ``content_of``."""
+    if source.endswith('.py'):
+        return content_of(read_cached(source))
+    path, _ = find_weights(source)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return ' '.join(content_of(file) for file in files if file.is_file())
 
 
 def probe_command(config: str) -> list[object]:

@@ -62,7 +62,7 @@ def draw_features(
             backbone = load_method(cfg, checkpoint).backbone
         size = tile_size(grid := backbone.grid_of(images), _SIDE)
         columns.setdefault('image', enlarge(images / 255, size))
-        tokens = backbone.encode(backbone.embed(normalized(images, 'cpu')))
+        tokens = backbone.encode(backbone.embed(normalized(images, backbone)))
         (colors,) = principal_colors(tokens[:, 1:])
         columns[label] = (255 * spread(colors, grid, size)).round().astype(np.uint8)
     caption = 'Patches in the colors of their features: alike in color, alike in them.'

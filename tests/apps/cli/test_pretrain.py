@@ -1,6 +1,7 @@
 """What a run starts from is written when it takes a folder, and no other time."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from ccmim.apps.cli.choose import Machine, Settings
 from ccmim.apps.cli.estimate import Estimate
 from ccmim.apps.cli.recipe import make_recipe
 from ccmim.apps.cli.starting import TAUGHT
+from ccmim.checkpoints import read_weights, write_weights
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.engine.settings import check_recurrence
 from ccmim.vit import VisionTransformer
 
@@ -196,10 +199,15 @@ def test_advice_for_good_weights_is_what_was_measured(method, has_anchor, expect
 
 def test_weights_and_what_contradicts_them(begin, weights):
     file, _ = weights
-    code, _, error = begin('--init', file, '--lora', '4', '--image-size', '112')
+    read = read_weights(file)
+    read = replace(read, pixels=Pixels((127.5,) * 3, (127.5,) * 3))
+    write_weights(read, file.with_suffix('.safetensors'), 'safetensors')
+    words = ['--init', file.with_suffix('.safetensors'), '--lora', '4']
+    code, _, error = begin(*words, '--image-size', '112')
     assert code == 2, error
     cfg = Config.fromfile(begin.folder / 'recipe.py')
     assert cfg.model.backbone.lora == 4
+    assert cfg.model.data_preprocessor.mean == [127.5, 127.5, 127.5]
     assert 'lr_mult' not in cfg.optim_wrapper.paramwise_cfg  # all is new that trains
     for words, message in (
         (['--lora', '4'], '--lora adapts weights'),

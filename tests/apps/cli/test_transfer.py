@@ -2,18 +2,24 @@
 
 import json
 import os
+import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import timm
 import torch
+from mmengine.config import Config
+from safetensors.torch import save_file
 
 from ccmim.apps.cli import transfer
 from ccmim.apps.cli.best_models import best_models
 from ccmim.apps.cli.by_name import find_captions
 from ccmim.apps.cli.transfer_plan import Planned
 from ccmim.apps.compare import Score
+from ccmim.checkpoints import Weights, architecture_of, load_file, write_weights
 from ccmim.evaluation.resampling import write_samples
 from ccmim.evaluation.samples import Classified
 from ccmim.vit import VisionTransformer
@@ -43,6 +49,72 @@ def stage(ccmim, checkpoint, class_folders, monkeypatch):
         return only
 
     return stage
+
+
+@pytest.fixture
+def cached(hub_cache):
+    """Put tiny networks of timm and of transformers into a cache; gives their names."""
+    theirs = timm.create_model('test_vit')
+    folder = hub_cache('timm/test_vit.r160_in1k')
+    save_file(theirs.state_dict(), folder / 'model.safetensors')
+    sizes = dict(embed_dim=32, depth=4, num_heads=2)
+    vit = VisionTransformer(sizes, 56, patch_size=14, pos_embed='learned')
+    weights = Weights(vit.state_dict(), architecture_of(vit), [])
+    write_weights(weights, hub_cache('me/vit.14'), 'hf', overwrite=True)
+    return {'timm:test_vit.r160_in1k': theirs, 'hf:me/vit.14': vit}
+
+
+NAMES = [
+    ('timm:test_vit.r160_in1k', 'timm_test_vit.r160_in1k', (64, 6, 2), 16, 160, 127.5),
+    ('hf:me/vit.14', 'hf_me_vit.14', (32, 4, 2), 14, 56, 123.675),
+]
+
+
+@pytest.mark.parametrize(('name', 'folder', 'arch', 'patch', 'side', 'mean'), NAMES)
+def test_a_name_in_the_cache_is_all_that_a_transfer_needs(
+    ccmim, cached, class_folders, map_folder, tmp_path, monkeypatch,
+    name, folder, arch, patch, side, mean,
+):  # fmt: skip
+    """Sizes, weights and the normalization of images are those of the name."""
+    pytest.importorskip('mmseg')
+    monkeypatch.chdir(tmp_path)
+    planned = []
+    monkeypatch.setattr(
+        transfer, 'run_stages', lambda chains, *_: planned.extend(chains)
+    )
+    out = tmp_path / 'work_dirs' / f'{folder}_transfer_fast'
+    words = [name, '--data', class_folders, map_folder, '--fast']
+    code, said, error = ccmim('transfer', *words)
+    assert code == 0, error
+    assert f'Read {name}: ' in said
+    probe = Config.fromfile(out / 'configs/my classes.py').model
+    dense = Config.fromfile(out / 'configs/ade.py').model
+    for model in (probe, dense):
+        own = model.backbone.arch
+        assert (own.embed_dim, own.depth, own.num_heads) == arch
+        assert model.data_preprocessor.mean[0] == pytest.approx(mean)
+    assert (probe.backbone.patch_size, probe.backbone.img_size) == (patch, side)
+    assert dense.backbone.patch_size == 16
+    assert bool(dense.backbone.init_cfg.get('resize_patch')) == (patch == 14)
+    file = out / 'weights.safetensors'
+    assert planned[0][0].command[1] == file
+    assert planned[-1][0].command[-1] == f'model.backbone.init_cfg.checkpoint={file}'
+    state, theirs = load_file(file), cached[name].state_dict()
+    assert all(torch.equal(state[key], theirs[key]) for key in state)
+
+
+@pytest.mark.slow
+def test_a_name_is_transferred_to_the_end(
+    ccmim, cached, class_folders, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    code, said, error = ccmim('transfer', 'hf:me/vit.14', '--data', class_folders)
+    assert code == 0, error
+    file = Path('work_dirs/hf_me_vit.14_transfer/probes/my classes/accuracies.json')
+    found = json.loads(file.read_text())
+    rows = dict(re.findall(r'^\| (random|checkpoint) \| ([\d.]+) \|', said, re.M))
+    assert rows == {name: f'{values["k=16"]:.1f}' for name, values in found.items()}
+    assert found['random'] != found['checkpoint']
 
 
 def _do(stage):

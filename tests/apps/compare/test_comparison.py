@@ -9,11 +9,14 @@ from mmengine.config import Config
 from ccmim.api.catalogue import home
 from ccmim.apps.cli.tools import load_tool
 from ccmim.apps.compare import Arm, Comparison, content_of, read_csv, stage_commands
+from ccmim.apps.compare.stage_commands import content_of_file
+from ccmim.checkpoints.sources import find_weights
 from ccmim.evaluation.resampling import read_samples
 from tests.processes import PYTHON, run
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / 'mm_configs' / 'demo'
+TASK = {'seg': str(DEMO / 'upernet_toy.py')}
 
 
 @pytest.fixture
@@ -204,8 +207,24 @@ def test_mistakes_are_named(build, changes, text):
 
 
 def test_an_arm_is_a_config_or_a_checkpoint_that_exists():
-    with pytest.raises(ValueError, match='give a pretraining config'):
-        Arm('mae', 'nowhere.pth')
+    for source in ('nowhere.pth', 'nowhere.py'):
+        with pytest.raises(ValueError, match='give a pretraining config'):
+            Arm('mae', source)
+
+
+def test_an_arm_is_a_name_of_weights_or_a_folder(build, hub_cache):
+    """Which is known by what lies in the cache."""
+    (hub_cache('a/b') / 'model.safetensors').write_text('{}')
+    folder = find_weights('hf:a/b')[0]
+    arms = Arm('name', 'hf:a/b'), Arm('folder', str(folder))
+    (first, _), (second, _) = build(*arms, seeds=[0], tasks=TASK).transfers()
+    assert words(first)[-1] == 'model.backbone.init_cfg.checkpoint=hf:a/b'
+    assert words(second)[-1] == f'model.backbone.init_cfg.checkpoint={folder}'
+    assert first.content == second.content
+    content_of_file.cache_clear()
+    (folder / 'model.safetensors').write_text('other')
+    ((again, _),) = build(arms[0], seeds=[0], tasks=TASK).transfers()
+    assert again.content != first.content
 
 
 @pytest.mark.slow
