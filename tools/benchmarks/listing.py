@@ -16,12 +16,11 @@ def list_rows(plan: Plan, codes: list[Code]) -> Iterator[Contender]:
     """Build everything that is measured, in the order of the table."""
     batches: dict[int, list[Tensor]] = {}
     for size in plan.sizes:
-        ours = {name: _our_method(plan, name, size) for name in plan.rows_of_ours}
-        published = []
-        for code in codes:
-            method = code.peer.method
-            shape = ours.get(method) or _our_method(plan, method, size)
-            published.append(PublishedMethod(code, shape))
+        ours = {
+            name: OurMethod(name, size, plan.cfg_options, plan.device)
+            for name in plan.rows_of_ours
+        }
+        published = [PublishedMethod(code, ours[code.peer.method]) for code in codes]
         side = next(iter(ours.values())).cfg.model.backbone.img_size
         for level in plan.levels:
             for batch_size in plan.batch_sizes:
@@ -34,10 +33,6 @@ def list_rows(plan: Plan, codes: list[Code]) -> Iterator[Contender]:
                 yield from _rows_of_memory(
                     plan, list(ours.values()), published, level, batch_size, feed
                 )
-
-
-def _our_method(plan: Plan, method: str, size: str) -> OurMethod:
-    return OurMethod(method, size, plan.cfg_options, plan.device)
 
 
 def _rows_of_memory(

@@ -76,8 +76,10 @@ class Plan:
             )
         if self.workers is not None and self.workers < 0:
             raise ValueError('--workers must be at least 0')
-        if min(self.batch_sizes) < 2:
-            raise ValueError('--batch-sizes must be at least 2: ccMIM contrasts images')
+        least = 2 if 'ccmim' in self.methods or self.options else 1
+        if min(self.batch_sizes) < least:
+            why = ': ccMIM contrasts images' if least > 1 else ''
+            raise ValueError(f'--batch-sizes must be at least {least}{why}')
         if 'tf32' in self.precisions and not on_cuda:
             raise ValueError('tf32 needs a GPU: leave it out of --precisions')
         if ('files' in self.levels) != (self.images is not None):

@@ -92,7 +92,8 @@ def admit_peers(plan: Plan) -> tuple[list[Code], bool]:
         The peers to be timed, and whether all that were found may be.
     """
     codes, passed = [], True
-    for peer in PEERS if plan.peers else ():
+    asked = [peer for peer in PEERS if plan.peers and peer.method in plan.methods]
+    for peer in asked:
         folder = plan.peers / peer.folder
         if not folder.is_dir():
             print(f'{peer.folder}: not in {plan.peers}, left out')

@@ -96,17 +96,18 @@ def test_a_step_of_hpm_hides_what_the_copy_foretells():
     assert model.teacher.weight.item() == pytest.approx(1.0001)
 
 
-def test_code_that_cannot_be_imported_is_left_out_with_one_line(
+def test_code_of_a_method_that_cannot_be_imported_is_left_out_with_one_line(
     tmp_path, capsys, monkeypatch
 ):
     folder = tmp_path / 'HPM'
     folder.mkdir()
     (folder / 'models_mae_learn_loss.py').write_text('import no_such_package\n')
     monkeypatch.setattr('benchmarks.run.find_spec', lambda name: None)
-    assert admit_peers(Plan(peers=tmp_path, precisions=['fp32'])) == ([], True)
-    lines = capsys.readouterr().out.splitlines()
-    assert f'ccMIM: not in {tmp_path}, left out' in lines
-    assert (
+    plan = Plan(methods=['mae', 'hpm'], batch_sizes=[1], peers=tmp_path)
+    assert admit_peers(plan) == ([], True)
+    assert capsys.readouterr().out.splitlines() == [
+        f'mae: not in {tmp_path}, left out',
         'HPM: left out, its code cannot be imported: '
-        "No module named 'no_such_package'; pip install einops" in lines
-    )
+        "No module named 'no_such_package'; pip install einops",
+        f'mmpretrain: not in {tmp_path}, left out',
+    ]
