@@ -35,13 +35,18 @@ def import_code(peer: Peer, folder: Path) -> Code:
     """Import the modules of a clone.
 
     Raises:
-        ImportError: If a module is missing, or needs what is not installed.
+        ImportError: If a module is missing, needs what is not installed, or fails.
     """
     folder = folder.resolve()
     with importing(folder), warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        models = importlib.import_module(peer.module)
-        engine = importlib.import_module(peer.engine) if peer.engine else None
+        try:
+            models = importlib.import_module(peer.module)
+            engine = importlib.import_module(peer.engine) if peer.engine else None
+        except ImportError:
+            raise
+        except Exception as error:  # of whatever does not fit the versions here
+            raise ImportError(f'{type(error).__name__}: {error}') from error
     return Code(peer, folder, models, engine)
 
 

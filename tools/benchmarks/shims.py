@@ -82,7 +82,9 @@ def _old_modules() -> dict[str, types.ModuleType]:
     helpers.to_2tuple = timm.layers.to_2tuple
     layers = types.ModuleType('timm.models.layers')
     layers.DropPath, layers.helpers = timm.layers.DropPath, helpers
-    modules = (six, helpers, layers)
+    # Its language models end in a TypeError beside transformers 5.
+    multimodal = types.ModuleType('mmpretrain.models.multimodal')
+    modules = (six, helpers, layers, multimodal)
     return {module.__name__: module for module in modules}
 
 

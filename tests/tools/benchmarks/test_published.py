@@ -167,6 +167,9 @@ def test_both_levels_train(clone, level, capsys):
     assert [group['weight_decay'] for group in groups] == [0.0, 0.05]
 
 
-def test_missing_module_is_an_import_error(tmp_path):
+def test_what_cannot_be_imported_is_an_import_error(tmp_path):
     with pytest.raises(ImportError, match='models_ccmim'):
+        import_code(CCMIM, tmp_path)
+    (tmp_path / 'models_ccmim.py').write_text('class Bert(None): ...')
+    with pytest.raises(ImportError, match='TypeError: NoneType takes no'):
         import_code(CCMIM, tmp_path)
