@@ -1,4 +1,4 @@
-"""Two commits of a tiny repository, of which the second costs half as much."""
+"""Two commits of a tiny repository, of which the second costs less."""
 
 import os
 import re
@@ -21,13 +21,13 @@ test ! -e $OUT/new; echo so; echo ends it; exit 3
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A repository whose work tree burns half of what its commit does."""
+    """A repository whose work tree burns a twentieth of what its commit does."""
     monkeypatch.chdir(tmp_path)
     git = ('git', '-c', 'user.name=a', '-c', 'user.email=a@b')
-    (tmp_path / 'burn').write_text(BURN.format(120_000))
+    (tmp_path / 'burn').write_text(BURN.format(200_000))
     for words in ('init', '-q'), ('add', '.'), ('commit', '-q', '-m', 'slow'):
         subprocess.run([*git, *words], check=True)
-    (tmp_path / 'burn').write_text(BURN.format(60_000))
+    (tmp_path / 'burn').write_text(BURN.format(10_000))
     (tmp_path / 'lines').write_text(LINES)
     return tmp_path
 
@@ -46,8 +46,8 @@ def test_ratios_of_cpu_time_and_commands_that_fail(repository, run_tool):
     assert len(rows) == 2
     for row in rows:
         before, after, ratio = map(float, row[1:4])
-        assert before > after > 0.01
-        assert ratio == pytest.approx(0.5, abs=0.25)
+        assert before > after > 0
+        assert ratio == pytest.approx(after / before, abs=0.05)
     failed = [line for line in err.splitlines() if line.startswith('FAILED')]
     assert failed == [
         'FAILED before: false: code 1: no output',
@@ -69,7 +69,7 @@ def test_ctrl_c_and_unknown_commits_leave_no_worktree(repository, run_tool):
         while not list(repository.glob('pid')):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(120) == 130
     with pytest.raises(ProcessLookupError):
         os.kill(int((repository / 'pid').read_text()), 0)
     assert len(worktrees()) == 1
