@@ -11,7 +11,7 @@ from ccmim.ranges import Count
 from ccmim.registry import MODELS
 from ccmim.teachers import normalize_patches, patchify
 
-ERRORS = {'square': torch.square, 'absolute': torch.abs}
+ERRORS = {'square': F.mse_loss, 'absolute': F.l1_loss}
 
 
 @MODELS.register_module()
@@ -50,11 +50,11 @@ class PixelReconstruction(nn.Module):
         Returns:
             Scalar, at least float32.
         """
-        return self._errors(pred, images, split).mean()
+        return self._errors(pred, images, split, 'mean')
 
     def of_each(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
         """Compute the error of each masked patch (B, M), whose mean is the loss."""
-        return self._errors(pred, images, split).mean(dim=2)
+        return self._errors(pred, images, split, 'none').mean(dim=2)
 
     def in_pixels(
         self, pred: Tensor, images: Tensor, split: TokenSplit
@@ -81,11 +81,14 @@ class PixelReconstruction(nn.Module):
             note = 'Predicted patches have the brightness and contrast of the true.'
         return dict(pred=pred, target=target, space='pixels', note=note)
 
-    def _errors(self, pred: Tensor, images: Tensor, split: TokenSplit) -> Tensor:
+    def _errors(
+        self, pred: Tensor, images: Tensor, split: TokenSplit, reduction: str
+    ) -> Tensor:
         target = take(patchify(images, self.patch_size), split.ids_masked)
         if self.norm_pix:
             target = normalize_patches(target)
-        return self.error(pred.to(target.dtype) - target)
+        # Fused: the difference and its square are not kept.
+        return self.error(pred.to(target.dtype), target, reduction=reduction)
 
 
 @MODELS.register_module()

@@ -1,4 +1,4 @@
-"""Grow the image size in the course of a run.
+"""Normalize images where the model is, and grow their size in the course of a run.
 
 B batch, H W image.
 """
@@ -7,14 +7,45 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
+import mmengine.model
+import torch
 import torch.nn.functional as F
 from annotated_types import Len, MinLen
 from mmengine.logging import MessageHub
-from mmengine.model import ImgDataPreprocessor
 from torch import Tensor
 
 from ccmim.ranges import Count, Index, Ratio, in_epochs
 from ccmim.registry import MODELS
+
+
+@MODELS.register_module()
+class ImgDataPreprocessor(mmengine.model.ImgDataPreprocessor):
+    """mmengine's, to the bit, with one copy of a batch in place of four.
+
+    In fresh memory a copy takes a CPU longer than the arithmetic.
+    """
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Bring ``inputs`` (B, 3, H, W) to the device, normalized."""
+        data = self.cast_data(data)
+        images = data['inputs']
+        if not self._is_plain(images):
+            return super().forward(data, training)
+        copy = images.to(torch.float32, copy=True)
+        data['inputs'] = copy.sub_(self.mean).div_(self.std)
+        data.setdefault('data_samples', None)
+        return data
+
+    def _is_plain(self, images: Any) -> bool:
+        # Nothing but to be normalized: one batch, no padding, no other channels.
+        return (
+            isinstance(images, Tensor)
+            and images.dim() == 4
+            and self._enable_normalize
+            and not self._channel_conversion
+            and self.mean.shape[0] in (1, images.shape[1])
+            and not any(side % self.pad_size_divisor for side in images.shape[2:])
+        )
 
 
 @MODELS.register_module()

@@ -1,5 +1,6 @@
 """Images have the size that the schedule gives to the epoch."""
 
+import mmengine.model
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,9 +10,28 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ccmim.engine.compile import compile_blocks
 from ccmim.methods import ProgressiveResize
-from ccmim.methods.progressive_resize import shrink
+from ccmim.methods.progressive_resize import ImgDataPreprocessor, shrink
+from ccmim.registry import MODELS
 
 SCHEDULE = [(0, 32), (2, 48), (5, 64)]
+
+
+@pytest.mark.parametrize(
+    'options', [{}, dict(bgr_to_rgb=True), dict(pad_size_divisor=5)]
+)
+def test_images_are_normalized_as_by_mmengine(options):
+    options = options | dict(mean=[127.0, 110.0, 90.0], std=[50.0, 57.3, 61.0])
+    ours = MODELS.build(dict(type='ImgDataPreprocessor', **options))
+    theirs = mmengine.model.ImgDataPreprocessor(**options)
+    assert type(ours) is ImgDataPreprocessor
+    floats = torch.rand(2, 3, 8, 12) * 255
+    for inputs in floats, floats.byte(), floats.byte().flip(3), [*floats.byte()]:
+        data = dict(inputs=[*inputs] if isinstance(inputs, list) else inputs.clone())
+        assert torch.equal(ours(data)['inputs'], theirs(dict(inputs=inputs))['inputs'])
+        assert torch.equal(torch.stack([*data['inputs']]), torch.stack([*inputs]))
+    if not options.get('bgr_to_rgb'):
+        gray = dict(inputs=floats[:, :1])
+        assert torch.equal(ours(gray)['inputs'], theirs(gray)['inputs'])
 
 
 def _grow(schedule=SCHEDULE):
