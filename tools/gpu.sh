@@ -33,29 +33,38 @@ step() {
 
 nvidia-smi >"$out/nvidia-smi.txt" 2>&1
 mapfile -t tests < <(grep -rl 'mark\.gpu' tests --include='*.py')
+rounds=(--rounds 3 --steps 3 --warmup 3)
+options=(score3 cross cached masks2 progressive)
 if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
   marked=gpu
-  limits=(120 180 90 90)
-  exact=(--methods ccmim mae hpm --sizes s b l --batch-sizes 256 --rounds 3 --steps 6)
+  # Eight minutes in all. A step of every row of ViT-S and B, published ones with them,
+  # is about 1e14 operations for 128 images, half of them in float32 without TF32.
+  limits=(70 170 100 60 80)
+  exact=(--methods ccmim mae hpm --sizes s b --precisions fp32 bf16 --batch-sizes 128)
   exact+=(--levels step trainer)
-  cheap=(--methods ccmim --sizes b --precisions bf16 --batch-sizes 256 --rounds 3 --steps 6)
-  cheap+=(--options score3 cross cached masks2 progressive)
+  large=(--methods ccmim mae hpm --sizes l --precisions bf16 --batch-sizes 128)
+  cheap=(--methods ccmim --sizes s b --precisions bf16 --batch-sizes 128)
   dense=(--precisions bf16 --variants plain channels_last --rounds 3 --steps 5)
 else
   echo 'no GPU: the same steps at small sizes'
   marked='not slow'
-  limits=(600 600 600 600)
-  exact=(--methods ccmim mae --sizes s --batch-sizes 2 --rounds 1 --steps 1)
-  cheap=(--methods ccmim --sizes s --precisions bf16 --batch-sizes 2 --rounds 1)
-  cheap+=(--steps 3 --options score3 progressive)
+  limits=(600 600 600 600 600)
+  rounds=(--rounds 1 --steps 3 --warmup 1)
+  exact=(--methods ccmim mae hpm --sizes s --precisions bf16 --batch-sizes 2)
+  exact+=(--levels step trainer)
+  large=(--methods mae --sizes s --precisions fp32 --batch-sizes 1)
+  cheap=(--methods ccmim --sizes s --precisions bf16 --batch-sizes 2)
   dense=(mm_configs/small/upernet_vitt_camvid.py --precisions bf16 --rounds 1 --side 64)
 fi
 
 step tests "${limits[0]}" "$python" -m pytest -q -m "$marked" "${tests[@]}"
-step exact "${limits[1]}" \
-  "$python" tools/benchmark.py "${exact[@]}" "${peers[@]}" --out "$out/exact"
-step cheaper "${limits[2]}" "$python" tools/benchmark.py "${cheap[@]}" --out "$out/cheaper"
-step dense "${limits[3]}" "$python" tools/benchmark_dense.py "${dense[@]}" --out "$out/dense"
+step exact "${limits[1]}" "$python" tools/benchmark.py \
+  "${exact[@]}" "${rounds[@]}" "${peers[@]}" --out "$out/exact"
+step large "${limits[2]}" "$python" tools/benchmark.py \
+  "${large[@]}" "${rounds[@]}" "${peers[@]}" --out "$out/large"
+step cheaper "${limits[3]}" "$python" tools/benchmark.py \
+  "${cheap[@]}" "${rounds[@]}" --options "${options[@]}" --out "$out/cheaper"
+step dense "${limits[4]}" "$python" tools/benchmark_dense.py "${dense[@]}" --out "$out/dense"
 
 cat "$out/summary.txt"
 exit "$failed"
