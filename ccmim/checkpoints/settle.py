@@ -178,7 +178,7 @@ def _settle_positions(
             'token'
         )
     if fitted is None:
-        _ask_for_grid(table, rows, patch, notes)
+        _ask_for_grid(table, rows, patch)
     before, grid = fitted
     if before > first and many:  # positions of registers: part of what they are
         state['reg_token'] = registers + table[:, first : first + many]
@@ -218,16 +218,14 @@ def _find_grid(
     return None
 
 
-def _ask_for_grid(
-    table: Tensor, rows: Sequence[int], patch: int, notes: list[str]
-) -> None:
-    count = table.shape[1] - rows[0]
-    grids = [(count // c, c) for c in range(1, count + 1) if count % c == 0]
+def _ask_for_grid(table: Tensor, rows: Sequence[int], patch: int) -> None:
+    counts = [table.shape[1] - before for before in rows]  # of patches
+    grids = [(n // c, c) for n in counts for c in range(1, n + 1) if n % c == 0]
     near = sorted(grids, key=lambda grid: abs(grid[0] - grid[1]))[:3]
     sizes = ' or '.join(f'{r * patch} x {c * patch}' for r, c in near)
     raise ValueError(
-        f'{count} positions leave open whether its images had {sizes} px: give the '
-        'image size (img_size)'
+        f'{table.shape[1]} positions leave open whether its images had {sizes} px: '
+        'give the image size (img_size)'
     )
 
 

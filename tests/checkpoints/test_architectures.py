@@ -76,15 +76,43 @@ def compare(vit, theirs, size=64, prefix=1):
     torch.testing.assert_close(only, wanted, rtol=0, atol=TOLERANCE)
 
 
+@torch.no_grad()
+def compare_windows(weights, theirs, prefix):
+    """Compare maps with another network's blocks, run on 2 x 2 patches at a time."""
+    options = dict(window_size=2, global_blocks=(1,))
+    vit = VisionTransformer(**weights.architecture.options(), **options).eval()
+    vit.load_state_dict(weights.state)
+    images = torch.randn(2, 3, 64, 64)
+    x = theirs._pos_embed(theirs.patch_embed(images))
+    x, rope = x if isinstance(x, tuple) else (x, None)
+    x = getattr(theirs, 'norm_pre', torch.nn.Identity())(x)[:, prefix:]
+    places = torch.arange(16).reshape(2, 2, 2, 2).transpose(1, 2).reshape(4, 4)
+    for block, parts in zip(
+        theirs.blocks, (places, torch.arange(16)[None]), strict=True
+    ):
+        before = x.clone()
+        if rope is not None:
+            block.attn.num_prefix_tokens = 0  # which windows do not have
+        for part in parts:
+            more = dict(rope=rope[part]) if rope is not None else {}
+            x[:, part] = block(before[:, part], **more)
+    expected = theirs.norm(x).transpose(1, 2).unflatten(2, (4, 4))
+    torch.testing.assert_close(vit(images)[0], expected, rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize('name', TIMM)
 def test_timms_vision_transformers(read, name):
     options, told = TIMM[name]
     theirs = timm.models.VisionTransformer(
         64, num_classes=3, dynamic_img_size=True, **SIZES, **options
     )
-    vit = ours(read(draw(theirs).state_dict(), **told))
+    weights = read(draw(theirs).state_dict(), **told)
+    pooled = 'left out, attention pooling, which our features are before: attn_pool.*'
+    assert (name == 'siglip') == any(pooled in line for line in weights.report)
     for size in (64, (96, 48)):
-        compare(vit, theirs.forward_features, size, theirs.num_prefix_tokens)
+        prefix = theirs.num_prefix_tokens
+        compare(ours(weights), theirs.forward_features, size, prefix)
+    compare_windows(weights, theirs, prefix)
 
 
 def test_deits_distillation_token(read):
@@ -110,12 +138,7 @@ def test_timms_dinov3(read, options):
     vit = ours(weights)
     for size in (64, (96, 48)):
         compare(vit, theirs.forward_features, size, 5)
-    # In windows that cover the image attention is the same, but for the registers.
-    windows = dict(window_size=6, global_blocks=(1,))
-    wide = VisionTransformer(**weights.architecture.options(), **windows)
-    wide.load_state_dict(weights.state)
-    windows = wide.eval()(torch.randn(1, 3, 96, 96))[0]
-    assert windows.shape == (1, 32, 6, 6)
+    compare_windows(weights, theirs, 5)
 
 
 def test_a_window_keeps_the_distances_of_rotary_positions():
@@ -152,7 +175,8 @@ def test_the_official_files_of_dinov3(read):
     assert '  keys have no bias: zeros' in weights.report
     vit = VisionTransformer(**{**weights.architecture.options(), 'img_size': 64}).eval()
     vit.load_state_dict(weights.state)
-    compare(vit, theirs.forward_features, 64, 5)
+    for size in (64, (96, 48)):
+        compare(vit, theirs.forward_features, size, 5)
     state['rope_embed.periods'] *= 2
     with pytest.raises(ValueError, match='rotary positions are not of 100 as the long'):
         read(state, img_size=None)
