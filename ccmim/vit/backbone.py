@@ -194,6 +194,12 @@ class VisionTransformer(TokenEmbedding, BackboneOutputs, BaseModule):
         if lora:
             add_lora(self, lora)
         freeze_unused(self, self.out_indices, out_norm, window_size, frozen_stages)
+        if lora and not any(value.requires_grad for value in self.parameters()):
+            raise ValueError(
+                f'lora={lora} would train nothing, as frozen_stages={frozen_stages} '
+                'freezes all blocks: leave out one of them'
+            )
+        self.lora = lora
         self.register_load_state_dict_pre_hook(resample_loaded_positions)
         self.register_load_state_dict_pre_hook(resample_loaded_tables)
 

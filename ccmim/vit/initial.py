@@ -128,6 +128,12 @@ def load_pretrained(vit: Any) -> None:
         FileNotFoundError: If there is no such file.
         ValueError: If the file does not fit, see ``ccmim.checkpoints.load_backbone``.
     """
+    if vit.lora and not (vit.init_cfg or {}).get('checkpoint'):
+        warnings.warn(
+            f'lora={vit.lora} adapts random weights, unless load_from has others: set '
+            'backbone.init_cfg.checkpoint',
+            stacklevel=3,
+        )
     if not vit.init_cfg:
         return
     if vit.init_cfg.get('checkpoint') is None:

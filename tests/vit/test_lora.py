@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ccmim.checkpoints import build_backbone, load_backbone, read_weights
+from ccmim.engine.compile import compile_blocks
 from ccmim.engine.launch import build_runner
 from ccmim.vit import VisionTransformer
 from ccmim.vit.lora import merge_lora
@@ -68,6 +69,9 @@ def test_a_run_trains_adapters_and_leaves_plain_weights(file, image_folder, tmp_
             'model.backbone.init_cfg': dict(checkpoint=str(file)),
             'model.anchor': dict(type='GramAnchor', weight=1.0),
             'optim_wrapper.paramwise_cfg.layer_decay': 0.5,
+            'optim_wrapper.accumulative_counts': 2,
+            'model.backbone.frozen_stages': 1,
+            'custom_hooks': [dict(type='EMAHook')],
             'optim_wrapper.clip_grad': dict(max_norm=1.0),
             'train_cfg.max_epochs': 2,
             **changes,
@@ -80,14 +84,20 @@ def test_a_run_trains_adapters_and_leaves_plain_weights(file, image_folder, tmp_
 
     runner, losses = train()
     vit, start = runner.model.backbone.eval(), torch.load(file)
-    own = vit.state_dict()
+    content = torch.load(tmp_path / 'run' / 'epoch_2.pth', weights_only=False)
+    own = {
+        k.removeprefix('backbone.'): v
+        for k, v in content['state_dict'].items()
+        if k.startswith('backbone.')
+    }
+    vit.load_state_dict(own)  # the averaged one
     for name, value in start.items():
         assert torch.equal(own.get(name, own.get(_inner(name))), value), name
     weights = read_weights(tmp_path / 'run' / 'epoch_2.pth')
     assert any('LoRA is merged' in line for line in weights.report)
     assert weights.state.keys() == start.keys()
     moved = [n for n, v in weights.state.items() if not torch.equal(v, start[n])]
-    assert len(moved) == 2 * 4
+    assert len(moved) == 4  # in the block that is not frozen
     plain = build_backbone(tmp_path / 'run' / 'epoch_2.pth').eval()
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
@@ -103,6 +113,31 @@ def test_a_run_trains_adapters_and_leaves_plain_weights(file, image_folder, tmp_
     (tmp_path / 'run' / 'last_checkpoint').unlink()
     _, resumed = train(resume=True)
     assert resumed == losses[len(losses) // 2 :]
+
+
+@pytest.mark.slow
+def test_compiled_blocks_compute_the_same(images):
+    torch._dynamo.reset()
+    vit = VisionTransformer(ARCH, 64, lora=2)
+    for name, value in vit.named_parameters():
+        if '.lora_B' in name:
+            torch.nn.init.normal_(value, std=0.05)
+    expected = vit.encode(vit.embed(images))
+    assert compile_blocks(vit, backend='aot_eager')
+    found = vit.encode(vit.embed(images))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    found.square().sum().backward()
+    assert vit.blocks[0].mlp.fc1.lora_B.default.weight.grad.abs().max() > 0
+
+
+def test_adapters_that_would_train_nothing_or_what_is_random_are_told():
+    half = VisionTransformer(ARCH, 64, lora=2, frozen_stages=1)
+    trained = [n for n, p in half.named_parameters() if p.requires_grad]
+    assert {half.layer_id(name) for name in trained} == {2}
+    with pytest.raises(ValueError, match='lora=2 would train nothing, as frozen_sta'):
+        VisionTransformer(ARCH, 64, lora=2, frozen_stages=2)
+    with pytest.warns(UserWarning, match='lora=2 adapts random weights'):
+        half.init_weights()
 
 
 def _inner(name):
