@@ -35,7 +35,7 @@ Part = dict[str, Any]
 Parts = Part | Sequence[Part]
 
 
-class PassedTo(NamedTuple):
+class ArgsOf(NamedTuple):
     """Marks ``**kwargs``, or a dict, as the arguments of something else."""
 
     kind: Callable[..., Any]
@@ -270,7 +270,7 @@ def _options(hint: Any) -> Iterator[Any]:
 
 def _passed(hint: Any) -> Callable[..., Any] | None:
     notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((note.kind for note in notes if isinstance(note, PassedTo)), None)
+    return next((note.kind for note in notes if isinstance(note, ArgsOf)), None)
 
 
 @cache

@@ -198,7 +198,7 @@ def read_architecture(
     if grid is not None:
         rows, columns = (side * values['patch_size'] for side in grid)
         values['img_size'] = rows if rows == columns else [rows, columns]
-    elif table is not None and (square := rel_pos.square_grid(len(table))):
+    elif table is not None and (square := rel_pos.table_grid(len(table))):
         values['img_size'] = square[0] * values['patch_size']
     known = {field.name for field in fields(Architecture)}
     values |= {name: value for name, value in declared.items() if name in known}

@@ -11,7 +11,7 @@ from ccmim.classification.labels import open_labels
 from ccmim.classification.subset import listed_in, part_of_each_class
 from ccmim.data import SampleKey, UnlabeledImages
 from ccmim.data.paths import printable
-from ccmim.ranges import Index, Parts, PassedTo, PositiveRatio
+from ccmim.ranges import ArgsOf, Index, Parts, PositiveRatio
 from ccmim.registry import DATASETS
 
 
@@ -48,7 +48,7 @@ class LabeledImages(Dataset):
         label_ratio: PositiveRatio = 1.0,
         seed: Index = 0,
         names: str | os.PathLike | None = None,
-        **kwargs: Annotated[Any, PassedTo(UnlabeledImages)],
+        **kwargs: Annotated[Any, ArgsOf(UnlabeledImages)],
     ) -> None:
         if names is not None and label_ratio < 1:
             raise ValueError('give label_ratio or names, not both')

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from timm.optim import Lars
 from torch import Tensor
 
-from ccmim.ranges import PassedTo
+from ccmim.ranges import ArgsOf
 from ccmim.registry import OPTIMIZERS
 
 
@@ -26,7 +26,7 @@ class LARS(Lars):
     def __init__(
         self,
         params: Iterable[Tensor] | Iterable[dict[str, Any]],
-        **kwargs: Annotated[Any, PassedTo(Lars)],
+        **kwargs: Annotated[Any, ArgsOf(Lars)],
     ) -> None:
         params = list(params)
         groups = [g if isinstance(g, dict) else dict(params=[g]) for g in params]

@@ -21,7 +21,7 @@ from ccmim.data.transforms import (
     height_width,
 )
 from ccmim.data.unlabeled import UnlabeledImages
-from ccmim.ranges import Parts, PassedTo, PositiveRatio, Ratio, Sides
+from ccmim.ranges import ArgsOf, Parts, PositiveRatio, Ratio, Sides
 from ccmim.registry import DATASETS, TRANSFORMS
 
 
@@ -78,7 +78,7 @@ class ImagesWithCropBox(Dataset):
     """
 
     def __init__(
-        self, transform: Parts, **kwargs: Annotated[Any, PassedTo(UnlabeledImages)]
+        self, transform: Parts, **kwargs: Annotated[Any, ArgsOf(UnlabeledImages)]
     ) -> None:
         self._images = UnlabeledImages(transform=transform, **kwargs)
 

@@ -10,7 +10,7 @@ import torch
 from mmdet.models.roi_heads import StandardRoIHead
 from torch import Tensor
 
-from ccmim.ranges import Part, PassedTo
+from ccmim.ranges import ArgsOf, Part
 from ccmim.registry import MODELS, build_part
 
 
@@ -29,7 +29,7 @@ class ContextRoIHead(StandardRoIHead):
     """
 
     def __init__(
-        self, context: Part, **kwargs: Annotated[Any, PassedTo(StandardRoIHead)]
+        self, context: Part, **kwargs: Annotated[Any, ArgsOf(StandardRoIHead)]
     ) -> None:
         super().__init__(**kwargs)
         channels = self.bbox_roi_extractor.out_channels

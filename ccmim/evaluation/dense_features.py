@@ -25,7 +25,7 @@ from ccmim.progress import progress
 _LAYOUT = b'1'  # of what is kept; another one is another file
 
 
-class Seen(Protocol):
+class PixelSource(Protocol):
     """A photo that can be looked at."""
 
     def pixels(self, size: tuple[int, int]) -> Tensor:
@@ -56,7 +56,7 @@ class DenseFeatures:
 @torch.no_grad()
 def compute_dense(
     backbone: Any,
-    photos: Sequence[Seen],
+    photos: Sequence[PixelSource],
     size: tuple[int, int],
     normalize: Callable[[Tensor], Tensor],
     quiet: bool = False,
@@ -106,7 +106,7 @@ def compute_dense(
 
 
 def _batches(
-    photos: Sequence[Seen], size: tuple[int, int], count: int, quiet: bool
+    photos: Sequence[PixelSource], size: tuple[int, int], count: int, quiet: bool
 ) -> Iterator[Tensor]:
     """Read photos ahead in threads."""
     with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)))) as pool:
@@ -120,7 +120,7 @@ def _batches(
             ahead[number] = None  # let its images go
 
 
-def _read(photos: Sequence[Seen], size: tuple[int, int]) -> Tensor:
+def _read(photos: Sequence[PixelSource], size: tuple[int, int]) -> Tensor:
     return torch.stack([photo.pixels(size) for photo in photos])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ccmim.heads.mae_decoder import MAEDecoder
 from ccmim.masking import TokenSplit
-from ccmim.ranges import Count, PassedTo, Sides
+from ccmim.ranges import ArgsOf, Count, Sides
 from ccmim.registry import MODELS
 from ccmim.vit.archs import resolve_grid
 
@@ -38,7 +38,7 @@ class HardnessPredictor(nn.Module):
         img_size: Sides = 224,
         patch_size: Count = 16,
         out_dim: Count = 1,
-        **kwargs: Annotated[Any, PassedTo(MAEDecoder)],
+        **kwargs: Annotated[Any, ArgsOf(MAEDecoder)],
     ) -> None:
         super().__init__()
         grid = resolve_grid(img_size, patch_size)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import InnerRatio, Part, Parts, PassedTo
+from ccmim.ranges import ArgsOf, InnerRatio, Part, Parts
 from ccmim.registry import MODELS
 from ccmim.teachers import EMATeacher
 
@@ -52,7 +52,7 @@ class ConMIM(PretrainMethod):
         mask_token: Part,
         perturbation: Parts,
         contrast: Part,
-        teacher: Annotated[Part, PassedTo(EMATeacher)],
+        teacher: Annotated[Part, ArgsOf(EMATeacher)],
         mask_ratio: InnerRatio = 0.75,
         **options: Any,
     ) -> None:

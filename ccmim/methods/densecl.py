@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ccmim.losses import products, unit
 from ccmim.masking import take
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import Count, Index, Part, Parts, PassedTo, Ratio
+from ccmim.ranges import ArgsOf, Count, Index, Part, Parts, Ratio
 from ccmim.registry import MODELS
 from ccmim.teachers import EMATeacher
 
@@ -53,7 +53,7 @@ class DenseCL(PretrainMethod):
         projector: Part,
         contrast: Part,
         dense_contrast: Part,
-        teacher: Annotated[Part, PassedTo(EMATeacher)],
+        teacher: Annotated[Part, ArgsOf(EMATeacher)],
         cells: Count = 7,
         dense_weight: Ratio = 0.5,
         dense_begin: Index = 1000,

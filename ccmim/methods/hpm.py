@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ccmim.masking import count_visible, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import InnerRatio, Part, PassedTo
+from ccmim.ranges import ArgsOf, InnerRatio, Part
 from ccmim.registry import MODELS
 from ccmim.teachers import EMATeacher
 
@@ -43,7 +43,7 @@ class HPM(PretrainMethod):
         self,
         backbone: Part,
         predictor: Part,
-        teacher: Annotated[Part, PassedTo(EMATeacher)],
+        teacher: Annotated[Part, ArgsOf(EMATeacher)],
         sampler: Part,
         decoder: Part,
         reconstruction: Part,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ccmim.losses import unit
 from ccmim.methods.base import Prediction, PretrainMethod
-from ccmim.ranges import Count, Part, Parts, PassedTo
+from ccmim.ranges import ArgsOf, Count, Part, Parts
 from ccmim.registry import MODELS
 from ccmim.teachers import EMATeacher
 from ccmim.teachers.shared_crops import Crop, cut, shared_part
@@ -47,7 +47,7 @@ class NeCo(PretrainMethod):
         perturbation: Parts,
         projector: Part,
         order: Part,
-        teacher: Annotated[Part, PassedTo(EMATeacher)],
+        teacher: Annotated[Part, ArgsOf(EMATeacher)],
         cells: Count = 7,
         **options: Any,
     ) -> None:

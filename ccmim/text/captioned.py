@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from ccmim.data import SampleKey, UnlabeledImages
 from ccmim.data.paths import printable
 from ccmim.data.randomness import generator_of
-from ccmim.ranges import Parts, PassedTo
+from ccmim.ranges import ArgsOf, Parts
 from ccmim.registry import DATASETS
 from ccmim.text.captions import TEMPLATES, class_sentences, read_captions
 
@@ -49,7 +49,7 @@ class CaptionedImages(Dataset):
         captions: str | os.PathLike | None = None,
         templates: Annotated[Sequence[str], MinLen(1)] = TEMPLATES,
         part: Literal['all', 'train', 'test'] = 'all',
-        **kwargs: Annotated[Any, PassedTo(UnlabeledImages)],
+        **kwargs: Annotated[Any, ArgsOf(UnlabeledImages)],
     ) -> None:
         if not isinstance(data, str | os.PathLike):
             raise ValueError(

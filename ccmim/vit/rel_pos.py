@@ -21,7 +21,7 @@ def table_length(grid: tuple[int, int]) -> int:
     return (2 * grid[0] - 1) * (2 * grid[1] - 1) + 3
 
 
-def square_grid(length: int) -> tuple[int, int] | None:
+def table_grid(length: int) -> tuple[int, int] | None:
     """Return the grid of a table of so many rows, None if the grid is not square."""
     side = (round((length - 3) ** 0.5) + 1) // 2 if length > 3 else 0
     return (side, side) if side and table_length((side, side)) == length else None
@@ -162,7 +162,7 @@ def resample_loaded_tables(
             continue
         if table.shape[1:] != own.shape[1:]:
             continue  # another number of heads: refused as any other shape
-        held = square_grid(len(table))
+        held = table_grid(len(table))
         if held is None:
             raise ValueError(
                 f'{name} has shape {tuple(table.shape)}, of no square grid: set '

@@ -11,7 +11,7 @@ from ccmim.checkpoints.layouts import read_beit
 from ccmim.checkpoints.settle import settle
 from ccmim.engine.compile import compile_blocks
 from ccmim.vit import VisionTransformer
-from ccmim.vit.rel_pos import relative_bias, resample_table, square_grid, table_length
+from ccmim.vit.rel_pos import relative_bias, resample_table, table_grid, table_length
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_a_side_of_one_or_two_patches_can_grow():
 
 def test_the_grid_of_a_table_is_told_by_its_length():
     grids = [(side, side) for side in (1, 4, 37)]
-    assert [square_grid(table_length(grid)) for grid in grids] == grids
-    assert [square_grid(n) for n in (0, 3, 5, table_length((3, 5)))] == [None] * 4
+    assert [table_grid(table_length(grid)) for grid in grids] == grids
+    assert [table_grid(n) for n in (0, 3, 5, table_length((3, 5)))] == [None] * 4
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ class FeatureWatchHook(Hook):
             setattr(loop, count, getattr(loop, count) - 1)
 
 
-class _Seen:
+class _TrainingPhoto:
     """A training photo as ``compute_dense`` reads it."""
 
     def __init__(self, images: UnlabeledImages, index: int) -> None:
@@ -259,9 +259,9 @@ class _Seen:
         return ToUint8Tensor()(ResizeCenterCrop(list(size))(picture))
 
 
-def _evenly(images: UnlabeledImages, count: int) -> list[_Seen]:
+def _evenly(images: UnlabeledImages, count: int) -> list[_TrainingPhoto]:
     numbers = torch.linspace(0, len(images) - 1, min(count, len(images))).round()
-    return [_Seen(images, int(number)) for number in numbers]
+    return [_TrainingPhoto(images, int(number)) for number in numbers]
 
 
 def _normalizer(model: Any) -> Any:

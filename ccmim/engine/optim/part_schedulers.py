@@ -12,7 +12,7 @@ from ccmim.ranges import Positive
 from ccmim.registry import PARAM_SCHEDULERS
 
 
-class OfPart:
+class PartSchedulerMixin:
     """Schedule the groups of one part, and leave the others as they are.
 
     Args:
@@ -45,17 +45,17 @@ class OfPart:
 
 
 @PARAM_SCHEDULERS.register_module()
-class PartConstantLR(OfPart, ConstantLR):
+class PartConstantLR(PartSchedulerMixin, ConstantLR):
     """mmengine's ``ConstantLR``, which gives the whole rate back one step later.
 
     mmengine's does it in its last step: before what follows begins at a low rate there
     would be one at the whole.
 
     Args:
-        optimizer: See ``OfPart``.
+        optimizer: See ``PartSchedulerMixin``.
         *args: Of mmengine's.
         end: The first step that is no longer scaled.
-        **kwargs: Of mmengine's, and of ``OfPart``.
+        **kwargs: Of mmengine's, and of ``PartSchedulerMixin``.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class PartConstantLR(OfPart, ConstantLR):
 
 
 @PARAM_SCHEDULERS.register_module()
-class PartLinearLR(OfPart, LinearLR):
-    """mmengine's ``LinearLR``; see ``OfPart``."""
+class PartLinearLR(PartSchedulerMixin, LinearLR):
+    """mmengine's ``LinearLR``; see ``PartSchedulerMixin``."""
 
 
 @PARAM_SCHEDULERS.register_module()
-class PartPolyLR(OfPart, PolyLR):
-    """mmengine's ``PolyLR``; see ``OfPart``."""
+class PartPolyLR(PartSchedulerMixin, PolyLR):
+    """mmengine's ``PolyLR``; see ``PartSchedulerMixin``."""
