@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from ccmim.engine.launch import build_runner
-from ccmim.engine.settings import check_recurrence
+from ccmim.engine.settings import check_recurrence, recurrence
 from ccmim.teachers.cached_teacher import CachedTeacher
 from ccmim.vit import VisionTransformer
 from tests.short_runs import ROOT, record_losses, short_config
@@ -100,7 +100,7 @@ def test_losses_are_those_without_it_and_a_resumed_run_continues(
     assert (resumed, seen) == (plain[len(plain) // 2 :], [])
 
 
-def test_what_never_recurs_is_refused_before_the_run(part):
+def test_what_never_recurs_is_refused_before_the_run(part, monkeypatch):
     for leaf, keys in (
         ('small/maskdistill_vitt', 'set train_dataloader.dataset.transform.0.scale='),
         ('small/relational_distill_vitt', 'model.mix=False model.perturbation=\\[\\]'),
@@ -113,3 +113,10 @@ def test_what_never_recurs_is_refused_before_the_run(part):
         cfg.merge_from_dict(WHOLE)
         cfg.merge_from_dict({'model.mix': False, 'model.perturbation': []})
         check_recurrence(cfg)
+    told = []
+    monkeypatch.setattr(recurrence, 'print_log', lambda text, *_: told.append(text))
+    cfg.train_dataloader.dataset.transform.insert(1, dict(type='RandAugment'))
+    check_recurrence(cfg)
+    assert [text[:50] for text in told] == [
+        'train_dataloader.dataset.transform.1: where RandAu'
+    ]

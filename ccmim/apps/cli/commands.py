@@ -82,8 +82,8 @@ def _pretrain(commands: Any) -> Parser:
     )
     parser.add_argument(
         '--cache-teacher', type=positive, nargs='?', const=20, metavar='GB',
-        help='compute its features once and keep them in DIR, up to so many GB '
-        '(default: 20); photos are then not cropped',
+        help='compute its features once and keep up to so many GB of them in '
+        'teacher_features (default: 20); photos are then not cropped',
     )  # fmt: skip
     parser.add_argument('--image-size', type=positive, metavar='PX', help='side length')
     parser.add_argument('--epochs', type=positive, metavar='N')

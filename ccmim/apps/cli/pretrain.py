@@ -105,7 +105,7 @@ def run(args: Namespace) -> int:
     say(f'By hand      {by_hand}', '')
     if resumed:
         extend(args, out)
-        _find_list(config)
+        _find_what_moved(config)
     else:
         _write(out, cfg, bad)
     with short_messages():
@@ -222,13 +222,18 @@ def _write(out: Path, cfg: Config, bad: Mapping[str, str]) -> None:
         lock.release()
 
 
-def _find_list(config: Path) -> None:
-    """Name the list beside a recipe in it: the folder may have been moved."""
-    cfg, here = Config.fromfile(config), config.with_name(_LEFT_OUT)
-    dataset = cfg.train_dataloader.dataset
-    if here.is_file() and Path(dataset.get('exclude') or '').name == _LEFT_OUT:
-        dataset.exclude = str(here)
-        write_file(config, cfg.pretty_text)
+def _find_what_moved(config: Path) -> None:
+    """Name in a recipe what lies beside it: the folder may have been moved."""
+    cfg = Config.fromfile(config)
+    dataset, teacher = cfg.train_dataloader.dataset, cfg.model.get('teacher') or {}
+    for part, key, name in (
+        (dataset, 'exclude', _LEFT_OUT),
+        (teacher, 'folder', _FEATURES),
+    ):
+        here = config.with_name(name)
+        if here.exists() and Path(part.get(key) or '').name == name:
+            part[key] = str(here)
+    write_file(config, cfg.pretty_text)
 
 
 def _look(data: list[str]) -> Survey:

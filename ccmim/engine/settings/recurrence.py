@@ -1,14 +1,19 @@
 """Find what keeps images from recurring, which cached teachers need."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from ccmim.engine.settings.sizes import dicts
 
 _ALWAYS_RANDOM = ('KeptImages', 'ImagesWithCropBox')  # data sets
 _WHOLE = [1.0, 1.0]
+# Transforms that give a photo few forms: crops are looked at apart.
+_REPEATED = ('RandomResizedCrop', 'RandomHorizontalFlip', 'Resize', 'ResizeCenterCrop')
+_REPEATED += ('ToUint8Tensor',)
 
 
 def random_parts(cfg: Config) -> dict[str, Any]:
@@ -50,6 +55,14 @@ def check_recurrence(cfg: Config) -> None:
     changes = random_parts(cfg)
     if _named(dataset) in _ALWAYS_RANDOM:
         changes = {'train_dataloader.dataset.type': 'UnlabeledImages', **changes}
+    for key, part in dicts(dataset.get('transform'), 'transform'):
+        if (name := _named(part)) not in (*_REPEATED, 'None'):
+            print_log(
+                f'train_dataloader.dataset.{key}: where {name} draws pixels anew, a '
+                'CachedTeacher finds no image again',
+                'current',
+                logging.WARNING,
+            )
     if changes:
         words = ' '.join(f'{k}={v}'.replace(' ', '') for k, v in changes.items())
         raise ValueError(

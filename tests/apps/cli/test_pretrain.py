@@ -101,18 +101,24 @@ def test_a_folder_in_use_is_left_alone_before_the_first_checkpoint(
     assert run() == before
 
 
-def test_a_run_that_was_moved_finds_its_list(begin, run, tmp_path):
+def test_a_run_that_was_moved_finds_its_list_and_its_features(begin, run, tmp_path):
+    cfg = Config.fromfile(begin.folder / 'recipe.py')
+    kept = begin.folder / 'teacher_features'
+    kept.mkdir()
+    cfg.model.teacher = dict(type='CachedTeacher', teacher={}, folder=str(kept))
+    cfg.dump(begin.folder / 'recipe.py')
     moved = tmp_path / 'moved'
     shutil.move(begin.folder, moved)
     seen = []
 
     def train():
-        seen.append(Config.fromfile(moved / 'recipe.py').train_dataloader.dataset)
+        seen.append(Config.fromfile(moved / 'recipe.py'))
         return 0
 
     code, _, error = begin('--resume', out=moved, train=train)
     assert code == 0, error
-    assert seen[0].exclude == str(moved / 'left_out.txt')
+    assert seen[0].train_dataloader.dataset.exclude == str(moved / 'left_out.txt')
+    assert seen[0].model.teacher.folder == str(moved / 'teacher_features')
 
 
 @pytest.mark.parametrize(
