@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmcv.cnn import build_norm_layer
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor
 
+from ccmim.dense.segmentor_heads import EnlargedLoss
 from ccmim.ranges import Count
 from ccmim.registry import MODELS
 
 
 @MODELS.register_module()
-class LinearSegHead(BaseDecodeHead):
+class LinearSegHead(EnlargedLoss):
     """Batch norm and one 1 x 1 convolution on a map of the backbone.
 
     The linear protocol of DINOv2, https://arxiv.org/abs/2304.07193: how much of the

@@ -4,6 +4,7 @@ Sizes that are left out or None follow from the backbone's `arch` and `img_size`
 Departs from it in the backbone: no relative positions and no layer scale.
 """
 
+custom_imports = dict(imports=['ccmim.dense.segmentor_heads'])
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
@@ -28,7 +29,7 @@ model = dict(
     ),
     neck=dict(type='ccmim.MultiLevelPyramid', norm_cfg=norm_cfg),
     decode_head=dict(
-        type='UPerHead',
+        type='ccmim.UPerHead',
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),
         channels=None,  # as wide as the backbone
@@ -39,7 +40,7 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
     ),
     auxiliary_head=dict(
-        type='FCNHead',
+        type='ccmim.FCNHead',
         in_index=2,
         channels=256,
         num_convs=1,
