@@ -8,6 +8,7 @@ from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from torch import Tensor, nn
 
+from ccmim.dense.patch_deconv import deconvolve
 from ccmim.registry import MODELS
 
 
@@ -25,6 +26,14 @@ class SmallInitMaskHead(FCNMaskHead):
         super().init_weights()
         nn.init.normal_(self.conv_logits.weight, std=0.001)
         nn.init.zeros_(self.conv_logits.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict masks (K, classes or 1, h, w) of RoIs (K, C, h / 2, w / 2)."""
+        if self.upsample_method != 'deconv':
+            return super().forward(x)
+        for conv in self.convs:
+            x = conv(x)
+        return self.conv_logits(self.relu(deconvolve(self.upsample, x)))
 
 
 @MODELS.register_module()

@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ccmim.dense.multi_level_pyramid import MultiLevelPyramid
+from ccmim.dense.simple_feature_pyramid import for_rois
 from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
@@ -39,7 +40,6 @@ class MultiLevelFPN(BaseModule):
 
         Returns:
             Five maps of ``out_channels`` at strides P/4 to 4P, where P is the side of
-            a patch; float32 and contiguous for mmcv's RoIAlign, which has no bfloat16
-            kernel.
+            a patch, see ``for_rois``.
         """
-        return tuple(x.float().contiguous() for x in self.fpn(self.rescale(maps)))
+        return for_rois(self.fpn(self.rescale(maps)))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ccmim.dense.patch_deconv import PatchDeconv
 from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
@@ -30,12 +31,12 @@ class MultiLevelPyramid(BaseModule):
 
         _, norm = build_norm_layer(dict(norm_cfg or {'type': 'SyncBN'}), in_channels)
         self.up4 = nn.Sequential(
-            nn.ConvTranspose2d(in_channels, in_channels, 2, stride=2),
+            PatchDeconv(in_channels, in_channels),
             norm,
             nn.GELU(),
-            nn.ConvTranspose2d(in_channels, in_channels, 2, stride=2),
+            PatchDeconv(in_channels, in_channels),
         )
-        self.up2 = nn.ConvTranspose2d(in_channels, in_channels, 2, stride=2)
+        self.up2 = PatchDeconv(in_channels, in_channels)
         self.down2 = nn.MaxPool2d(2)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -3,7 +3,7 @@
 B batch, D width of the backbone, C channels of the pyramid, P patch side.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch.nn.functional as F
@@ -11,6 +11,8 @@ from mmengine.model import BaseModule
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
+from ccmim.dense.patch_deconv import PatchDeconv
+from ccmim.operators import needs_contiguous_maps
 from ccmim.ranges import Count, Part
 from ccmim.registry import MODELS
 
@@ -48,14 +50,14 @@ class SimpleFeaturePyramid(BaseModule):
         self.input_norm = _norm(input_norm_cfg, in_channels)
         half, quarter = in_channels // 2, in_channels // 4
         self.up4 = nn.Sequential(
-            nn.ConvTranspose2d(in_channels, half, 2, stride=2),
+            PatchDeconv(in_channels, half),
             LN2d(half),
             nn.GELU(),
-            nn.ConvTranspose2d(half, quarter, 2, stride=2),
+            PatchDeconv(half, quarter),
             *_project(quarter, out_channels),
         )
         self.up2 = nn.Sequential(
-            nn.ConvTranspose2d(in_channels, half, 2, stride=2),
+            PatchDeconv(in_channels, half),
             *_project(half, out_channels),
         )
         self.same = nn.Sequential(*_project(in_channels, out_channels))
@@ -70,17 +72,26 @@ class SimpleFeaturePyramid(BaseModule):
             maps: Feature maps of the backbone; only the last, (B, D, H, W), is used.
 
         Returns:
-            Five maps of C channels at strides P/4, P/2, P, 2P and 4P, always float32
-            and contiguous: mmcv's RoIAlign has no bfloat16 kernel and reads memory as
-            (B, C, H, W) whatever the strides say (the layer norm leaves channels
-            last), and mmdet rounds the corners of the boxes to the maps' dtype.
+            Five maps of C channels at strides P/4, P/2, P, 2P and 4P, see ``for_rois``.
         """
         x = self.input_norm(maps[-1])
-        levels = [
-            level(x).float().contiguous()
-            for level in (self.up4, self.up2, self.same, self.down2)
-        ]
+        levels = for_rois(
+            level(x) for level in (self.up4, self.up2, self.same, self.down2)
+        )
         return (*levels, F.max_pool2d(levels[-1], kernel_size=1, stride=2))
+
+
+def for_rois(levels: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """Bring maps (B, C, H, W) to what RoIAlign reads: float32, maybe contiguous.
+
+    mmcv's operator has no bfloat16 kernel, and mmdet rounds the corners of the boxes to
+    the maps' dtype. Compiled, it reads memory as (B, C, H, W) whatever the strides say,
+    and the layer norm leaves channels last.
+    """
+    wide = (level.float() for level in levels)
+    if needs_contiguous_maps():
+        wide = (level.contiguous() for level in wide)
+    return tuple(wide)
 
 
 def _norm(cfg: Mapping[str, Any] | None, channels: int) -> nn.Module:

@@ -60,8 +60,7 @@ def use_channels_last(model: nn.Module) -> None:
     """Store the weights of all convolutions outside the backbone as NHWC, in place.
 
     Maps (B, C, H, W) that pass them follow; numbers and names stay what they are. The
-    backbone's only convolution is computed as a matrix product. RoIAlign gets its maps
-    contiguous from the pyramid, as its operators read them so.
+    backbone's only convolution is computed as a matrix product.
 
     Args:
         model: A detector or segmentor with a ``backbone``.

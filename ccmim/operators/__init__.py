@@ -46,6 +46,12 @@ def install() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
+def needs_contiguous_maps() -> bool:
+    """Whether mmcv's RoIAlign is its own, which ignores the strides of the maps."""
+    extension = sys.modules.get(_EXTENSION)
+    return getattr(extension, '__file__', None) != str(_SERVED)
+
+
 def fitting_torchvision() -> str:
     """What pip is to be given for the torchvision that belongs to this torch."""
     major, minor = _version('torch').split('.')[:2]

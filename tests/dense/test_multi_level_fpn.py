@@ -1,8 +1,13 @@
 """The pyramid of the 12-epoch detectors: sizes, fusion and precision."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
+
+from ccmim.operators import from_torchvision
 
 pytest.importorskip('mmdet')
 pytestmark = pytest.mark.downstream
@@ -41,10 +46,15 @@ def test_levels_add_up_from_the_coarsest_to_the_finest(make):
     torch.testing.assert_close(levels[4], levels[3][:, :, ::2, ::2])
 
 
-def test_maps_are_float32_and_contiguous_under_autocast(make):
+@pytest.mark.parametrize('is_compiled', [True, False])
+def test_maps_are_float32_and_contiguous_for_compiled_operators(
+    make, monkeypatch, is_compiled
+):
+    file = 'mmcv/_ext.so' if is_compiled else from_torchvision.__file__
+    monkeypatch.setitem(sys.modules, 'mmcv._ext', SimpleNamespace(__file__=file))
     neck = make(8, 4, BATCH_NORM)
     maps = [torch.randn(2, 8, 4, 4) for _ in range(4)]
     with torch.autocast('cpu', torch.bfloat16):
         levels = neck(maps)
     assert {level.dtype for level in levels} == {torch.float32}
-    assert all(level.is_contiguous() for level in levels)
+    assert all(level.is_contiguous() == is_compiled for level in levels[:2])

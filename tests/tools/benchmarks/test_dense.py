@@ -82,20 +82,6 @@ def test_a_row_trains_the_network(config):
     assert task.row('bf16', 2, predicts=True).loss is None
 
 
-def test_roi_align_reads_contiguous_float32_maps():
-    from mmcv.ops import RoIAlign
-
-    task, seen = _task(DETECTION, 'channels_last'), []
-    for module in task.model.modules():
-        if isinstance(module, RoIAlign):
-            module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    row = task.row('bf16', 1)
-    with row.feed() as batches:
-        row.train(itertools.islice(batches, 1))
-    assert len(seen) >= 2  # for boxes and for masks, of each level that has some
-    assert all(x.dtype == torch.float32 and x.is_contiguous() for x in seen)
-
-
 def test_the_command_prints_a_table_and_writes_files(command, tmp_path, capsys):
     options = [f'{key}={value}' for key, value in (TINY | HEADS).items()]
     arguments = ['--side', 64, '--precisions', 'fp32', '--rounds', 2, '--out', tmp_path]
