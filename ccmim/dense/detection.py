@@ -12,6 +12,7 @@ from ccmim.dense.eomt_head import EoMTHead
 from ccmim.dense.federated_loss import FederatedLoss
 from ccmim.dense.instance_tta import InstanceTTAModel
 from ccmim.dense.multi_level_fpn import MultiLevelFPN
+from ccmim.dense.roi_extractor import RoIExtractor
 
 __all__ = [
     'ContextRoIHead',
@@ -22,5 +23,6 @@ __all__ = [
     'Float32RPNHead',
     'InstanceTTAModel',
     'OneMaskCascadeRoIHead',
+    'RoIExtractor',
     'SmallInitMaskHead',
 ]

@@ -14,7 +14,7 @@ import torchvision
 from torch import Tensor
 
 from ccmim.operators import BUILD, VARIABLE, InstallError
-from ccmim.operators.align import align_gradient
+from ccmim.operators.align import shares_of, spread
 
 _AVERAGE = 1
 _OPS = torch.ops.torchvision
@@ -110,9 +110,13 @@ def roi_align_backward(
         pool_mode: 1 for the average; the forward pass lets no other through.
         aligned: Whether the centers of pixels lie at one half.
     """
-    if sampling_ratio > 0 and not grad_output.is_cuda and len(rois):
-        options = spatial_scale, sampling_ratio, aligned
-        grad_input.copy_(align_gradient(grad_output, rois, grad_input.shape, *options))
+    if not grad_output.is_cuda and len(rois):
+        images, channels, *sides = grad_input.shape
+        bins = aligned_height, aligned_width
+        shares = shares_of(rois, sides, bins, spatial_scale, sampling_ratio, aligned)
+        rows = grad_output.permute(0, 2, 3, 1).reshape(-1, channels)
+        summed = spread(rows, shares, images * sides[0] * sides[1])
+        grad_input.copy_(summed.view(images, *sides, channels).permute(0, 3, 1, 2))
         return
     size = aligned_height, aligned_width, *grad_input.shape
     grad_input.copy_(

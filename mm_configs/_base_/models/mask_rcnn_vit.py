@@ -52,7 +52,7 @@ model = dict(
     roi_head=dict(
         type='StandardRoIHead',
         bbox_roi_extractor=dict(
-            type='SingleRoIExtractor',
+            type='ccmim.RoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
             featmap_strides=None,
         ),
@@ -73,7 +73,7 @@ model = dict(
             loss_bbox=dict(type='L1Loss', loss_weight=1.0),
         ),
         mask_roi_extractor=dict(
-            type='SingleRoIExtractor',
+            type='ccmim.RoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
             featmap_strides=None,
         ),
