@@ -58,19 +58,28 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('commit', help='what this tree is compared with')
     parser.add_argument('--rounds', type=int, default=3, help='over both trees')
     parser.add_argument('--file', type=Path, help='a command a line; # is a comment')
-    parser.add_argument('command', nargs='*', help='one, after --')
-    args = parser.parse_args()
+    own = sys.argv[1:]
+    end = own.index('--') if '--' in own else len(own)
+    args = parser.parse_args(own[:end])
+    args.lines = [' '.join(own[end + 1 :])] if own[end + 1 :] else []
     if args.rounds < 1:
         parser.error('--rounds must be at least 1')
-    if bool(args.command) == bool(args.file):
+    if bool(args.lines) == bool(args.file):
         parser.error('give one command after --, or --file with one a line')
-    try:
-        lines = args.file.read_text().splitlines() if args.file else []
-    except OSError as error:
-        parser.error(f'--file {args.file} cannot be read: {error.strerror}')
-    args.lines = [' '.join(args.command)] if args.command else []
-    args.lines += [s for line in lines if (s := line.strip()) and s[0] != '#']
     return args
+
+
+def read_lines(file: Path) -> list[str]:
+    """Read commands, one a line, without comments.
+
+    Raises:
+        ValueError: If that is impossible.
+    """
+    try:
+        lines = map(str.strip, file.read_text().splitlines())
+    except OSError as error:
+        raise ValueError(f'--file {file} cannot be read: {error.strerror}') from None
+    return [line for line in lines if line and line[0] != '#']
 
 
 @contextmanager
@@ -184,8 +193,9 @@ def main() -> int:
         folder = Path(name).resolve()
         trees = dict(before=folder / 'before', after=Path.cwd())
         try:
+            lines = read_lines(args.file) if args.file else args.lines
             with checked_out(args.commit, trees['before']):
-                for line in args.lines:
+                for line in lines:
                     try:
                         rows.append(compare(line, trees, folder, args.rounds))
                     except ChildProcessError as error:
