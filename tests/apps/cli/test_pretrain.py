@@ -191,7 +191,7 @@ def test_every_method_begins_from_weights(begin, weights, method):
 @pytest.mark.parametrize(
     ('method', 'has_anchor', 'expected'),
     [
-        ('mae', True, ['--method neco', '100 photos are few']),
+        ('mae', True, ['11 box AP', '100 photos are few']),
         ('mae', False, ['degrades']),
         ('neco', True, ['alone']),
         ('neco', False, ['alone']),
@@ -199,7 +199,7 @@ def test_every_method_begins_from_weights(begin, weights, method):
 )
 def test_advice_for_good_weights_is_what_was_measured(method, has_anchor, expected):
     text = ' '.join(' '.join(advice(method, 100, True, has_anchor)).split())
-    words = '--method neco', 'degrades', 'alone', '100 photos are few'
+    words = '11 box AP', 'degrades', 'alone', '100 photos are few'
     assert [word for word in words if word in text] == expected
 
 
