@@ -58,13 +58,14 @@ def _pretrain(commands: Any) -> Parser:
         'examples:\n  ccmim pretrain photos\n'
         '  ccmim pretrain photos more/*.tar --method ccmim --epochs 20 --out runs/a\n'
         '  ccmim pretrain photos --init timm:vit_small_patch14_dinov2.lvd142m\n'
-        '  ccmim pretrain photos --method maskdistill --teacher WEIGHTS\n'
+        '  ccmim pretrain photos --teacher WEIGHTS --size tiny\n'
         '  ccmim pretrain photos --dry-run',
     )
     parser.add_argument('data', nargs='+', metavar='DATA', help='images, see above')
     parser.add_argument(
-        '--method', choices=list_methods(), default='mae', metavar='NAME',
-        help=f'one of {", ".join(list_methods())} (default: mae, best in our study)',
+        '--method', choices=list_methods(), metavar='NAME',
+        help=f'one of {", ".join(list_methods())} (default: the best in our study, mae, '
+        'or relational_distill with a teacher)',
     )  # fmt: skip
     parser.add_argument('--size', choices=SIZES, help='model size')
     parser.add_argument(
@@ -78,7 +79,7 @@ def _pretrain(commands: Any) -> Parser:
     parser.add_argument(
         '--teacher',
         metavar='WEIGHTS',
-        help='teacher for maskdistill or relational_distill, as for --init',
+        help='weights to distill, as for --init: by relational_distill or maskdistill',
     )
     parser.add_argument(
         '--cache-teacher', type=positive, nargs='?', const=20, metavar='GB',

@@ -31,7 +31,7 @@ from ccmim.apps.cli.pretrain_report import (
     shell_command,
 )
 from ccmim.apps.cli.quiet import no_messages, short_messages
-from ccmim.apps.cli.recipe import make_recipe
+from ccmim.apps.cli.recipe import fit_queues, make_recipe
 from ccmim.apps.cli.starting import (
     TAUGHT,
     absolute_weights,
@@ -82,6 +82,7 @@ _BAD_RATIO = 0.01  # of which a run would stop
 
 def run(args: Namespace) -> int:
     """Pretrain; the exit code of the training."""
+    args.method = args.method or (TAUGHT[0] if args.teacher else 'mae')
     out = (args.out or default_out(args.data[0], args.method)).absolute()
     config, words = out / RECIPE, ['--work-dir', out]
     resumed = is_resumed(args, out)
@@ -157,6 +158,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
     )
     bad = survey.bad if survey.looked_at_all else {}
     cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None)
+    fit_queues(cfg, survey.num_good)
     if weights:
         file = absolute_weights(args.init)
         start_from(cfg, weights.architecture, file, args.lora, weights.pixels)

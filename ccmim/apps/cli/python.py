@@ -69,7 +69,7 @@ def pretrain(
         size: 'tiny', 'small', 'base' or 'large'.
         init: Weights to begin from.
         lora: Rank of adapters that are trained in their place.
-        teacher: Weights of MaskDistill's teacher.
+        teacher: Weights to distill.
         cache_teacher: Whether its features are kept, or in how many GB.
         image_size: Side in pixels.
         epochs: Times that each image is seen.

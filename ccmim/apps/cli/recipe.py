@@ -14,6 +14,7 @@ from ccmim.engine.config import read_config
 
 _LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
 _LEAST_SCALE = 0.2  # area of the smallest crop
+_QUEUES = 'QueueContrast', 'QueueRelations'
 _LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the time
 
 
@@ -58,6 +59,13 @@ def make_recipe(
     cfg.optim_wrapper.accumulative_counts = 1
     cfg.auto_scale_lr.enable = True
     return cfg
+
+
+def fit_queues(cfg: Config, photos: int) -> None:
+    """Let no queue hold more than half of the photos, so that it tells of others."""
+    for part in cfg.model.values():
+        if isinstance(part, dict) and part.get('type') in _QUEUES:
+            part.length = max(1, min(part.length, photos // 2))
 
 
 def _leaf(settings: Settings) -> Path:

@@ -20,7 +20,7 @@ from ccmim.data.image import require_rgb
 from ccmim.engine.settings import check_recurrence, random_parts
 from ccmim.vit import ARCHS
 
-TAUGHT = ('maskdistill', 'relational_distill')  # methods that need a teacher
+TAUGHT = ('relational_distill', 'maskdistill')  # need a teacher; the best first
 GENTLE = 0.1  # of the recipe's rate, for a backbone that has learned already
 # What weights decide of a backbone; what else a recipe sets (stochastic depth) stays.
 _DECIDED = ('arch', 'patch_size', 'in_chans', 'pos_embed', 'mlp_ratio', 'qkv_bias')

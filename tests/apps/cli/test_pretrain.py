@@ -218,7 +218,7 @@ def test_weights_and_what_contradicts_them(begin, weights):
     for words, message in (
         (['--lora', '4'], '--lora adapts weights'),
         (['--init', file, '--size', 'base'], '--init and --size contradict each other'),
-        (['--teacher', file], '--method maskdistill and --teacher go together'),
+        (['--method', 'mae', '--teacher', file], 'relational_distill and --teacher go'),
         (['--method', 'maskdistill'], '--method maskdistill and --teacher go together'),
         (['--cache-teacher'], '--cache-teacher needs a teacher'),
         (['--init', 'nowhere.pth'], 'nowhere.pth does not exist'),
@@ -227,6 +227,15 @@ def test_weights_and_what_contradicts_them(begin, weights):
         code, _, error = begin(*words)
         assert code == 2
         assert message in error
+
+
+def test_a_teacher_alone_is_distilled_by_its_relations(begin, weights):
+    code, said, error = begin('--teacher', weights[0], '--image-size', '112')
+    assert code == 2, error  # nothing was trained here
+    assert 'relational_distill, the default with a teacher' in said
+    model = Config.fromfile(begin.folder / 'recipe.py').model
+    assert model.teacher.checkpoint == str(weights[0])
+    assert model.photos.length == 4  # of eight photos
 
 
 @pytest.mark.parametrize(
