@@ -81,7 +81,11 @@ class PretrainMethod(BaseModel):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
+        self._pixels: dict[str, list[float]] = {}
         if data_preprocessor is not None:
+            for name in ('mean', 'std'):
+                if (values := data_preprocessor.get(name)) is not None:
+                    self._pixels[name] = list(values)
             self.data_preprocessor = self.build(data_preprocessor)
         self.anchor = None
         if anchor is not None:
@@ -111,17 +115,14 @@ class PretrainMethod(BaseModel):
         """
         if not isinstance(part, Mapping):
             return nn.Sequential(*(self.build(one, **sizes) for one in part))
-        vit, pixels = self.backbone, self.data_preprocessor
+        vit = self.backbone
         known = dict(
             in_dim=vit.embed_dim,
             img_size=tuple(side * vit.patch_size for side in vit.grid),
             patch_size=vit.patch_size,
             network=vit,
+            **self._pixels,
         )
-        if getattr(pixels, '_enable_normalize', False):
-            for name in ('mean', 'std'):
-                values = getattr(pixels, name).flatten().tolist()
-                known[name] = [round(value, 4) for value in values]
         return build_part(part, **(known | sizes))
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:

@@ -47,12 +47,19 @@ class Renormalize(nn.Module):
         self, mean: Sequence[float], std: Sequence[float], default_cfg: Mapping
     ) -> None:
         super().__init__()
-        ours = torch.tensor([list(mean), list(std)]) / 255
-        mean, std = torch.tensor([list(default_cfg[k]) for k in ('mean', 'std')])
-        self.same = torch.allclose(ours, torch.stack([mean, std]), rtol=0, atol=2e-6)
-        scale, shift = ours[1] / std, (ours[0] - mean) / std
-        self.register_buffer('scale', scale[:, None, None], persistent=False)
-        self.register_buffer('shift', shift[:, None, None], persistent=False)
+        scale, shift = [], []
+        for ours, spread, theirs, wide in zip(
+            mean, std, default_cfg['mean'], default_cfg['std'], strict=True
+        ):
+            scale.append(spread / 255 / wide)
+            shift.append((ours / 255 - theirs) / wide)
+        # Recorded statistics are rounded differently: 123.675 / 255 is 0.485.
+        self.same = all(abs(x - 1) < 1e-5 for x in scale) and all(
+            abs(x) < 1e-5 for x in shift
+        )
+        for name, values in (('scale', scale), ('shift', shift)):
+            tensor = torch.tensor(values)[:, None, None]
+            self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Renormalize images (B, 3, H, W)."""

@@ -63,9 +63,9 @@ def test_ctrl_c_and_unknown_commits_leave_no_worktree(repository, run_tool):
     code, _, err = run_tool('compare_commits.py', 'v9', '--', 'true')
     assert (code, err) == (2, 'error: no v9: fatal: invalid reference: v9\n')
     script = [*PYTHON, ROOT / 'tools/compare_commits.py', 'HEAD', '--rounds', 1, '--']
-    with start(
-        *script, f'echo $$ > {repository}/pid; sleep 60', cwd=repository
-    ) as process:
+    # After a second the tool waits for it, on a busy machine, too.
+    command = f'sleep 1; echo $$ > {repository}/pid; sleep 60'
+    with start(*script, command, cwd=repository) as process:
         while not list(repository.glob('pid')):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)

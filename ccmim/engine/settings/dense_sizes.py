@@ -74,7 +74,7 @@ def _fit_channels(model: Mapping[str, Any], width: int) -> None:
             several = isinstance(index, list | tuple)
             widths = [width] * len(index) if several else width
             _fill(one, 'in_channels', widths)
-            if _is_known(neck) and 'ccmim' not in str(one.get('type')):
+            if _is_known(neck):
                 _check_widths(one.in_channels, widths, 'in_channels of a head', width)
             if one.get('channels', 0) is None:
                 one['channels'] = width
