@@ -64,8 +64,8 @@ def _pretrain(commands: Any) -> Parser:
     parser.add_argument('data', nargs='+', metavar='DATA', help='images, see above')
     parser.add_argument(
         '--method', choices=list_methods(), metavar='NAME',
-        help=f'one of {", ".join(list_methods())} (default: the best in our study, mae, '
-        'or relational_distill with a teacher)',
+        help=f'one of {", ".join(list_methods())} (default: mae, best in our study; '
+        'with a teacher relational_distill)',
     )  # fmt: skip
     parser.add_argument('--size', choices=SIZES, help='model size')
     parser.add_argument(
