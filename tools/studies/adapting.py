@@ -13,14 +13,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ccmim.checkpoints import network_of, read_weights
+from ccmim.evaluation import knn_accuracy
 from ccmim.evaluation.dense_features import compute_dense
 from ccmim.evaluation.judging import judge
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo, open_photos
 from ccmim.labels.layouts import find_labels
 from studies.family import Show, Values
-from studies.small import data
+from studies.small import data, features, photos
 
 FILE = os.environ.get('CCMIM_WEIGHTS', 'weights') + '/vits14_saliency.safetensors'
 """The weights that are adapted, or teach: a ViT-S/14 with layer scale."""
@@ -78,6 +80,19 @@ def dense_features(model: nn.Module) -> Values:
     return values
 
 
+def frozen_features(model: nn.Module) -> Values:
+    """Measure the dense sets, and k-NN on CIFAR-10, enlarged: 2,000 label 1,000."""
+    side, labels = model.backbone.grid[0] * model.backbone.patch_size, []
+    vectors = []
+    for split, ratio in (('train', 0.04), ('test', 0.1)):
+        images, classes = photos(split, ratio)
+        images = F.interpolate(images.float(), side, mode='bicubic', antialias=True)
+        vectors.append(features(model, images.round().clamp(0, 255).to(torch.uint8)))
+        labels.append(classes)
+    values = {'k-NN': knn_accuracy(vectors[0], labels[0], vectors[1], labels[1])}
+    return values | dense_features(model)
+
+
 def _lasting(steps: int, batch: int = _BATCH) -> dict[str, Any]:
     """Set the length of a run: whole epochs of as many photos as that takes."""
     epochs = -(-steps * batch // _PHOTOS)
@@ -127,6 +142,12 @@ _STUDENTS = dict(
     both=('small/relational_distill_vitt.py', _TAUGHT | _lasting(45, 32)),
 )
 _FIRST_HALF = 'small/maskdistill_vitt.py', _TAUGHT | _lasting(45, 32)
+_EPOCHS = {'train_cfg.max_epochs': 10}
+_DISTILLED = dict(
+    mae=('small/mae_vitt.py', {'train_cfg.max_epochs': 50}),  # takes a fifth a photo
+    maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _EPOCHS),
+    relational=('small/relational_distill_vitt.py', _TAUGHT | _EPOCHS),
+)
 SHOWS = dict(
     adapt=Show(
         'small/mae_vits14_adapt.py',
@@ -148,6 +169,16 @@ SHOWS = dict(
         options=_FRUGAL | {'train_dataloader.batch_size': 32},
         configs={arm: config for arm, (config, _) in _STUDENTS.items()},
         begins=dict(both=_FIRST_HALF),
+        small=False,
+    ),
+    distill=Show(
+        'small/mae_vitt.py',
+        dict(random=_NO_STEP | _lasting(1, 32))
+        | {arm: changes for arm, (_, changes) in _DISTILLED.items()},
+        measure=frozen_features,
+        options=_FRUGAL
+        | {'train_dataloader.batch_size': 32, 'model.backbone.img_size': 112},
+        configs={arm: config for arm, (config, _) in _DISTILLED.items()},
         small=False,
     ),
 )

@@ -9,8 +9,8 @@ _WHY = {
     'mae': f'the default: {_STUDY} it beat ccMIM {_AHEAD}',
     'ccmim': f'as published; {_STUDY} MAE beat it {_AHEAD}',
     'relational_distill': 'the default with a teacher: in our test (ViT-Ti, 1,595 '
-    'photos, six minutes of a CPU) it beat MAE in dense features and k-NN',
-    'maskdistill': 'as requested; in our test relational_distill beat it',
+    'photos, six minutes of a CPU) it raised k-NN by 5.9 points',
+    'maskdistill': 'as requested; in our test relational_distill was ahead of it',
 }
 _OTHER = 'as requested; the default is mae, which beat ccMIM in our study'
 _INIT = '--init timm:vit_small_patch14_dinov2.lvd142m'
