@@ -82,7 +82,7 @@ _BAD_RATIO = 0.01  # of which a run would stop
 
 def run(args: Namespace) -> int:
     """Pretrain; the exit code of the training."""
-    args.method = args.method or (TAUGHT[0] if args.teacher else 'mae')
+    settle_method(args)
     out = (args.out or default_out(args.data[0], args.method)).absolute()
     config, words = out / RECIPE, ['--work-dir', out]
     resumed = is_resumed(args, out)
@@ -118,6 +118,11 @@ def run(args: Namespace) -> int:
         return code
     finish(out, last)
     return 0
+
+
+def settle_method(args: Namespace) -> None:
+    """Set the method where none is given: a teacher has one of its own."""
+    args.method = args.method or (TAUGHT[0] if args.teacher else 'mae')
 
 
 def default_out(data: str, method: str) -> Path:

@@ -91,6 +91,7 @@ def pretrain(
 
     given = dict(locals(), command=None, data=None)
     args = _parsed('pretrain', [data], given)
+    command.settle_method(args)
     if code := command.run(args):
         raise RuntimeError(f'the training ended with code {code}: see its log')
     folder = (args.out or command.default_out(args.data[0], args.method)).absolute()
