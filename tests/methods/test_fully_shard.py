@@ -42,7 +42,8 @@ def _train(model, step, wrap):
     )
     losses = []
     for number in range(STEPS):
-        torch.manual_seed(10 * number + distributed.get_rank())
+        # Of others one RoI of Mask R-CNN lies on a threshold: the last digits decide.
+        torch.manual_seed(200 + 10 * number + distributed.get_rank())
         loss, _ = inner.parse_losses(step(wrapped))
         wrapper.update_params(loss)
         losses.append(loss.item())
@@ -89,21 +90,15 @@ def test_losses_and_weights_are_those_of_ddp(tmp_path):
     for name, (ddp, sharded) in results.items():
         losses, weights, _ = ddp
         ours, whole, (held, of) = sharded
-        # Which RoIs are taken turns with the last digits, and the step with that.
-        loose = name.startswith('mask_rcnn')
-        assert losses[:2] == pytest.approx(ours[:2], rel=1e-6), name
-        assert losses == pytest.approx(ours, rel=1e-4 if loose else 1e-6), name
+        assert losses == pytest.approx(ours, rel=1e-6), name
         assert held < 0.55 * of, name  # of two processes
         assert losses[0] != losses[-1], name
         for key, value in weights.items():
             # Two patches may tie for a code; a norm over two values turns with the last
             # digits of its input.
             if not key.startswith(('dictionary.', 'decode_head.psp_modules.0')):
-                most = (
-                    dict(rtol=1e-2, atol=5e-3) if loose else dict(rtol=1e-5, atol=1e-5)
-                )
                 torch.testing.assert_close(
-                    whole[key], value, **most, msg=f'{name}: {key}'
+                    whole[key], value, rtol=1e-5, atol=1e-5, msg=f'{name}: {key}'
                 )
 
 
