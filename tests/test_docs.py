@@ -33,7 +33,7 @@ WRAPPED = {
     'slurm_test.sh': ('tools/test.py', (2, 3), 4),
     'quickstart.sh': ('tools/quickstart.py', (), 0),
 }
-SYSTEM = {'echo', 'pip', 'tensorboard'}
+SYSTEM = {'pip', 'tensorboard'}
 NAMES = [str(page.relative_to(ROOT)) for page in SHOWN]
 by_name = pytest.mark.parametrize('page', SHOWN, ids=NAMES)
 

@@ -1,4 +1,4 @@
-"""RoIs of all levels of a pyramid at once.
+"""RoIs of a pyramid, each cut out of the level of its size.
 
 Imports mmdet, so the package does not import it: detection configs name it in
 ``custom_imports``.
@@ -19,7 +19,7 @@ from ccmim.registry import MODELS
 class RoIExtractor(SingleRoIExtractor):
     """mmdet's ``SingleRoIExtractor``, several times as fast on a CPU.
 
-    RoIAlign of all levels is one sparse matrix product there, which reads and writes
+    RoIAlign of a level is a sparse matrix product there, which reads and writes
     channels last. Elsewhere, and for other layers than the average of ``RoIAlign``, it
     is mmdet's, on contiguous maps: mmcv's own operators read memory as (B, C, H, W).
     """
