@@ -38,6 +38,7 @@ from ccmim.apps.cli.starting import (
     keep_features,
     learn_from,
     nearest_size,
+    settle_method,
     start_from,
 )
 from ccmim.apps.cli.survey import Survey, look
@@ -118,11 +119,6 @@ def run(args: Namespace) -> int:
         return code
     finish(out, last)
     return 0
-
-
-def settle_method(args: Namespace) -> None:
-    """Set the method where none is given: a teacher has one of its own."""
-    args.method = args.method or (TAUGHT[0] if args.teacher else 'mae')
 
 
 def default_out(data: str, method: str) -> Path:
@@ -233,14 +229,14 @@ def _find_what_moved(config: Path) -> None:
     """Name in a recipe what lies beside it: the folder may have been moved."""
     cfg = Config.fromfile(config)
     dataset, teacher = cfg.train_dataloader.dataset, cfg.model.get('teacher') or {}
-    for part, key, name in (
-        (dataset, 'exclude', _LEFT_OUT),
-        (teacher, 'folder', _FEATURES),
-    ):
+    moved = (dataset, 'exclude', _LEFT_OUT), (teacher, 'folder', _FEATURES)
+    before = cfg.pretty_text
+    for part, key, name in moved:
         here = config.with_name(name)
         if here.exists() and Path(part.get(key) or '').name == name:
             part[key] = str(here)
-    write_file(config, cfg.pretty_text)
+    if cfg.pretty_text != before:
+        write_file(config, cfg.pretty_text)
 
 
 def _look(data: list[str]) -> Survey:

@@ -87,11 +87,12 @@ def pretrain(
         ValueError: If something that was asked for cannot be done.
         RuntimeError: If training failed.
     """
+    given = dict(locals(), data=None)
     from ccmim.apps.cli import pretrain as command
+    from ccmim.apps.cli.starting import settle_method
 
-    given = dict(locals(), command=None, data=None)
     args = _parsed('pretrain', [data], given)
-    command.settle_method(args)
+    settle_method(args)
     if code := command.run(args):
         raise RuntimeError(f'the training ended with code {code}: see its log')
     folder = (args.out or command.default_out(args.data[0], args.method)).absolute()

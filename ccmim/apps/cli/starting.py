@@ -8,6 +8,7 @@ without it MAE has spoilt the dense features of a ViT-S/14 in a hundred steps, w
 they grew better (docs/results.md).
 """
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ _DECIDED = ('arch', 'patch_size', 'in_chans', 'pos_embed', 'mlp_ratio', 'qkv_bia
 _DECIDED += ('layer_scale_init', 'rel_pos_bias', 'final_norm', 'norm_eps', 'act')
 _DECIDED += ('class_token', 'reg_tokens', 'pre_norm', 'qk_norm', 'rope_theta')
 _DECIDED += ('pos_resample', 'attention', 'rel_pos_size')
+
+
+def settle_method(args: Namespace) -> None:
+    """Set the method where none is given: a teacher has one of its own."""
+    args.method = args.method or (TAUGHT[0] if args.teacher else 'mae')
 
 
 def start_from(
