@@ -257,6 +257,9 @@ def test_frozen_stages(tiny_vit):
     assert not any(p.requires_grad for p in vit.blocks[0].parameters())
     assert not vit.blocks[0].training
     assert vit.blocks[1].training
+    frozen = vit.blocks[0](vit.start(vit.embed(torch.rand(2, 3, 32, 32))))
+    assert not frozen.requires_grad  # so it keeps nothing for a backward pass
+    assert vit.blocks[1](frozen).requires_grad
 
 
 def test_nothing_is_left_to_train_when_all_blocks_of_a_dense_task_are_frozen(tiny_vit):
