@@ -22,13 +22,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory, TemporaryFile, mkdtemp
 from typing import NamedTuple
 
+from benchmarks.trees import checked_out, facts_of
 from ccmim.files import Parser, say
 
 OF_COMMIT, LESS = ' ||| ', ' --- '
@@ -80,24 +79,6 @@ def read_lines(file: Path) -> list[str]:
     except OSError as error:
         raise ValueError(f'--file {file} cannot be read: {error.strerror}') from None
     return [line for line in lines if line and line[0] != '#']
-
-
-@contextmanager
-def checked_out(commit: str, tree: Path) -> Iterator[None]:
-    """Check a commit of the repository at hand out into a folder, for a while.
-
-    Raises:
-        ValueError: If git has no such commit, or the folder at hand no repository.
-    """
-    command = ['git', 'worktree', 'add', '--detach', str(tree), commit]
-    try:
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode:
-            raise ValueError(f'no {commit}: {made.stderr.strip().splitlines()[-1]}')
-        yield
-    finally:
-        command = ['git', 'worktree', 'remove', '--force', str(tree)]
-        subprocess.run(command, capture_output=True, check=False)
 
 
 def cost(line: str, tree: Path, kept: Path) -> Cost:
@@ -174,14 +155,6 @@ def compare(line: str, trees: dict[str, Path], folder: Path, rounds: int) -> str
     return f'| {" | ".join([f"`{shown}`", *cpu, *ratio, *wall])} |'
 
 
-def _facts(trees: dict[str, Path]) -> dict[str, str]:
-    from benchmarks.machine import commit_of, machine_facts  # torch: not for a mistake
-
-    facts = machine_facts(trees['after'])
-    facts.pop('commit')
-    return facts | {name: str(commit_of(tree)) for name, tree in trees.items()}
-
-
 def main() -> int:
     """Measure, and print the table: commands that fail are named and left out."""
     args = parse_args()
@@ -201,7 +174,7 @@ def main() -> int:
                     except ChildProcessError as error:
                         failed = True
                         say(f'FAILED {error}', file=sys.stderr)
-                facts = _facts(trees)
+                facts = facts_of(trees)
         except ValueError as error:
             say(f'error: {error}', file=sys.stderr)
             return 2

@@ -20,6 +20,7 @@ from ccmim.engine.connect import connect
 from ccmim.engine.fully_shard import FullyShard
 from ccmim.engine.hooks.default import add_guarantees, drop_switched_off
 from ccmim.engine.hooks.load_from import LoadFromHook
+from ccmim.engine.memory import keep_freed_memory
 from ccmim.engine.optim.schedule import fit_to_loop
 from ccmim.engine.settings import (
     check_arguments,
@@ -104,6 +105,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     start_processes(cfg, launcher)
     if not torch.cuda.is_available():
         _replace(cfg.model, 'SyncBN', 'BN')  # PyTorch has none for the CPU
+        keep_freed_memory()
     else:
         # TF32 for what autocast leaves in float32; the default is full precision.
         torch.set_float32_matmul_precision(cfg.get('float32_matmul', 'high'))

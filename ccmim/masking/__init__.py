@@ -33,10 +33,10 @@ from ccmim.masking.split import (
     encode_with_mask_tokens,
     some_masked,
     split_tokens,
-    take,
 )
 from ccmim.masking.stored_scores import StoredScorer, crop_maps, stored_scorer
 from ccmim.renamed import old_names
+from ccmim.vit import take
 
 __all__ = [
     'BlockSampler',

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ccmim.ranges import Count
 from ccmim.registry import MODELS
+from ccmim.vit import take
 
 
 class TokenSplit(NamedTuple):
@@ -67,11 +68,6 @@ def count_visible(num_patches: int, mask_ratio: float) -> int:
 def whole(count: float) -> int:
     """Round down as exact numbers would be: 100 * (1 - 0.9) is 10."""
     return math.floor(count + 1e-6)
-
-
-def take(tokens: Tensor, ids: Tensor) -> Tensor:
-    """Gather tokens (B, N, D) by their ids (B, n) into (B, n, D)."""
-    return tokens.gather(1, ids.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 def some_masked(split: TokenSplit, ratio: float) -> TokenSplit:

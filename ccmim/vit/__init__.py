@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = attach(
         'archs': ('ARCHS',),
         'backbone': ('VisionTransformer',),
         'block': ('Block', 'LayerNorm', 'draw_linear'),
-        'embedding': ('resample_pos_embed', 'sincos_pos_embed'),
+        'embedding': ('resample_pos_embed', 'sincos_pos_embed', 'take'),
     },
 )

@@ -109,7 +109,16 @@ def cut_patches(images: Tensor, side: int, ids: Tensor | None = None) -> Tensor:
     patches = grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
     if ids is None:
         return patches
-    return patches.gather(1, ids.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
+    return take(patches, ids)
+
+
+def take(tokens: Tensor, ids: Tensor) -> Tensor:
+    """Gather tokens (B, N, D) by their ids (B, n) into (B, n, D)."""
+    batch, count, width = tokens.shape
+    first = torch.arange(0, batch * count, count, device=ids.device)
+    rows = (ids + first[:, None]).flatten()
+    # Copies whole rows, where `gather` takes one number after the other.
+    return tokens.reshape(-1, width).index_select(0, rows).view(*ids.shape, width)
 
 
 def sincos_pos_embed(dim: int, grid: tuple[int, int]) -> Tensor:

@@ -19,8 +19,12 @@ GOLDEN = Path(__file__).parents[1] / 'golden'
 STEPS = 20
 # Steps and tolerances. Batch norms over eight views multiply the last digits by some
 # ten a step: by another machine's rounding the third loss of SimCLR differs by 1e-7,
-# the last ones altogether.
-COMPARED = dict(simclr=[(2, 1e-7), (10, 1e-4)], conmim_style=[(10, 1e-7), (20, 1e-6)])
+# the last ones altogether. Styles and the order of neighbors amplify it less.
+COMPARED = dict(
+    simclr=[(2, 1e-7), (10, 1e-4)],
+    conmim_style=[(10, 1e-7), (20, 1e-5)],
+    neco=[(10, 1e-7), (20, 1e-5)],
+)
 
 
 def _cut(noise, shape):
