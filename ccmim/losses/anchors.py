@@ -24,8 +24,8 @@ class Anchor(nn.Module):
 
     A frozen pass of whole images, and either a second pass of all patches by the
     network in training, or, with ``visible_only``, the patches that the method has
-    encoded anyway: with a quarter visible about a third of the cost, and less of a
-    hold, as patches are compared that have seen different images.
+    encoded anyway: with a quarter visible about a third of the cost, but patches
+    are compared that have seen different parts of the image.
 
     Args:
         backbone: The Vision Transformer in training.
@@ -88,7 +88,7 @@ class GramAnchor(Anchor):
         keep_negative: Whether patches that are unlike count; else cosines below 0 are
             set to 0 on both sides.
         visible_only: Whether only the visible patches of a masked image count, which
-            saves the second pass of all of them, and holds less; see ``Anchor``.
+            saves the second pass of all of them; see ``Anchor``.
         scale: Enlargement of the images that the frozen network sees, at least 1. Its
             maps are brought to the grid of the other by bicubic interpolation, which
             makes them smoother.

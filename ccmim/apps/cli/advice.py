@@ -40,8 +40,9 @@ def advice(
             )
         elif not has_anchor:
             lines.append(
-                'this degrades the dense features of good weights (34.3 to 18 mIoU by '
-                '16 steps of MAE in our test): leave model.anchor as it is'
+                'this degrades the dense features of good weights (34.0 to 15.9 mIoU '
+                'on CamVid by 142 steps of MAE in our test): leave model.anchor as it '
+                'is'
             )
         else:
             lines.append(
@@ -51,8 +52,7 @@ def advice(
             )
             if photos < _FEW:
                 lines.append(
-                    f'{photos:,} photos are few: in our test a pass over 256 degraded '
-                    'the dense features of good weights even with the anchor'
+                    f'{photos:,} photos are few: we have tested this with {_FEW:,} only'
                 )
     elif photos < _FEW:
         lines.append(
