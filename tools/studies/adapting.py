@@ -29,7 +29,8 @@ FILE = os.environ.get('CCMIM_WEIGHTS', 'weights') + '/vits14_saliency.safetensor
 _PHOTOS, _BATCH = 1595, 16
 _SETS = dict(camvid=(9, 12), penn_fudan=(9, 9), coco_mini=(9, 9))  # and patches
 _IMAGES = 40  # of each part of a set
-_MEASURES = dict(retrieval='mIoU', linear='linear')
+# Names in the tables; other figures have those of judge().
+_NAMES = dict(retrieval='mIoU', likeness='cosine')
 
 
 class Decoded:
@@ -72,12 +73,10 @@ def dense_features(model: nn.Module) -> Values:
             for part in (photos.train, photos.test)
         ]
         figures = judge(photos, *features).figures
-        values |= {
-            f'{name} {short}': figures[long] for long, short in _MEASURES.items()
-        }
-        if name == 'camvid':
-            values |= {'cosine': 100 * figures['likeness'], 'rank': figures['rank']}
-    return values
+        figures['likeness'] *= 100
+        values |= {f'{name} {_NAMES.get(k, k)}': v for k, v in figures.items()}
+    of_tokens = {name: values.pop(f'camvid {name}') for name in ('cosine', 'rank')}
+    return values | of_tokens
 
 
 def frozen_features(model: nn.Module) -> Values:

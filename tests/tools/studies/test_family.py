@@ -1,11 +1,15 @@
 """The small experiments: each arm pretraining or fine-tuning is a config that works."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from mmengine.registry import DefaultScope
 
 from ccmim.engine.settings import check_arguments
 from ccmim.evaluation.flops import build_shapes, training_flops
+from ccmim.evaluation.judging import MEASURES, Judgment
+from ccmim.evaluation.labeled_photos import LabeledPhotos
 from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
 from studies import adapting, saliency
@@ -25,6 +29,19 @@ def test_each_arm_builds_and_is_another_one(name, tmp_path):
         assert cfg.randomness.seed == 3
         found.append((cfg.model, cfg.train_cfg))
     assert all(one not in found[:i] for i, one in enumerate(found))
+
+
+def test_every_figure_of_a_judgment_is_kept(monkeypatch):
+    monkeypatch.setattr(adapting, 'decoded', lambda *_: LabeledPhotos([], [], []))
+    monkeypatch.setattr(adapting, 'compute_dense', lambda *_: None)
+    found = Judgment({name: i / 10 for i, name in enumerate(MEASURES)}, {})
+    monkeypatch.setattr(adapting, 'judge', lambda *_: deepcopy(found))
+    arch = dict(embed_dim=32, depth=2, num_heads=2)
+    network = torch.nn.ModuleDict(dict(backbone=VisionTransformer(arch, 112, 14)))
+    values = adapting.dense_features(network)
+    assert len(values) == 3 * len(MEASURES)
+    asked = ('camvid mIoU', 'coco_mini overclusters', 'cosine', 'penn_fudan cosine')
+    assert [values[name] for name in asked] == pytest.approx([0, 0.2, 60, 60])
 
 
 @pytest.mark.slow
