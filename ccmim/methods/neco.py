@@ -37,7 +37,8 @@ class NeCo(PretrainMethod):
             ``PretrainMethod``.
 
     Raises:
-        ValueError: If there are fewer patches than cells, or than enter the queue.
+        ValueError: If there are fewer patches than cells, or than enter the queue, or
+            the backbone cannot take small crops.
     """
 
     def __init__(
@@ -61,6 +62,12 @@ class NeCo(PretrainMethod):
         self._check_counts()
 
     def _check_counts(self) -> None:
+        option = self.backbone.needs_all
+        if option and len(set(self.crops.sizes)) > 1:
+            raise ValueError(
+                f'{option} is for the grid of img_size alone, and small crops have '
+                'another: set crops.num_local=0'
+            )
         rows, columns = self.backbone.grid
         for name, count, most in (
             ('cells', self.cells, max(rows, columns)),

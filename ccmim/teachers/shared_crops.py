@@ -82,9 +82,9 @@ class SharedCrops(nn.Module):
                     f'share, with an area of {limits[0]} of the image'
                 )
         large = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
-        small = [
+        small = tuple(
             max(1, round(s * local_ratio / patch_size)) * patch_size for s in large
-        ]
+        )
         self.sizes = [large] * 2 + [small] * num_local
         self.scales = [scale] * 2 + [local_scale] * num_local
         self.ratio = ratio

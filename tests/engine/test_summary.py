@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import pytest
 import torch
 
 from ccmim.engine.launch import build_runner
@@ -61,10 +60,9 @@ def test_a_schedule_is_told_stage_by_stage():
     assert describe_schedule(None) == ['Schedule: none, rates stay as they are']
 
 
-@pytest.mark.slow
 def test_a_run_tells_the_rates_that_it_really_starts_from(image_folder, tmp_path):
-    """Scaled for the batch: half the base batch, half the rate."""
-    cfg = short_config('small/mae_vitt', tmp_path / 'run', image_folder)
+    """Scaled for the batch: half the base batch, half the rate; and a long queue."""
+    cfg = short_config('small/densecl_vitt', tmp_path / 'run', image_folder)
     cfg.optim_wrapper.dtype = 'bfloat16'
     cfg.auto_scale_lr = dict(base_batch_size=4, enable=True)
     runner = build_runner(cfg)
@@ -75,3 +73,4 @@ def test_a_run_tells_the_rates_that_it_really_starts_from(image_folder, tmp_path
     assert f'{half:.3e}' in log[log.index('Learning rate  values') :]
     assert 'epochs 0 to ' in log
     assert 'Forward passes in bfloat16\n' in log
+    assert 'model.contrast.length=' in log

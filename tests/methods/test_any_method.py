@@ -1,6 +1,7 @@
 """What holds for every pretraining method alike."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -109,6 +110,24 @@ def _check_bf16_gradients(model, images):
 def test_every_trained_parameter_has_float32s_gradient_in_bf16(model, batch):
     """In float32 too none is missing: distributed training does not search for them."""
     _check_bf16_gradients(model, batch)
+
+
+WHOLE = ('amt_simmim', 'conmim', 'densecl', 'maskdistill', 'neco')
+WHOLE += ('relational_distill', 'simclr', 'simmim', 'soho')
+
+
+@pytest.mark.parametrize('name', tiny_methods.names())
+def test_methods_that_need_no_dropped_patches_take_rotary_positions(name):
+    """Those that docs/own_data.md names."""
+    parts = tiny_methods.tiny_config(name).model
+    changes = dict(backbone=dict(parts.backbone, pos_embed='rotary'))
+    if name == 'neco':
+        with pytest.raises(ValueError, match=r"'rotary' is .* set crops.num_local=0"):
+            tiny_methods.build(name, **changes)
+        changes['crops'] = dict(parts.crops, num_local=0)
+    model = tiny_methods.build(name, **changes)
+    with nullcontext() if name in WHOLE else pytest.raises(ValueError, match='mask'):
+        model.loss(tiny_methods.batch(model))
 
 
 def _load_by_init_cfg(model, file):

@@ -14,7 +14,7 @@ from ccmim.engine.config import read_config
 
 _LEAST_STEPS = 100  # before DenseCL's cells count, as in its small config
 _LEAST_SCALE = 0.2  # area of the smallest crop
-_QUEUES = 'QueueContrast', 'QueueRelations'
+_QUEUES = 'QueueContrast', 'QueueRelations', 'NeighborOrder'
 _LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the time
 
 
@@ -65,7 +65,9 @@ def fit_queues(cfg: Config, photos: int) -> None:
     """Let no queue hold more than half of the photos, so that it tells of others."""
     for part in cfg.model.values():
         if isinstance(part, dict) and part.get('type') in _QUEUES:
-            part.length = max(1, min(part.length, photos // 2))
+            # NeCo adds patches of two crops of a photo, and draws some that differ.
+            most = photos // 2 * (2 * part.num_new if 'num_new' in part else 1)
+            part.length = min(part.length, max(most, part.get('num_references', 1)))
 
 
 def _leaf(settings: Settings) -> Path:

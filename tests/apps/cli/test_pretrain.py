@@ -14,12 +14,13 @@ from ccmim.apps.cli import estimate, pretrain
 from ccmim.apps.cli.advice import advice
 from ccmim.apps.cli.choose import Machine, Settings
 from ccmim.apps.cli.estimate import Estimate
-from ccmim.apps.cli.recipe import make_recipe
+from ccmim.apps.cli.recipe import fit_queues, make_recipe
 from ccmim.apps.cli.starting import TAUGHT
 from ccmim.checkpoints import read_weights, write_weights
 from ccmim.checkpoints.normalization import Pixels
 from ccmim.engine.settings import check_recurrence
 from ccmim.vit import VisionTransformer
+from tests import tiny_methods
 
 FEW = ['--epochs', '1', '--batch-size', '4', '--image-size', '32']
 
@@ -236,6 +237,14 @@ def test_a_teacher_alone_is_distilled_by_its_relations(begin, weights):
     model = Config.fromfile(begin.folder / 'recipe.py').model
     assert model.teacher.checkpoint == str(weights[0])
     assert model.photos.length == 4  # of eight photos
+
+
+@pytest.mark.parametrize(('photos', 'length'), [(8, 80), (2, 32), (999, 2048)])
+def test_neco_queues_patches_of_half_the_photos(photos, length):
+    """Ten of each of two crops; no fewer than are drawn, no more than in the config."""
+    cfg = tiny_methods.read('neco_vitt')
+    fit_queues(cfg, photos)
+    assert cfg.model.order.length == length
 
 
 @pytest.mark.parametrize(
