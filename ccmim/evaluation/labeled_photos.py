@@ -20,7 +20,6 @@ from ccmim.classification.labels import FolderLabels
 from ccmim.data.bad_files import reason_of
 from ccmim.data.image import BadImageError, decode_image
 from ccmim.data.paths import printable
-from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
 from ccmim.labels.cut import is_test, spread
 from ccmim.labels.drawing import draw_mask
@@ -28,6 +27,7 @@ from ccmim.labels.layouts import Classes, Instances, Labeled
 from ccmim.labels.map_folders import Maps
 from ccmim.labels.maps import IGNORED, read_map
 from ccmim.labels.photos import find_photo, images_below
+from ccmim.labels.read import LabelError, regular
 
 BACKGROUND = 'background'
 
@@ -148,7 +148,7 @@ def _of_maps(part: tuple[Path, Path], data: Maps) -> list[Photo]:
 
     def draw(name: str) -> np.ndarray:
         file = maps / f'{name.removesuffix(ending)}{drawn}'
-        values = read_map(file.read_bytes(), None, str(file)).astype(int)
+        values = read_map(regular(file).read_bytes(), None, str(file)).astype(int)
         if not data.ignore_zero:
             return values
         return np.where((values == 0) | (values == IGNORED), IGNORED, values - 1)

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
 from ccmim.labels.drawing import Shape, draw_shapes
 from ccmim.labels.objects import check_objects
 from ccmim.labels.photos import check_sizes, find_photo
+from ccmim.labels.read import LabelError
 from ccmim.labels.report import Picture, Report, shown, some
 from ccmim.labels.settings import class_names, colors, did_you_mean, resolve_path, turns
 

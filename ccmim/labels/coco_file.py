@@ -1,63 +1,15 @@
-"""Read annotation files in COCO format, validated by a schema."""
+"""Read annotation files of objects in COCO format."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError
-from pydantic.types import PositiveInt
-from typing_extensions import NotRequired, TypedDict
-
+from ccmim.labels.coco_schema import OBJECTS, validated
 from ccmim.labels.mask_geometry import area_of, bounds_of
-from ccmim.labels.report import shown
+from ccmim.labels.read import LabelError, read_json
 
 _PARTS = ('images', 'annotations', 'categories')
-_OPEN = ConfigDict(extra='allow')
-
-
-class LabelError(ValueError):
-    """Labels that cannot be used: one line with file, entry and remedy."""
-
-
-class _Image(TypedDict):
-    __pydantic_config__ = _OPEN
-    id: int
-    file_name: str
-    width: PositiveInt
-    height: PositiveInt
-
-
-class _Runs(TypedDict):
-    __pydantic_config__ = _OPEN
-    size: tuple[PositiveInt, PositiveInt]
-    counts: list[int] | str
-
-
-class _Annotation(TypedDict):
-    __pydantic_config__ = _OPEN
-    id: NotRequired[int]
-    image_id: int
-    category_id: int
-    bbox: NotRequired[list[FiniteFloat] | None]
-    area: NotRequired[FiniteFloat | None]
-    iscrowd: NotRequired[bool]
-    segmentation: NotRequired[list[list[FiniteFloat]] | _Runs | None]
-
-
-class _Category(TypedDict):
-    __pydantic_config__ = _OPEN
-    id: int
-    name: Annotated[str, ...]
-
-
-_SCHEMA = dict(
-    images=TypeAdapter(list[_Image]),
-    annotations=TypeAdapter(list[_Annotation]),
-    categories=TypeAdapter(list[_Category]),
-)
 
 
 class CocoFile(NamedTuple):
@@ -72,50 +24,6 @@ class CocoFile(NamedTuple):
 
     content: dict[str, Any]
     notes: list[str]
-
-
-def read_text(file: str | os.PathLike) -> str:
-    """Read a text in UTF-8, with a byte order mark or without.
-
-    Raises:
-        LabelError: It is in another encoding.
-    """
-    try:
-        return Path(file).read_text('utf-8-sig')
-    except UnicodeDecodeError:
-        raise LabelError(f'{file} is no UTF-8: save it as UTF-8') from None
-
-
-def read_json(file: str | os.PathLike) -> tuple[Any, list[str]]:
-    """Read JSON in whatever encoding editors on Windows leave.
-
-    Args:
-        file: Path of the file.
-
-    Returns:
-        The content, and a note if it is no UTF-8.
-
-    Raises:
-        LabelError: It does not exist, or is no JSON.
-    """
-    if not os.path.isfile(file):
-        raise LabelError(f'annotation file {file} does not exist')
-    data, notes = Path(file).read_bytes(), []
-    try:
-        # json.detect_encoding knows byte order marks and UTF-16.
-        text = data.decode(json.detect_encoding(data))
-    except UnicodeDecodeError:
-        text = data.decode('latin-1')
-        notes.append(f'{file} is no UTF-8 and was read as Latin-1: save it as UTF-8')
-    try:
-        return json.loads(text), notes
-    except ValueError as error:
-        why = str(error)
-        if not text.strip():
-            why = 'it is empty'
-        elif text.lstrip()[0] in '[{' and text.rstrip()[-1] not in ']}':
-            why = f'it is cut short ({error})'
-        raise LabelError(f'annotation file {file} is no JSON: {why}') from None
 
 
 def kind_of(content: Any) -> str:
@@ -179,56 +87,8 @@ def read_coco(file: str | os.PathLike, with_labels: bool = True) -> CocoFile:
         if isinstance(image, dict) and 'file_name' not in image and 'coco_url' in image:
             # LVIS names addresses, whose last two parts are folder and file.
             image['file_name'] = '/'.join(str(image['coco_url']).split('/')[-2:])
-    content = validated(content, file)
+    content = validated(content, OBJECTS, file)
     return CocoFile(content, notes + complete(content['annotations']))
-
-
-def validated(content: Mapping[str, Any], source: str | os.PathLike) -> dict[str, Any]:
-    """Compare every value in COCO's format with the type that it must have.
-
-    Args:
-        content: Images, annotations and categories.
-        source: What it was read from, for messages.
-
-    Returns:
-        The content.
-
-    Raises:
-        LabelError: Naming the first value of a wrong type.
-    """
-    checked = dict(content)
-    for part in _PARTS:
-        try:
-            checked[part] = _SCHEMA[part].validate_python(content[part])
-        except ValidationError as error:
-            text = _first(part, content[part], error)
-            raise LabelError(f'{source}: {text}') from None
-    return checked
-
-
-def _first(part: str, entries: Any, error: ValidationError) -> str:
-    """Name the first wrong value, and how many entries have one."""
-    errors = error.errors(include_url=False)
-    where, *keys = errors[0]['loc'] or (None,)
-    wrong = {fault['loc'][:1] for fault in errors}
-    if not isinstance(where, int):
-        return f'{part} must be a list'
-    entry = entries[where]
-    more = f' (and {len(wrong) - 1:,} more entries)' if len(wrong) > 1 else ''
-    name = f'{part}[{where}]'
-    if not isinstance(entry, Mapping):
-        return f'{name} must be an object with keys{more}'
-    if 'id' in entry:
-        name += f' (id {shown(repr(entry["id"])[:40])})'
-    key = next((str(key) for key in keys), '')
-    if errors[0]['type'] == 'missing':
-        return f'{name} has no {key!r}: add it{more}'
-    message = errors[0]['msg'].replace('Input should be', 'it must be')
-    if key == 'segmentation':
-        message = 'it must be lists of finite numbers x, y, ... or run lengths'
-    value = shown(repr(entry.get(key)))
-    value = value if len(value) < 60 else f'{value[:56]} ...'
-    return f'{name}: {key}={value}: {message}{more}'
 
 
 def complete(annotations: list[dict[str, Any]]) -> list[str]:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-from ccmim.labels.coco_file import CocoFile, LabelError, complete, validated
+from ccmim.labels.coco_file import CocoFile, complete
+from ccmim.labels.coco_schema import OBJECTS, validated
 from ccmim.labels.mask_geometry import bounds_of
+from ccmim.labels.read import LabelError
 
 
 class Collected:
@@ -53,18 +54,6 @@ class Collected:
         content = dict(
             images=self.images, annotations=self.objects, categories=categories
         )
-        content = validated(content, source)
+        content = validated(content, OBJECTS, source)
         complete(content['annotations'])
         return CocoFile(content, self.notes)
-
-
-def read_xml(file: Path) -> ElementTree.Element:
-    """Read an XML file.
-
-    Raises:
-        LabelError: It is none.
-    """
-    try:
-        return ElementTree.parse(file).getroot()
-    except ElementTree.ParseError as error:
-        raise LabelError(f'{file} is no XML: {error}') from None

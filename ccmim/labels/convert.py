@@ -4,19 +4,12 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from ccmim.data.paths import is_image_name
-from ccmim.labels.coco_file import (
-    CocoFile,
-    LabelError,
-    read_coco,
-    read_json,
-    read_text,
-)
-from ccmim.labels.collected import Collected, read_xml
+from ccmim.labels.coco_file import CocoFile, read_coco
+from ccmim.labels.collected import Collected
 from ccmim.labels.cvat import read_cvat
 from ccmim.labels.photos import images_below, upright_size
+from ccmim.labels.read import LabelError, read_json, read_text, read_xml, read_yaml
 from ccmim.labels.report import shown
 
 # Beside a folder of XML files.
@@ -156,11 +149,7 @@ def yolo_names(labels: Path) -> list[str]:
     """
     for folder in [labels, *labels.absolute().parents[:3]]:
         for file in sorted([*folder.glob('*.yaml'), *folder.glob('*.yml')]):
-            try:
-                content = yaml.safe_load(read_text(file))
-            except yaml.YAMLError as error:
-                text = ' '.join(str(error).split())[:200]
-                raise LabelError(f'{file} is no YAML: {shown(text)}') from None
+            content = read_yaml(file)
             names = content.get('names') if isinstance(content, dict) else None
             if isinstance(names, dict):
                 names = [names[key] for key in sorted(names)]

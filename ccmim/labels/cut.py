@@ -9,9 +9,9 @@ from typing import TypeVar
 from ccmim.classification.labels import FolderLabels
 from ccmim.data.paths import printable
 from ccmim.files import write_file
-from ccmim.labels.coco_file import LabelError
 from ccmim.labels.convert import read_objects
 from ccmim.labels.photos import find_photo, images_below, is_sound
+from ccmim.labels.read import LabelError
 
 T = TypeVar('T')
 _EVERY = 5  # one of so many images is kept for testing

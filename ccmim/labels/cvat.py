@@ -6,8 +6,9 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ccmim.labels.coco_file import CocoFile, LabelError
-from ccmim.labels.collected import Collected, read_xml
+from ccmim.labels.coco_file import CocoFile
+from ccmim.labels.collected import Collected
+from ccmim.labels.read import LabelError, read_xml, regular
 
 _BOX = ('xtl', 'ytl', 'xbr', 'ybr')
 _MASK = ('left', 'top', 'width', 'height')
@@ -16,7 +17,7 @@ _TAG = 'tags of whole images, which are no objects, are left out'
 
 def is_cvat(file: Path) -> bool:
     """Return whether an XML file is a CVAT export, judging by its first kilobyte."""
-    with open(file, 'rb') as opened:
+    with open(regular(file), 'rb') as opened:
         return b'<annotations>' in opened.read(1024)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from ccmim.classification.labels import FolderLabels
 from ccmim.labels.class_folders import check_labeled, compare_classes
 from ccmim.labels.coco import check_coco
-from ccmim.labels.coco_file import LabelError
 from ccmim.labels.layouts import Classes, Instances, Labeled
 from ccmim.labels.photos import same_files
+from ccmim.labels.read import LabelError
 from ccmim.labels.report import Report
 from ccmim.labels.segmentation import check_segmentation
 from ccmim.labels.settings import plain_kind

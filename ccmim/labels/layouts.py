@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ccmim.data.folders import data_folders
 from ccmim.data.paths import WORK_DIRS, is_image_name
-from ccmim.labels.coco_file import LabelError, kind_of, read_json
+from ccmim.labels.coco_file import kind_of
 from ccmim.labels.convert import images_of, read_objects
 from ccmim.labels.cvat import is_cvat
 from ccmim.labels.map_folders import TEST, TRAIN, Maps, find_maps, split_folder
 from ccmim.labels.photos import find_photo
+from ccmim.labels.read import LabelError, read_json
 from ccmim.labels.report import number_of
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ccmim.labels.coco_file import LabelError, read_text
 from ccmim.labels.maps import IGNORED, read_map
 from ccmim.labels.photos import images_below
+from ccmim.labels.read import LabelError, read_text, regular
 
 TRAIN = ('train', 'training', 'train2017')
 TEST = ('val', 'valid', 'validation', 'test', 'testing', 'val2017')
@@ -107,7 +107,7 @@ def _kinds_in(folder: Path) -> str:
 
 def _largest(file: Path) -> int:
     """The largest number in a map of classes."""
-    values = read_map(file.read_bytes(), None, str(file))
+    values = read_map(regular(file).read_bytes(), None, str(file))
     return int(values[values != IGNORED].max(initial=0))
 
 

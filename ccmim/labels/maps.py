@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ccmim.labels.coco_file import LabelError
+from ccmim.labels.read import LabelError
 from ccmim.ranges import Index
 
 IGNORED = 255

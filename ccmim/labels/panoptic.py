@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ccmim.labels.coco_file import LabelError, read_json
+from ccmim.labels.coco_schema import SEGMENTS, validated
 from ccmim.labels.drawing import draw_classes
 from ccmim.labels.maps import IGNORED
 from ccmim.labels.photos import check_sizes, find_photo
+from ccmim.labels.read import LabelError, read_json
 from ccmim.labels.report import Picture, Report, some
 from ccmim.labels.settings import class_names, colors, resolve_path, turns
 from ccmim.operators.panopticapi import rgb2id
@@ -48,21 +49,15 @@ def check_panoptic(
     report.name_classes(classes)
     _check_kinds(dataset, classes, things, stuff, report)
     try:
-        content, _ = read_json(file)
+        content = _read(file, with_labels)
     except LabelError as error:
         report.problem(str(error))
         return
-    annotations = content.get('annotations') or []
-    if not all('segments_info' in one for one in annotations) or not annotations:
-        if with_labels:
-            report.problem(
-                f'{file} is no panoptic file: its annotations must have segments_info '
-                '(objects alone are for mm_configs/detection)'
-            )
+    if not content:
         return
-    names = {c['id']: c.get('name') for c in content.get('categories') or []}
-    _check_categories(content.get('categories') or [], classes, things, stuff, report)
-    images = content.get('images') or []
+    images, annotations, categories = content.values()
+    names = {c['id']: c['name'] for c in categories}
+    _check_categories(categories, classes, things, stuff, report)
     report.images = len(images)
     sizes = {i['file_name']: (i['width'], i['height']) for i in images}
     check_sizes(photos, sizes, report, turns(dataset))
@@ -74,7 +69,7 @@ def check_panoptic(
     gone = [str(path) for path in drawn.values() if not path.is_file()]
     report.problem('maps that do not exist (copy them, or take the photos out)', gone)
     counts = Counter(
-        names.get(part.get('category_id'))
+        names.get(part['category_id'])
         for one in annotations
         for part in one['segments_info']
     )
@@ -95,6 +90,22 @@ def check_panoptic(
             photo = Path(find_photo(photos, name))
             draw = partial(draw_classes, photo, read, 0, palette)
             report.pictures.append(Picture(name, draw))
+
+
+def _read(file: Path, with_labels: bool) -> dict[str, list[dict[str, Any]]]:
+    content, _ = read_json(file)
+    content = content if isinstance(content, Mapping) else {}
+    content = {part: content.get(part) or [] for part in SEGMENTS}
+    some = content['annotations']
+    listed = isinstance(some, list) and all(isinstance(one, Mapping) for one in some)
+    if not some or (listed and not all('segments_info' in one for one in some)):
+        if not with_labels:
+            return {}
+        raise LabelError(
+            f'{file} is no panoptic file: its annotations must have segments_info '
+            '(objects alone are for mm_configs/detection)'
+        )
+    return validated(content, SEGMENTS, file)
 
 
 def kinds_of(
@@ -144,7 +155,7 @@ def _check_categories(
     stuff: Sequence[str],
     report: Report,
 ) -> None:
-    by_name = {category.get('name'): category for category in categories}
+    by_name = {category['name']: category for category in categories}
     lost = [name for name in classes if name not in by_name]
     report.problem(
         'classes of the config that are no categories of the file (correct '

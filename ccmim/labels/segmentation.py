@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ccmim.data.paths import is_image_name, printable
-from ccmim.labels.coco_file import LabelError, read_text
 from ccmim.labels.drawing import draw_classes
 from ccmim.labels.maps import IGNORED, Values, read_map
 from ccmim.labels.photos import is_cut, upright_size
+from ccmim.labels.read import LabelError, read_text
 from ccmim.labels.report import Picture, Report, some
 from ccmim.labels.settings import class_names, colors, resolve_path, setting
 from ccmim.progress import progress

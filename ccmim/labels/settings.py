@@ -9,7 +9,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from ccmim.labels.coco_file import read_text
+from ccmim.labels.read import read_text
 from ccmim.labels.report import Color
 
 

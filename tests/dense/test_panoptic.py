@@ -123,7 +123,20 @@ def test_the_set_is_good_and_each_fault_is_named(config, street):
         del category['isthing']
     file.write_text(json.dumps(content))
     assert any('do not say isthing' in line for line in problems())
-    file.write_text(json.dumps(dict(content, annotations=[dict(image_id=1)])))
+    segment = content['annotations'][0]['segments_info'][0]
+    for changes, message in (
+        (dict(annotations=[dict(image_id=1)]), 'is no panoptic file'),
+        (dict(images=3), 'images must be a list'),
+        (dict(area=float('nan')), 'annotations[0].segments_info[0] (id 1): area=nan'),
+        (dict(iscrowd='maybe'), "(id 1): iscrowd='maybe': it must be 0, 1"),
+        (dict(category_id='1'), "category_id='1': it must be a valid integer"),
+    ):
+        kept = dict(segment)
+        segment.update(changes)
+        file.write_text(json.dumps(content | changes))
+        assert any(message in line for line in problems()), message
+        segment.update(kept)
+    file.write_text('[1, 2]')
     assert any('is no panoptic file' in line for line in problems())
 
 

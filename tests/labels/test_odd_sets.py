@@ -25,6 +25,7 @@ from ccmim.engine.adopt import adopt_readers
 from ccmim.engine.settings import check_labels
 from ccmim.labels.judge import judge, require_good
 from ccmim.labels.layouts import find_labels
+from ccmim.labels.read import LabelError
 from tests.labels.conftest import (
     ASKED,
     CHECK,
@@ -365,6 +366,7 @@ BAD_OBJECTS = {
     'no good photo in train': (no_photo, 'or leave them out): 2 (a.jpg: cannot be'),
     'cut JSON': (cut_json, 'train.json is no JSON: it is cut short'),
     'empty JSON': (raw(''), 'train.json is no JSON: it is empty'),
+    'deep JSON': (raw('[' * 100_000), 'train.json is no JSON: it is nested too deeply'),
     'predictions': (predictions, 'train.json holds predictions (a results file)'),
     'panoptic': (panoptic, 'train.json holds panoptic segments'),
     'keypoints': (keypoints, 'train.json holds keypoints without boxes'),
@@ -499,6 +501,14 @@ def test_maps_with_suffixes_are_found(ending, tmp_path):
     data = find_labels(made.root)
     assert data.suffixes == ('.jpg', ending)
     require_good(data)
+
+
+def test_a_pipe_among_maps_is_named(tmp_path):
+    made = Maps(tmp_path / 'set')
+    made.map().unlink()
+    os.mkfifo(made.map())
+    with pytest.raises(LabelError, match=r'a.png is no regular file'):
+        find_labels(made.root)
 
 
 VALUES = {

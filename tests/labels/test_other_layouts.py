@@ -1,5 +1,7 @@
 """YOLO, Pascal VOC, LabelMe, CVAT, Roboflow, Cityscapes: read right, or a line."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,10 @@ def _gone(file):
     return lambda root: (root / file).unlink()
 
 
+def _pipe(file):
+    return lambda root: (_gone(file)(root), os.mkfifo(root / file))
+
+
 NO_BOX = '<annotation><object><name>zebra</name><bndbox><xmin>one</xmin></bndbox>'
 NO_BOX += '</object></annotation>'
 XML = 'Annotations/a.xml'
@@ -82,6 +88,10 @@ BROKEN = {
         'z.txt has no image of its name',
     ),
     'no names': (yolo, _gone('data.yaml'), 'no names of classes'),
+    'deep names': (yolo, _line('[' * 3000, 'data.yaml'), 'it is nested too deeply'),
+    'a pipe of names': (yolo, _pipe('data.yaml'), 'data.yaml is no regular file'),
+    'a pipe of boxes': (voc, _pipe(XML), 'a.xml is no regular file'),
+    'a pipe of all': (cvat, _pipe('train/annotations.xml'), 's.xml is no regular file'),
     'cut XML': (voc, _line('<annotation><obj', XML), 'a.xml is no XML'),
     'a box of words': (voc, _line(NO_BOX, XML), 'an object without numbers for'),
     'a listed file gone': (voc, _gone('Annotations/b.xml'), 'b.xml does not exist'),

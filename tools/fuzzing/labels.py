@@ -5,8 +5,11 @@ import random
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+from PIL import Image
 from pycocotools import mask
 
+from ccmim.engine.settings import check_config
 from ccmim.labels import LabelError
 from ccmim.labels.judge import judge
 from ccmim.labels.layouts import find_labels
@@ -44,10 +47,11 @@ _WORDS = (
 
 def try_labels(draw: random.Random, folder: Path) -> str | None:
     """Judge a folder of labels, one of whose files is damaged."""
-    make = draw.choice([_coco, _coco, _coco, _yolo, _voc, _labelme, _cvat])
-    make(draw, folder)
+    make = draw.choice([_coco, _coco, _coco, _panoptic, _yolo, _voc, _labelme, _cvat])
+    config = make(draw, folder)
     try:
-        errors = [r.error() for r in judge(find_labels(folder)) if r.problems]
+        reports = check_config(config) if config else judge(find_labels(folder))
+        errors = [r.error() for r in reports if r.problems]
     except LabelError as error:
         errors = [str(error)]
     for error in errors:
@@ -91,6 +95,30 @@ def _coco(draw: random.Random, folder: Path) -> None:
     if draw.random() < 0.1:
         text = changed_bytes(draw, text.encode()).decode('latin-1')
     (folder / 'annotations/train.json').write_text(text)
+
+
+def _panoptic(draw: random.Random, folder: Path) -> Config:
+    _photos(folder, 'a')
+    Image.new('RGB', (WIDTH, HEIGHT), (1, 0, 0)).save(folder / 'a.png')
+    part = dict(id=1, category_id=7, bbox=[0, 0, 48, 40], area=1920, iscrowd=0)
+    content = dict(
+        images=[dict(id=1, file_name='a.jpg', width=WIDTH, height=HEIGHT)],
+        annotations=[dict(image_id=1, file_name='a.png', segments_info=[part])],
+        categories=[
+            dict(id=7, name='lion', isthing=1),
+            dict(id=8, name='sky', isthing=0),
+        ],
+    )
+    (folder / 'a.json').write_text(json.dumps(harmed(draw, content)))
+    names = dict(thing_classes=('lion',), stuff_classes=('sky',))
+    dataset = dict(
+        type='CocoPanopticDataset',
+        ann_file=str(folder / 'a.json'),
+        data_prefix=dict(img=str(folder), seg=str(folder)),
+        metainfo=dict(classes=('lion', 'sky'), **names),
+    )
+    loader = dict(dataset=dataset)
+    return Config(dict(default_scope='mmdet', train_dataloader=loader))
 
 
 def _yolo(draw: random.Random, folder: Path) -> None:

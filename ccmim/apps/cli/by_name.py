@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from ccmim.api.zero_shot import knows_words
 from ccmim.apps.compare import Score, Stage, content_of
-from ccmim.labels.coco_file import LabelError, kind_of, read_json
+from ccmim.labels.coco_file import kind_of
 from ccmim.labels.layouts import Classes, Labeled
 from ccmim.labels.map_folders import TEST
+from ccmim.labels.read import LabelError, read_json
 from ccmim.text.captions import find_columns, read_captions
 
 _TABLES, _FEW, _LOOKED_AT = ('.csv', '.tsv', '.txt'), 10, 50
