@@ -46,6 +46,36 @@ def is_no_room(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
+def refuse_link(path: str | Path) -> None:
+    """Refuse a link in the place of what is written or emptied where it is.
+
+    Raises:
+        ValueError: If it is one: what it leads to may be anybody's.
+    """
+    if os.path.islink(path):
+        raise ValueError(
+            f'{path} is a link, and what it leads to would be changed: remove the link'
+        )
+
+
+def open_own(path: str, flags: int) -> int:
+    """Open a file that is no link: the ``opener`` for what is written in place.
+
+    Raises:
+        ValueError: If it is a link.
+    """
+    refuse_link(path)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder, or a link without what it leads to, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Let a file be written that takes the place of another one when it is complete.
@@ -101,6 +131,7 @@ def write_bytes(path: str | Path, content: bytes, rank: int = 0) -> None:
 def _completed(path: Path, part: Path, size: int | None = None) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove(part)  # else written through, if it is a link
         yield part
         with open(part, 'rb') as file:
             os.fsync(file.fileno())

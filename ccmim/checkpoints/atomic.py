@@ -1,7 +1,11 @@
 """Make mmengine write files atomically."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import get_rank
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.fileio.io import backend_instances
@@ -57,3 +61,16 @@ def write_atomically() -> None:
     """Make mmengine write all local files, checkpoints too, in this way."""
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')
     backend_instances.clear()  # those that were in use already
+    if not hasattr(Config.dump, '__wrapped__'):
+        Config.dump = _completing(Config.dump)
+
+
+def _completing(dump: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(dump)
+    def complete(cfg: Config, file: str | Path | None = None) -> Any:
+        if file is None:
+            return dump(cfg)
+        with replacing(file) as part:
+            return dump(cfg, part)
+
+    return complete

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ccmim.data.image import BadImageError
 from ccmim.data.paths import printable
-from ccmim.files import write_file
+from ccmim.files import open_own, write_file
 from ccmim.ranges import Ratio, in_ranges
 
 BAD_FILES = 'bad_files.txt'
@@ -26,6 +26,9 @@ class BadFiles:
 
     Args:
         path: The list. What stands there already is kept.
+
+    Raises:
+        ValueError: If it is a link.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -33,7 +36,7 @@ class BadFiles:
         self.reasons: dict[str, str] = {}
         self._seen = 0
         if self.path.exists():
-            with open(self.path, 'rb') as file:
+            with open(self.path, 'rb', opener=open_own) as file:
                 self._catch_up(file.read())
         self._before = len(self.reasons)
 
@@ -55,7 +58,7 @@ class BadFiles:
         Raises:
             OSError: The list cannot be written; it is as it was.
         """
-        with open(self.path, 'ab+', buffering=0) as file:
+        with open(self.path, 'ab+', buffering=0, opener=open_own) as file:
             with suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(self._seen)

@@ -87,9 +87,25 @@ def test_as_many_as_asked_for_are_kept(start, by_epoch, interval, keep, files):
     runner = start(hook)
     part = Path(runner.work_dir, '.epoch_9.pth.part')
     part.write_text('of a writer that was killed')
+    link = part.with_name('.epoch_8.shards.part')
+    link.symlink_to(Path(__file__).parent)
     runner.train()
     assert _files(runner) == files
     assert not part.exists()
+    assert not link.is_symlink()
+
+
+def test_what_a_checkpoint_says_is_kept_is_no_path(start, tmp_path):
+    """The names of old checkpoints are data of a file: they once led anywhere."""
+    runner = start(SafeCheckpointHook(interval=1, max_keep_ckpts=1), epochs=1)
+    Path(runner.work_dir, 'epoch_').mkdir()
+    (tmp_path / 'epoch_300.pth').touch()
+    kept = ['/../../epoch_300', 7, '0_iter_2']
+    runner.message_hub.update_info('keep_ckpt_ids', kept)
+    Path(runner.work_dir, 'epoch_7.pth').touch()
+    runner.train()
+    assert (tmp_path / 'epoch_300.pth').exists()
+    assert _files(runner) == ['epoch_1.pth']
 
 
 def test_checkpoints_wait_for_the_end_of_the_cycle(start):

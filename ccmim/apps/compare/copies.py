@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from ccmim.files import open_own
+
 
 class Copy:
     """A fork that runs a script: the part of ``subprocess.Popen`` that stages need.
@@ -64,7 +66,7 @@ class Copy:
 
 
 def _run(command: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path) -> None:
-    with log.open('w') as file:
+    with open(log, 'w', opener=open_own) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     sys.stdout = open(1, 'w', buffering=1, closefd=False)  # noqa: SIM115

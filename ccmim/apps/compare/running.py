@@ -17,7 +17,7 @@ from typing import Any
 
 from ccmim.apps.compare.copies import Copy
 from ccmim.apps.compare.stages import Stage, shown
-from ccmim.files import one_line, say
+from ccmim.files import one_line, open_own, say
 
 _LOOK = 0.3  # seconds from one look at the processes to the next
 _LINE = 10.0  # seconds from one line to the next where there is no terminal
@@ -137,7 +137,7 @@ def _process(
     log: Path,
     prefix: Sequence[str],
 ) -> subprocess.Popen:
-    with log.open('w') as file:
+    with open(log, 'w', opener=open_own) as file:
         return subprocess.Popen(
             [*prefix, sys.executable, '-W', 'ignore', *command],
             cwd=cwd,

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from ccmim.engine.version import this_version
-from ccmim.files import say, write_file
+from ccmim.files import open_own, say, write_file
 
 _PROGRESS = re.compile(r'\((train|test)\)\s+((?:\[ *\d+/?\d*\])+).*?eta: (\S+)')
 _MADE_BY = 'Made by ccmim '
@@ -61,7 +61,7 @@ class Stage:
 
     def finish(self) -> None:
         """Mark the result as complete, with the version of ccmim that made it."""
-        with self.log.open('a') as file:
+        with open(self.log, 'a', opener=open_own) as file:
             file.write(f'{_MADE_BY}{this_version()}\n')
         write_file(self._stamp, self._texts('done')[-1])
 

@@ -1,6 +1,6 @@
 """Checkpoints that replace older ones only after verification."""
 
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +14,10 @@ from mmengine.runner import Runner
 from ccmim.checkpoints.resume import POINTER
 from ccmim.checkpoints.shards import remove_checkpoint
 from ccmim.checkpoints.verify import verify_archive
-from ccmim.files import PART, WriteError
+from ccmim.files import PART, WriteError, remove
 from ccmim.registry import HOOKS
+
+_STEP = re.compile(r'\d+(_iter_\d+)?')  # of the name of a checkpoint
 
 
 @HOOKS.register_module()
@@ -41,11 +43,16 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder; delete what a killed writer left there."""
+        # From a checkpoint, thus data: mmengine would delete whatever file it names.
+        known = runner.message_hub.runtime_info
+        if 'keep_ckpt_ids' in known:
+            kept = [s for s in known['keep_ckpt_ids'] if _STEP.fullmatch(str(s))]
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
         super().before_train(runner)
         self._set_best({key: self._here(old) for key, old in self._best().items()})
         if is_main_process():
             for part in Path(self.out_dir).glob(f'.*{PART}'):
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
+                remove(part)
 
     def after_train_iter(
         self,

@@ -16,6 +16,7 @@ from ccmim.engine.hooks.pictures import FOLDER as PICTURES
 from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.settings.processes import on_main
 from ccmim.engine.signals.run_lock import RunLock
+from ccmim.files import refuse_link
 
 _OF_A_RUN = re.compile(r'(epoch_\d+|iter_\d+|epoch_\d+_iter_\d+|best_.+)\.pth')
 _SESSION = re.compile(r'\d{8}_\d{6}')
@@ -67,6 +68,7 @@ def files_of_a_run(folder: str | Path) -> list[Path]:
 
 def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> list[Path]:
     """Take the folder; return which folders were made, the innermost first."""
+    refuse_link(folder / PICTURES)
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ccmim.data.paths import RUN_FILES
+from ccmim.files import open_own
 
 LOCK = RUN_FILES[0]
 
@@ -29,10 +30,11 @@ class RunLock:
         """Take the lock.
 
         Raises:
-            ValueError: If another run has it.
+            ValueError: If another run has it, or it is a link.
             OSError: If the folder cannot be written to.
         """
-        file = open(self._path, 'a+')  # noqa: SIM115 - held until the run ends
+        # Held until the run ends.
+        file = open(self._path, 'a+', opener=open_own)  # noqa: SIM115
         try:
             # Of this process alone: loader workers that outlive it have no part.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

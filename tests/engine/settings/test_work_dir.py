@@ -8,9 +8,12 @@ from unittest.mock import Mock
 import pytest
 from mmengine.config import Config
 
+from ccmim.checkpoints import write_atomically
+from ccmim.data.bad_files import BadFiles
 from ccmim.engine.settings import StartHook, claim_work_dir
 from ccmim.engine.settings.work_dir import files_of_a_run
-from ccmim.engine.signals.run_lock import LOCK
+from ccmim.engine.signals.run_lock import LOCK, RunLock
+from ccmim.files import replacing, write_file
 
 RUN = ['epoch_1.pth', 'epoch_2.pth', 'epoch_2_iter_7.pth', 'best_mIoU_epoch_1.pth']
 OTHERS = ['mine.pth', 'notes.txt']
@@ -130,3 +133,38 @@ def test_one_without_permission_is_refused(tmp_path):
             pass
     finally:
         os.seteuid(user)
+
+
+def _replace(path):
+    with replacing(path) as part:
+        part.write_bytes(b'new')
+
+
+def _dump(path):
+    write_atomically()
+    Config(dict(a=1)).dump(path)
+
+
+WRITERS = {
+    'run.lock': lambda path: RunLock(path.parent).take(),
+    'bad_files.txt': lambda path: BadFiles(path).add('a.jpg', 'empty'),
+    'pictures': lambda path: _claim(path.parent, overwrite=True).__enter__(),
+    '.last_checkpoint.part': lambda path: write_file(path.parent / path.name[1:-5], ''),
+    '.part.sheet.png': lambda path: _replace(path.parent / path.name[6:]),
+    'config.py': _dump,
+}
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_nothing_is_written_through_a_link(tmp_path, name):
+    link, document = tmp_path / 'run' / name, tmp_path / 'thesis' / 'epoch_1.png'
+    for file in (link, document):
+        file.parent.mkdir()
+    document.write_bytes(b'pages\n' * 1000)
+    link.symlink_to(document.parent if name == 'pictures' else document)
+    if name[0] in 'rbp':
+        with pytest.raises(ValueError, match=f'{name} is a link, .*: remove the link'):
+            WRITERS[name](link)
+    else:
+        WRITERS[name](link)
+    assert document.read_bytes() == b'pages\n' * 1000
