@@ -19,7 +19,7 @@ from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from ccmim.checkpoints import load_file
+from ccmim.checkpoints import load_file, refuse_nonfinite
 from ccmim.checkpoints.eomt import load_eomt
 from ccmim.dense.per_image import keep_samples
 from ccmim.engine.config import read_config
@@ -108,6 +108,7 @@ def _load(runner: Runner, file: str, part: str) -> None:
         raise ValueError(
             f'--part trained: {file} is of no run with EMAHook, leave it out'
         )
+    refuse_nonfinite(average, file)
     model.load_state_dict(
         {
             name.removeprefix('module.'): value

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ccmim.checkpoints.finite import refuse_nonfinite
 from ccmim.checkpoints.layouts import Tensors
 from ccmim.checkpoints.load import load_backbone
 from ccmim.checkpoints.safe_load import load_file
@@ -50,6 +51,7 @@ def load_eomt(backbone: nn.Module, head: nn.Module, file: str | Path) -> None:
                 f'{tuple(state[name].shape)}, this one wants {tuple(value.shape)}: set '
                 'num_queries, the number of classes and patch_size to those of the file'
             )
+    refuse_nonfinite(state, file)
     load_backbone(backbone, file)
     head.load_state_dict({name: state[name] for name in own})
 

@@ -1,21 +1,40 @@
-"""Refuse NaN and infinite weights or features, which could give plausible scores."""
+"""Refuse weights and features that are no real numbers: scores would look plausible."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
+def fault_of_kind(value: Tensor) -> str | None:
+    """Say why the numbers of a weight cannot be looked at; None if they can."""
+    if value.layout != torch.strided or value.is_quantized:
+        return 'is sparse or quantized: dense weights are read'
+    if value.is_meta:
+        return 'has a shape and no values (a meta tensor)'
+    return None
+
+
 def refuse_nonfinite(state: Mapping[str, Any], source: Any) -> None:
-    """Refuse weights that are not finite.
+    """Refuse weights that are not finite, not real or not dense.
 
     Args:
         state: Weights by name; what is no tensor is skipped.
         source: Where they are from, for the message.
 
     Raises:
-        ValueError: If one holds NaN or infinity; the first is named.
+        ValueError: If there is one; the first is named.
     """
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            continue
+        if fault := fault_of_kind(value):
+            raise ValueError(f'{source}: {name} {fault}')
+        if value.is_complex():  # copying keeps the real part alone
+            raise ValueError(
+                f'{source}: {name} holds complex numbers: weights are real'
+            )
     if fault := _first_fault(state):
         raise ValueError(f'{source}: {fault}. Use an earlier checkpoint of that run')
 

@@ -17,7 +17,7 @@ from ccmim.checkpoints.architecture import (
     read_architecture,
 )
 from ccmim.checkpoints.choose import Source
-from ccmim.checkpoints.finite import refuse_nonfinite
+from ccmim.checkpoints.finite import fault_of_kind, refuse_nonfinite
 from ccmim.checkpoints.layouts import LAYOUTS, Tensors, detect, fits
 from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.settle import foreign_part, settle
@@ -177,17 +177,16 @@ def _layout_of(source: Source, layout: str, path: str | Path) -> str:
 
 def _check_kinds(tensors: Mapping[str, Tensor]) -> None:
     for name, value in tensors.items():
-        if value.layout != torch.strided or value.is_quantized:
-            raise ValueError(f'{name} is sparse or quantized: dense weights are read')
-        if value.is_meta:
-            raise ValueError(f'{name} has a shape and no values (a meta tensor)')
+        if fault := fault_of_kind(value):
+            raise ValueError(f'{name} {fault}')
 
 
 def _check_values(state: Mapping[str, Tensor]) -> None:
     for name, value in state.items():
         if value.dtype not in _TYPES:
             kind = str(value.dtype).removeprefix('torch.')
-            raise ValueError(f'{name} is of {kind}: quantized weights are not read')
+            what = 'complex' if value.is_complex() else 'quantized'
+            raise ValueError(f'{name} is of {kind}: {what} weights are not read')
 
 
 def _assumed(raw: RawWeights, architecture: Architecture) -> list[str]:

@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from torch import Tensor, nn
 
-from ccmim.checkpoints import load_file
+from ccmim.checkpoints import load_file, refuse_nonfinite
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.registry import MODELS, TRANSFORMS
 
@@ -43,6 +43,7 @@ class ClassPredictor:
         with DefaultScope.overwrite_default_scope('ccmim'):
             self.model = MODELS.build(cfg.model)
             self._steps = [TRANSFORMS.build(step) for step in steps]
+        refuse_nonfinite(content.get('state_dict', {}), file)
         try:
             self.model.load_state_dict(content['state_dict'])
         except (RuntimeError, KeyError) as error:

@@ -7,7 +7,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ccmim.checkpoints import build_backbone, load_file
+from ccmim.checkpoints import build_backbone, load_file, refuse_nonfinite
 from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
 
@@ -53,9 +53,10 @@ def fill(model: nn.Module, state: dict, file: str | Path) -> None:
         file: Where they are from.
 
     Raises:
-        ValueError: In one line, if a parameter is missing, superfluous or of another
-            shape.
+        ValueError: In one line, if a parameter is missing, superfluous, of another
+            shape or not finite.
     """
+    refuse_nonfinite(state, file)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

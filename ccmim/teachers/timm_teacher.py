@@ -98,10 +98,11 @@ def _create(model: str, checkpoint: str | None, pretrained: bool) -> nn.Module:
         raise ValueError(f'teacher.model={model!r} is none of timm.list_models()')
     if not checkpoint:
         return timm.create_model(model, pretrained=pretrained)
-    from ccmim.checkpoints import load_file
+    from ccmim.checkpoints import load_file, refuse_nonfinite
 
     state = load_file(checkpoint)
     state = next((state[k] for k in ('state_dict', 'model') if k in state), state)
+    refuse_nonfinite(state, f'teacher.checkpoint={checkpoint}')
     try:
         # timm's own loading, for its conversion of foreign names; strict with a head.
         network = timm.create_model(
