@@ -20,6 +20,10 @@ CHOSEN = ('size', 'image_size', 'epochs', 'batch_size', 'workers')
 WEIGHTS = ('init', 'lora', 'teacher', 'cache_teacher')
 RECIPE = 'recipe.py'
 _NOT_OURS = 'not of ccmim pretrain'
+# A config can name any module or function; ours name parts of these packages.
+_MODULES = re.compile(r'(ccmim|mmdet|mmseg|mmpretrain)(\.\w+)*')
+_PARTS = re.compile(r'((ccmim|mmdet|mmseg|mmpretrain|torch\.optim)\.)?\w+')
+_NAMING = ('type', 'runner_type', 'default_scope', '_scope_')
 _EPOCHS = re.compile(r' --epochs \d+')
 _BEFORE_EPOCHS = re.compile(r'( --method \S+(?: --size \S+)?(?: --image-size \S+)?)')
 
@@ -108,13 +112,39 @@ def _recipe_of(out: Path) -> dict[str, Any]:
     if not recipe.is_file():
         return {}
     try:  # what lies in a folder is read, and not run
-        return read_values(recipe.read_text('utf-8'))
+        text = recipe.read_text('utf-8')
+        values = read_values(text)
+        _refuse_code(text, values)
+        return values
     except (ValueError, OSError) as error:
         raise Mistake(
             f'{recipe} is no recipe of ccmim pretrain ({error}), and was not run',
             f'if it is yours: python tools/train.py {recipe} --resume; else give '
             'another --out',
         ) from None
+
+
+def _refuse_code(text: str, values: dict[str, Any]) -> None:
+    """Refuse what mmengine would import or run when it reads plain values."""
+    if '_base_' in values:
+        raise ValueError('it has a _base_')
+    if '{{' in text:  # replaced before the text is read
+        raise ValueError('it has a {{')
+    listed = (values.get('custom_imports') or {}).get('imports') or []
+    modules = [listed] if isinstance(listed, str) else listed
+    strange = [name for name in modules if not _MODULES.fullmatch(str(name))]
+    if strange := [*strange, *_foreign_parts(values)]:
+        raise ValueError(f'it names {strange[0]}')
+
+
+def _foreign_parts(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        names = [str(value) for key, value in node.items() if key in _NAMING]
+        own = [name for name in names if not _PARTS.fullmatch(name)]
+        return own + _foreign_parts([*node.values()])
+    if isinstance(node, list | tuple):
+        return [name for part in node for name in _foreign_parts(part)]
+    return []
 
 
 def _check_resume(args: Namespace, out: Path) -> None:

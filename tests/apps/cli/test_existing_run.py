@@ -78,10 +78,24 @@ def test_a_run_of_other_tools_is_left_alone(run):
 
 @pytest.mark.parametrize('words', [['photos', '--epochs', '3'], ['photos', '--resume']])
 @pytest.mark.parametrize('begun', [True, False])
-def test_what_lies_in_a_folder_is_not_run(run, words, begun):
-    recipe, marker = run / 'recipe.py', run / 'marker'
+@pytest.mark.parametrize(
+    'line',
+    [
+        'open("marker", "w").close()',
+        "_base_ = ['./evil.py']",
+        "custom_imports = dict(imports=['ccmim.dense.detection', 'evil'])",
+        "custom_imports = dict(imports='evil')",
+        "custom_hooks = [dict(type='CosineLR'), dict(type='evil.Hook')]",
+        "optim_wrapper = dict(type='ccmim.files.write_file', path='a', content='b')",
+        "default_scope = 'evil.scope'",
+        "data = '{{$DATA:photos}}'",
+    ],
+)
+def test_what_lies_in_a_folder_is_not_run(run, words, begun, line, monkeypatch):
+    monkeypatch.chdir(run)
+    recipe = run / 'recipe.py'
     text = recipe.read_text() if begun else ''
-    recipe.write_text(f'{text}open({str(marker)!r}, "w").close()\n')
+    recipe.write_text(f'{text}{line}\n')
     with pytest.raises(Mistake, match='is no recipe of ccmim pretrain .*was not run'):
         is_resumed(parse(*words), run)
-    assert not marker.exists()
+    assert not (run / 'marker').exists()
