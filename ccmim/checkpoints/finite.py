@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 def fault_of_kind(value: Tensor) -> str | None:
     """Say why the numbers of a weight cannot be looked at; None if they can."""
-    if value.layout != torch.strided or value.is_quantized:
+    if value.layout != torch.strided or value.is_quantized or value.is_nested:
         return 'is sparse or quantized: dense weights are read'
     if value.is_meta:
         return 'has a shape and no values (a meta tensor)'
@@ -26,16 +26,7 @@ def refuse_nonfinite(state: Mapping[str, Any], source: Any) -> None:
     Raises:
         ValueError: If there is one; the first is named.
     """
-    for name, value in state.items():
-        if not isinstance(value, Tensor):
-            continue
-        if fault := fault_of_kind(value):
-            raise ValueError(f'{source}: {name} {fault}')
-        if value.is_complex():  # copying keeps the real part alone
-            raise ValueError(
-                f'{source}: {name} holds complex numbers: weights are real'
-            )
-    if fault := _first_fault(state):
+    if fault := first_fault(state):
         raise ValueError(f'{source}: {fault}. Use an earlier checkpoint of that run')
 
 
@@ -51,13 +42,22 @@ def check_features(features: Tensor, network: nn.Module) -> None:
     """
     if features.isfinite().all():
         return
-    fault = _first_fault(network.state_dict()) or 'all weights are, look at the images'
+    fault = first_fault(network.state_dict()) or 'all weights are, look at the images'
     raise ValueError(f'features are not finite: {fault}')
 
 
-def _first_fault(state: Mapping[str, Any]) -> str | None:
+def first_fault(state: Mapping[str, Any]) -> str | None:
+    """Describe the first tensor that ``refuse_nonfinite`` refuses; None if none is."""
     for name, value in state.items():
-        if isinstance(value, Tensor) and not value.isfinite().all():
+        if not isinstance(value, Tensor):
+            continue
+        if fault := fault_of_kind(value):
+            return f'{name} {fault}'
+        if value.is_complex():  # copying keeps the real part alone
+            return f'{name} holds complex numbers: weights are real'
+        if value.is_floating_point() and value.itemsize < 2:
+            return f'{name} is of {value.dtype}: quantized weights are not read'
+        if not value.isfinite().all():
             kind = 'NaN' if value.isnan().any() else 'an infinite value'
             return f'{name} holds {kind}'
     return None

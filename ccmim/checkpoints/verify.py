@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ccmim.checkpoints.finite import first_fault
 from ccmim.checkpoints.safe_load import load_file
 from ccmim.checkpoints.shards import files_of
+from ccmim.checkpoints.structure import odd_entry
 
 
 def verify_archive(file: str | Path) -> None:
@@ -61,33 +63,13 @@ def verify_checkpoint(file: str | Path) -> None:
 
 def _fault(checkpoint: Mapping[str, Any]) -> str | None:
     """Describe content that no run can have written; None if there is none."""
-    for part in ('state_dict', 'optimizer', 'message_hub', 'meta'):
-        if not isinstance(checkpoint[part], Mapping):
-            return f'its {part} is a {type(checkpoint[part]).__name__}'
-    for name in ('epoch', 'iter'):
-        number = checkpoint['meta'].get(name)
-        if type(number) is not int or number < 0:
-            return f'its {name} is {ascii(number)[:40]}, no number of steps'
-    for name, value in checkpoint['state_dict'].items():
-        if not isinstance(name, str):
-            return f'it has a parameter called {ascii(name)[:40]}'
-        if isinstance(value, Tensor) and value.isnan().any():
-            return f'{name} holds NaN'
-    return _fault_of_moments(checkpoint['optimizer'])
-
-
-def _fault_of_moments(optimizer: Mapping[str, Any]) -> str | None:
-    state = optimizer.get('state', {})
-    if not isinstance(state, Mapping):
-        return f'the state of its optimizer is a {type(state).__name__}'
-    for number, moments in state.items():
-        if not isinstance(moments, Mapping):
-            return f'the state of parameter {number} is a {type(moments).__name__}'
+    if fault := odd_entry(checkpoint) or first_fault(checkpoint['state_dict']):
+        return fault
+    for number, moments in checkpoint['optimizer'].get('state', {}).items():
+        if fault := first_fault(moments):
+            return f'of parameter {number}, {fault}'
         for name, value in moments.items():
-            if not isinstance(value, Tensor):
-                continue
-            if not value.isfinite().all():
-                return f'{name} of parameter {number} is not finite'
-            if name.endswith(('exp_avg_sq', 'square_avg')) and (value < 0).any():
-                return f'{name} of parameter {number}, a mean of squares, is negative'
+            squares_or_step = name.endswith(('exp_avg_sq', 'square_avg', 'step'))
+            if squares_or_step and isinstance(value, Tensor) and (value < 0).any():
+                return f'of parameter {number}, {name} is negative'
     return None

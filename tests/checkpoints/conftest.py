@@ -5,6 +5,8 @@ import torch
 
 from ccmim.checkpoints import read_weights
 
+HUB = dict(log_scalars={}, runtime_info={}, resumed_keys={})  # mmengine's
+
 
 def flip(file):
     """Change a bit in the middle: of a weight."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ccmim.checkpoints.resume import choose_resume
-from tests.checkpoints.conftest import flip
+from tests.checkpoints.conftest import HUB, flip
 
 
 @pytest.fixture
@@ -20,12 +20,13 @@ def said(monkeypatch):
     return lines
 
 
-def _save(path, squares=0.5):
+def _save(path, squares=0.5, **changes):
     moments = dict(step=torch.ones(()), exp_avg=-torch.rand(5))
     moments['exp_avg_sq'] = torch.tensor([0.0, squares])
     state = dict(state_dict=dict(weight=torch.randn(50, 50)))
     state['optimizer'] = dict(state={0: moments})
-    torch.save(state | dict(message_hub={}, meta=dict(iter=1, epoch=1)), path)
+    state |= dict(message_hub=HUB, meta=dict(iter=1, epoch=1))
+    torch.save(state | changes, path)
 
 
 @pytest.fixture
@@ -43,6 +44,16 @@ def _cut(path, share):
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
+WEIGHTS = torch.full((2,), torch.inf), torch.ones(2).to_sparse()
+WEIGHTS += torch.ones(2, device='meta'), torch.ones(2).to(torch.float8_e4m3fn)
+ODD = dict(
+    state_dict=[dict(weight=weight) for weight in WEIGHTS],
+    optimizer=[dict(state={0: dict(exp_avg=weight)}) for weight in WEIGHTS]
+    + [dict(state={'a': {}}), dict(state={}, param_groups=[dict(params=[0, 0])])],
+    message_hub=[{}, HUB | dict(runtime_info=3)],
+    meta=[dict(epoch=1, iter=1, ccmim=odd) for odd in ({}, 5)],
+    param_schedulers=[[1], [dict(last_step='a', _global_step=1)]],
+)
 DAMAGES = {
     'empty': lambda path: _cut(path, 0),
     'cut at a tenth': lambda path: _cut(path, 0.1),
@@ -52,6 +63,10 @@ DAMAGES = {
     'not of a run': lambda path: torch.save(dict(a=1), path),
     'a negative mean of squares': lambda path: _save(path, squares=-1e-9),
     'infinite moments': lambda path: _save(path, squares=torch.inf),
+} | {
+    f'{part} {i}': lambda path, part=part, value=value: _save(path, **{part: value})
+    for part, values in ODD.items()
+    for i, value in enumerate(values)
 }
 
 

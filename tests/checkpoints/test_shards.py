@@ -18,7 +18,7 @@ from ccmim.checkpoints.shards import (
 )
 from ccmim.engine.sharded_state import write_shards
 from ccmim.files import WriteError
-from tests.checkpoints.conftest import flip
+from tests.checkpoints.conftest import HUB, flip
 
 WHOLE = {
     'state_dict/weight': torch.randn(5, 300),
@@ -34,7 +34,7 @@ def _save(folder, step):
     content = dict(
         state_dict=dict(weight=weight, bias=bias, count=torch.tensor(7)),
         optimizer=dict(state={0: dict(exp_avg=moment)}, param_groups=[]),
-        message_hub={},
+        message_hub=HUB,
         meta={'iter': step, 'epoch': 0, KEY: told},
     )
     file = folder / f'iter_{step}.pth'

@@ -137,18 +137,42 @@ STATE = [
     ('optimizer state', lambda _: {}, r': parameters with a state: \d+ -> 0'),
     ('optimizer state 3', None, r': parameters with a state: (\d+) -> \d+'),
     ('optimizer state 0 exp_avg', lambda v: v.new_zeros(3), r'.exp_avg of \S+: \(3,'),
-    ('optimizer param_groups 0 params', lambda v: v[:-1], r': parameters in each'),
+    (
+        'optimizer state 0 exp_avg',
+        lambda v: v.long(),
+        r'.exp_avg of \S+: \(32,\) int64',
+    ),
+    (
+        'optimizer state 0 exp_avg',
+        lambda v: v + 1j,
+        r'.exp_avg of \S+: \(32,\) complex',
+    ),
+    (
+        'optimizer state 0 step',
+        lambda v: v[None],
+        r'.step of \S+: \(1,\) float32 -> \(\)',
+    ),
+    ('optimizer state 0', lambda _: {}, r'.step of \S+: absent -> \(\) float32; '),
+    ('optimizer param_groups 0 lr', lambda _: NAN, ': lr of group 0: nan -> 0.0024'),
+    ('optimizer param_groups 0 betas', None, ': betas of group 0: absent -> '),
+    ('optimizer param_groups', lambda v: v[::-1], ': parameters in each group'),
     ('meta ccmim parameters', lambda v: v[1:] + v[:1], 'optimizer: parameter 0: '),
     ('param_schedulers', None, r': 0 schedulers -> \d schedulers'),
     ('param_schedulers', lambda v: v + v[:1], r': \d schedulers -> \d schedulers'),
 ]
 UNUSABLE = [
-    ('optimizer state 0 exp_avg', lambda v: v * NAN, 'exp_avg of parameter 0 is not'),
-    ('optimizer state 0 exp_avg_sq', lambda v: v - 1, 'exp_avg_sq of parameter 0, a'),
-    ('meta epoch', lambda _: 'one', "its epoch is 'one', no number of steps"),
-    ('meta iter', lambda _: -4, 'its iter is -4'),
+    (
+        'optimizer state 0 exp_avg',
+        lambda v: v * NAN,
+        'of parameter 0, exp_avg holds NaN',
+    ),
+    ('optimizer state 0 step', lambda v: -v, 'of parameter 0, step is negative'),
+    ('meta epoch', lambda _: 'one', "its meta.epoch is 'one': input should be"),
+    ('meta iter', lambda _: -4, 'its meta.iter is -4: input should be'),
+    ('meta ccmim batch', None, 'its meta.ccmim.batch is dict: field required'),
+    ('param_schedulers 0 last_step', lambda _: NAN, 'its param_schedulers.0.last_st'),
     (f'state_dict {BIAS}', lambda v: v * NAN, f'{BIAS} holds NaN'),
-    ('optimizer', lambda _: [1], 'its optimizer is a list'),
+    ('optimizer', lambda _: [1], 'its optimizer is list: input should be'),
 ]
 
 
@@ -182,6 +206,10 @@ def test_state_of_another_run(begun):
         with pytest.raises(ValueError, match='no checkpoint of .* can be used') as e:
             start()
         assert f'{file} cannot be resumed: {shown}' in str(e.value), place
+    file.write_bytes(whole)
+    _forge(file, 'meta epoch', lambda _: 10**9)  # as if the run were finished
+    with pytest.raises(ResumeError, match='is at step 4 in epoch 1000000001'):
+        start().train()
 
 
 def test_another_method(begun):

@@ -27,14 +27,10 @@ from ccmim.engine.resume.differences import (
     refuse_differences,
     take_settings,
 )
+from ccmim.engine.resume.optimizer_state import bare, num_states, parameter_names
 from ccmim.engine.resume.position import Steps, convert_position, steps_of
 from ccmim.engine.resume.schedules import is_changed, values_of, wind_forward
-from ccmim.engine.resume.state import (
-    bare,
-    frozen_digests,
-    num_states,
-    parameter_names,
-)
+from ccmim.engine.resume.state import frozen_digests
 from ccmim.engine.settings.processes import on_main
 from ccmim.engine.version import this_version
 from ccmim.registry import HOOKS
@@ -170,6 +166,8 @@ class ResumeHook(Hook):
         if saved['version'] != ccmim.__version__:
             log_resume(runner, f'ccmim {saved["version"]} -> {ccmim.__version__}')
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        if by_epoch:  # in its own steps first: a finished run takes none
+            convert_position(epoch, step, old, old)
         if (old.images, saved['names']) != (new.images, self._record['names']):
             self._accept_data(runner, self._difference(runner, old, new), step)
             if not by_epoch:
