@@ -85,14 +85,14 @@ def test_damage_found_after_saving_deletes_nothing(start, monkeypatch):
 def test_as_many_as_asked_for_are_kept(start, by_epoch, interval, keep, files):
     hook = SafeCheckpointHook(interval=interval, by_epoch=by_epoch, max_keep_ckpts=keep)
     runner = start(hook)
-    part = Path(runner.work_dir, '.epoch_9.pth.part')
-    part.write_text('of a writer that was killed')
-    link = part.with_name('.epoch_8.shards.part')
-    link.symlink_to(Path(__file__).parent)
+    folder = Path(runner.work_dir)
+    (folder / 'pictures').mkdir()
+    for name in ('.epoch_9.pth.part', '.part.a.png', 'pictures/.epoch_9.png.part'):
+        (folder / name).write_text('of a writer that was killed')
+    (folder / '.epoch_8.shards.part').symlink_to(Path(__file__).parent)
     runner.train()
     assert _files(runner) == files
-    assert not part.exists()
-    assert not link.is_symlink()
+    assert not list(folder.rglob('.*part*'))
 
 
 def test_what_a_checkpoint_says_is_kept_is_no_path(start, tmp_path):

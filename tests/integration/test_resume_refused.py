@@ -143,11 +143,6 @@ STATE = [
         r'.exp_avg of \S+: \(32,\) int64',
     ),
     (
-        'optimizer state 0 exp_avg',
-        lambda v: v + 1j,
-        r'.exp_avg of \S+: \(32,\) complex',
-    ),
-    (
         'optimizer state 0 step',
         lambda v: v[None],
         r'.step of \S+: \(1,\) float32 -> \(\)',
@@ -172,6 +167,7 @@ UNUSABLE = [
     ('meta ccmim batch', None, 'its meta.ccmim.batch is dict: field required'),
     ('param_schedulers 0 last_step', lambda _: NAN, 'its param_schedulers.0.last_st'),
     (f'state_dict {BIAS}', lambda v: v * NAN, f'{BIAS} holds NaN'),
+    (f'state_dict {BIAS}', lambda v: v + 1j, f'{BIAS} holds complex numbers'),
     ('optimizer', lambda _: [1], 'its optimizer is list: input should be'),
 ]
 

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from ccmim.apps.report.page_chart import Chart, make_chart, plotly_script, to_json
 from ccmim.apps.report.page_groups import (
     curves_of,
+    first_keys,
     group_runs,
     has_information,
     sort_keys,
@@ -201,7 +202,7 @@ def _groups(runs: Mapping[int, Run]) -> list[Group]:
     for of_group in members:
         parts: dict[str, list[Chart]] = {}
         still: list[str] = []
-        for title, keys in sort_keys(list(of_group.values())).items():
+        for title, keys in first_keys(sort_keys(list(of_group.values()))).items():
             charts = []
             for key in keys:
                 curves = curves_of(of_group, key)

@@ -10,6 +10,7 @@ from ccmim.apps.runs.scalars import Curve
 
 # Logged by every run, whatever it does.
 _COMMON = {'loss', 'lr', 'base_lr', 'grad_norm', 'momentum', 'weight_decay', 'acc'}
+MOST_KEYS = 1_000  # of a group of runs that a report draws and lists
 SPEED = (
     'images_per_second',
     'time',
@@ -70,6 +71,19 @@ def sort_keys(runs: Sequence[Run]) -> dict[str, list[str]]:
         parts['Optimization'] = [k for k in parts['Optimization'] if k != 'base_lr']
     parts['Monitored values'] = [key for key in rest if key not in known]
     return {title: keys for title, keys in parts.items() if keys}
+
+
+def first_keys(parts: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Leave out what is beyond ``MOST_KEYS``, which nobody reads.
+
+    Args:
+        parts: Keys by title of the part.
+    """
+    kept, room = {}, MOST_KEYS
+    for title, keys in parts.items():
+        kept[title] = keys[:room]
+        room -= len(kept[title])
+    return kept
 
 
 def curves_of(runs: Mapping[int, Run], key: str) -> dict[int, Curve]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ccmim.apps.report.page_groups import SPEED, best, curves_of, sort_keys
+from ccmim.apps.report.page_groups import MOST_KEYS, SPEED, best, curves_of, sort_keys
 from ccmim.apps.runs.config import differences
 from ccmim.apps.runs.folder import Run
 from ccmim.apps.runs.scalars import Curve
@@ -88,6 +88,9 @@ def values(runs: Mapping[int, Run]) -> Table:
             continue  # the last validation was on the same images
         cells = [Cell(_ABSENT) if v is None else Cell(number(v), '', v) for v in tested]
         rows.append((f'test: {key}', cells))
+    if left := len(rows[MOST_KEYS:]):
+        rest = f'{left:,} more keys are not shown', [Cell(_ABSENT) for _ in runs]
+        rows = [*rows[:MOST_KEYS], rest]
     return _of_runs('last value', runs, rows)
 
 

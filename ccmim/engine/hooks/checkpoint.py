@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from ccmim.checkpoints.resume import POINTER
 from ccmim.checkpoints.shards import remove_checkpoint
 from ccmim.checkpoints.verify import verify_archive
+from ccmim.data.paths import RUN_PICTURES
 from ccmim.files import PART, WriteError, remove
 from ccmim.registry import HOOKS
 
@@ -51,8 +52,10 @@ class SafeCheckpointHook(CheckpointHook):
         super().before_train(runner)
         self._set_best({key: self._here(old) for key, old in self._best().items()})
         if is_main_process():
-            for part in Path(self.out_dir).glob(f'.*{PART}'):
-                remove(part)
+            pictures = Path(runner.work_dir, RUN_PICTURES)
+            for folder in (Path(self.out_dir), Path(runner.work_dir), pictures):
+                for part in [*folder.glob(f'.*{PART}'), *folder.glob(f'{PART}.*')]:
+                    remove(part)
 
     def after_train_iter(
         self,
