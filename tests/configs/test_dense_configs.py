@@ -107,20 +107,6 @@ def test_the_name_says_what_is_inside(leaf):
 
 
 @pytest.mark.parametrize('leaf', LEAVES)
-def test_the_schedule_ends_with_the_training(leaf):
-    cfg = load(leaf)
-    for part in {s.get('part') for s in cfg.param_scheduler}:
-        *_, warmup, decay = [s for s in cfg.param_scheduler if s.get('part') == part]
-        assert warmup.type.endswith('LinearLR')
-        assert 'end' not in decay, 'it ends with the run'
-        assert warmup.end < decay.get('milestones', [1.0])[0] <= 1
-        assert not warmup.by_epoch
-        assert not decay.by_epoch
-    assert not cfg.default_hooks.checkpoint.by_epoch
-    assert not cfg.log_processor.by_epoch
-
-
-@pytest.mark.parametrize('leaf', LEAVES)
 def test_training_and_evaluation_read_different_files_of_one_data_set(leaf):
     cfg = load(leaf)
     val = cfg.val_dataloader.dataset

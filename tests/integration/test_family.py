@@ -1,5 +1,7 @@
 """Each method's config trains in a real Runner, resumes exactly and transfers."""
 
+import functools
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from tests.short_runs import SHORT, record_losses
 # What begins later than these short runs end, below `model`.
 EARLIER = {'amt_mae': 'sampler', 'amt_simmim': 'sampler.sampler'}
 METHODS = tiny_methods.with_extras()
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in METHODS[1:]]
 
 
 @pytest.fixture
@@ -50,29 +53,46 @@ def config(image_folder, teacher):
     return make
 
 
-@pytest.mark.parametrize('method', METHODS)
-@pytest.mark.slow
-def test_resumed_run_equals_straight_run(method, config, tmp_path):
-    """Losses, weights, queues, teachers and stored scores, bit for bit."""
-    runner = build_runner(config(method, tmp_path / 'straight'))
+def _straight_and_resumed(make, folder):
+    """Train once in one go, once from the first checkpoint on: models and losses."""
+    runner = build_runner(make(folder / 'straight'))
     straight = record_losses(runner)
     runner.train()
     assert len(straight) == 6
-
-    cfg = config(method, tmp_path / 'resumed')
-    cfg.load_from = str(tmp_path / 'straight' / 'epoch_1.pth')
-    cfg.resume = True
+    cfg = make(folder / 'resumed')
+    cfg.load_from, cfg.resume = str(folder / 'straight' / 'epoch_1.pth'), True
     torch.manual_seed(99)
     resumed_runner = build_runner(cfg)
     resumed = record_losses(resumed_runner)
     resumed_runner.train()
-    assert resumed == straight[2:]
-    ours, theirs = (r.model.state_dict() for r in (resumed_runner, runner))
+    return runner.model, straight[2:], resumed_runner.model, resumed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('method', METHODS)
+def test_resumed_run_equals_straight_run(method, config, tmp_path):
+    """Losses, weights, queues, teachers and stored scores, bit for bit."""
+    make = functools.partial(config, method)
+    one, straight, other, resumed = _straight_and_resumed(make, tmp_path)
+    assert resumed == straight
+    ours, theirs = other.state_dict(), one.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
-@pytest.mark.parametrize('method', METHODS)
 @pytest.mark.slow
+def test_without_step_seeds_resume_differs(config, tmp_path):
+    """The control: what compares a resumed run with a straight one can fail."""
+
+    def make(folder):
+        cfg = config('ccmim', folder)
+        cfg.default_hooks.step_seed = None
+        return cfg
+
+    _, straight, _, resumed = _straight_and_resumed(make, tmp_path)
+    assert resumed != straight
+
+
+@pytest.mark.parametrize('method', [METHODS[0], *OTHERS])
 def test_checkpoint_serves_downstream_unchanged(method, config, tmp_path, tiny_vit):
     """No missing or unexpected keys; the weights are the trained ones, exported too."""
     cfg = config(method, tmp_path / 'run')

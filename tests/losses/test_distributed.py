@@ -21,6 +21,7 @@ from ccmim.losses import (
     QueueContrast,
     SingleViewContrast,
     TwoViewContrast,
+    VisualDictionary,
     gather_constant,
     gather_with_grad,
 )
@@ -54,7 +55,8 @@ def _worker(rank, folder):
     _check_summed_gradients(rank)
     _check_two_views(rank)
     _check_graphs(rank)
-    results = {}
+    _check_drawn_words(rank)
+    results = {'words': _words(slice(rank, rank + 1))}
     for options in OPTIONS:
         part = slice(rank * BATCH, (rank + 1) * BATCH)
         visible, masked = (x[part].clone().requires_grad_() for x in _inputs())
@@ -117,6 +119,24 @@ def _check_graphs(rank):
     torch.testing.assert_close(loss / 2, whole.detach())
 
 
+def _words(part):
+    """A dictionary after three steps, and what was logged of the last."""
+    torch.manual_seed(0)
+    words = VisualDictionary(3, 4, decay=0.9, redraw_below=0.0).double()
+    words.counts += 1.0  # none is dead
+    batches = torch.randn(3, 2, 6, 3, dtype=torch.float64)
+    seen = [words.look_up(batch[part])[1] for batch in batches][-1]
+    return [words.codes, words.counts, words.sums, *seen.values()]
+
+
+def _check_drawn_words(rank):
+    torch.manual_seed(0)
+    words = VisualDictionary(3, 9).double()  # all are drawn at the first step
+    torch.manual_seed(rank)
+    words.look_up(torch.randn(1, 6, 3, dtype=torch.float64))
+    assert torch.equal(*gather_constant(words.codes[None]))
+
+
 @pytest.fixture(scope='module')
 def two_processes(tmp_path_factory):
     """Losses and gradients of two processes, for each choice of options."""
@@ -150,3 +170,7 @@ def test_two_processes_are_one(two_processes, options):
     for ours, theirs in zip(gradients, oracle, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=0)
     assert (oracle[-1].norm() > 0) == (grad == 'both')
+
+
+def test_words_are_those_of_the_joined_batch(two_processes):
+    torch.testing.assert_close(two_processes['words'], _words(slice(None)))

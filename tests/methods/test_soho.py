@@ -2,13 +2,10 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
-from torch import distributed
 
 from ccmim.losses import VisualDictionary
 from ccmim.masking import SameScoreSampler
@@ -141,36 +138,6 @@ def test_nothing_is_drawn_where_that_is_asked_for():
     assert torch.equal(ours.codes[~own], before[~own])
     assert own.sum() <= 12
     assert not torch.isclose(ours.codes[own], before[own]).all(dim=1).any()
-
-
-def _worker(rank, folder):
-    store = f'file://{folder}/store'
-    distributed.init_process_group('gloo', store, rank=rank, world_size=2)
-    ours = _dictionary()
-    ours.counts += 1.0
-    seen = [ours.look_up(batch[rank : rank + 1])[1] for batch in _batches()]
-    drawn = VisualDictionary(3, 9).double()  # all at the first step
-    torch.manual_seed(rank)
-    drawn.look_up(_batches()[0][rank : rank + 1])
-    torch.save((ours.state_dict(), seen[-1], drawn.codes), f'{folder}/rank{rank}')
-    distributed.barrier()
-    os._exit(0)
-
-
-@pytest.mark.dist
-@pytest.mark.slow
-def test_two_processes_are_one(tmp_path):
-    """Averages are those of the joined batch; both draw the same codes."""
-    mp.start_processes(_worker, (str(tmp_path),), nprocs=2, start_method='fork')
-    ours = _dictionary()
-    ours.counts += 1.0
-    seen = [ours.look_up(batch)[1] for batch in _batches()][-1]
-    first, second = (torch.load(tmp_path / f'rank{rank}') for rank in range(2))
-    for state, logged, _ in (first, second):
-        for name, value in ours.state_dict().items():
-            torch.testing.assert_close(state[name], value, atol=1e-12, rtol=0)
-        assert logged == seen
-    assert torch.equal(first[2], second[2])
 
 
 @pytest.mark.parametrize('frozen', [False, True])

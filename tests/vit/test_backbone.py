@@ -4,53 +4,78 @@ import pytest
 import timm
 import torch
 
+from ccmim.checkpoints.layouts import read_beit
+from ccmim.checkpoints.settle import settle
 from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
 
 
-@pytest.mark.parametrize('size', [64, (32, 96)])
-def test_features_equal_timms(tiny_vit, images, size):
-    sizes = dict(embed_dim=32, depth=2, num_heads=2)
-    theirs = timm.models.VisionTransformer(size, **sizes).eval()
-    ours = tiny_vit(img_size=size, pos_embed='learned').eval()
-    state = {k: v for k, v in theirs.state_dict().items() if not k.startswith('head')}
+def _assert_features_are_theirs(ours, theirs, state, side):
+    """The same weights give the same tokens within 1e-5."""
     ours.load_state_dict(state, strict=True)
-    images = torch.randn(2, 3, *(size if isinstance(size, tuple) else (size, size)))
-    features = ours.encode(ours.embed(images))
-    expected = theirs.forward_features(images)
-    torch.testing.assert_close(features, expected, atol=1e-5, rtol=0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('arch', ['tiny', 'small', 'base'])
-def test_published_sizes_equal_timms(arch):
-    """At 224 px, patch 16: the same weights, the same features within 1e-5."""
-    theirs = timm.create_model(f'vit_{arch}_patch16_224').eval()
-    ours = VisionTransformer(arch, pos_embed='learned').eval()
-    state = {k: v for k, v in theirs.state_dict().items() if not k.startswith('head')}
-    ours.load_state_dict(state, strict=True)
-    images = torch.randn(2, 3, 224, 224)
+    images = torch.randn(2, 3, *side)
     with torch.no_grad():
-        difference = ours.encode(ours.embed(images)) - theirs.forward_features(images)
+        features = ours.eval().encode(ours.embed(images))
+        difference = features - theirs.eval().forward_features(images)
     assert difference.abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(
-    ('arch', 'millions'),
-    [
-        ('tiny', 5.52),
-        ('small', 21.67),
-        ('base', 85.80),
-        ('large', 303.30),
-        ('huge', 630.76),
-    ],
-)
-def test_number_of_parameters(arch, millions):
+def _draw_what_would_hide(network):
+    """Layer scales begin near 0 and tables of relative positions as 0."""
+    for name, value in network.named_parameters():
+        if 'gamma' in name:
+            torch.nn.init.uniform_(value, 0.5, 2)
+        elif 'bias_table' in name:
+            torch.nn.init.normal_(value)
+
+
+@pytest.mark.parametrize('side', [(64, 64), (32, 96)])
+@pytest.mark.parametrize('scale', [None, 1e-5])
+def test_features_equal_timms(tiny_vit, side, scale):
+    sizes = dict(embed_dim=32, depth=2, num_heads=2, num_classes=0)
+    theirs = timm.models.VisionTransformer(side, init_values=scale, **sizes)
+    _draw_what_would_hide(theirs)
+    ours = tiny_vit(img_size=side, pos_embed='learned', layer_scale_init=scale)
+    _assert_features_are_theirs(ours, theirs, theirs.state_dict(), side)
+
+
+PUBLISHED = {
+    'vit_tiny_patch16_224': dict(arch='tiny'),
+    'vit_small_patch16_224': dict(arch='small'),
+    'vit_base_patch16_224': dict(arch='base'),
+    'vit_small_patch14_dinov2': dict(arch='small', patch_size=14, img_size=98),
+    'beit_base_patch16_224': dict(
+        arch='base', pos_embed='none', rel_pos_bias=True, final_norm=False
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_published_sizes_equal_timms(name):
+    options = dict(pos_embed='learned') | PUBLISHED[name]
+    side = options.get('img_size', 224)
+    theirs = timm.create_model(name, num_classes=0, img_size=side)
+    _draw_what_would_hide(theirs)
+    state = theirs.state_dict()
+    if name.startswith('beit'):
+        state = settle(read_beit(state), {}, [])[0]
+        state = {k: v for k, v in state.items() if 'fc_norm' not in k}
+    scale = 1e-5 if any('gamma' in key or '.ls' in key for key in state) else None
+    ours = VisionTransformer(layer_scale_init=scale, **options)
+    _assert_features_are_theirs(ours, theirs, state, (side, side))
+
+
+MILLIONS = dict(tiny=5.52, small=21.67, base=85.80, large=303.30, huge=630.76)
+
+
+@pytest.mark.parametrize('arch', MILLIONS)
+def test_number_of_parameters(arch):
     """The sizes of the literature (huge at patch 14), without a classifier."""
     with torch.device('meta'):
         vit = VisionTransformer(arch, patch_size=14 if arch == 'huge' else 16)
     count = sum(p.numel() for p in vit.parameters()) / 1e6
-    assert count == pytest.approx(millions, abs=0.01)
+    assert count == pytest.approx(MILLIONS[arch], abs=0.01)
     heads = vit.blocks[0].attn.num_heads
     assert vit.embed_dim == heads * (80 if arch == 'huge' else 64)
 

