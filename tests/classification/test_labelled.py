@@ -117,14 +117,15 @@ def test_a_share_is_of_each_class_and_a_function_of_the_seed(class_folder, trans
     def names(**options):
         dataset = LabeledImages(class_folder, transform, **options)
         assert all(_agrees(dataset, dataset[i]) for i in range(len(dataset)))
-        return {dataset.name(i) for i in range(len(dataset))}
+        return [dataset.name(i) for i in range(len(dataset))]
 
     chosen = names(label_ratio=0.26)  # 2.6 of ten
-    kinds = sorted(name.split('/')[-2] for name in chosen)
+    assert chosen == sorted(chosen), 'ascending, as all of them are'
+    kinds = [name.split('/')[-2] for name in chosen]
     assert kinds == ['blue'] * 3 + ['green'] * 3 + ['red'] * 3
     assert names(label_ratio=0.26) == chosen
     assert names(label_ratio=0.26, seed=1) != chosen
-    assert names(label_ratio=0.6) > chosen  # a smaller share is part of a larger one
+    assert {*names(label_ratio=0.6)} > {*chosen}  # a smaller share is part of a larger one
     assert len(names(label_ratio=0.01)) == 3  # at least one of each class
 
 
