@@ -4,7 +4,10 @@ import inspect
 import re
 import textwrap
 
+import pytest
+
 import ccmim
+from ccmim.apps.compare import read_csv
 
 
 def _readme(request):
@@ -30,6 +33,34 @@ def test_the_studys_figures_are_the_studys(request):
         known = ' '.join(re.findall(rf'^\| {arm} \|(.*)$', study, re.MULTILINE))
         missing = [c for c in quoted.split(' | ') if c.strip() and c not in known]
         assert missing == []
+
+
+# A file of docs/study/adapting, an arm, a metric, and where its mean stands.
+GOOD_WEIGHTS = """
+distill | relational | camvid mIoU | {} mIoU in dense NN retrieval
+distill | lightly_train | camvid mIoU | as it comes: {})
+distill | relational | k-NN | {} % k-NN
+distill | lightly_train | k-NN | ; {}), 48.9 mIoU
+distill | relational | penn_fudan linear | {} mIoU by a linear probe
+distill | lightly_train | penn_fudan linear | ; {}) ([tables]
+heads | start | penn_fudan_300 box AP | reaches {} box AP
+heads | random | penn_fudan_300 box AP | {} from random weights
+heads | ccmim_gram | penn_fudan_300 box AP | {} box AP after ccMIM
+heads | mae_gram | penn_fudan_300 box AP | {} after MAE
+heads | neco | penn_fudan_300 box AP | {} after NeCo
+adapt | start | camvid mIoU | retrieval {} to
+"""
+
+
+@pytest.mark.parametrize('row', GOOD_WEIGHTS.strip().splitlines())
+def test_what_good_weights_give_is_what_was_measured(request, row):
+    file, arm, metric, words = row.split(' | ')
+    path = request.config.rootpath / f'docs/study/adapting/{file}.csv'
+    scores = [s for s in read_csv(path) if s.arm == arm]
+    scores = [s for s in scores if f'{s.task} {s.metric}'.endswith(metric)]
+    assert len(scores) == 3
+    mean = sum(s.value for s in scores) / 3
+    assert words.format(f'{mean:.1f}') in ' '.join(_readme(request).split())
 
 
 def test_it_is_one_page(request):

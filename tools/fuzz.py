@@ -24,6 +24,8 @@ from pathlib import Path
 
 import torch
 
+from ccmim.apps.cli.arguments import positive
+from ccmim.files import Parser
 from fuzzing.checkpoints import try_checkpoint
 from fuzzing.labels import try_labels
 from fuzzing.pictures import try_map, try_picture, try_source
@@ -44,10 +46,10 @@ READERS = {
 
 def main() -> int:
     """Read files until the count is reached; the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--files', type=int, default=20_000)
+    parser.add_argument('--files', type=positive, default=20_000)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--readers',
@@ -56,7 +58,7 @@ def main() -> int:
         default=['checkpoints'],
         help='which take turns',
     )
-    parser.add_argument('--batch', type=int, default=500, help='files a process')
+    parser.add_argument('--batch', type=positive, default=500, help='files a process')
     parser.add_argument('--only', type=int, help='make and read this file alone')
     args = parser.parse_args()
     readers = list(READERS) if 'all' in args.readers else args.readers

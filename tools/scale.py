@@ -19,23 +19,30 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ccmim.apps.cli.arguments import positive
+from ccmim.files import Parser
+
 TRANSFORM = dict(type='ccmim.ToUint8Tensor')
 DIMS = dict(embed_dim=768, num_heads=12)
 
 
 def main() -> int:
     """Measure each part in a process of its own, and write what was found."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--images', nargs='+', type=float, default=[1e4, 1e5, 1e6, 1e7], metavar='N'
+        '--images', nargs='+', type=number, default=[1e4, 1e5, 1e6, 1e7], metavar='N'
     )
     parser.add_argument(
-        '--processes', nargs='+', type=int, default=[1, 4, 16, 64], metavar='N'
+        '--processes', nargs='+', type=positive, default=[1, 4, 16, 64], metavar='N'
     )
     parser.add_argument(
-        '--tokens', nargs='+', type=int, default=[196, 1024, 4096, 16384], metavar='N'
+        '--tokens',
+        nargs='+',
+        type=positive,
+        default=[196, 1024, 4096, 16384],
+        metavar='N',
     )
     parser.add_argument(
         '--workers', nargs='+', type=int, default=[0, 1, 2], metavar='N'
@@ -50,18 +57,30 @@ def main() -> int:
         )
         print(json.dumps(measure[kind](int(float(size)))))
         return 0
+    if min(args.workers) < 0:
+        parser.error('--workers must be at least 0')
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(
+            f'cannot write to {args.out} ({error.strerror}): choose another --out'
+        )
     rows = {}
     for kind in ('images', 'processes', 'tokens', 'workers'):
         rows[kind] = [
             {kind: int(size), **_apart(kind, size)} for size in getattr(args, kind)
         ]
         print(_table(rows[kind]), flush=True)
-    args.out.mkdir(parents=True, exist_ok=True)
     text = '\n'.join(_table(part) for part in rows.values())
     (args.out / 'scale.md').write_text(text)
     _plot(rows, args.out / 'scale.png')
     print(f'Written: {args.out}/scale.md and scale.png')
     return 0
+
+
+def number(text: str) -> int:
+    """Read a whole number of at least 1, such as 1e6."""
+    return positive(f'{float(text):.0f}')
 
 
 def of_images(count: int) -> dict[str, float]:

@@ -125,7 +125,8 @@ def test_a_share_is_of_each_class_and_a_function_of_the_seed(class_folder, trans
     assert kinds == ['blue'] * 3 + ['green'] * 3 + ['red'] * 3
     assert names(label_ratio=0.26) == chosen
     assert names(label_ratio=0.26, seed=1) != chosen
-    assert {*names(label_ratio=0.6)} > {*chosen}  # a smaller share is part of a larger one
+    # A smaller share is part of a larger one.
+    assert {*names(label_ratio=0.6)} > {*chosen}
     assert len(names(label_ratio=0.01)) == 3  # at least one of each class
 
 

@@ -1,4 +1,4 @@
-"""tools/knn.py measures a checkpoint, and its mistakes are one line."""
+"""tools/knn.py measures a checkpoint."""
 
 import json
 import re
@@ -89,26 +89,6 @@ def test_features_are_taken_after_the_block_of_the_command_or_the_config(knn):
     early = CONFIG.replace('.py', '_128px_block2.py')
     named = knn('--k', '1', config=early, checkpoint=None)
     assert 'features after block 2\n' in named
-
-
-@pytest.mark.parametrize(
-    ('words', 'changes', 'message'),
-    [
-        (('--block', '12'), {}, 'error: block=12 must lie in [0, 11]'),
-        ((), dict(checkpoint='no.pth'), 'error: checkpoint no.pth does not exist'),
-        (('--k', '9'), {}, 'error: k=9 must lie in [1, 8], the training images'),
-        ((), dict(config='no.py'), 'error: config no.py does not exist'),
-        ((), dict(config=CONFIG.replace('knn', 'mae')), 'no classes to learn: use a'),
-        (('--k', '5', '-3'), {}, 'error: --k -3 must be positive'),
-        (('--k', '5', '0'), {}, 'error: --k 0 must be positive'),
-        (('--cfg-options', 'train'), {}, "'train' is not of the form KEY=VALUE"),
-    ],
-)
-def test_mistakes_are_one_line(knn, words, changes, message):
-    *usage, line = knn(*words, **changes).splitlines()
-    assert message in line
-    assert line.startswith(('error: ', 'knn.py: error: '))
-    assert not usage or usage[0].startswith('usage: ')
 
 
 def test_a_nan_in_the_weights_gives_no_scores(knn, tmp_path):
