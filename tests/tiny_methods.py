@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 # Methods with a part that no small config has, by name.
 EXTRAS = {
     'mae_graph': ('mae', dict(extra=dict(type='GraphContrast'))),
+    'mae_gram': ('mae', dict(anchor=dict(type='GramAnchor', scale=2.0))),
+    'mae_kernel': ('mae', dict(anchor=dict(type='KernelAnchor', visible_only=True))),
     'conmim_style': ('conmim', dict(perturbation=[dict(type='StylePerturbation')])),
 }
 # How leaves begin that train or judge on labels; the others pretrain.

@@ -6,11 +6,11 @@ B batch, H W image, N patches, D width.
 import copy
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
+from ccmim.precision import no_grad
 from ccmim.teachers.ema_teacher import started_if_loaded
 
 
@@ -50,7 +50,7 @@ class FrozenStart(nn.Module):
         self.started = False
         self.register_load_state_dict_pre_hook(started_if_loaded)
 
-    @torch.no_grad()
+    @no_grad()
     def forward(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """Compute the normed tokens of all patches, without a gradient.
 
