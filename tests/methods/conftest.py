@@ -43,6 +43,17 @@ TINY_MASKDISTILL = dict(
     mask_ratio=0.4,
 )
 
+TINY_RELATIONAL = dict(
+    type='ccmim.RelationalDistill',
+    backbone=BACKBONE,
+    teacher=TINY_MASKDISTILL['teacher'],
+    perturbation=[],
+    projector=dict(type='ccmim.LinearHead', in_dim=32),
+    patches=dict(type='ccmim.PatchRelations'),
+    photos=dict(type='ccmim.QueueRelations', length=12),
+    mix=False,
+)
+
 TINY_CONMIM = dict(
     MASKED,
     type='ccmim.ConMIM',

@@ -13,7 +13,7 @@ import torch.multiprocessing as mp
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.methods.conftest import TINY_LIO
+from tests.methods.conftest import TINY_LIO, TINY_RELATIONAL
 
 BATCH = 2
 PLAIN = dict(jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
@@ -69,6 +69,7 @@ def _models(get):
     flip = get('tiny_flip')(**options)
     flip.tokenizer.learn(captions)
     yield flip, 'images', dict(captions=captions)
+    yield get('builder')(TINY_RELATIONAL)(), 'images', {}
     lio = get('builder')(TINY_LIO)()
     yield lio, 'images', dict(labels=torch.tensor([0, 0, 2, 2]))
 
