@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ccmim.apps.cli import judge as command
-from ccmim.evaluation import kept_judgment
+from ccmim.evaluation import judging, kept_judgment
 from ccmim.vit import VisionTransformer
 
 
@@ -28,6 +28,7 @@ def weights(tmp_path):
 
 def test_maps(ccmim, weights, map_folder, tmp_path, monkeypatch):
     """Each figure is there with its interval; again nothing is computed."""
+    monkeypatch.setattr(judging, 'MANY', 10)
     out = tmp_path / 'out'
     words = ['judge', *weights, '--random', '--data', map_folder, '--out', out]
     code, said, error = ccmim(*words, '--k', 5)
@@ -38,8 +39,9 @@ def test_maps(ccmim, weights, map_folder, tmp_path, monkeypatch):
     }  # fmt: skip
     figures = found['figures']
     assert list(figures) == ['run0/last', 'run1/last', 'random']
-    kinds = {'retrieval', 'clusters', 'linear', 'likeness', 'rank'}
+    kinds = {'retrieval', 'clusters', 'overclusters', 'linear', 'likeness', 'rank'}
     assert set(figures['random']) == kinds
+    assert figures['random']['overclusters'] != figures['random']['clusters']
     assert 0 < figures['run0/last']['retrieval'] <= 100
     low, high = found['differences']['retrieval']['run1/last']
     both = [figures[f'run{i}/last']['retrieval'] for i in (1, 0)]
