@@ -76,6 +76,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def drop_unwritable(stream: TextIO) -> None:
+    """Drop what a stream holds and cannot write: Python ends with code 120 for that."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Let a file be written that takes the place of another one when it is complete.

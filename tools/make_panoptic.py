@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from ccmim.engine.config import read_config
 from ccmim.engine.settings import StartHook, clear_errors
-from ccmim.files import Parser, say, write_file
+from ccmim.files import Parser, replacing, say, write_file
 from ccmim.labels.maps import read_map
 from ccmim.operators.panopticapi import id2rgb
 
@@ -129,7 +129,8 @@ def _write(
                 )
             )
         map_name = name.replace('.jpg', '.png')
-        Image.fromarray(id2rgb(drawn)).save(folder / map_name)
+        with replacing(folder / map_name) as part:
+            Image.fromarray(id2rgb(drawn)).save(part)
         images.append(dict(id=number, file_name=name, height=height, width=width))
         annotations.append(
             dict(image_id=number, file_name=map_name, segments_info=infos)

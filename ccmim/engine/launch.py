@@ -91,6 +91,7 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
     """
     guard_mmengine()
     write_atomically()
+    stop_at_full_disk()
     record_version()
     _format_once()
     add_guarantees(cfg)
@@ -118,7 +119,6 @@ def build_runner(cfg: Config, launcher: str = 'none') -> Runner:
         if unknown := unknown_type(error, cfg._cfg_dict):
             raise ValueError(unknown) from error
         raise
-    stop_at_full_disk(runner.logger)
     _warn_unused_keys(runner)
     _prepare_training(runner)
     sharded = isinstance(runner.model, FullyShard)

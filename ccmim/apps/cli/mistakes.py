@@ -5,7 +5,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from ccmim.files import one_line, say
+from ccmim.files import drop_unwritable, one_line, say
 from ccmim.operators import InstallError
 from ccmim.operators import one_line as line_of_install
 
@@ -48,6 +48,7 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
     what, how = map(one_line, _explain(error, command))
     if isinstance(error, OSError) and _is_no_room(error):
         print(f'error: {what}\n  -> {_ROOM}', file=sys.stderr, flush=True)
+        drop_unwritable(sys.stdout)
         return NO_ROOM
     print(f'error: {what}\n  -> {how}', file=sys.stderr, flush=True)
     mistakes = ValueError | OSError | ImportError | InstallError

@@ -21,7 +21,7 @@ from ccmim.data.sources import ImageSource, open_source
 from ccmim.dense.coco_objects import objects_of
 from ccmim.dense.predictor import Predictor, config_of
 from ccmim.engine.config import read_config
-from ccmim.files import say, write_file
+from ccmim.files import replacing, say, write_file
 from ccmim.labels.report import number_of
 from ccmim.pictures.overlay import with_legend
 from ccmim.progress import progress
@@ -171,5 +171,5 @@ def _names(source: ImageSource) -> list[str]:
 
 
 def _save(pixels: np.ndarray, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(file)
+    with replacing(file) as part:
+        Image.fromarray(pixels).save(part)

@@ -24,7 +24,7 @@ from ccmim.engine.settings.batches import norms_of_one_value
 from ccmim.engine.settings.failing_part import being_built
 from ccmim.engine.settings.names import arguments_of, did_you_mean, unknown_type
 from ccmim.engine.settings.sizes import is_momentum
-from ccmim.files import WriteError, is_no_room, one_line
+from ccmim.files import WriteError, drop_unwritable, is_no_room, one_line
 from ccmim.operators import InstallError
 
 # Exit codes; 143 and 0 are those of a run that was asked to stop.
@@ -74,6 +74,8 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         _say(line, wait=code == MISTAKE and not is_of_others)
+        if code == NO_ROOM:
+            drop_unwritable(sys.stdout)
         if is_distributed() and (code == MISTAKE or is_of_others):
             # Threads of gloo that still connect abort an orderly exit now and then.
             sys.stdout.flush()

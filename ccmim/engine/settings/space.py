@@ -4,7 +4,6 @@ import logging
 import shutil
 import sys
 import threading
-from types import MethodType
 
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
@@ -71,21 +70,12 @@ def _gb(size: float) -> str:
     return f'{size / 1e9:.2g} GB'
 
 
-def stop_at_full_disk(logger: logging.Logger) -> None:
-    """End the run when its log file cannot be written, instead of warning every line.
+def stop_at_full_disk() -> None:
+    """End this process when a log cannot be written, instead of warning every line.
 
-    Args:
-        logger: Of the run.
+    On the screen as in a file: its output may go to a disk as well.
     """
-
-    def handle(handler: logging.FileHandler, record: logging.LogRecord) -> None:
-        error = sys.exc_info()[1]
-        if error is None or not is_no_room(error):
-            logging.FileHandler.handleError(handler, record)
-            return
-        logger.removeHandler(handler)  # what is said from here on is seen on the screen
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise WriteError(f'cannot write {handler.baseFilename}: {reason}')
+    logging.StreamHandler.handleError = _handle_error  # type: ignore[method-assign]
 
     # TensorBoard writes in a thread of its own.
     def of_threads(args: threading.ExceptHookArgs) -> None:
@@ -93,6 +83,15 @@ def stop_at_full_disk(logger: logging.Logger) -> None:
             threading.__excepthook__(args)
 
     threading.excepthook = of_threads
-    for handler in logger.handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handleError = MethodType(handle, handler)  # type: ignore[method-assign]
+
+
+def _handle_error(handler: logging.StreamHandler, record: logging.LogRecord) -> None:
+    error = sys.exc_info()[1]
+    if not isinstance(error, OSError) or not is_no_room(error):
+        logging.Handler.handleError(handler, record)
+        return
+    handler.setLevel(
+        logging.CRITICAL + 1
+    )  # what is said from here on is seen elsewhere
+    name = getattr(handler, 'baseFilename', 'the standard output')
+    raise WriteError(f'cannot write {name}: {error.strerror}')

@@ -4,13 +4,17 @@ import json
 import os
 import runpy
 import sys
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 
+from ccmim.apps.cli.predict import _save
 from ccmim.apps.cli.tasks import Tasks
 from ccmim.checkpoints import read_weights
 from ccmim.engine.config import read_config
+from ccmim.files import WriteError
 from ccmim.labels.layouts import find_labels
 from ccmim.vit import VisionTransformer
 
@@ -118,3 +122,11 @@ def test_neighbors_of_class_folders_need_no_config(
     rows = json.loads(out.read_text())
     assert list(rows) == ['random', 'checkpoint']
     assert all(row.keys() == {'k=16', 'linear'} for row in rows.values())
+
+
+def test_a_picture_of_predictions_is_complete_or_not_there(tmp_path, monkeypatch):
+    full = Mock(side_effect=OSError(28, 'No space left on device'))
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(WriteError, match=r'a.png: No space left'):
+        _save(np.zeros((4, 4, 3), np.uint8), tmp_path / 'a.png')
+    assert [*tmp_path.iterdir()] == []
