@@ -10,6 +10,7 @@ from ccmim.checkpoints.config_text import read_values
 
 # By channel, in 0..255: ImageNet's.
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_MOST = 1e6
 Channels: TypeAlias = tuple[float, float, float]
 
 
@@ -62,7 +63,7 @@ def declared_pixels(
     cfg = cfg if isinstance(cfg, Mapping) else config
     mean, std = cfg.get('mean'), cfg.get('std')
     if folder is not None:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             text = (folder / 'preprocessor_config.json').read_text(encoding='utf-8')
             if isinstance(beside := json.loads(text), dict):
                 mean = beside.get('image_mean', mean)
@@ -81,7 +82,7 @@ def pixels_of_run(content: Mapping[str, Any]) -> dict[str, Any]:
     text = meta.get('config_text') if isinstance(meta, Mapping) else None
     if not isinstance(text, str):
         return {}
-    with suppress(ValueError, AttributeError):
+    with suppress(ValueError, AttributeError, TypeError):
         model = read_values(text).get('model', {})
         settings = model.get('data_preprocessor') or {}
         if settings.get('mean') and settings.get('std'):
@@ -93,5 +94,7 @@ def _is_rgb(values: Any) -> bool:
     return (
         isinstance(values, list | tuple)
         and len(values) == 3
-        and all(isinstance(value, int | float) for value in values)
+        and all(
+            isinstance(value, int | float) and abs(value) < _MOST for value in values
+        )
     )

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ccmim.checkpoints.choose import Source, choose_network
+from ccmim.checkpoints.declared import ODD, check_declared, declared_beside
 from ccmim.checkpoints.hugging_face import read_config
 from ccmim.checkpoints.layouts import Tensors
 from ccmim.checkpoints.normalization import declared_pixels, pixels_of_run
@@ -45,15 +46,26 @@ def open_source(weights: str | Path, part: str = '') -> Source:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, holds code or no tensors, or has no such part.
     """
+    try:
+        return _open_source(weights, part)
+    except ODD as error:
+        kind = type(error).__name__
+        raise ValueError(
+            f'{weights} holds odd values, or is nested too deeply ({kind}: '
+            f'{error!s:.60}): copy it again'
+        ) from None
+
+
+def _open_source(weights: str | Path, part: str) -> Source:
     path, declared = find_weights(weights)
     if path.is_dir():
         files, config = _files_of(path)
-        stated = _declared_by(config)
+        stated = declared_beside(config)
     else:
         files, config = [path], path.with_name('config.json')
         stated = {}
         with suppress(ValueError, OSError):  # of something else
-            stated = _declared_by(config)
+            stated = declared_beside(config)
     content: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for file in files:
@@ -66,8 +78,12 @@ def open_source(weights: str | Path, part: str = '') -> Source:
         raise ValueError(
             f'{path} is damaged: its tensors are not those written: copy it again'
         )
-    source.layout = metadata.get('layout')
+    source.layout = str(metadata['layout']) if metadata.get('layout') else None
     own = metadata.get('architecture') or source.declared
+    try:
+        own = check_declared(own)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
     if path.is_dir():  # whose config.json comes first, and knows no resampling of ours
         source.declared = own | {k: v for k, v in stated.items() if k != 'pos_resample'}
         source.declared.setdefault('pos_resample', stated.get('pos_resample'))
@@ -233,11 +249,11 @@ def _weights_in(folder: Path) -> list[Path]:
         return files or sorted(folder.glob('model*.safetensors'))
     try:
         names = sorted(set(json.loads(index.read_text())['weight_map'].values()))
-    except (ValueError, KeyError, AttributeError):
+        files = [folder / Path(name).name for name in names]
+    except (ValueError, *ODD):
         raise ValueError(
             f'{index} is damaged or no index of weights: copy it again'
         ) from None
-    files = [folder / Path(name).name for name in names]
     for file in files:
         if not file.is_file():
             raise ValueError(
@@ -247,21 +263,19 @@ def _weights_in(folder: Path) -> list[Path]:
     return files
 
 
-def _declared_by(config: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(config.read_text(encoding='utf-8'))
-        return read_config(content) | declared_pixels(content, config.parent)
-    except (ValueError, AttributeError, TypeError) as error:  # json's are ValueErrors
-        raise ValueError(f'{config.parent}: {error}') from None
-
-
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read a file: its content, and what we declared when we wrote it."""
     if is_safetensors(path):
         content: dict[str, Any] = load_file(path)
         with safe_open(path, 'pt') as file:
             text = (file.metadata() or {}).get(METADATA, '{}')
-        return content, json.loads(text)
+        try:
+            declared = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError(
+                f'{path} is damaged: its metadata are no JSON: copy it again'
+            ) from None
+        return content, declared if isinstance(declared, dict) else {}
     # The published pretraining codes save their command line, which is plain data.
     with torch.serialization.safe_globals([argparse.Namespace]):
         content = load_file(path)

@@ -1,6 +1,7 @@
 """What cannot be read or written is refused in one line that says what and why."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -132,8 +133,8 @@ def test_folders_of_hugging_face(tmp_path, state):
     for config, message in (
         ('{"model_type": "swin"}', "model_type='swin'; read are vit, vit_mae, "),
         ('{"model_type": "vit", "hidden_act": "mish"}', "hidden_act='mish'; read are"),
-        ('[]', 'model: '),
-        ('{', 'model: '),
+        ('[]', 'config.json is damaged'),
+        ('{', 'config.json is damaged'),
     ):
         (folder / 'config.json').write_text(config)
         with pytest.raises(ValueError, match=message):
@@ -159,6 +160,33 @@ def test_a_config_that_the_tensors_contradict(weights, tmp_path, said, message):
     (folder / 'config.json').write_text(json.dumps(config | said))
     with pytest.raises(ValueError, match=message):
         read_weights(folder)
+
+
+CONFIG = '{"model_type": "vit", "hidden_size": "a"}'
+DEEP = '[' * 100_000
+
+
+@pytest.mark.parametrize(
+    ('told', 'beside', 'message'),
+    [
+        (DEEP, {}, 'its metadata are no JSON'),
+        ('{"architecture": 3}', {}, 'it declares 3 of its network'),
+        ('{"pixels": 3}', {}, 'holds odd values'),
+        ('{"architecture": {"num_heads": 0}}', {}, 'num_heads=0: it should be greater'),
+        ('3', {'config.json': DEEP}, 'config.json is damaged'),
+        ('3', {'config.json': '{"model_type": []}'}, 'config.json is damaged'),
+        ('3', {'config.json': CONFIG}, "it declares embed_dim='a': it should be a val"),
+        ('3', {'b.index.json': '[]', 'config.json': '{}'}, 'b.index.json is damaged'),
+    ],
+)
+def test_odd_metadata_are_named_in_a_line(state, tmp_path, told, beside, message):
+    file = tmp_path / ('a' if 'b.index.json' in beside else 'model.safetensors')
+    save_file(state, file, dict(ccmim=told))
+    for name, text in beside.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        read_weights(tmp_path if beside else file)
+    assert str(caught.value).startswith(str(tmp_path))
 
 
 def test_layouts_that_cannot_hold_a_network(tiny_vit, tmp_path, read):

@@ -1,10 +1,12 @@
 """Checkpoints: what a Runner writes, old pickles, safetensors, forged numpy types."""
 
 import io
+import json
 import pickle
 import random
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from mmengine.logging import HistoryBuffer
 from numpy._core import multiarray
 from safetensors.torch import save
 
-from ccmim.checkpoints import load_file
-from fuzzing.changes import changed_bytes
+from ccmim.checkpoints import load_file, read_weights
+from ccmim.vit import VisionTransformer
+from fuzzing.changes import changed_bytes, harmed
 
 NAMES = (
     *(b'numpy\ndtype\n', b'numpy\nndarray\n', b'numpy._core.multiarray\nscalar\n'),
@@ -27,6 +30,20 @@ NAMES = (
     *(b'torch.storage\nUntypedStorage\n', b'torch._tensor\n_rebuild_from_type_v2\n'),
 )
 TYPES = ('f8', 'O8', 'V8', 'i4', 'U3', 'M8[s]', 'S0', 'b1', 'c16', 'f2', 'V999999999')
+PIXELS = dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0])
+WRITTEN = dict(
+    architecture=dict(embed_dim=12, depth=1, num_heads=2, img_size=32, act='gelu'),
+)
+CONFIG = dict(
+    model_type='vit',
+    hidden_size=12,
+    num_attention_heads=2,
+    num_hidden_layers=1,
+    intermediate_size=48,
+    image_size=32,
+    patch_size=16,
+    layer_norm_eps=1e-6,
+)
 NUMBERS = (-1, 0, 1, 8, 63, 2**31 - 1, -(2**31), 2**62, 2**64)
 
 
@@ -46,10 +63,14 @@ def try_checkpoint(draw: random.Random, folder: Path) -> str | None:
     name, content = mutated(draw)
     file = folder / name
     file.write_bytes(content)
+    if name == 'model.safetensors':
+        for other, text in beside(draw).items():
+            (folder / other).write_text(text, 'utf-8', 'surrogateescape')
     try:
         repr(load_file(file))  # looks at every number
+        read_weights(folder if name == 'model.safetensors' else file)
     except ValueError as error:
-        if name not in str(error):
+        if str(folder) not in str(error):
             raise AssertionError(f'a line without the name: {error}') from None
         return str(error)
     return None
@@ -57,7 +78,14 @@ def try_checkpoint(draw: random.Random, folder: Path) -> str | None:
 
 def mutated(draw: random.Random) -> tuple[str, bytes]:
     """Make a file: its name and content."""
-    kind = draw.choice(['zip', 'zip', 'zip', 'numpy', 'numpy', 'old', 'safetensors'])
+    kinds = ['zip', 'zip', 'zip', 'numpy', 'numpy', 'old', 'safetensors', 'network']
+    kind = draw.choice([*kinds, 'declared'])
+    if kind == 'network':
+        told = dict(ccmim=odd_text(draw, dict(WRITTEN, pixels=PIXELS)))
+        return 'model.safetensors', save(network(), told)
+    if kind == 'declared':
+        meta = dict(ccmim=harmed(draw, WRITTEN))
+        return 'a.pth', saved(dict(meta=meta, state_dict=network()))
     if kind == 'safetensors':
         return 'a.safetensors', changed_header(draw)
     if kind == 'old':
@@ -69,6 +97,29 @@ def mutated(draw: random.Random) -> tuple[str, bytes]:
     if kind == 'numpy' and draw.random() < 0.6:
         return 'a.pth', content
     return 'a.pth', with_pickle(content, lambda text: change(draw, text))
+
+
+def beside(draw: random.Random) -> dict[str, str]:
+    """Damaged files that lie beside weights."""
+    return {
+        'config.json': odd_text(draw, CONFIG),
+        'preprocessor_config.json': odd_text(draw, dict(image_mean=[0.5] * 3)),
+    }
+
+
+def odd_text(draw: random.Random, content: dict) -> str:
+    """Write odd values as JSON, or damage its text."""
+    deep = '[' * 10 ** draw.randrange(1, 6)
+    text = json.dumps(harmed(draw, content))
+    changed = changed_bytes(draw, text.encode()).decode('latin-1')
+    return draw.choice([text, text, text, changed, deep])
+
+
+@cache
+def network() -> dict[str, torch.Tensor]:
+    """Weights of a small network of ours."""
+    sizes = dict(embed_dim=12, depth=1, num_heads=2)
+    return VisionTransformer(arch=sizes, img_size=32).state_dict()
 
 
 def usual() -> dict:
