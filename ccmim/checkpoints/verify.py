@@ -57,7 +57,11 @@ def verify_checkpoint(file: str | Path) -> None:
             f'checkpoint {file} holds no {missing[0]}, which a resume needs: start a '
             'new run from its weights (load_from)'
         )
-    if fault := _fault(checkpoint):
+    try:
+        fault = _fault(checkpoint)
+    except RuntimeError as error:  # such as too large a tensor, of few values repeated
+        fault = str(error).split('\n')[0]
+    if fault:
         raise ValueError(f'checkpoint {file} cannot be resumed: {fault}')
 
 
