@@ -66,7 +66,7 @@ class NeCo(PretrainMethod):
         if option and len(set(self.crops.sizes)) > 1:
             raise ValueError(
                 f'{option} is for the grid of img_size alone, and small crops have '
-                'another: set crops.num_local=0'
+                'another: set model.crops.num_local=0'
             )
         rows, columns = self.backbone.grid
         for name, count, most in (

@@ -1,9 +1,9 @@
 """Anchors are what their papers say, and hold on to the weights of the first step."""
 
 import copy
-import functools
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -66,7 +66,7 @@ def test_what_the_losses_do_not_see():
 
 
 def _slow_gram(x, y, least=-1.0):
-    """Pair by pair, of one image."""
+    """Compare pair by pair, of one image."""
     total = 0.0
     for i, j in itertools.product(range(len(x)), repeat=2):
         a, b = (t[i] @ t[j] / (t[i].norm() * t[j].norm()) for t in (x, y))
@@ -84,22 +84,9 @@ def _slow_kernel(x, y):
 
 ANCHORS = [
     (GramAnchor, _slow_gram),
-    (
-        functools.partial(GramAnchor, keep_negative=False),
-        functools.partial(_slow_gram, least=0.0),
-    ),
+    (partial(GramAnchor, keep_negative=False), partial(_slow_gram, least=0.0)),
     (KernelAnchor, _slow_kernel),
 ]
-
-
-@pytest.fixture(params=ANCHORS, ids=['gram', 'clamped', 'kernel'])
-def make(request):
-    return request.param[0]
-
-
-@pytest.fixture
-def slow(request, make):
-    return dict(ANCHORS)[make]
 
 
 def _shake(backbone):
@@ -108,6 +95,7 @@ def _shake(backbone):
             parameter.add_(0.05 * torch.randn_like(parameter))
 
 
+@pytest.mark.parametrize(('make', 'slow'), ANCHORS, ids=['gram', 'clamped', 'kernel'])
 def test_it_holds_on_to_the_weights_of_the_first_step(tiny_vit, images, make, slow):
     """As slow loops do; however they came there; a resumed run as well."""
     torch.manual_seed(2)
@@ -168,6 +156,7 @@ def test_larger_images_for_the_frozen_network(tiny_vit, images):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize('make', [GramAnchor, KernelAnchor])
 def test_it_is_float32_under_autocast(tiny_vit, images, make):
     torch.manual_seed(4)
     backbone = tiny_vit()
