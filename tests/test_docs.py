@@ -1,8 +1,10 @@
 """The README and docs/ are true: links, commands, options, code and messages."""
 
 import argparse
+import ast
 import functools
 import importlib.util
+import itertools
 import re
 import shlex
 import sys
@@ -33,6 +35,7 @@ WRAPPED = {
     'slurm_test.sh': ('tools/test.py', (2, 3), 4),
     'quickstart.sh': ('tools/quickstart.py', (), 0),
 }
+TROUBLES = 'docs/troubleshooting.md'
 SYSTEM = {'pip', 'tensorboard'}
 NAMES = [str(page.relative_to(ROOT)) for page in SHOWN]
 by_name = pytest.mark.parametrize('page', SHOWN, ids=NAMES)
@@ -75,6 +78,36 @@ def test_the_index_leads_to_all_pages_and_some_page_to_each_tool():
     tools = {p.name for p in (ROOT / 'tools').glob('*.*') if p.suffix in ('.py', '.sh')}
     inner = {'common.sh', 'torchrun.py', 'quickstart.py'}  # run by others
     assert {t for t in tools if f'tools/{t}' not in text} == inner
+
+
+def _text(node):
+    """The fixed words of a text in a syntax tree, which may be put together."""
+    if isinstance(node, ast.JoinedStr):
+        return ''.join(map(_text, node.values))
+    if isinstance(node, ast.BinOp):
+        return _text(node.left) + _text(node.right)
+    return node.value if isinstance(getattr(node, 'value', 0), str) else '\0'
+
+
+def test_messages_are_those_of_the_code():
+    """Three plain words or more in a row; of two texts in one, the longer has three."""
+    files = [f for folder in ('ccmim', 'tools') for f in (ROOT / folder).rglob('*.*')]
+    nodes = (ast.walk(ast.parse(f.read_text())) for f in files if f.suffix == '.py')
+    texts = [_text(node) for node in itertools.chain(*nodes)]
+    texts += [f.read_text().replace('\\\n', '') for f in files if f.suffix == '.sh']
+    known = ' '.join(re.sub(r"' +'", '', ' '.join(texts)).split())
+    rows = re.findall(r'^\| (`.*?) \| ', (ROOT / TROUBLES).read_text(), re.MULTILINE)
+    messages = re.findall(r'`([^`]+)`', ' '.join(rows))
+    word = r'[a-z][\w-]*,?'
+    found = re.findall(
+        rf'(?:^| )({word}(?: {word}){{2,}})(?=$|[ :;])', '\n'.join(messages), re.M
+    )
+    for run in found:
+        words = run.split()
+        cuts = [i for i in range(len(words)) if max(i, len(words) - i) > 2]
+        parts = [(' '.join(words[:i]), ' '.join(words[i:])) for i in cuts]
+        assert any(a in known and b in known for a, b in parts), run
+    assert len(found) > 400
 
 
 @by_name
