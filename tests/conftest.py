@@ -9,11 +9,9 @@ import functools
 import gc
 import multiprocessing
 import os
-import re
 import runpy
 import signal
 import sys
-import zlib
 from collections import Counter
 
 import huggingface_hub
@@ -30,6 +28,7 @@ from yapf.yapflib import yapf_api
 
 from ccmim.data.loader_errors import end_workers
 from ccmim.registry import MODELS
+from tests import tiny_methods
 
 # A shell lets its background jobs ignore Ctrl-C, and a run leaves that as it is.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -66,33 +65,15 @@ def _builder(config):
     def build(**changes):
         changed = Config(copy.deepcopy(config))
         changed.merge_from_dict(changes)
-        return _unsettled(MODELS.build(changed._cfg_dict))
+        return tiny_methods.unsettled(MODELS.build(changed._cfg_dict))
 
     return build
-
-
-# An averaged copy, 'teacher', is that of these.
-_OWNERS = r'^(teacher\.)?(backbone|projector|predictor)\.'
-
-
-def _unsettled(module):
-    """Move what begins as 0 or 1, so that leaving it out shows: biases, gammas, tables.
-
-    By an amount that depends on the name alone: copies and other models move alike.
-    """
-    with torch.no_grad():
-        for name, value in module.named_parameters():
-            if value.ndim == 1 or value.unique().numel() == 1:
-                seed = zlib.crc32(re.sub(_OWNERS, '', name).encode())
-                generator = torch.Generator().manual_seed(seed)
-                value += 0.1 * torch.randn(value.shape, generator=generator)
-    return module
 
 
 @pytest.fixture
 def unsettled():
     """Make a function that moves what begins as 0 or 1 in a module, in place."""
-    return _unsettled
+    return tiny_methods.unsettled
 
 
 @pytest.fixture

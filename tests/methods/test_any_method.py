@@ -1,15 +1,18 @@
 """What holds for every pretraining method alike."""
 
 import copy
+import math
 from contextlib import nullcontext
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.runner import load_checkpoint
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ccmim.checkpoints import load_backbone
+from ccmim.teachers import EMATeacher
 from tests import tiny_methods
 from tests.methods.oracles import drawn, on_pixels
 
@@ -135,6 +138,7 @@ def _load_by_init_cfg(model, file):
     model.init_weights()
 
 
+AVERAGED = ['conmim', 'densecl', 'hpm', 'neco', 'soho']
 LOADS = dict(
     init_cfg=_load_by_init_cfg,
     load_from=lambda model, file: load_checkpoint(model, str(file), strict=False),
@@ -143,7 +147,7 @@ LOADS = dict(
 
 
 @pytest.mark.parametrize('load', LOADS.values(), ids=LOADS)
-@pytest.mark.parametrize('method', ['conmim', 'hpm', 'densecl', 'neco'])
+@pytest.mark.parametrize('method', AVERAGED)
 def test_an_averaged_copy_begins_like_what_was_loaded(
     request, images, tiny_vit, tmp_path, method, load
 ):
@@ -168,6 +172,37 @@ def test_an_averaged_copy_begins_like_what_was_loaded(
     again.loss(images)
     ours, theirs = again.teacher.backbone.cls_token, model.teacher.backbone.cls_token
     assert torch.equal(ours, theirs)
+
+
+def test_each_averaged_copy_is_held_to_this():
+    models = {name: tiny_methods.build(name) for name in tiny_methods.names()}
+    teachers = {n: getattr(model, 'teacher', None) for n, model in models.items()}
+    assert [n for n, t in teachers.items() if isinstance(t, EMATeacher)] == AVERAGED
+
+
+@pytest.mark.parametrize('method', AVERAGED)
+@pytest.mark.parametrize(
+    ('step', 'last'), [(0, 1.0), (1, 0.95), (50, 1.0), (50, 0.95), (100, 0.9)]
+)
+def test_an_averaged_copy_follows_by_a_momentum_of_the_step(
+    request, images, method, step, last
+):
+    """slow = m slow + (1 - m) fast; m from 0.9 to its last as a half cosine."""
+    teacher = dict(momentum=0.9, last_momentum=last)
+    model = request.getfixturevalue(f'tiny_{method}')(teacher=teacher)
+    model.teacher.started = True
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.add_(0.0 if name.startswith('teacher.') else 1.0)
+    before = [p.clone() for p in model.teacher.parameters()]
+    hub = MessageHub.get_current_instance()
+    hub.update_info_dict(dict(iter=step, max_iters=100))
+    model.loss(images)
+    # Step t was updated with the momentum of the step before it.
+    done = max(step - 1, 0) / 100
+    share = 1 - last + (last - 0.9) * (math.cos(math.pi * done) + 1) / 2
+    for old, new in zip(before, model.teacher.parameters(), strict=True):
+        torch.testing.assert_close(new - old, torch.full_like(old, share))
 
 
 @pytest.mark.parametrize(
