@@ -122,9 +122,14 @@ def _prepare(source: ImageSource, least_side: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
 
 
-def _few_bits(image: Image.Image) -> str:
+def _few_bits(stored: Image.Image, is_deep: bool, decoded: Image.Image) -> str:
     """Describe the used bits where a 16-bit picture does not need all of them."""
-    bits = int(np.asarray(image).max(initial=0)).bit_length()
+    if stored.mode.startswith('I'):
+        bits = int(np.asarray(stored).max(initial=0)).bit_length()
+    elif is_deep:  # of colors, of which PIL reads the upper 8 bits
+        bits = 8 + int(np.asarray(decoded).max(initial=0)).bit_length()
+    else:
+        return ''
     return f'{_FEW}{bits} bits' if 0 < bits <= _NEARLY_BLACK else ''
 
 
@@ -136,9 +141,10 @@ def _check(index: int) -> Checked:
         if kind == 'TIFF' and (pages := getattr(stored, 'n_frames', 1)) > 1:
             kind = f'{kind}{_PAGES}{pages} pages'
             stored.seek(0)
-        if mode.startswith('I'):
-            mode += _few_bits(stored)
-        side = min(decode_image(data).size)
+        is_deep = ';16' in str(stored.tile)
+        decoded = decode_image(data)
+        mode += _few_bits(stored, is_deep, decoded)
+        side = min(decoded.size)
     except (BadImageError, OSError) as error:
         return Checked(name, reason_of(error))
     small = f'too small: {side} px (at least {_least_side})'

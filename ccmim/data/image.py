@@ -143,7 +143,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         The picture, mode ``RGB``.
 
     Raises:
-        BadImageError: All its values are NaN.
+        BadImageError: All its values are NaN or infinite.
     """
     white = _white_of(image)
     return _rgb(_upright(image), white)
@@ -159,7 +159,7 @@ def _white_of(image: Image.Image) -> int:
 def _bad_images() -> Iterator[None]:
     try:
         yield
-    except BadImageError:
+    except (BadImageError, MemoryError):
         raise
     # On damaged bytes PIL's readers raise nearly anything, from SyntaxError to
     # struct.error; all of it means that this picture cannot be used.
@@ -209,8 +209,8 @@ def _to_bytes(values: np.ndarray, white: int) -> np.ndarray:
     """
     floats = values.dtype.kind == 'f'
     if floats:
-        if np.isnan(values).all():
-            raise BadImageError('damaged: all values are NaN')
+        if not np.isfinite(values).any():
+            raise BadImageError('damaged: all values are NaN or infinite')
         values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     whites = (1, 255, 65535) if floats else (white, 65535)
     low, high = float(values.min()), float(values.max())

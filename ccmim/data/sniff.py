@@ -1,6 +1,5 @@
 """Identify files that no image reader supports."""
 
-import re
 import struct
 
 _STARTS = {
@@ -44,8 +43,7 @@ def what_instead(data: bytes) -> str:
 def _unread(data: bytes, kind: str) -> str | None:
     """Describe an intact JPEG or TIFF of a kind that PIL does not read."""
     if kind == 'JPEG':
-        frame = re.search(rb'\xff[\xc0-\xc2]\0.(.)', data, re.DOTALL)
-        bits = frame[1][0] if frame else 8
+        bits = _bits_of_jpeg(data)
         return f'JPEG of {bits} bits: convert it to 8' if bits != 8 else None
     if kind != 'TIFF' or len(data) < 16:
         return None
@@ -71,3 +69,13 @@ def _unread(data: bytes, kind: str) -> str | None:
         f'TIFF of {bands} bands of {form}{bits} bits (read are 1, 3 or 4 bands of 8 or '
         '16 bits, and 1 of 32-bit floats): convert it'
     )
+
+
+def _bits_of_jpeg(data: bytes) -> int:
+    """The bits of a JPEG's frame; one segment may hold another JPEG, a thumbnail."""
+    at = 2
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        if 0xC0 <= data[at + 1] <= 0xC2:
+            return data[at + 4]
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return 8

@@ -6,6 +6,7 @@ import tarfile
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -49,9 +50,12 @@ def test_values_of_few_bits_in_16_are_warned_of(tmp_path):
     for i, largest in enumerate((4095, 65535)):
         values = np.linspace(0, largest, 100).astype(np.uint16).reshape(10, 10)
         Image.fromarray(values).save(tmp_path / f'{i}.png')
+        cv2.imwrite(str(tmp_path / f'{i}_rgb.png'), np.dstack([values] * 3))
     text = summarize(check_images(open_source(str(tmp_path)), 1))
-    assert 'Modes: 1 I;16 of values of 12 bits, 1 I;16' in text
-    assert 'WARNING: 1 images have 16 bits and values of 12 or fewer' in text
+    few = ('I;16 of values of 12 bits', 'RGB of values of 12 bits', 'I;16', 'RGB')
+    for mode in few:
+        assert f'1 {mode}' in text
+    assert 'WARNING: 2 images have 16 bits and values of 12 or fewer' in text
 
 
 def test_pages_that_are_not_read_are_warned_of(tmp_path):

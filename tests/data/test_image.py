@@ -1,6 +1,7 @@
 import io
 import struct
 import warnings
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -94,6 +95,12 @@ def _tiff(bits, bands, form=1):
         (_tiff(8, 5), 'TIFF of 5 bands of 8 bits'),
         (_tiff(64, 1, 3), 'TIFF of 1 bands of float 64 bits'),
         (b'\xff\xd8\xff\xc1\0\x0b\x0c' + bytes(20), 'JPEG of 12 bits'),
+        (
+            # A thumbnail of 8 bits in a segment before the frame.
+            b'\xff\xd8\xff\xe1\0\x09\xff\xd8\xff\xc0\0\x0b\x08\xff\xc1\0\x0b\x0c'
+            + bytes(9),
+            'JPEG of 12 bits',
+        ),
     ],
 )
 def test_sound_files_that_are_not_read_are_not_called_damaged(data, kind):
@@ -101,9 +108,16 @@ def test_sound_files_that_are_not_read_are_not_called_damaged(data, kind):
         decode_image(data)
 
 
-def test_nothing_but_nan_is_no_black_picture():
-    with pytest.raises(BadImageError, match='all values are NaN'):
-        _decode(Image.fromarray(np.full((4, 4), np.nan, np.float32)), 'tiff')
+@pytest.mark.parametrize('values', [[np.nan] * 2, [np.nan, np.inf], [np.inf, -np.inf]])
+def test_nothing_but_nan_is_no_black_picture(values):
+    with pytest.raises(BadImageError, match='all values are NaN or infinite'):
+        _decode(Image.fromarray(np.array([values], np.float32)), 'tiff')
+
+
+def test_a_full_memory_is_no_fault_of_a_picture(rgb, monkeypatch):
+    monkeypatch.setattr('ccmim.data.image.to_rgb', Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):
+        _decode(Image.fromarray(rgb), 'png')
 
 
 def test_a_long_text_in_a_png_does_no_harm(rgb):
