@@ -7,9 +7,13 @@ SIGUSR1 is passed on like the others; whoever is killed takes its processes alon
 Machines that do not find each other are one line; a mistake is not tried again.
 """
 
+import signal
+
+if __name__ == '__main__':  # signals wait until all is imported
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGHUP))
+
 import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -124,7 +128,9 @@ if __name__ == '__main__':
     LocalElasticAgent._start_workers = start_all
     subprocess_handler.Popen = start_bound
     api._terminate_process_handler = _stop  # of the signals that torch catches
-    signal.signal(signal.SIGUSR1, _stop)
+    for number in HELD:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _stop)
     try:
         sys.argv.insert(1, f'--local_addr={own_address()}')
     except OSError as error:
@@ -135,6 +141,7 @@ if __name__ == '__main__':
         )
         sys.exit(MISTAKE)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         main()
     except (DistError, RendezvousError) as error:
         print(f'error: {not_met(error)}', file=sys.stderr)

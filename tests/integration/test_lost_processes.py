@@ -14,6 +14,7 @@ from tests import processes
 from tests.short_runs import short_config
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
+TRAIN = 'tools/dist_train.sh'
 TIMEOUT = 6  # seconds that a process waits for another
 KILLED_AFTER = 45  # seconds after that, in which torchrun ends a process that hangs
 
@@ -51,7 +52,7 @@ def start(image_folder, tmp_path):
     def begin(trouble, wait=True):
         words = [tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'run']
         env = dict(PYTHONPATH=tmp_path, TROUBLE=trouble)
-        launcher = processes.start('bash', 'tools/dist_train.sh', *words, env=env)
+        launcher = processes.start('bash', TRAIN, *words, env=env)
         launchers.append(launcher)
         deadline = time.monotonic() + 120
         if not wait:
@@ -104,6 +105,23 @@ def test_a_signal_to_the_launcher_is_passed_on(start, tmp_path, name, code, wait
     (file,) = (tmp_path / 'run').glob('epoch_*_iter_*.pth')
     assert choose_resume(tmp_path / 'run') == str(file)
     _wait_for_end(ranks, 5)
+
+
+@pytest.mark.parametrize(('name', 'code'), [('SIGUSR1', 0), ('SIGHUP', 129)])
+def test_a_signal_to_the_launcher_before_it_has_begun(name, code):
+    """It waits until all is imported, and then nothing is started."""
+    launcher, number = (
+        processes.start('bash', TRAIN, 'none.py', 2),
+        getattr(signal, name),
+    )
+    status, deadline = Path(f'/proc/{launcher.pid}/status'), time.monotonic() + 60
+    blocked = 0
+    while not blocked & 1 << (number - 1):
+        assert time.monotonic() < deadline
+        blocked = int(re.search(r'SigBlk:\s(\w+)', status.read_text())[1], 16)
+    launcher.send_signal(number)
+    assert launcher.communicate(timeout=60)[0] == ''
+    assert launcher.returncode == code
 
 
 def test_processes_end_with_their_launcher(start, tmp_path):

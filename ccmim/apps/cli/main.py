@@ -1,5 +1,6 @@
 """Read the command line, run the command, and report errors in one line."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,6 +29,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
+    if words is None and args.command == 'pretrain' and not args.dry_run:
+        # They wait until the run can save, as those of tools/train.py.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGHUP))
     try:
         code = import_module(f'ccmim.apps.cli.{args.command}').run(args) or 0
     except KeyboardInterrupt:

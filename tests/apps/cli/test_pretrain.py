@@ -1,6 +1,8 @@
 """What a run starts from is written when it takes a folder, and no other time."""
 
 import shutil
+import signal
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
 from ccmim.api.catalogue import list_methods
-from ccmim.apps.cli import estimate, pretrain
+from ccmim.apps.cli import estimate, main, pretrain
 from ccmim.apps.cli.advice import advice
 from ccmim.apps.cli.choose import Machine, Settings
 from ccmim.apps.cli.estimate import Estimate
@@ -19,6 +21,7 @@ from ccmim.apps.cli.starting import TAUGHT
 from ccmim.checkpoints import read_weights, write_weights
 from ccmim.checkpoints.normalization import Pixels
 from ccmim.engine.settings import check_recurrence
+from ccmim.engine.signals.stop_hook import HELD, release_signals
 from ccmim.vit import VisionTransformer
 from tests import tiny_methods
 
@@ -280,3 +283,19 @@ def test_no_whole_step_is_timed_that_would_take_too_long(
     assert seen == [4, 4] + [8] * whole
     assert found.steps == whole
     assert found.step > 0
+
+
+@pytest.mark.parametrize('words', [[], ['--dry-run']])
+def test_signals_wait_while_what_can_be_saved_begins(words, monkeypatch):
+    held = []
+
+    def run(args):
+        held.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    monkeypatch.setattr(pretrain, 'run', run)
+    monkeypatch.setattr(sys, 'argv', ['ccmim', 'pretrain', 'photos', *words])
+    try:
+        main()
+    finally:
+        release_signals()
+    assert held[0] >= {*HELD} if not words else held[0].isdisjoint(HELD)
