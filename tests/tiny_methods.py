@@ -87,6 +87,7 @@ def build(name, **changes):
     """Build a tiny method that knows of which images stored scores are wanted."""
     with DefaultScope.overwrite_default_scope('ccmim'):
         cfg = dict(tiny_config(name).model, data_preprocessor=None, **changes)
+        cfg['backbone']['img_size'] = (64, 128)  # rows are no columns
         method = unsettled(MODELS.build(cfg))
     scorer = stored_scorer(method)
     if scorer is not None:
