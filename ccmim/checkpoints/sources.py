@@ -82,6 +82,7 @@ def _open_source(weights: str | Path, part: str) -> Source:
     own = metadata.get('architecture') or source.declared
     try:
         own = check_declared(own)
+        pixels = check_declared(metadata.get('pixels') or {})
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     if path.is_dir():  # whose config.json comes first, and knows no resampling of ours
@@ -90,7 +91,7 @@ def _open_source(weights: str | Path, part: str) -> Source:
     else:
         source.declared = stated | own
     source.declared |= declared
-    source.declared |= pixels_of_run(content) or metadata.get('pixels') or {}
+    source.declared |= pixels_of_run(content) or pixels
     return source
 
 

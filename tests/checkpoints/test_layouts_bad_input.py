@@ -171,7 +171,7 @@ DEEP = '[' * 100_000
     [
         (DEEP, {}, 'its metadata are no JSON'),
         ('{"architecture": 3}', {}, 'it declares 3 of its network'),
-        ('{"pixels": 3}', {}, 'holds odd values'),
+        ('{"pixels": "x"}', {}, "it declares 'x' of its network"),
         ('{"architecture": {"num_heads": 0}}', {}, 'num_heads=0: it should be greater'),
         ('3', {'config.json': DEEP}, 'config.json is damaged'),
         ('3', {'config.json': '{"model_type": []}'}, 'config.json is damaged'),
