@@ -102,7 +102,6 @@ def test_the_walk_meets_all_rooms():
 
 
 def test_every_argument_of_ours_says_what_it_takes():
-    """But what the owner hands over, and is in no config."""
     found = {
         name
         for kind in CLASSES

@@ -79,7 +79,6 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_read_only_disk_is_told_in_one_line(tmp_path, monkeypatch):
-    """Which refuses to remove what could not be written, too."""
 
     def refuse(*_, **__):
         raise OSError(30, 'Read-only file system')
@@ -132,7 +131,6 @@ def test_processes_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
 
 
 def test_a_picture_that_does_not_fit_leaves_the_old_one(tmp_path):
-    """Also where a library writes to the path by itself."""
     file = tmp_path / 'new/curves.png'
     with replacing(file) as part:
         part.write_bytes(OLD)

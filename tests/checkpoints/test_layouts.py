@@ -186,7 +186,6 @@ def test_the_usual_heads_of_a_width_are_taken_and_said(save):
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])
 @pytest.mark.parametrize('layout', sorted(set(WRITABLE) - {'hf', 'safetensors'}))
 def test_there_and_back_is_the_identity(ours, tmp_path, layout, ending):
-    """Also with all parts that the layout can hold beside a plain network."""
     for i, part in enumerate(('plain', *sorted(LAYOUTS[layout].holds))):
         act = part.removeprefix('the activation ')
         options = dict(act=act) if act != part else PARTS.get(part, {})
@@ -265,7 +264,6 @@ def test_a_converted_file_loads_into_the_backbone_of_a_dense_task(
 
 
 def test_a_converted_file_loads_into_a_detection_backbone(ours, tiny_vit, tmp_path):
-    """With windows and global blocks, at another image size."""
     weights, out = ours(pos_embed='learned'), tmp_path / 'out.pth'
     write_weights(weights, out, 'ccmim')
     vit = tiny_vit(

@@ -55,7 +55,6 @@ LISTED = (
     [(0, ['model.safetensors']), (1, SHARDS), (2, ['pytorch_model.bin'])],
 )
 def test_one_set_of_weights_is_downloaded(hub_cache, monkeypatch, kind, weights):
-    """And how images are normalized; a hub that does not answer is not waited for."""
     listed = [SimpleNamespace(rfilename=name) for name in LISTED[kind]]
     api = Mock(**{'return_value.model_info.return_value.siblings': listed})
     download = Mock(return_value='there')
@@ -191,7 +190,6 @@ def test_tensors_that_are_no_weights(read, tiny_vit, value, message):
 
 
 def test_a_key_cannot_write_lines_of_its_own(read, tiny_vit):
-    """Whatever comes from a file is shown escaped."""
     odd = {'blocks.0.x\n\x1b[32merror: all is well': torch.ones(1)}
     with pytest.raises(ValueError, match=r'x\\n\\x1b\[32merror') as caught:
         read(tiny_vit().state_dict() | odd)

@@ -105,7 +105,6 @@ def test_bad_images_are_listed_and_counted(train, photos, tmp_path, num_workers)
 
 
 def test_a_resumed_run_goes_on_with_its_list(train, photos, tmp_path):
-    """Also what was repaired meanwhile stays listed; the count is that of the run."""
     _harm(photos)
     assert 'skipped 3 of 12' in train(stop_at=3)
     path = tmp_path / 'run' / 'bad_files.txt'

@@ -36,7 +36,6 @@ class Recorder(Hook):
     ],
 )
 def test_losses_are_those_of_the_step(image_folder, tmp_path, leaf, changes):
-    """In the second epoch, when AMT reads stored maps and HPM hides harder patches."""
     changes = {
         'model.backbone.drop_path_rate': 0.2,
         'train_cfg.max_epochs': 2,

@@ -46,7 +46,6 @@ def test_weights_keep_their_names_and_places(tiny_ccmim):
 
 
 def test_a_deep_copy_computes_with_its_own_weights(tiny_vit, images):
-    """As averaged weights do; both in windows, with scores and without."""
     torch._dynamo.reset()
     model = tiny_vit(window_size=2, global_blocks=[0])
     plain = copy.deepcopy(model)

@@ -75,7 +75,6 @@ def test_differences(tmp_path, now, difference):
 
 @pytest.mark.slow
 def test_imagenet_takes_less_than_two_seconds():
-    """Its 1.28 million names, listed and hashed."""
     names = [f'/data/n{i // 1300:08}/n{i // 1300:08}_{i}.JPEG' for i in range(1281167)]
     images = UnlabeledImages.__new__(UnlabeledImages)
     images._source = ImageFiles(names)

@@ -190,7 +190,6 @@ def test_fp16_may_overflow_but_not_for_ever(train):
 
 
 def test_a_bad_weight_is_not_saved(train):
-    """Whatever made it: not an update, here."""
 
     class Spoil(FiniteHook):
         priority = 50

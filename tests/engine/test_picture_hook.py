@@ -125,6 +125,5 @@ def test_nothing_is_compiled_for_pictures():
 
 @pytest.mark.slow
 def test_when_it_draws(run, tmp_path):
-    """Every so many epochs, and at the end."""
     run('seldom', interval=10, images=[5])
     assert _sizes(tmp_path / 'seldom' / 'pictures').keys() == {'epoch_2.png'}

@@ -252,7 +252,6 @@ def test_a_changed_data_set_is_taken_by_name(train, changed, tmp_path):
 
 @pytest.mark.parametrize('left', [None, 0, 1, 11, -5])
 def test_without_the_list_the_change_is_still_seen(train, changed, tmp_path, left):
-    """It is gone, or cut after so many bytes."""
     names = tmp_path / 'run' / 'images.txt.gz'
     packed = names.read_bytes()
     names.unlink() if left is None else names.write_bytes(packed[:left])

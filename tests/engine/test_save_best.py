@@ -114,7 +114,6 @@ def test_a_kill_while_writing_leaves_good_ones(start, tmp_path, number):
 
 @pytest.mark.parametrize('best', ['ap', ['ap', 'negative'], 'auto'])
 def test_the_best_survive_a_resume(start, tmp_path, best):
-    """In another folder, too: the next better one takes their place there."""
     rule = ['greater'] * 2 if isinstance(best, list) else 'greater'
     options = dict(save_best=best, rule=rule, max_keep_ckpts=1)
     start(epochs=3, **options).train()

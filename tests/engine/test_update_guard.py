@@ -62,7 +62,6 @@ def test_holding():
 
 
 def test_a_bad_loss_with_a_good_gradient():
-    """Its gradients become bad, which all processes then see."""
     parameter = nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     wrapper = AutocastOptimWrapper('float32', optimizer=optimizer)
@@ -73,7 +72,6 @@ def test_a_bad_loss_with_a_good_gradient():
 
 
 def test_statistics_of_a_bad_step_are_undone():
-    """And those of batch norm alone: other buffers may be large."""
     norm = nn.BatchNorm1d(2)
     norm.child = nn.Module()
     norm.child.register_buffer('other', torch.zeros(1))

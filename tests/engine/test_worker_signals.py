@@ -67,7 +67,6 @@ def test_signals_of_others_do_not_end_a_worker(name, ignoring):
 
 
 def test_the_parent_can_end_a_worker():
-    """And the loader's own function is still called."""
     started = torch.zeros(1).share_memory_()
     begin = lambda worker: started.add_(1)  # noqa: E731
     loader = DataLoader(Pids(), num_workers=1, worker_init_fn=begin)
@@ -83,7 +82,6 @@ def test_the_parent_can_end_a_worker():
 
 @pytest.mark.parametrize('endless', [False, True])
 def test_idle_workers_end_with_the_training(endless):
-    """Of epochs that keep their workers, and of steps without end."""
     loader = DataLoader(Pids(), num_workers=2, persistent_workers=not endless)
     ignore_signals_in_workers(loader)
     batches = _InfiniteDataloaderIterator(loader) if endless else iter(loader)

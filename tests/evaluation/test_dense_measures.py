@@ -210,7 +210,6 @@ def test_photos_are_segmented_sixteen_at_a_time():
 
 
 def test_a_linear_probe_learns_what_one_channel_says():
-    """Whatever the mean and the spread of the channels are."""
     torch.manual_seed(0)
     patches = torch.randn(400, 3) * torch.tensor([0.01, 30.0, 1.0]) + 5
     classes = (patches[:, 0] > 5.004).long()

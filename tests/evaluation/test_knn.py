@@ -65,7 +65,6 @@ def test_chunks_change_nothing(clouds, monkeypatch):
 
 
 def test_fewer_neighbors_are_the_first_of_more(clouds):
-    """So one search serves several k."""
     train, labels, test, expected = clouds
     similarities, ids = nearest(train, test, 20)
     for k in (1, 5, 20):
@@ -75,7 +74,6 @@ def test_fewer_neighbors_are_the_first_of_more(clouds):
 
 
 def test_twenty_neighbors_vote_unless_told_otherwise():
-    """As everywhere in the field; figures are comparable at the same number only."""
     angles = torch.arange(1, 41) / 40
     train = torch.stack([angles.cos(), angles.sin()], dim=1)
     labels = torch.tensor([1] * 9 + [0] * 11 + [1] * 20)  # 0 wins with 19, 20 or 21

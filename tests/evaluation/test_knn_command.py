@@ -56,7 +56,6 @@ def test_it_prints_a_line_for_the_checkpoint_and_one_for_chance(knn):
 
 
 def test_folds_test_each_photo_and_the_linear_classifier_is_kept(knn, tmp_path):
-    """Its scores are those of the fit, by what ccmim predict does."""
     words = ['--k', '1', '13', '--linear', '--folds', '3', '--per-image']
     text = knn(*words, tmp_path / 'i.npz', '--keep', tmp_path / 'linear.pth')
     assert '8 and 8 images in 3 folds, class' in text

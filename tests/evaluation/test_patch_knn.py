@@ -56,7 +56,6 @@ def test_a_probe_of_many_patches_is_fitted_to_some(monkeypatch):
 
 
 def test_overlaps_are_those_of_judge(tiny_vit, images, tmp_path, monkeypatch):
-    """Photo by photo, whole or in batches; also of features that were kept."""
     vit = tiny_vit().eval()
     maps = torch.randint(0, 4, (4, 8, 8)).kron(torch.ones(1, 8, 8).long())
     maps[maps == 3] = 255

@@ -16,7 +16,6 @@ def _decoder():
 
 
 def test_permuted_ids_permute_the_prediction():
-    """Visible ids may come in any order; masked rows follow theirs."""
     decoder = _decoder()
     split = RandomSampler()(torch.ones(3, 8), 0.5)
     visible = torch.randn(3, 5, 8, dtype=torch.float64)

@@ -130,7 +130,6 @@ def test_cityscapes_is_known_by_its_names(tmp_path):
 
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_maps_of_another_kind_are_no_photos(split, tmp_path):
-    """Nothing falls through to a weaker guess."""
     photo(tmp_path / 'images' / split / 'a.jpg')
     (tmp_path / 'masks' / split).mkdir(parents=True)
     np.save(tmp_path / 'masks' / split / 'a.npy', np.zeros(3))

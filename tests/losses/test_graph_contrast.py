@@ -163,7 +163,6 @@ def test_loss_against_a_slow_oracle(centrality, monkeypatch):
 
 @pytest.mark.parametrize('name', ['mae', 'simmim', 'soho'])
 def test_any_masked_method_takes_it(name):
-    """Its loss stands beside the others, and trains the backbone."""
     model = tiny_methods.build(name, extra=dict(type='ccmim.GraphContrast'))
     losses = model(tiny_methods.batch(model), mode='loss')
     assert 0 <= losses['graph_accuracy'] <= 1

@@ -33,7 +33,6 @@ def test_panoptic_quality_is_that_of_the_definition():
 
 
 def test_mmdet_finds_it(monkeypatch):
-    """In its measure and in its reader of maps."""
     for name in [m for m in sys.modules if m.startswith('panopticapi')]:
         monkeypatch.delitem(sys.modules, name)
     from mmdet.datasets.transforms import LoadPanopticAnnotations

@@ -69,7 +69,6 @@ def test_files_of_captions(photos, kind, monkeypatch):
 
 
 def test_a_caption_is_that_of_the_image_which_is_shown(photos):
-    """Of what stands in for a damaged one."""
     (photos / '0.png').write_bytes(b'no picture')
     data = CaptionedImages(photos, TRANSFORM, _table(photos / 'x.csv', ','))
     sample = data[SampleKey(0, 0, 0)]

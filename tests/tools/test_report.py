@@ -20,7 +20,6 @@ def comparison(tmp_path):
 
 
 def test_comparison_has_its_table_on_top(comparison):
-    """Means and spreads of the arms, then the runs."""
     page = comparison / 'report.html'
     write_page(page, 'C', find_runs([comparison]), read_comparison(comparison))
     text = page.read_text()
@@ -32,7 +31,6 @@ def test_comparison_has_its_table_on_top(comparison):
 
 
 def test_command(comparison, run_tool):
-    """It says what it wrote."""
     page = comparison / 'both.html'
     parts = comparison / 'mae_seed0', comparison / 'ccmim_seed0'
     code, said, error = run_tool('report.py', *parts, '--out', page)

@@ -196,7 +196,6 @@ def test_values_of_others_have_ranges_and_paths_too(row, pattern):
 
 
 def test_what_a_part_of_ours_does_not_take_is_refused(cfg):
-    """However little it resembles what it takes: nobody reads it."""
     cfg.model.decoder.banana = 3
     with pytest.raises(ValueError, match=r'unknown key model\.decoder\.banana \(MAE'):
         check_arguments(cfg)
@@ -204,7 +203,6 @@ def test_what_a_part_of_ours_does_not_take_is_refused(cfg):
 
 @pytest.mark.parametrize('key', [*BY_NAME, *BY_PATH])
 def test_every_known_range_refuses_what_is_none(key):
-    """Of parts of other packages, whose classes say nothing."""
     path = key if key in BY_PATH else f'model.part.{key}'
     cfg = Config(dict(default_scope='ccmim', model=dict(part={})))
     cfg.merge_from_dict({path: float('nan')})

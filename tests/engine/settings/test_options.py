@@ -98,7 +98,6 @@ def test_what_may_be_set_is_not(options):
 
 
 def test_a_variable_of_the_file_is_named_with_the_key_that_counts():
-    """It was used when the file was read: changing it afterwards does nothing."""
     cfg = Config(dict(CONFIG, end=5))
     with pytest.raises(ValueError, match='end is a variable of the config file') as e:
         check_options(cfg, {'end': 7})

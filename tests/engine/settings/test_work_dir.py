@@ -123,7 +123,6 @@ def test_one_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
 
 
 def test_one_without_permission_is_refused(tmp_path):
-    """As another user than root, whom nothing stops."""
     tmp_path.chmod(0o500)
     user = os.geteuid()
     if user == 0:
