@@ -90,8 +90,6 @@ def _handle_error(handler: logging.StreamHandler, record: logging.LogRecord) -> 
     if not isinstance(error, OSError) or not is_no_room(error):
         logging.Handler.handleError(handler, record)
         return
-    handler.setLevel(
-        logging.CRITICAL + 1
-    )  # what is said from here on is seen elsewhere
+    handler.setLevel(logging.CRITICAL + 1)  # the rest is seen elsewhere
     name = getattr(handler, 'baseFilename', 'the standard output')
     raise WriteError(f'cannot write {name}: {error.strerror}')
