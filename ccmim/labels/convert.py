@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ccmim.data.paths import is_image_name
 from ccmim.labels.coco_file import CocoFile, read_coco
@@ -152,7 +153,7 @@ def yolo_names(labels: Path) -> list[str]:
             content = read_yaml(file)
             names = content.get('names') if isinstance(content, dict) else None
             if isinstance(names, dict):
-                names = [names[key] for key in sorted(names)]
+                names = [names[key] for key in sorted(names, key=_by_kind)]
             if isinstance(names, list):
                 return [str(name) for name in names]
         if (listed := folder / 'classes.txt').is_file():
@@ -162,6 +163,11 @@ def yolo_names(labels: Path) -> list[str]:
         f'{labels} has no names of classes: put data.yaml with names, or classes.txt, '
         'above it'
     )
+
+
+def _by_kind(key: Any) -> tuple[str, Any]:
+    # YAML allows texts among the numbers, which have no order.
+    return type(key).__name__, key
 
 
 def _listed(file: Path) -> list[str]:

@@ -50,7 +50,7 @@ def read_captions(file: str | os.PathLike) -> dict[str, list[str]]:
                 texts.append(' '.join(caption.split()))
     except UnicodeDecodeError as error:
         raise ValueError(f'{printable(path)} is no UTF-8: save it as UTF-8') from error
-    except (csv.Error, json.JSONDecodeError) as error:
+    except (csv.Error, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
             f'{printable(path)} is no file of captions: {error}; export it again'
         ) from error

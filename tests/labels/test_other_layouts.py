@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ccmim.labels import LabelError
+from ccmim.labels.convert import yolo_names
 from ccmim.labels.judge import judge, require_good
 from ccmim.labels.layouts import NoLabelsError, find_labels
 from tests.labels.conftest import TRANSFER
@@ -142,3 +143,8 @@ def test_without_labels_or_a_folder_nothing_is_found(image_folder, tmp_path):
         find_labels(image_folder / 'part0')
     with pytest.raises(LabelError):
         find_labels(tmp_path / 'nowhere')
+
+
+def test_names_of_yolo_may_have_texts_among_the_numbers(tmp_path):
+    (tmp_path / 'data.yaml').write_text('names: {1: b, x: c, 0: a}')
+    assert yolo_names(tmp_path) == ['a', 'b', 'c']

@@ -203,6 +203,7 @@ def test_clips_vocabulary_by_its_name(tmp_path, monkeypatch):
         ),
         ('[]', 'it must be a dict with lists called images and annotations'),
         ('{', 'is no file of captions'),
+        ('[' * 100_000, 'is no file of captions: maximum recursion depth'),
         ('image,caption\n0.png,"a dog\n1.png,a cat\n', 'unexpected end of data'),
         ('image,caption\n0.png,caf\xe9\n', 'is no UTF-8: save it as UTF-8'),
         ('image,caption\n9.png,a cat\n', 'x.csv names .*9.png, which does not exist'),
