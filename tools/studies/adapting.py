@@ -103,6 +103,14 @@ def _lasting(steps: int, batch: int = _BATCH) -> dict[str, Any]:
     }
 
 
+def _of_few(steps: int, photos: int = 7 * _BATCH) -> dict[str, Any]:
+    """Set about as long a run on 112 photos, seen several times."""
+    return {
+        'train_cfg.max_epochs': round(steps * _BATCH / photos),
+        'train_dataloader.dataset.fraction': photos / _PHOTOS,
+    }
+
+
 _FRUGAL = {
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
@@ -131,7 +139,11 @@ _ADAPTED = {
     )
     for name, (leaf, changes, alone, held) in _METHODS.items()
     for anchor, of_anchor in _ANCHORS.items()
-} | dict(neco=('small/neco_vits14_adapt.py', _lasting(14)))
+} | dict(
+    neco=('small/neco_vits14_adapt.py', _lasting(14)),
+    mae_gram_112=('small/mae_vits14_adapt.py', _of_few(26)),
+    neco_112=('small/neco_vits14_adapt.py', _of_few(14)),
+)
 _TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
 _STUDENTS = dict(
     mae=('small/mae_vitt.py', _lasting(612, 32)),
