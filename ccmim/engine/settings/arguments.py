@@ -87,7 +87,7 @@ def check_arguments(cfg: Config) -> None:
         ValueError: Naming the first key that is wrong, and what it should be.
     """
     if cfg.get('default_scope') is not None:
-        check_value(cfg.default_scope, str, 'default_scope')
+        _check_scope(cfg.default_scope, 'default_scope')
     for key in cfg.keys() & BUILT:
         if (new := renamed(cfg._cfg_dict[key])) != cfg._cfg_dict[key]:
             cfg[key] = new
@@ -105,13 +105,19 @@ def check_arguments(cfg: Config) -> None:
                 _check(cfg[key], key)
 
 
+def _check_scope(scope: Any, path: str) -> None:
+    check_value(scope, str, path)
+    if not scope.isidentifier():  # mmengine imports it
+        raise ValueError(f'{path}={scope!r} must name a package, such as mmdet')
+
+
 def _check(node: Any, path: str) -> None:
     """Check a part whose own value lies in its range."""
     if path in BY_PATH and node is not None:
         check_value(node, BY_PATH[path], path)
     if isinstance(node, Mapping):
         if node.get('_scope_') is not None:
-            check_value(node['_scope_'], str, f'{path}._scope_')
+            _check_scope(node['_scope_'], f'{path}._scope_')
         with DefaultScope.overwrite_default_scope(node.get('_scope_')):
             if path.endswith(('.collate_fn', '.worker_init_fn')):
                 _check_function(node, path)
