@@ -68,7 +68,8 @@ def files_of_a_run(folder: str | Path) -> list[Path]:
 
 def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> list[Path]:
     """Take the folder; return which folders were made, the innermost first."""
-    refuse_link(folder / PICTURES)
+    for name in (PICTURES, 'debug'):
+        refuse_link(folder / name)
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)

@@ -148,6 +148,7 @@ WRITERS = {
     'run.lock': lambda path: RunLock(path.parent).take(),
     'bad_files.txt': lambda path: BadFiles(path).add('a.jpg', 'empty'),
     'pictures': lambda path: _claim(path.parent, overwrite=True).__enter__(),
+    'debug': lambda path: _claim(path.parent, overwrite=False).__enter__(),
     '.last_checkpoint.part': lambda path: write_file(path.parent / path.name[1:-5], ''),
     '.part.sheet.png': lambda path: _replace(path.parent / path.name[6:]),
     'config.py': _dump,
@@ -161,7 +162,7 @@ def test_nothing_is_written_through_a_link(tmp_path, name):
         file.parent.mkdir()
     document.write_bytes(b'pages\n' * 1000)
     link.symlink_to(document.parent if name == 'pictures' else document)
-    if name[0] in 'rbp':
+    if name[0] in 'rbpd':
         with pytest.raises(ValueError, match=f'{name} is a link, .*: remove the link'):
             WRITERS[name](link)
     else:
