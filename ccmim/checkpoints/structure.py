@@ -42,10 +42,15 @@ class _Meta(TypedDict):
     ccmim: NotRequired[_Record]
 
 
+class _Info(TypedDict):
+    __pydantic_config__ = _OPEN
+    keep_ckpt_ids: NotRequired[list[int | str]]
+
+
 class _Hub(TypedDict):
     __pydantic_config__ = _OPEN
     log_scalars: dict[str, Any]
-    runtime_info: dict[str, Any]
+    runtime_info: _Info
     resumed_keys: dict[str, Any]
 
 

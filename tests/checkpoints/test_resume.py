@@ -51,7 +51,8 @@ ODD = dict(
     state_dict=[dict(weight=weight) for weight in WEIGHTS],
     optimizer=[dict(state={0: dict(exp_avg=weight)}) for weight in WEIGHTS]
     + [dict(state={'a': {}}), dict(state={}, param_groups=[dict(params=[0, 0])])],
-    message_hub=[{}, HUB | dict(runtime_info=3)],
+    message_hub=[{}]
+    + [HUB | dict(runtime_info=odd) for odd in (3, dict(keep_ckpt_ids=5))],
     meta=[dict(epoch=1, iter=1, ccmim=odd) for odd in ({}, 5)],
     param_schedulers=[[1], [dict(last_step='a', _global_step=1)]],
 )
