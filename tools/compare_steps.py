@@ -169,6 +169,9 @@ def main() -> int:
         except ValueError as error:
             say(f'error: {error}', file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            say('interrupted', file=sys.stderr)
+            return 130
     print(table, end='\n\n')
     say(*(f'{fact}: {value}' for fact, value in facts.items()))
     return 0
