@@ -18,6 +18,7 @@ ARCHIVES = ('.tar', '.zip', *COMPRESSED)
 WORK_DIRS = 'work_dirs'  # where runs write, unless configured otherwise
 RUN_FILES = ('run.lock', 'last_checkpoint')  # of a run in its folder
 RUN_PICTURES = 'pictures'
+RUN_DEBUG = 'debug'  # steps with numbers out of range
 _CHUNK = 1 << 26  # bytes that are looked at together
 SESSION = re.compile(r'\d{8}_\d{6}')  # a folder for each start of a run
 LOOKED_FOR = 'looked for ' + ', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)

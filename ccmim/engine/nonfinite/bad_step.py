@@ -24,6 +24,7 @@ from torch.utils.data import Dataset
 
 from ccmim.checkpoints import load_file
 from ccmim.checkpoints.atomic import AtomicLocalBackend
+from ccmim.data.paths import RUN_DEBUG
 from ccmim.data.samplers import VisitSampler
 from ccmim.data.unlabeled import unlabeled_in
 from ccmim.engine.resume.step_seed import seed_step
@@ -93,7 +94,7 @@ def save_step(
     if with_weights and not any(isinstance(v, DTensor) for v in weights.values()):
         content['state_dict'] = {k: v.cpu() for k, v in weights.items()}
     suffix = f'_rank{rank}' if get_world_size() > 1 else ''
-    path = Path(runner.work_dir) / 'debug' / f'nan_{step}{suffix}.pt'
+    path = Path(runner.work_dir) / RUN_DEBUG / f'nan_{step}{suffix}.pt'
     buffer = io.BytesIO()
     torch.save(content, buffer)
     AtomicLocalBackend().put(buffer.getvalue(), path)

@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from ccmim.checkpoints.resume import POINTER
 from ccmim.checkpoints.shards import remove_checkpoint
 from ccmim.data.bad_files import BAD_FILES
+from ccmim.data.paths import RUN_DEBUG
 from ccmim.engine.hooks.pictures import FOLDER as PICTURES
 from ccmim.engine.hooks.start import StartHook
 from ccmim.engine.settings.processes import on_main
@@ -68,7 +69,7 @@ def files_of_a_run(folder: str | Path) -> list[Path]:
 
 def _claim(folder: Path, lock: RunLock, may_hold_a_run: bool) -> list[Path]:
     """Take the folder; return which folders were made, the innermost first."""
-    for name in (PICTURES, 'debug'):
+    for name in (PICTURES, RUN_DEBUG):
         refuse_link(folder / name)
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
