@@ -1,4 +1,4 @@
-"""What the library takes unless told otherwise is what it took when it was recorded.
+"""What the library takes unless told otherwise, and its numbers, are as recorded.
 
 An intended change is recorded with ``CCMIM_RECORD=1``, and so is what is new.
 """
@@ -43,10 +43,14 @@ def _told():
     for room in ROOMS:
         folder = f'{ccmim.__path__[0]}/{room.replace(".", "/")}'
         for module in sorted(m.name for m in pkgutil.iter_modules([folder])):
-            for name, found in _callables(import_module(f'ccmim.{room}.{module}')):
+            there = import_module(f'ccmim.{room}.{module}')
+            for name, found in _callables(there):
                 for argument, value in _defaults(found):
                     if isinstance(value, bool | int | float | str | tuple | None):
                         yield f'{room}.{module}.{name} {argument}={value!r}\n'
+            for name, value in vars(there).items():
+                if name.isupper() and type(value) in (int, float):
+                    yield f'{room}.{module} {name}={value!r}\n'
 
 
 def test_defaults_are_those_recorded():

@@ -13,12 +13,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from ccmim.engine.settings import (
-    check_arguments,
-    check_options,
-    check_updates,
-    fit_sizes,
-)
+from ccmim.engine import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / 'docs').glob('*.md'))
@@ -203,7 +198,7 @@ def _check_options(config, options):
         return  # one that the page writes
     cfg = _read(ROOT / config)
     if cfg.default_scope == 'ccmim':
-        check_options(cfg, options)
+        settings.check_options(cfg, options)
         cfg.merge_from_dict(dict(options))
         _check(cfg)
         return
@@ -219,6 +214,6 @@ def _read(path):
 
 def _check(cfg):
     if cfg.default_scope == 'ccmim':
-        check_arguments(cfg)
-    check_updates(cfg)
-    fit_sizes(cfg)
+        settings.check_arguments(cfg)
+    settings.check_updates(cfg)
+    settings.fit_sizes(cfg)

@@ -38,7 +38,6 @@ class LastKeys:
     def __exit__(self, *error: Any) -> None:
         """Listen no longer."""
         self._hook.remove()
-        self._seen.clear()
 
     def take(self) -> Tensor:
         """Give the keys of the images that were encoded last, (B, N, D)."""

@@ -33,6 +33,7 @@ from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps, Sample
 MEMORY = 100_000  # patches
 _SEEDS = 3  # of k-means
 _FITTED = 20_000  # patches for the linear probe
+_STEPS = 200  # of its fit at most
 # What the measures are, in the order of the table.
 MEASURES = {
     'retrieval': 'dense NN retrieval, mIoU',
@@ -105,7 +106,7 @@ def judge(
         samples['linear'], _ = _overlaps(segment, test, maps, classes)
     if photos.has_boxes:
         right = corloc_hits(test.boxes, [photo.boxes for photo in photos.test])
-        samples['discovery'] = Hits(right.double().numpy())
+        samples['discovery'] = Hits(right.numpy())
     if photos.has_labels:
         labels = [
             torch.tensor([p.label for p in part])
@@ -113,7 +114,7 @@ def judge(
         ]
         cosines, ids = nearest(train.photos, test.photos, min(20, len(train.photos)))
         right = vote(cosines, labels[0][ids]) == labels[1]
-        samples['knn'] = Hits(right.double().numpy())
+        samples['knn'] = Hits(right.numpy())
     samples['likeness'] = Likeness(test.photos.numpy())
     figures = {name: figure(sample) for name, sample in samples.items()}
     figures['rank'] = feature_rank(test.photos)
@@ -168,7 +169,7 @@ def _linear(known: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
     step = max(1, -(-len(known) // _FITTED))
     known, targets = known[::step], targets[::step]
     mean, std = known.mean(0), known.std(0, correction=0).clamp(min=1e-6)
-    weights = fit_linear((known - mean) / std, targets, max_steps=200)
+    weights = fit_linear((known - mean) / std, targets, max_steps=_STEPS)
     return lambda patches: F.pad((patches - mean) / std, (0, 1), value=1.0) @ weights
 
 

@@ -73,7 +73,7 @@ class LinearProbe(NamedTuple):
 
     def scores(self, features: Tensor) -> Tensor:
         """Score the classes of features (m, D): (m, C)."""
-        inputs = (features.double() - self.mean) / self.std
+        inputs = (features - self.mean) / self.std
         return F.pad(inputs, (0, 1), value=1.0) @ self.weights
 
 

@@ -9,14 +9,7 @@ from timm.layers import SwiGLUPacked
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.eva import Eva
 
-from ccmim.checkpoints import load_backbone, read_weights
-from ccmim.checkpoints.architecture import (
-    PATCHES,
-    TABLE,
-    architecture_of,
-    grid_of_positions,
-    read_architecture,
-)
+from ccmim.checkpoints import architecture, load_backbone, read_weights
 from ccmim.checkpoints.hugging_face import read_config
 from ccmim.vit import VisionTransformer
 from tests.checkpoints.networks import draw, ours
@@ -24,17 +17,10 @@ from tests.checkpoints.networks import draw, ours
 TOLERANCE = 1e-5
 SIZES = dict(embed_dim=32, depth=2, num_heads=2)
 DINOV3 = dict(
-    rope_type='dinov3',
-    rope_temperature=100,
-    rope_rotate_half=True,
-    use_rot_pos_emb=True,
-    use_abs_pos_emb=False,
-    num_reg_tokens=4,
-    use_fc_norm=False,
-    init_values=0.1,
-    dynamic_img_size=True,
-    norm_layer=torch.nn.LayerNorm,  # of eps 1e-5
-)
+    rope_type='dinov3', rope_temperature=100, rope_rotate_half=True,
+    use_rot_pos_emb=True, use_abs_pos_emb=False, num_reg_tokens=4, use_fc_norm=False,
+    init_values=0.1, dynamic_img_size=True, norm_layer=torch.nn.LayerNorm,  # of 1e-5
+)  # fmt: skip
 # By name: the arguments of timm's VisionTransformer, and what a reader must be told.
 TIMM = {
     'augreg': (dict(), {}),
@@ -107,6 +93,7 @@ def test_timms_vision_transformers(read, name):
         64, num_classes=3, dynamic_img_size=True, **SIZES, **options
     )
     weights = read(draw(theirs).state_dict(), **told)
+    assert weights.architecture.norm_eps == theirs.norm.eps
     pooled = 'left out, attention pooling, which our features are before: attn_pool.*'
     assert (name == 'siglip') == any(pooled in line for line in weights.report)
     for size in (64, (96, 48)):
@@ -173,6 +160,7 @@ def test_the_official_files_of_dinov3(read):
     weights = read(state, img_size=None)
     assert 'layout dinov3' in weights.report[0]
     assert '  keys have no bias: zeros' in weights.report
+    assert weights.architecture.img_size == 224
     vit = VisionTransformer(**{**weights.architecture.options(), 'img_size': 64}).eval()
     vit.load_state_dict(weights.state)
     for size in (64, (96, 48)):
@@ -258,7 +246,7 @@ HEADS = (
 
 def _blocks(width, **more):
     return {
-        PATCHES: torch.empty(width, 3, 14, 14),
+        architecture.PATCHES: torch.empty(width, 3, 14, 14),
         'blocks.0.mlp.fc1.weight': torch.empty(4 * width, width),
         'blocks.0.mlp.fc2.weight': torch.empty(width, 4 * width),
         **more,
@@ -270,7 +258,9 @@ def test_widths_have_the_heads_of_published_networks(name):
     with torch.device('meta'):
         theirs = timm.create_model(name)
         state = _blocks(theirs.embed_dim, pos_embed=torch.empty(1, 257, 1))
-        found = read_architecture(state, dict(pos_embed='rotary'), (16, 16))
+        found = architecture.read_architecture(
+            state, dict(pos_embed='rotary'), (16, 16)
+        )
     assert found.num_heads == theirs.blocks[0].attn.num_heads
 
 
@@ -282,15 +272,17 @@ def test_squares_of_published_sides_are_taken_for_what_they_are():
         for patch in (p for p in (14, 16) if side % p == 0):
             count = side // patch
             table = torch.randn(1, 1 + count**2, 64)
-            assert grid_of_positions(table, patch) == (count, count), side
-    assert grid_of_positions(torch.randn(1, 1 + 36, 64), 16) is None
-    assert grid_of_positions(torch.randn(1, 1 + 9, 64), 16) == (3, 3), 'of one shape'
+            assert architecture.grid_of_positions(table, patch) == (count, count), side
+    assert architecture.grid_of_positions(torch.randn(1, 1 + 36, 64), 16) is None
+    assert architecture.grid_of_positions(torch.randn(1, 1 + 9, 64), 16) == (3, 3), (
+        'of one shape'
+    )
 
 
 @pytest.mark.parametrize(
     ('more', 'message'),
     [
-        ({TABLE: torch.empty(10, 2)}, 'of no square image'),
+        ({architecture.TABLE: torch.empty(10, 2)}, 'of no square image'),
         ({'blocks.0.attn.rel_pos_h': torch.empty(9, 16)}, 'of no square image'),
         ({}, 'no positions, neither absolute nor relative'),
         ({'pos_embed': torch.empty(1, 5, 32)}, 'a width of 32 has no usual number'),
@@ -300,7 +292,7 @@ def test_squares_of_published_sides_are_taken_for_what_they_are():
 def test_what_tensors_leave_open_is_asked_for(more, message):
     grid = (2, 2) if 'pos_embed' in more else None
     with pytest.raises(ValueError, match=message):
-        read_architecture(_blocks(32, **more), {}, grid)
+        architecture.read_architecture(_blocks(32, **more), {}, grid)
 
 
 @pytest.mark.slow
@@ -323,9 +315,10 @@ def test_a_trained_network_of_14_px_is_what_timm_makes_of_it(monkeypatch):
 
 def test_options_are_what_is_no_default():
     plain = dict(arch='tiny', img_size=224, patch_size=16)
-    assert architecture_of(VisionTransformer('tiny')).options() == plain
+    assert architecture.architecture_of(VisionTransformer('tiny')).options() == plain
     other = dict(plain, mlp_ratio=5.0, reg_tokens=2, norm_eps=1e-5, pos_embed='learned')
-    assert architecture_of(VisionTransformer(**other)).options() == other
+    other['layer_scale_init'] = 1e-5
+    assert architecture.architecture_of(VisionTransformer(**other)).options() == other
 
 
 def test_the_longest_period_is_that_of_a_config():

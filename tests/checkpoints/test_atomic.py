@@ -79,7 +79,6 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_read_only_disk_is_told_in_one_line(tmp_path, monkeypatch):
-
     def refuse(*_, **__):
         raise OSError(30, 'Read-only file system')
 

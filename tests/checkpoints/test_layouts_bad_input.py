@@ -74,8 +74,8 @@ def test_files_that_contradict_themselves(refuse, state, name, shape, message):
 
 
 def test_an_unknown_layout_shows_its_first_keys_or_a_part_that_is_known(refuse, state):
-    keys = dict.fromkeys(['conv1.weight', 'bn1.bias'], torch.zeros(2))
-    refuse(keys, 'of no known layout: its keys are conv1.weight, bn1.bias, ...')
+    keys = dict.fromkeys('abcde', torch.zeros(2))
+    refuse(keys, 'of no known layout: its keys are a, b, c, d, [.]{3}$')
     parts = {'.attn.': '.attns.0.', '.mlp.': '.ffns.0.'}
     for part, parallel in parts.items():
         state = {name.replace(part, parallel): value for name, value in state.items()}
@@ -100,19 +100,6 @@ def test_files_that_hold_no_tensors_or_are_no_files(refuse, tmp_path):
     refuse(dict(state_dict={}, epoch=3), 'holds no tensors')
     with pytest.raises(FileNotFoundError, match='checkpoint .*nowhere.pth does not'):
         read_weights(tmp_path / 'nowhere.pth')
-    (tmp_path / 'broken.safetensors').write_bytes(b'\x08' + bytes(15))
-    with pytest.raises(ValueError, match='broken.safetensors is damaged or no'):
-        read_weights(tmp_path / 'broken.safetensors')
-
-
-class Evil:
-    def __reduce__(self):
-        return print, ('run',)
-
-
-def test_code_in_a_file_is_not_run(refuse, state, capsys):
-    refuse(dict(model=state, args=Evil()), 'holds code')
-    assert 'run' not in capsys.readouterr().out
 
 
 def test_a_flipped_bit_is_seen(weights, tmp_path):
@@ -221,26 +208,17 @@ def test_where_it_cannot_be_written(weights, tmp_path):
     assert (tmp_path / 'file').read_text() == 'mine'
 
 
-def test_a_file_is_replaced_only_when_asked(weights, tmp_path):
-    out = tmp_path / 'a.safetensors'
-    out.write_text('old')
-    with pytest.raises(ValueError, match='overwrite'):
-        write_weights(weights, out, 'timm')
-    assert out.read_text() == 'old'
-    write_weights(weights, out, 'timm', overwrite=True)
-    assert load_file(out).keys() == weights.state.keys()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ['a.safetensors', 'in.pth']
-
-
-def test_a_write_that_fails_leaves_what_was_there(weights, tmp_path, monkeypatch):
-    out = tmp_path / 'a.pth'
-    write_weights(weights, out, 'ccmim')
-    before = out.read_bytes()
-
+def test_a_file_is_replaced_as_a_whole_or_not(weights, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, 'No space left on device')
 
+    out = tmp_path / 'a.safetensors'
+    out.write_text('old')
     monkeypatch.setattr('os.fsync', full)
-    with pytest.raises(OSError, match='cannot write .*a.pth: No space left'):
-        write_weights(weights, out, 'ccmim', overwrite=True)
-    assert out.read_bytes() == before
+    with pytest.raises(OSError, match='cannot write .*safetensors: No space left'):
+        write_weights(weights, out, 'timm', overwrite=True)
+    assert out.read_text() == 'old'
+    monkeypatch.undo()
+    write_weights(weights, out, 'timm', overwrite=True)
+    assert load_file(out).keys() == weights.state.keys()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['a.safetensors', 'in.pth']

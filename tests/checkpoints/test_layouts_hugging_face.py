@@ -15,12 +15,9 @@ from tests.checkpoints.networks import difference, draw
 
 transformers = pytest.importorskip('transformers')
 SIZES = dict(
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=96,
+    hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=96,
     image_size=64,
-)
+)  # fmt: skip
 
 
 def tokens_of(model, **options):
@@ -84,6 +81,10 @@ def test_a_pipeline_of_transformers_takes_the_folder_as_it_is(tmp_path, tiny_vit
     assert again.pixels.std == pytest.approx((64,) * 3, abs=1e-3)
     card = (tmp_path / 'vit/README.md').read_text()
     assert 'Width 32, depth 2, 2 heads, patches of 16 px' in card
+    told = json.loads((tmp_path / 'vit/preprocessor_config.json').read_text())
+    assert (told['do_resize'], told['do_rescale'], told['resample']) == (True, True, 3)
+    told = json.loads((tmp_path / 'vit/config.json').read_text())
+    assert told['hidden_dropout_prob'] == told['attention_probs_dropout_prob'] == 0
 
 
 def test_from_pretrained_loads_what_is_written(tmp_path, tiny_vit, images, read):
@@ -121,6 +122,12 @@ def test_normalization_of_a_run_is_in_its_config(std):
     text = f'model = dict(data_preprocessor=dict(mean=[1.0, 2.0, 3.0], std=[{std}]))'
     found = pixels_of_run(dict(meta=dict(config_text=text)))
     assert found == (dict(mean=[1, 2, 3], std=[4, 5, 6]) if std else {})
+    units = dict(
+        mean=[0.003922, 0.007843, 0.011765], std=[0.015686, 0.019608, 0.023529]
+    )
+    assert not std or Pixels.of(found).in_units() == units
+    for odd in ([0, 1, 1], [1e6, 1, 1], [1, 1], 'abc', [1, 1, None]):
+        assert Pixels.of(dict(mean=[1, 2, 3], std=odd)) == Pixels()
 
 
 CONFIGS = (

@@ -82,9 +82,7 @@ def test_mmsegs_backbone_loads_what_is_written_for_it(
     assert str(config) in lines[2]
     assert config.pop('type') == 'VisionTransformer'
     theirs = MMSegViT(**config)
-    result = theirs.load_state_dict(torch.load(out)['state_dict'], strict=True)
-    assert not result.missing_keys
-    assert not result.unexpected_keys
+    theirs.load_state_dict(torch.load(out)['state_dict'], strict=True)
     with torch.no_grad():
         assert (ours(own)(images)[0] - theirs(images)[0]).abs().max() < 1e-5
     init_cfg = dict(type='Pretrained', checkpoint=str(out))

@@ -17,6 +17,7 @@ from ccmim.checkpoints import (
     to_ccmim,
     write_weights,
 )
+from ccmim.checkpoints.mismatch import compare_names
 from ccmim.vit import VisionTransformer, sincos_pos_embed
 
 
@@ -57,6 +58,12 @@ def test_report_counts_keys(saved, tiny_vit, monkeypatch):
     total = len(vit.state_dict())
     report = f'{total} of {total} backbone keys matched, 0 missing, 0 unexpected'
     assert report in lines[0]
+    assert lines[1:2] == ['  left out, of the run: meta']
+    few, many = (
+        compare_names(dict.fromkeys(k), {}, '')[0] for k in ('abcde', 'abcdef')
+    )
+    assert '5 missing (a, b, c, d, e), 0' in few
+    assert '6 missing (a, b, c, d, e, ...), 0' in many
 
 
 def test_without_a_checkpoint_it_says_so(tiny_vit):

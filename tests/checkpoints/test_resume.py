@@ -24,7 +24,8 @@ def _save(path, squares=0.5, **changes):
     moments = dict(step=torch.ones(()), exp_avg=-torch.rand(5))
     moments['exp_avg_sq'] = torch.tensor([0.0, squares])
     state = dict(state_dict=dict(weight=torch.randn(50, 50)))
-    state['optimizer'] = dict(state={0: moments})
+    state['optimizer'] = dict(state={0: moments}, param_groups=[dict(params=[0])])
+    state['param_schedulers'] = [dict(last_step=-1, _global_step=0)]
     state |= dict(message_hub=HUB, meta=dict(iter=1, epoch=1))
     torch.save(state | changes, path)
 
@@ -50,11 +51,12 @@ WEIGHTS += (torch.ones(()).expand(1 << 50),)  # of more values than any memory h
 ODD = dict(
     state_dict=[dict(weight=weight) for weight in WEIGHTS],
     optimizer=[dict(state={0: dict(exp_avg=weight)}) for weight in WEIGHTS]
-    + [dict(state={'a': {}}), dict(state={}, param_groups=[dict(params=[0, 0])])],
+    + [dict(state={'a': {}}), dict(state={}, param_groups=[dict(params=[0, 0])])]
+    + [dict(state={1: {}}, param_groups=[dict(params=[0])])],
     message_hub=[{}]
     + [HUB | dict(runtime_info=odd) for odd in (3, dict(keep_ckpt_ids=5))],
     meta=[dict(epoch=1, iter=1, ccmim=odd) for odd in ({}, 5)],
-    param_schedulers=[[1], [dict(last_step='a', _global_step=1)]],
+    param_schedulers=[[1], *([dict(last_step=n, _global_step=1)] for n in ('a', -2))],
 )
 DAMAGES = {
     'empty': lambda path: _cut(path, 0),
@@ -129,6 +131,9 @@ def test_an_attempt_that_was_given_up_comes_last(run, said):
     os.utime(run / 'epoch_3.pth', (0, 0))
     (run / 'last_checkpoint').write_text(f'{run}/epoch_2.pth')
     assert choose_resume(run) == f'{run}/epoch_2.pth'
+    same = (run / 'last_checkpoint').stat().st_mtime_ns
+    os.utime(run / 'epoch_3.pth', ns=(same, same))
+    assert choose_resume(run) == f'{run}/epoch_3.pth'
 
 
 def test_no_good_one_is_no_restart(run, said):

@@ -16,12 +16,15 @@ from mmengine.runner import Runner, checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from numpy._core import multiarray
 
-from ccmim.checkpoints import choose_resume, guard_mmengine, load_file
+from ccmim.checkpoints import choose_resume, guard_mmengine, load_file, read_weights
+from ccmim.checkpoints.safe_load import is_safetensors
 
 
 class _Payload:
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
+    """Pickles as a call of its own choosing, with a state if one is given."""
+
+    def __init__(self, function, *arguments, **state):
+        self.call = function, arguments, *state.values()
 
     def __reduce__(self):
         return self.call
@@ -135,6 +138,7 @@ WAYS = {
         folder, load_from=str(file), resume=True
     ).train(),
     'choose_resume': lambda file, folder: choose_resume(folder, file),
+    'read_weights': lambda file, _: read_weights(file),
     'init_cfg': lambda file, folder: Line(
         dict(type='Pretrained', checkpoint=str(file))
     ).init_weights(),
@@ -203,24 +207,14 @@ def test_what_a_runner_writes_is_read(tmp_path):
     assert read['meta'] == dict(epoch=2)
 
 
-class _Numpy:
-    """Pickles a numpy type or array with a state of its own choosing."""
-
-    def __init__(self, call, state):
-        self._call = (*call, state)
-
-    def __reduce__(self):
-        return self._call
-
-
 def _type(code, order='<', *more, flags=0):
     state = (3, order, *(more or (None, None, None, -1, -1)), flags)
-    return _Numpy((np.dtype, (code, False, True)), state)
+    return _Payload(np.dtype, code, False, True, state=state)
 
 
 def _array(shape, kind, data, by_column=False):
-    call = multiarray._reconstruct, (np.ndarray, (0,), b'b')
-    return _Numpy(call, (1, shape, kind, by_column, data))
+    call = multiarray._reconstruct, np.ndarray, (0,), b'b'
+    return _Payload(*call, state=(1, shape, kind, by_column, data))
 
 
 def _scalar(kind, data):
@@ -244,7 +238,7 @@ FORGED_NUMPY = {
     'a negative size': _type('f8', '<', None, None, None, -8, 0),
     'a wrong byte order': _type('f8', 'x'),
     'a time': _type('M8'),
-    'no state at all': _Numpy((np.dtype, ('f8',)), ()),
+    'no state at all': _Payload(np.dtype, 'f8', state=()),
     'objects': _array((1,), _type('O8'), EIGHT),
     'objects by a flag': _array((1,), _type('f8', flags=0x3F), EIGHT),
     'too few bytes': _array((2**20,), _type('f8'), EIGHT),
@@ -390,6 +384,16 @@ def test_a_broken_header_names_the_file(tmp_path, kind):
     with pytest.raises(ValueError, match='broken.safetensors is damaged') as caught:
         load_file(tmp_path / 'broken.safetensors')
     assert '\n' not in str(caught.value)
+
+
+def test_safetensors_are_told_by_their_beginning(tmp_path):
+    file, length = tmp_path / 'x', (9).to_bytes(8, 'little')
+    for start, found in (
+        *((_header(GOOD, b'1234'), True), (length + b'x' * 9, False)),
+        *((length + b'{', False), (b'\xff' * 8 + b'{', False)),
+    ):
+        file.write_bytes(start)
+        assert is_safetensors(file) == found
 
 
 CUT = [_saved(torch.ones(1000))[:keep] for keep in (0, 10, 500)]

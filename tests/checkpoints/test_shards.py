@@ -6,6 +6,9 @@ import shutil
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard
 
 from ccmim.checkpoints import choose_resume, load_file, read_weights, verify_checkpoint
 from ccmim.checkpoints.shards import (
@@ -71,6 +74,19 @@ def test_shards_make_up_whole_tensors(tmp_path):
     assert moment.equal(WHOLE['optimizer/state/0/exp_avg'])
     verify_checkpoint(file)
     assert torch.load(file)['state_dict']['weight'].isnan().all()  # other readers see
+
+
+def test_moments_are_spread_over_a_mesh_again(tmp_path):
+    dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh('cpu', (1,))
+        content = load_file(_save(tmp_path, 3), mesh=mesh)
+        moment = content['optimizer']['state'][0]['exp_avg']
+        assert moment.placements == (Shard(0),)
+        assert moment.full_tensor().equal(WHOLE['optimizer/state/0/exp_avg'])
+        assert content['state_dict']['weight'].equal(WHOLE['state_dict/weight'])
+    finally:
+        dist.destroy_process_group()
 
 
 @pytest.mark.parametrize('saved', [1, 2, 3, 7])

@@ -80,7 +80,8 @@ def test_how_many_positions_of_timms_belong_to_no_patch(name, rows):
     declared = timm_fields(name, {})
     assert declared.get('pos_rows') == rows
     assert declared['img_size'] == (256 if rows is None else 224)
-    assert timm_fields(name, dict(img_size=(64, 96)))['img_size'] == [64, 96]
+    wide = timm_fields(name, dict(img_size=(64, 96)))
+    assert (wide['img_size'], wide.get('pos_rows')) == ([64, 96], rows)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,11 @@ OFFLINE = 'is not in the cache .*HF_HUB_OFFLINE forbids a download: unset it, co
         ('timm:vit_small_patch14_dinov2.lvd142m', OFFLINE, None),
         ('hf:facebook/dinov2-small', OFFLINE, None),
         ('hf:a/b/c', 'write it as hf:OWNER/NAME', None),
-        ('timm:vit_small_patch16_2', 'no such model: did you mean vit_small_pa', None),
+        (
+            'timm:vit_small_patch16_2',
+            r'did you mean (vit_small_pa\w+(, |\?$)){3}',
+            None,
+        ),
         ('timm:test_vit.x', 'no weights of this name: there are test_vit.r160_', None),
         ('hf:a/b', 'the hub does not answer .TimeoutError.: connect', TimeoutError),
         ('hf:a/b', 'accepted: do so at https://hugg.*/a/b, then', 'GatedRepoError'),
@@ -178,7 +183,6 @@ def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, tiny_vit):
 @pytest.mark.parametrize(
     ('value', 'message'),
     [
-        (torch.full((1, 1, 32), float('inf')), 'cls_token holds an infinite value'),
         (torch.ones(1, 1, 32, dtype=torch.int8), 'cls_token is of int8: quantized'),
         (torch.ones(1, 1, 32).to_sparse(), 'cls_token is sparse or quantized'),
         (torch.empty(1, 1, 32, device='meta'), 'has a shape and no values'),

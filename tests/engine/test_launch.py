@@ -8,12 +8,6 @@ from mmengine.config import Config
 
 from ccmim.engine import launch
 from ccmim.engine.config import read_config
-from ccmim.engine.launch import (
-    build_runner,
-    report_batch,
-    scale_learning_rate,
-    use_mixed_precision,
-)
 
 
 def _config(**changes):
@@ -27,7 +21,7 @@ def test_scaling_counts_accumulation(accumulated):
     """mmengine divides batch * processes by the base: 16 / 64 = 16 * 4 / 256."""
     cfg = _config()
     cfg.optim_wrapper.accumulative_counts = accumulated
-    scale_learning_rate(cfg)
+    launch.scale_learning_rate(cfg)
     wanted = pytest.approx(256 / accumulated)
     assert cfg.auto_scale_lr == dict(base_batch_size=wanted, enable=True)
 
@@ -36,7 +30,7 @@ def test_scaling_needs_a_base():
     cfg = _config()
     cfg.pop('auto_scale_lr')
     with pytest.raises(ValueError, match='auto_scale_lr.base_batch_size'):
-        scale_learning_rate(cfg)
+        launch.scale_learning_rate(cfg)
 
 
 def test_a_text_of_a_config_is_formatted_once(monkeypatch):
@@ -55,17 +49,17 @@ def test_a_text_of_a_config_is_formatted_once(monkeypatch):
 def test_a_batch_for_which_the_rate_is_wrong_is_named(monkeypatch):
     lines = []
     monkeypatch.setattr(launch, 'print_log', lambda text, **_: lines.append(text))
-    report_batch(_config(), 2)
+    launch.report_batch(_config(), 2)
     assert 'Effective batch 64 = 8 a process x 2 processes x 4 accumul' in lines[0]
     assert 'learning rate 0.1 is for a batch of 256; --auto-scale-lr' in lines[0]
     assert 'multiplies it by 0.25' in lines[0]
-    report_batch(_config(), 8)
+    launch.report_batch(_config(), 8)
     assert 'WARNING' not in lines[1]
 
 
 def test_amp():
     cfg = _config()
-    use_mixed_precision(cfg)
+    launch.use_mixed_precision(cfg)
     assert cfg.optim_wrapper.type == 'ccmim.AutocastOptimWrapper'
     assert cfg.optim_wrapper.dtype == 'bfloat16'
 
@@ -95,5 +89,5 @@ def test_no_sync_bn_without_a_gpu(monkeypatch, tmp_path):
     made = lambda cfg: Mock(cfg=cfg, logger=Logger(''))  # noqa: E731
     monkeypatch.setattr(launch.Runner, 'from_cfg', made)
     model = dict(neck=[dict(norm_cfg=dict(type='SyncBN'))], type='SyncBNNet')
-    cfg = build_runner(_config(model=model)).cfg
+    cfg = launch.build_runner(_config(model=model)).cfg
     assert cfg.model == dict(neck=[dict(norm_cfg=dict(type='BN'))], type='SyncBNNet')

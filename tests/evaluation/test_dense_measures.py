@@ -9,21 +9,26 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision.ops import box_iou
 
+from ccmim.evaluation import judging, retrieval
 from ccmim.evaluation.clusters import (
     assign,
     cluster_overlaps,
     fit_clusters,
     match_classes,
 )
-from ccmim.evaluation.dense_features import DenseFeatures, compute_dense
+from ccmim.evaluation.dense_features import (
+    DenseFeatures,
+    compute_dense,
+    digest_of_state,
+)
 from ccmim.evaluation.discovery import LastKeys, corloc_hits, find_boxes, find_object
-from ccmim.evaluation.judging import Judgment, _linear, _overlaps, judge
+from ccmim.evaluation.judging import Judgment, _linear, judge
 from ccmim.evaluation.kept_judgment import kept_judgment
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
 from ccmim.evaluation.linear import fit_linear
 from ccmim.evaluation.resampling import difference_range, figure
-from ccmim.evaluation.retrieval import count_overlaps, to_pixels
 from ccmim.evaluation.samples import Hits, Likeness, Mean, Overlaps
 
 
@@ -42,8 +47,24 @@ def test_clusters_far_apart_are_found_and_are_their_means():
     assert torch.equal(ids, distances.argmin(1))
     with pytest.raises(ValueError, match='3 patches cannot fill 4 clusters'):
         fit_clusters(features[:3], 4)
+    assert len(fit_clusters(features[:4], 4)) == 4
     alike = torch.tensor([[2.0, 1.0]] * 5)  # the second cluster stays empty
     assert torch.equal(fit_clusters(alike, 2), alike[:2])
+
+
+def test_clusters_begin_as_k_means_plus_plus_and_move_by_lloyds_steps():
+    torch.manual_seed(0)
+    features, generator = 3 * torch.randn(30, 2), torch.Generator().manual_seed(5)
+    ids = torch.randint(30, (1,), generator=generator).tolist()
+    for _ in range(11):
+        far = torch.cdist(features, features[ids]).amin(1).double().square().cumsum(0)
+        draw = torch.rand(1, generator=generator, dtype=torch.double) * far[-1]
+        ids.append(int((far < draw).sum()))
+    centers = features[ids]
+    torch.testing.assert_close(fit_clusters(features, 12, 5, steps=0), centers)
+    near = torch.cdist(features, centers).argmin(1)
+    moved = torch.stack([features[near == k].mean(0) for k in range(12)])
+    torch.testing.assert_close(fit_clusters(features, 12, 5, steps=1), moved)
 
 
 def test_classes_of_clusters_are_the_best_ones():
@@ -57,7 +78,9 @@ def test_classes_of_clusters_are_the_best_ones():
 
 
 def test_clusters_are_judged_by_the_pixels_of_their_patches():
-    features = torch.eye(2).repeat(2, 3, 1)  # two images of six patches, two kinds
+    features = (
+        torch.eye(2).int().repeat(2, 3, 1)
+    )  # two images of six patches, two kinds
     counts = torch.tensor([[4.0, 0], [0, 4]]).repeat(2, 3, 1)
     counts[0, 0], counts[1, 1] = torch.tensor([1, 3]), torch.tensor([0, 0])
     right, united, ids = cluster_overlaps(features, counts, 2)
@@ -97,30 +120,45 @@ def test_an_object_is_found_as_published():
     for i in range(10):  # of signs many are not correlated at all
         keys = torch.randn(30, 4).sign() if i % 2 else 0.3 * torch.randn(30, 4)
         assert find_object(keys, (5, 6)) == _lost(keys, (5, 6))
-    # Three patches unlike the ground, in the middle.
-    keys = torch.tensor([1.0, 0, 0.1]).repeat(30, 1)
-    keys[[8, 9, 15]] = torch.tensor([-0.1, 1, 0])
-    assert find_object(keys, (5, 6)) == (1, 2, 3, 4)
-    box = find_boxes(keys[None], (5, 6), (9, 12), 2)[0]
-    assert box.tolist() == pytest.approx([4 / 12, 2 / 9, 8 / 12, 6 / 9])
-    objects = [torch.tensor([[0.3, 0.2, 0.7, 0.7]]), torch.tensor([[0.0, 0, 0.3, 1]])]
-    found = corloc_hits(box.repeat(3, 1), [*objects, torch.zeros(0, 4)])
-    assert found[:2].tolist() == [1, 0]
-    assert found[2].isnan()
-    half = torch.tensor([[0.0, 0, 0.5, 1]]), [torch.tensor([[0.0, 0, 1, 1]])]
-    assert corloc_hits(*half).tolist() == [1]  # at 0.5 it counts
+    torch.manual_seed(38)
+    keys = torch.randn(120, 8)  # here the 101st patch would make it larger
+    assert find_object(keys, (10, 12)) == _lost(keys, (10, 12))
+    short = (300 * keys[None]).half()  # whose products are beyond float16
+    boxes = [find_boxes(k, (10, 12), (10, 12), 1).tolist() for k in (short, keys[None])]
+    assert boxes[0] == boxes[1]
+    # Patches unlike the ground: three in the middle; at the end, beyond the photo.
+    for patches, fractions in (
+        ([8, 9, 15], [4 / 11, 2 / 9, 8 / 11, 6 / 9]),
+        ([22, 23, 29], [8 / 11, 6 / 9, 1, 1]),
+    ):
+        keys = torch.tensor([1.0, 0, 0.1]).repeat(30, 1)
+        keys[patches] = torch.tensor([-0.1, 1, 0])
+        box = find_boxes(keys[None], (5, 6), (9, 11), 2)[0]
+        assert box.tolist() == pytest.approx(fractions)
 
 
-@pytest.mark.parametrize('registers', [0, 2])
-def test_keys_are_those_of_the_last_block(tiny_vit, images, registers):
-    vit = tiny_vit(reg_tokens=registers).eval()
+def test_a_box_hits_an_object_that_it_overlaps_enough():
+    ours, theirs = torch.rand(2, 99, 2, 2).sort(2).values.flatten(2)
+    found = corloc_hits(ours, theirs.split([1] * 99), 0.2)
+    assert torch.equal(found, (box_iou(ours, theirs).diagonal() >= 0.2).float())
+    some = torch.tensor([[0.0, 0, 0.5, 1]]), torch.tensor([[0.0, 0, 1, 1]])
+    assert corloc_hits(some[0], [torch.cat([theirs[:1], some[1]])]).tolist() == [1]
+    assert corloc_hits(some[0], [torch.zeros(0, 4)]).isnan()
+
+
+@pytest.mark.parametrize(('registers', 'attention'), [(0, 'lisa'), (2, 'softmax')])
+def test_keys_are_those_of_the_last_block(tiny_vit, images, registers, attention):
+    arch = dict(embed_dim=32, depth=3, num_heads=2)
+    vit = tiny_vit(arch=arch, reg_tokens=registers, attention=attention).eval()
     with LastKeys(vit) as keys:
         vit.encode(vit.embed(images))
         found = keys.take()
     x = vit.start(vit.embed(images))
-    x = vit.blocks[0](x)
-    _, k, _ = vit.blocks[1].attn.heads(vit.blocks[1].norm1(x))
-    expected = k[:, :, 1 + registers :].transpose(1, 2).flatten(2)
+    for block in vit.blocks[:2]:
+        x = block(x, grid=(4, 4))
+    expected = vit.blocks[2].norm1(x)[:, 1 + registers :]
+    if attention == 'softmax':  # the other has no keys
+        expected = vit.blocks[2].attn.qkv(expected)[..., 32:64]
     torch.testing.assert_close(found, expected)
     assert not vit.blocks[-1]._forward_pre_hooks
 
@@ -148,16 +186,27 @@ def test_samples_are_means_over_the_images_that_are_drawn():
     assert (low, high) == (100, 100)
 
 
-@pytest.mark.parametrize('training', [True, False])
-def test_features_of_photos_leave_the_network_as_it_was(tiny_vit, images, training):
+@pytest.mark.parametrize(
+    ('training', 'size', 'dtype'), [(True, 3, 'float32'), (False, 1, 'bfloat16')]
+)
+def test_features_of_photos_leave_the_network_as_it_was(
+    tiny_vit, images, training, size, dtype
+):
     vit = tiny_vit(drop_path_rate=0.5).train(training)
     photos = [SimpleNamespace(pixels=lambda size, x=x: x) for x in images]
-    found = compute_dense(vit, photos, (64, 64), lambda x: x, quiet=True, batch_size=3)
+    found = compute_dense(vit, photos, (64, 64), lambda x: x, True, size, dtype)
     assert vit.training == training
     with torch.no_grad():
         tokens = vit.eval().encode(vit.embed(images))
-    torch.testing.assert_close(found.photos, tokens[:, 0])
-    torch.testing.assert_close(found.patches, tokens[:, 1:].half(), rtol=0, atol=2e-3)
+    near = dict(rtol=0, atol=2e-3 if dtype == 'float32' else 0.1)
+    torch.testing.assert_close(found.photos, tokens[:, 0], **near)
+    torch.testing.assert_close(found.patches, tokens[:, 1:].half(), **near)
+
+
+def test_what_is_kept_is_of_names_shapes_types_and_values():
+    one = torch.ones(2, 3, requires_grad=True)
+    others = dict(x=one), dict(y=one), dict(x=one.T), dict(x=one.int()), dict(x=2 * one)
+    assert len({digest_of_state(state, None) for state in others}) == 5
 
 
 def _photos(points, labels):
@@ -197,16 +246,41 @@ def test_a_judgment_is_kept_for_what_it_is_of(tmp_path, monkeypatch, change):
     assert again.figures == dict(knn=2.0 if change else 1.0)
 
 
-def test_photos_are_segmented_sixteen_at_a_time():
-    torch.manual_seed(0)
-    patches, maps = torch.randn(18, 6, 2).half(), torch.randint(2, (18, 4, 6))
-    features = DenseFeatures(patches, None, None, (2, 3), (4, 6), 2)
-    sample, shown = _overlaps(lambda values: values, features, maps, 2, (3, 17))
-    predicted = to_pixels(patches.float(), (2, 3), (4, 6), 2)
-    shared, united = count_overlaps(predicted, maps, 2)
-    assert (sample.shared == shared.numpy()).all()
-    assert (sample.united == united.numpy()).all()
-    assert torch.equal(torch.stack(shown), predicted[[3, 17]])
+def test_a_judgment_is_that_of_its_measures_and_is_read_as_it_was_written(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(judging, 'MANY', 270)  # patches there are
+    maps = torch.randint(3, (21, 3, 5)).kron(torch.ones(1, 2, 2).long())
+    patches, counts = torch.randn(21, 15, 4).half(), retrieval.class_counts(maps, 2, 3)
+    photos = [Photo(Path(), draw=lambda m=m: m.numpy()) for m in maps]
+    labeled = LabeledPhotos(('a', 'b', 'c'), photos[:3], photos[3:])
+    parts = [
+        DenseFeatures(p, p[:, 0].float(), p[:, 0], (3, 5), (6, 10), 2)
+        for p in (patches[:3], patches[3:])
+    ]
+    noise = torch.rand(3, 15, generator=torch.Generator().manual_seed(0))
+    shares = retrieval.soft_labels(counts[:3])
+    kept = retrieval.choose_patches(shares, 7, noise)
+    known, queries = F.normalize(patches[:3][kept].float()), patches[3:].flatten(0, 1)
+    votes = retrieval.look_up(known, shares[kept], queries.float(), 5).view(18, 15, 3)
+    pixels = retrieval.to_pixels(votes, (3, 5), (6, 10), 2)
+    several = {
+        name: [cluster_overlaps(patches[3:], counts[3:], n, seed) for seed in range(3)]
+        for name, n in (('clusters', 3), ('overclusters', 270))
+    }
+    several['retrieval'] = [retrieval.count_overlaps(pixels, maps[3:], 3)]
+    for _ in range(2):
+        found = kept_judgment(tmp_path, labeled, *parts, 5, memory=22, shown=[1, 16])
+        assert torch.equal(torch.stack(found.segmented), pixels[[1, 16]])
+        assert torch.equal(found.clustered[1], several['clusters'][0][2][16])
+        for name, runs in several.items():
+            expected = [figure(Overlaps(r.numpy(), u.numpy())) for r, u, *_ in runs]
+            both = found.figures[name], figure(found.samples[name])
+            assert both == pytest.approx((np.mean(expected),) * 2)
+    monkeypatch.setattr(judging, 'MANY', 3)
+    assert 'overclusters' not in judge(labeled, *parts, 5).figures
+    with pytest.raises(ValueError, match=r'k=4 must lie in \[1, 3\]'):
+        judging.retrieve(labeled, *parts, 4, memory=2)  # at least one of each photo
 
 
 def test_a_linear_probe_learns_what_one_channel_says():

@@ -38,20 +38,15 @@ def _oracle(train, train_labels, test, test_labels, k, temperature):
 
 
 @pytest.mark.parametrize('k', [1, 5, 60])
-@pytest.mark.parametrize('temperature', [0.07, 1.0])
+@pytest.mark.parametrize('temperature', [0.07, 1.0, 1e3])
 def test_it_equals_a_slow_count(clouds, k, temperature):
+    """And fewer neighbors are the first of more."""
     found = knn_accuracy(*clouds, k=k, temperature=temperature)
     assert found == pytest.approx(_oracle(*clouds, k, temperature))
     assert 20 < found < 100
-
-
-def test_the_weights_matter(clouds):
-    """Among all 60 neighbors the nearest decide, unless the temperature is high."""
-    sharp = knn_accuracy(*clouds, k=60, temperature=0.07)
-    flat = knn_accuracy(*clouds, k=60, temperature=1000.0)
-    most = clouds[1].bincount().argmax()
-    assert flat == pytest.approx(100 * (clouds[3] == most).double().mean().item())
-    assert sharp > flat + 10
+    similarities, ids = nearest(clouds[0], clouds[2], 60)
+    votes = vote(similarities[:, :k], clouds[1][ids[:, :k]], temperature)
+    assert found == pytest.approx(100 * (votes == clouds[3]).double().mean().item())
 
 
 def test_chunks_change_nothing(clouds, monkeypatch):
@@ -62,15 +57,6 @@ def test_chunks_change_nothing(clouds, monkeypatch):
     assert torch.equal(whole[1], parts[1])
     torch.testing.assert_close(whole[0], parts[0])
     assert (whole[0].diff(dim=1) <= 0).all()
-
-
-def test_fewer_neighbors_are_the_first_of_more(clouds):
-    train, labels, test, expected = clouds
-    similarities, ids = nearest(train, test, 20)
-    for k in (1, 5, 20):
-        votes = vote(similarities[:, :k], labels[ids[:, :k]])
-        accuracy = 100 * (votes == expected).double().mean().item()
-        assert accuracy == pytest.approx(knn_accuracy(*clouds, k=k))
 
 
 def test_twenty_neighbors_vote_unless_told_otherwise():

@@ -25,6 +25,7 @@ def test_objects_lie_on_larger_ones_and_crowds_are_unknown(tmp_path):
         dict(bbox=[9, 2, 2, 2], category_id=3, area=4),  # without an outline
         dict(bbox=[16, 0, 4, 10], segmentation=crowd, category_id=3, iscrowd=1),
         dict(_square(12, 1, 2), category_id=5),  # of no class of this data
+        dict(bbox=[-1, 9, 3, 2], category_id=7, iscrowd=1),
     ]
     content = dict(
         images=[dict(id=1, file_name='a.png', width=20, height=10)],
@@ -39,7 +40,8 @@ def test_objects_lie_on_larger_ones_and_crowds_are_unknown(tmp_path):
     assert [classes[y, x] for y, x in ((8, 0), (5, 5), (2, 2), (1, 12))] == [0, 1, 2, 0]
     assert (classes[2:4, 9:11] == 255).all()
     assert (classes[:, 16:] == 255).all()
-    assert (classes == 255).sum() == 4 + 40
+    assert (classes[9, :3] == 255).all()
+    assert (classes == 255).sum() == 4 + 40 + 3
     first, *others = photos.test[0].boxes.tolist()
     assert first == pytest.approx([0.05, 0.1, 0.2, 0.4])
     assert len(others) == 2, 'no crowd'

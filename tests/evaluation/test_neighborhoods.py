@@ -19,7 +19,7 @@ def test_neighbors_are_those_of_a_loop_over_other_photos():
     assert agreement(patch_neighbors(3 * turned, k=2), found) == 100
     assert agreement(torch.tensor([[1, 2]]), torch.tensor([[3, 1]])) == 50
     assert patch_neighbors(patches).shape == (12, 8)  # no more than there are
-    assert patch_neighbors(patches, k=2, most=5).shape == (4, 2)
+    assert patch_neighbors(patches, most=5).shape == (4, 2)
     assert patch_neighbors(patches[:2], k=1).shape == (8, 1)
     with pytest.raises(ValueError, match='two photos'):
         patch_neighbors(patches[:1])

@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from ccmim.evaluation import judging
 from ccmim.evaluation.dense_features import DenseFeatures
 from ccmim.evaluation.judging import retrieve
 from ccmim.evaluation.labeled_photos import LabeledPhotos, Photo
+from ccmim.evaluation.linear import fit_probe
 from ccmim.evaluation.patch_knn import (
     labeled_maps,
     remember_patches,
@@ -22,6 +24,9 @@ def test_features_are_the_normed_tokens_of_patches_with_a_class(tiny_vit, images
     maps[:, 16:32, :16] = 255  # the fifth patch
     maps[:, :12, 48:] = 1  # three quarters of the fourth
     features, shares = remember_patches(vit, [(images, maps)], 2)
+    assert (
+        remember_patches(vit, [(images, maps)], 2, 'bfloat16')[0].dtype == torch.float
+    )
     assert vit.training
     vit.eval()
     tokens = vit.encode(vit.embed(images))[:, 1:]
@@ -48,11 +53,12 @@ def test_images_are_taken_evenly_and_prepared_as_in_a_test():
 
 
 def test_a_probe_of_many_patches_is_fitted_to_some(monkeypatch):
-    monkeypatch.setattr(judging, '_FITTED', 20)
+    monkeypatch.setattr(judging, '_FITTED', 13)
     torch.manual_seed(0)
-    patches, shares = torch.randn(50, 4), torch.rand(50, 3).softmax(dim=1)
-    some = judging._linear(patches[::3], shares[::3])
-    assert torch.equal(judging._linear(patches, shares)(patches), some(patches))
+    patches, classes = torch.randn(50, 4), torch.arange(50) % 3
+    some = fit_probe(patches[::4], classes[::4]).scores(patches).float()
+    found = judging._linear(patches, F.one_hot(classes).float())(patches)
+    torch.testing.assert_close(found, some, rtol=0, atol=0.02)
 
 
 def test_overlaps_are_those_of_judge(tiny_vit, images, tmp_path, monkeypatch):
@@ -80,5 +86,7 @@ def test_overlaps_are_those_of_judge(tiny_vit, images, tmp_path, monkeypatch):
     monkeypatch.setattr(vit, 'encode', None)
     again = retrieval_overlaps(vit, batches, *known, 5, 'bfloat16', tmp_path / 'kept')
     assert [t.tolist() for t in again] == [t.tolist() for t in first]
-    with pytest.raises(TypeError):  # another precision is computed anew
-        retrieval_overlaps(vit, batches, *known, 5, 'float32', tmp_path / 'kept')
+    other = [(image.view(1, 3, 32, 128), m) for image, m in batches]
+    for asked, dtype in ((batches, 'float32'), (other, 'bfloat16')):
+        with pytest.raises(TypeError):  # computed anew
+            retrieval_overlaps(vit, asked, *known, 5, dtype, tmp_path / 'kept')

@@ -18,9 +18,9 @@ from ccmim.evaluation.retrieval import (
 # Two training images of 2 x 2 patches of 2 px, one to be segmented; 3 classes.
 TRAIN = [
     [[0, 0, 1, 1], [0, 0, 1, 0], [2, 2, 255, 255], [2, 1, 255, 255]],
-    [[1, 1, 1, 1], [1, 1, 0, 1], [0, 0, 2, 2], [255, 0, 2, 255]],
+    [[1, 1, 1, 1], [1, 1, 0, 1], [0, -1, 2, 2], [255, 3, 2, 255]],
 ]
-TEST = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 0, 255], [2, 2, 0, 0]]
+TEST = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 0, 3], [2, 2, -1, 0]]
 FEATURES = [[3, 0], [0, 2], [-1, 1], [5, 5], [1, 4], [1, 3], [2, 1], [-2, 1]]
 QUERIES = [[1, 0.2], [0.1, 1], [-1, 0.6], [1, 0.9]]
 
@@ -32,7 +32,7 @@ def _by_hand(k, temperature):
         for patch, feature in enumerate(features):
             top, left = 2 * (patch // 2), 2 * (patch % 2)
             pixels = [image[top + i][left + j] for i in (0, 1) for j in (0, 1)]
-            pixels = [p for p in pixels if p != 255]
+            pixels = [p for p in pixels if 0 <= p < 3]
             if pixels:
                 share = [pixels.count(c) / len(pixels) for c in range(3)]
                 memory.append((feature, share))
@@ -53,19 +53,11 @@ def _by_hand(k, temperature):
 
 def _pixels_by_hand(predicted):
     """Bilinear: pixel centers lie at a quarter and three quarters of a patch."""
-    classes = []
-    for y in range(4):
-        for x in range(4):
-            row, column = ((min(max((v + 0.5) / 2 - 0.5, 0), 1)) for v in (y, x))
-            scores = [
-                (1 - row) * (1 - column) * predicted[0][c]
-                + (1 - row) * column * predicted[1][c]
-                + row * (1 - column) * predicted[2][c]
-                + row * column * predicted[3][c]
-                for c in range(3)
-            ]
-            classes.append(scores.index(max(scores)))
-    return classes
+    near = torch.tensor([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
+    patches = torch.tensor(predicted).view(2, 2, 3)
+    return (
+        torch.einsum('yr,xc,rck->yxk', near, near, patches).argmax(2).flatten().tolist()
+    )
 
 
 @pytest.mark.parametrize(('k', 'temperature'), [(3, 0.02), (7, 0.5), (1, 0.02)])
@@ -82,7 +74,7 @@ def test_a_hand_made_example_to_the_digit(k, temperature):
     assert pixels.flatten().tolist() == by_hand
 
     truth = [value for row in TEST for value in row]
-    pairs = [(t, p) for t, p in zip(truth, by_hand, strict=True) if t != 255]
+    pairs = [(t, p) for t, p in zip(truth, by_hand, strict=True) if 0 <= t < 3]
     right, united = count_overlaps(pixels, torch.tensor([TEST]), 3)
     assert right.tolist() == [[sum(t == p == c for t, p in pairs) for c in range(3)]]
     assert united.tolist() == [[sum(c in pair for pair in pairs) for c in range(3)]]
@@ -101,7 +93,7 @@ def test_rare_classes_come_first_into_a_bounded_memory():
 
 
 def test_sides_that_are_no_multiple_of_the_patch():
-    shares = soft_labels(class_counts(torch.ones(1, 5, 3).long(), 2, 2))
-    assert shares.shape == (1, 3 * 2, 2)
-    assert (shares[..., 1] == 1).all()
-    assert to_pixels(shares, (3, 2), (5, 3), 2).shape == (1, 5, 3)
+    counts = class_counts(torch.ones(1, 5, 7).long(), 3, 2)
+    assert counts[0].tolist() == [[0, 9], [0, 9], [0, 3], [0, 6], [0, 6], [0, 2]]
+    pixels = to_pixels(soft_labels(counts), (2, 3), (5, 7), 3)
+    assert count_overlaps(pixels, pixels, 4)[0].tolist() == [[0, 35, 0, 0]]

@@ -15,16 +15,7 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import distributed
 
-from ccmim.losses import (
-    GraphContrast,
-    NeighborOrder,
-    QueueContrast,
-    SingleViewContrast,
-    TwoViewContrast,
-    VisualDictionary,
-    gather_constant,
-    gather_with_grad,
-)
+from ccmim import losses
 
 pytestmark = pytest.mark.dist
 BATCH, DIM = 4, 8
@@ -38,7 +29,9 @@ def _inputs():
 
 def _contrast(grad, batch_norm):
     torch.manual_seed(0)
-    contrast = SingleViewContrast(DIM, out_dim=6, grad=grad, batch_norm=batch_norm)
+    contrast = losses.SingleViewContrast(
+        DIM, out_dim=6, grad=grad, batch_norm=batch_norm
+    )
     return contrast.double()
 
 
@@ -65,7 +58,7 @@ def _worker(rank, folder):
         grads = _gradients(module, loss, (visible, masked))
         for grad in grads[:-2]:
             distributed.all_reduce(grad)
-        tokens = [gather_constant(grad) for grad in grads[-2:]]
+        tokens = [losses.gather_constant(grad) for grad in grads[-2:]]
         distributed.all_reduce(loss := loss.detach())
         results[options] = loss / 2, [g / 2 for g in grads[:-2] + tokens]
     if rank == 0:
@@ -78,7 +71,7 @@ def _worker(rank, folder):
 def _check_summed_gradients(rank):
     """A part's gradient is the sum of those of all processes."""
     x = torch.full((2, 1), float(rank), requires_grad=True)
-    joined = gather_with_grad(x)
+    joined = losses.gather_with_grad(x)
     assert joined.flatten().tolist() == [0, 0, 1, 1]
     # Rank r weighs the four entries by (r + 1) * (1, 2, 3, 4).
     (joined.flatten() * torch.arange(1.0, 5.0) * (rank + 1)).sum().backward()
@@ -89,7 +82,7 @@ def _check_two_views(rank):
     """The partner is found behind the other process's views; all keys are queued."""
     generator = torch.Generator().manual_seed(7)
     views = torch.randn(2, 4, 5, generator=generator, dtype=torch.float64)  # by rank
-    loss, _ = TwoViewContrast(0.5)(views[rank], views.flatten(0, 1))
+    loss, _ = losses.TwoViewContrast(0.5)(views[rank], views.flatten(0, 1))
     z = F.normalize(views.flatten(0, 1), dim=1)
     expected = []
     for i in range(4):
@@ -98,10 +91,10 @@ def _check_two_views(rank):
         logits = (z[others] @ z[mine]) / 0.5
         expected.append(logits.logsumexp(0) - (z[partner] @ z[mine]) / 0.5)
     torch.testing.assert_close(loss, torch.stack(expected).mean())
-    queue = QueueContrast(dim=5, length=10)
+    queue = losses.QueueContrast(dim=5, length=10)
     queue(views[rank], views[rank], views[rank])
     torch.testing.assert_close(queue.queue[:8].double(), z, atol=1e-6, rtol=0)
-    order = NeighborOrder(dim=5, length=8, num_references=8, num_new=2)
+    order = losses.NeighborOrder(dim=5, length=8, num_references=8, num_new=2)
     order.remember(views[rank][None])
     assert order.filled == 4  # two of each
 
@@ -109,7 +102,9 @@ def _check_two_views(rank):
 def _check_graphs(rank):
     """A contrast within images is the mean over processes, and over steps."""
     torch.manual_seed(0)
-    part = GraphContrast(5, 6, 4, drop_edges=(0.0, 0.0), hide_channels=(0.0, 0.0))
+    part = losses.GraphContrast(
+        5, 6, 4, drop_edges=(0.0, 0.0), hide_channels=(0.0, 0.0)
+    )
     part, nodes = part.double(), torch.randn(4, 7, 5).double()
     attention = torch.rand(4, 7, 7).double().softmax(2)
     own = slice(2 * rank, 2 * rank + 2)
@@ -122,7 +117,7 @@ def _check_graphs(rank):
 def _words(part):
     """A dictionary after three steps, and what was logged of the last."""
     torch.manual_seed(0)
-    words = VisualDictionary(3, 4, decay=0.9, redraw_below=0.0).double()
+    words = losses.VisualDictionary(3, 4, decay=0.9, redraw_below=0.0).double()
     words.counts += 1.0  # none is dead
     batches = torch.randn(3, 2, 6, 3, dtype=torch.float64)
     seen = [words.look_up(batch[part])[1] for batch in batches][-1]
@@ -131,10 +126,10 @@ def _words(part):
 
 def _check_drawn_words(rank):
     torch.manual_seed(0)
-    words = VisualDictionary(3, 9).double()  # all are drawn at the first step
+    words = losses.VisualDictionary(3, 9).double()  # all are drawn at the first step
     torch.manual_seed(rank)
     words.look_up(torch.randn(1, 6, 3, dtype=torch.float64))
-    assert torch.equal(*gather_constant(words.codes[None]))
+    assert torch.equal(*losses.gather_constant(words.codes[None]))
 
 
 @pytest.fixture(scope='module')

@@ -3,23 +3,19 @@
 import pytest
 import torch
 
-from ccmim.masking import (
-    ClassAttentionScorer,
-    NormalizedAttentionScorer,
-    block_attention,
-)
+from ccmim import masking
 
 
 @pytest.mark.parametrize('block', [0, 1, -1])
 def test_row_of_the_class_token(tiny_vit, images, block):
     """Its mean over heads is what `class_attention` measures; rows sum to one."""
     vit = tiny_vit()
-    attention = block_attention(vit, images, block)
+    attention = masking.block_attention(vit, images, block)
     assert attention.shape == (4, 2, 17, 17)
     torch.testing.assert_close(attention.sum(3), torch.ones(4, 2, 17))
     known = vit.class_attention(vit.embed(images), [0, 1])[:, block]
     torch.testing.assert_close(attention.mean(1)[:, 0, 1:], known)
-    row = block_attention(vit, images, block, slice(1))
+    row = masking.block_attention(vit, images, block, slice(1))
     torch.testing.assert_close(row, attention[:, :, :1])
     assert not attention.requires_grad
 
@@ -30,7 +26,7 @@ def test_relative_positions_count(tiny_vit, images):
     with torch.no_grad():
         for block in vit.blocks:
             block.attn.relative_position_bias_table.normal_()
-    attention = block_attention(vit, images, -1)
+    attention = masking.block_attention(vit, images, -1)
     known = vit.class_attention(vit.embed(images), [1])[:, 0]
     torch.testing.assert_close(attention.mean(1)[:, 0, 1:], known)
     bias = vit.blocks[1].attn.bias(17, vit.grid)
@@ -39,8 +35,8 @@ def test_relative_positions_count(tiny_vit, images):
 
 def test_each_head_goes_from_0_to_1(tiny_vit, images):
     vit = tiny_vit()
-    rows = block_attention(vit, images, -1)[:, :, 0, 1:]
-    scores = NormalizedAttentionScorer()(vit, images)
+    rows = masking.block_attention(vit, images, -1)[:, :, 0, 1:]
+    scores = masking.NormalizedAttentionScorer()(vit, images)
     for b in range(4):
         heads = [(h - h.min()) / (h.max() - h.min()) for h in rows[b]]
         torch.testing.assert_close(scores[b], (heads[0] + heads[1]) / 2)
@@ -51,12 +47,12 @@ def test_each_head_goes_from_0_to_1(tiny_vit, images):
 def test_blocks_from_the_end(tiny_vit, images):
     """AttMask's choice, the last block, by its index from either end."""
     vit = tiny_vit()
-    last = ClassAttentionScorer(blocks=[-1])(vit, images)
-    assert torch.equal(last, ClassAttentionScorer(blocks=[1])(vit, images))
-    assert not torch.equal(last, ClassAttentionScorer(blocks=[0])(vit, images))
+    last = masking.ClassAttentionScorer(blocks=[-1])(vit, images)
+    assert torch.equal(last, masking.ClassAttentionScorer(blocks=[1])(vit, images))
+    assert not torch.equal(last, masking.ClassAttentionScorer(blocks=[0])(vit, images))
 
 
 @pytest.mark.parametrize('blocks', [3, [2], [-3]])
 def test_blocks_that_the_network_lacks_are_named(tiny_vit, images, blocks):
     with pytest.raises(ValueError, match='more than the 2 blocks of the network'):
-        ClassAttentionScorer(blocks=blocks)(tiny_vit(), images)
+        masking.ClassAttentionScorer(blocks=blocks)(tiny_vit(), images)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import ccmim as package
+from ccmim.evaluation import embeddings
 from ccmim.evaluation.embeddings import Embeddings
 from ccmim.vit import VisionTransformer
 
@@ -65,12 +66,15 @@ def test_files_hold_what_python_gives(ccmim, weights, class_folders, kind):
         assert np.array_equal(table['feature'].to_pylist(), found.features.numpy())
 
 
-def test_what_all_photos_share_makes_none_alike():
+def test_what_all_photos_share_makes_none_alike(monkeypatch):
     """Class tokens of some methods are nearly the same: cosines of 0.99 and more."""
     own = torch.tensor([[1.0, 0], [0.999, 0.05], [-1, 0], [-1, 1e-3], [0, 1]])
     found = Embeddings(list('abcde'), own + 100)
-    pairs = [pair[:2] for pair in found.duplicates(0.95)]
-    assert pairs == [('c', 'd'), ('a', 'b')]  # the most alike first
+    pairs = found.duplicates(0.95)
+    assert [pair[:2] for pair in pairs] == [('c', 'd'), ('a', 'b')]  # most alike first
+    monkeypatch.setattr(embeddings, '_AT_ONCE', 10)  # two rows
+    assert found.duplicates(pairs[1][2]) == pairs
+    assert Embeddings(list('abc'), own[:3] + 100).nearest(2)[0][1] < 0
     assert [name for name, _ in found.nearest(0, 2)] == ['b', 'e']
     assert len(found.nearest(0)) == 4
     ((_, cosine),) = Embeddings(list('ab'), own[:2] + 1).nearest(0)
