@@ -8,6 +8,7 @@ import time
 
 import pytest
 from mmengine import fileio
+from mmengine.config import Config
 from mmengine.fileio import LocalBackend
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend, write_atomically
@@ -109,6 +110,8 @@ def test_mmengine_writes_through_it(tmp_path):
     assert (tmp_path / 'new' / 'text').read_text(encoding='utf-8') == 'gr\xfcn'
     singleton = fileio.get_file_backend(str(tmp_path), enable_singleton=True)
     assert isinstance(singleton, AtomicLocalBackend)
+    Config(dict(a=1)).dump(tmp_path / 'a.py')
+    assert Config.fromfile(tmp_path / 'a.py').dump() == Config(dict(a=1)).dump() > ''
     fileio.dump(dict(a=1), tmp_path / 'a.json')
     assert fileio.load(tmp_path / 'a.json') == dict(a=1)
 

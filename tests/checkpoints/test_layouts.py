@@ -18,6 +18,7 @@ from ccmim.checkpoints import (
     read_weights,
     write_weights,
 )
+from ccmim.checkpoints.renamings import OPENAI
 from ccmim.checkpoints.sources import digest
 from ccmim.vit import VisionTransformer
 from tests.checkpoints.networks import difference, draw
@@ -59,6 +60,20 @@ def test_timm(read, images):
     assert '(as asked)' in read(vit.state_dict(), layout='timm').report[0]
     assert '  left out, of the classifier: head.* (2)' in weights.report
     assert difference(weights, vit.forward_features, images) < 1e-5
+
+
+def test_openais_clip(ours, read):
+    """Its image encoder among the words', without a bias of patches."""
+    own = ours(act='quick_gelu', pre_norm=True, norm_eps=1e-5, pos_embed='learned')
+    own.state['patch_embed.proj.bias'].zero_()
+    state = {f'visual.{k}': v for k, v in OPENAI.to_theirs(own.state).items()}
+    del state['visual.conv1.bias']
+    words = dict.fromkeys(('visual.proj', 'positional_embedding'), torch.zeros(2, 2))
+    weights = read(state | words)
+    assert 'layout openai-clip' in weights.report[0]
+    assert weights.architecture == own.architecture
+    assert all(torch.equal(weights.state[k], v) for k, v in own.state.items())
+    assert weights.pixels.std == (68.5005, 66.6322, 70.3232)
 
 
 @pytest.mark.parametrize('size', [64, [32, 128], [128, 32]])

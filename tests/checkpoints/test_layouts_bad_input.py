@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ccmim.checkpoints import read_weights, write_weights
+from ccmim.checkpoints import LAYOUTS, read_weights, write_weights
 from tests.checkpoints.conftest import flip
 
 
@@ -121,7 +121,6 @@ def test_folders_of_hugging_face(tmp_path, state):
         ('{"model_type": "swin"}', "model_type='swin'; read are vit, vit_mae, "),
         ('{"model_type": "vit", "hidden_act": "mish"}', "hidden_act='mish'; read are"),
         ('[]', 'config.json is damaged'),
-        ('{', 'config.json is damaged'),
     ):
         (folder / 'config.json').write_text(config)
         with pytest.raises(ValueError, match=message):
@@ -190,6 +189,15 @@ def test_layouts_that_cannot_hold_a_network(tiny_vit, tmp_path, read):
         with pytest.raises(ValueError, match=f'layout {layout} cannot hold: {lacking}'):
             write_weights(weights, out, layout)
     assert [path.name for path in tmp_path.iterdir()] == ['in.pth']
+
+
+def test_a_layout_that_changes_weights_is_refused(weights, tmp_path, monkeypatch):
+    wrong = LAYOUTS['timm']._replace(
+        write=lambda state: {k: v + 1 for k, v in state.items()}
+    )
+    monkeypatch.setitem(LAYOUTS, 'timm', wrong)
+    with pytest.raises(ValueError, match='the layout timm changes these weights'):
+        write_weights(weights, tmp_path / 'out.pth', 'timm')
 
 
 def test_where_it_cannot_be_written(weights, tmp_path):

@@ -126,6 +126,7 @@ def test_normalization_of_a_run_is_in_its_config(std):
         mean=[0.003922, 0.007843, 0.011765], std=[0.015686, 0.019608, 0.023529]
     )
     assert not std or Pixels.of(found).in_units() == units
+    assert not std or Pixels.of(found).as_lists() == found
     for odd in ([0, 1, 1], [1e6, 1, 1], [1, 1], 'abc', [1, 1, None]):
         assert Pixels.of(dict(mean=[1, 2, 3], std=odd)) == Pixels()
 

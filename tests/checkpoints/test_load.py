@@ -17,6 +17,7 @@ from ccmim.checkpoints import (
     to_ccmim,
     write_weights,
 )
+from ccmim.checkpoints.load import build_backbone
 from ccmim.checkpoints.mismatch import compare_names
 from ccmim.vit import VisionTransformer, sincos_pos_embed
 
@@ -178,6 +179,7 @@ def test_which_network_of_several(tiny_vit, read):
     assert which('student', 'teacher', part='student') == 1
     assert which('encoder', 'target_encoder') == 2
     assert which('momentum_encoder', 'base_encoder') == 2
+    assert which('net', 'ema') == 1
     with pytest.raises(ValueError, match='several networks: choose by part: a, b'):
         which('a', 'b')
     with pytest.raises(ValueError, match='no part c: it is of a, b'):
@@ -231,8 +233,13 @@ def test_the_longest_period_is_that_of_the_file(tiny_vit, read, tmp_path):
     out = tmp_path / 'out.safetensors'
     write_weights(read(tiny_vit(pos_embed='rotary').state_dict()), out, 'safetensors')
     load_backbone(tiny_vit(pos_embed='rotary'), out)
-    with pytest.raises(ValueError, match='says rope_theta=100.0, .* has 50.0: set rop'):
-        load_backbone(tiny_vit(pos_embed='rotary', rope_theta=50.0), out)
+    said = dict(none='set pos_embed to rotary', rotary='theta=100.0, .* has 50.0: set')
+    for kind, message in said.items():
+        with pytest.raises(ValueError, match=message):
+            load_backbone(tiny_vit(pos_embed=kind, rope_theta=50.0), out)
+    read(dict(tiny_vit().state_dict()))
+    with pytest.raises(ValueError, match='set pos_embed to learned'):
+        load_backbone(tiny_vit(pos_embed='rotary'), tmp_path / 'in.pth')
 
 
 def test_a_network_of_ours_notes_what_its_weights_do_not_tell(tiny_ccmim, tmp_path):
@@ -272,6 +279,7 @@ def test_positions_that_leave_their_grid_open_are_asked_for(tiny_vit, tmp_path, 
         load_backbone(wide, tmp_path / 'in.pth')
     load_backbone(wide, tmp_path / 'in.pth', img_size=[64, 144])
     assert torch.equal(wide.pos_embed[0, 1:], vit.positions((8, 8)))
+    assert build_backbone(tmp_path / 'in.pth', [64, 144], num_heads=2).grid == (4, 9)
     state = dict(vit.state_dict())
     state['pos_embed'] = sincos_pos_embed(32, (4, 9)) + 0.1 * state['pos_embed']
     trained = read(state, img_size=None).architecture

@@ -61,13 +61,9 @@ def forged(tmp_path):
 
     def forge(kind):
         marker = tmp_path / 'marker'
-        content = dict(
-            state_dict=dict(weight=torch.ones(1)),
-            optimizer={},
-            message_hub={},
-            meta=dict(iter=1, epoch=1),
-            extra=FORGED[kind](marker),
-        )
+        content = dict(state_dict=dict(weight=torch.ones(1)), optimizer={})
+        content |= dict(message_hub={}, meta=dict(iter=1, epoch=1))
+        content['extra'] = FORGED[kind](marker)
         torch.save(content, tmp_path / 'bad.pth')
         return tmp_path / 'bad.pth', marker
 
@@ -194,7 +190,7 @@ def test_trust_by_name(tmp_path, monkeypatch):
 
 
 def test_what_a_runner_writes_is_read(tmp_path):
-    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    history = HistoryBuffer([1.0, 2.0], [1, 1], 2)
     written = dict(
         state_dict=dict(weight=torch.ones(2)),
         message_hub=dict(log=history, last=np.float64(3.5)),
@@ -203,6 +199,7 @@ def test_what_a_runner_writes_is_read(tmp_path):
     torch.save(written, tmp_path / 'epoch_2.pth')
     read = load_file(tmp_path / 'epoch_2.pth')
     assert read['message_hub']['log'].mean() == 1.5
+    assert read['message_hub']['log'].max_length == 2
     assert read['message_hub']['last'] == 3.5
     assert read['meta'] == dict(epoch=2)
 
@@ -221,9 +218,9 @@ def _scalar(kind, data):
     return _Payload(multiarray.scalar, kind, data)
 
 
-def _history(values):
+def _history(values, longest=9):
     history = HistoryBuffer([1.0, 2.0], [1, 1])
-    history._log_history = values
+    history._log_history, history.max_length = values, longest
     return history
 
 
@@ -261,7 +258,11 @@ FORGED_NUMPY = {
     'a history by two axes': _history(np.ones((2, 1))),
     'a history of texts': _history(np.array(['a', 'b'])),
     'a history of no array': _history([1.0, 2.0]),
-    'an array as a key': {_scalar(_type('O8'), EIGHT): 1},
+    'a history without counts': _history(np.ones(3)),
+    'a history of no length': _history(np.ones(2), 0),
+    'a history of half a length': _history(np.ones(2), 1.5),
+    'an array as a key': {_array((1,), _type('f8'), EIGHT): 1},
+    'an array in a set': {_array((1,), _type('f8'), EIGHT)},
 }  # fmt: skip
 
 
@@ -289,18 +290,11 @@ def test_numpy_is_never_built_as_a_file_describes_it(tmp_path, kind):
 @pytest.mark.parametrize(
     'value',
     [
-        np.arange(6.0).reshape(2, 3),
+        *(np.arange(6.0).reshape(2, 3), np.arange(3, dtype='>i4'), np.array([True, 0])),
+        *(np.array([True, False]), np.zeros((1,) * 32), np.zeros((0, 4), np.float32)),
+        *(np.array(['ab', 'c', '\U0010ffff']), np.array(1 + 2j), np.float32(1.5)),
         np.asfortranarray(np.arange(6, dtype=np.int16).reshape(2, 3)),
-        np.arange(3, dtype='>i4'),
-        np.array([True, False]),
-        np.array(['ab', 'c', '\U0010ffff']),
-        np.zeros((1,) * 32),
-        np.zeros((0, 4), np.float32),
-        np.array(1 + 2j),
-        np.float32(1.5),
-        np.int64(-3),
-        np.bool_(True),
-        np.dtype('float32'),
+        *(np.int64(-3), np.bool_(True), np.dtype('float32')),
     ],
     ids=repr,
 )

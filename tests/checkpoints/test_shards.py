@@ -30,10 +30,10 @@ WHOLE = {
 }
 
 
-def _save(folder, step):
-    """Write a checkpoint as two processes do."""
+def _save(folder, step, count=2):
+    """Write a checkpoint as several processes do."""
     weight, moment, bias = (stand_in(value) for value in WHOLE.values())
-    told = dict(id=f'{step}', count=2, tensors=3)
+    told = dict(id=f'{step}', count=count, tensors=3)
     content = dict(
         state_dict=dict(weight=weight, bias=bias, count=torch.tensor(7)),
         optimizer=dict(state={0: dict(exp_avg=moment)}, param_groups=[]),
@@ -43,9 +43,9 @@ def _save(folder, step):
     file = folder / f'iter_{step}.pth'
     folder_of(file).mkdir(parents=True)
     torch.save(content, file)
-    for rank in (0, 1):
-        rows = {name: _rows(value, rank, 2) for name, value in WHOLE.items()}
-        name = folder_of(file) / f'0000{rank + 1}-of-00002.pth'
+    for rank in range(count):
+        rows = {name: _rows(value, rank, count) for name, value in WHOLE.items()}
+        name = folder_of(file) / f'0000{rank + 1}-of-0000{count}.pth'
         torch.save(dict(id=f'{step}', tensors=rows), name)
     (folder / 'last_checkpoint').write_text(str(file))
     return file
@@ -80,7 +80,7 @@ def test_moments_are_spread_over_a_mesh_again(tmp_path):
     dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)
     try:
         mesh = init_device_mesh('cpu', (1,))
-        content = load_file(_save(tmp_path, 3), mesh=mesh)
+        content = load_file(_save(tmp_path, 3, 1), mesh=mesh)
         moment = content['optimizer']['state'][0]['exp_avg']
         assert moment.placements == (Shard(0),)
         assert moment.full_tensor().equal(WHOLE['optimizer/state/0/exp_avg'])

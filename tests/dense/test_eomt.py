@@ -60,16 +60,10 @@ def theirs(rotary=False, registers=2, patch=16, size=64, blocks=2):
 
 
 def ours(kind='EoMT', rotary=False, registers=2, patch=16, size=64, blocks=2, **head):
-    backbone = dict(
-        type='ccmim.VisionTransformer',
-        arch=dict(embed_dim=WIDTH, depth=4, num_heads=2),
-        img_size=size,
-        patch_size=patch,
-        pos_embed='rotary' if rotary else 'learned',
-        mlp_ratio=2,
-        layer_scale_init=1.0,
-        reg_tokens=registers,
-    )
+    backbone = dict(type='ccmim.VisionTransformer', img_size=size, patch_size=patch)
+    backbone['arch'] = dict(embed_dim=WIDTH, depth=4, num_heads=2)
+    backbone['pos_embed'] = 'rotary' if rotary else 'learned'
+    backbone.update(mlp_ratio=2, layer_scale_init=1.0, reg_tokens=registers)
     head = dict(num_queries=QUERIES, num_blocks=blocks, **head)
     if kind == 'EoMT':
         scope, numbers = 'mmdet', dict(num_things_classes=CLASSES, num_stuff_classes=0)
@@ -152,13 +146,9 @@ def close(found, wanted):
 @pytest.mark.parametrize(
     'options',
     [
-        dict(),
-        dict(authors=True),
-        dict(registers=0),
+        *(dict(), dict(authors=True), dict(registers=0), dict(size=96, blocks=4)),
         dict(registers=4, patch=14, size=84, blocks=3),
-        dict(size=96, blocks=4),
-        dict(rotary=True),
-        dict(rotary=True, size=96, registers=4),
+        *(dict(rotary=True), dict(rotary=True, size=96, registers=4)),
         dict(kind='EoMTSegmentor'),
     ],
     ids=str,

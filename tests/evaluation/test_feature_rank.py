@@ -17,6 +17,8 @@ def test_orthonormal_features_have_full_rank():
 def test_one_direction_has_rank_one():
     features = torch.randn(20, 1, dtype=torch.float64) @ torch.randn(1, 6).double()
     assert feature_rank(features) == pytest.approx(1, abs=1e-6)
+    assert feature_rank(torch.zeros(3, 2)) == 1
+    assert math.isnan(feature_rank(torch.tensor([[1.0, math.inf]])))  # no numbers
 
 
 def test_unequal_directions_count_by_their_entropy():
@@ -24,8 +26,3 @@ def test_unequal_directions_count_by_their_entropy():
     assert feature_rank(torch.diag(torch.tensor([3.0, 1.0]))) == pytest.approx(
         math.exp(entropy)
     )
-
-
-def test_features_that_are_no_numbers_have_no_rank():
-    assert math.isnan(feature_rank(torch.tensor([[1.0, math.inf]])))
-    assert feature_rank(torch.zeros(3, 2)) == 1

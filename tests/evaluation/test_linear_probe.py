@@ -27,6 +27,8 @@ def test_the_gradient_is_zero_at_the_end():
     gradient[:-1] += 0.01 * weights[:-1]
     assert gradient.abs().max() < 1e-6
     assert weights.abs().max() > 0.5
+    with pytest.raises(ValueError, match='l2'):
+        fit_linear(features, labels, l2=0.0)
 
 
 def test_it_classifies_and_draws_no_random_number():
@@ -50,11 +52,6 @@ def test_neither_the_scale_of_a_channel_nor_a_dead_one_matters():
     plain = linear_accuracy(train, labels, test, expected)
     moved = [torch.cat([x * scale + 5, x[:, :1] * 0 + 1], 1) for x in (train, test)]
     assert linear_accuracy(moved[0], labels, moved[1], expected) == plain
-
-
-def test_no_regularisation_is_refused():
-    with pytest.raises(ValueError, match='l2'):
-        fit_linear(*_clouds(10, 0), l2=0.0)
 
 
 def test_channels_are_centred_by_the_training_images():

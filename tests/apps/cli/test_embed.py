@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +60,8 @@ def test_files_hold_what_python_gives(ccmim, weights, class_folders, kind):
     found = package.embed(weights, class_folders, pool=pool)
     if kind == 'npy':
         assert np.load(out).shape == (20, 16, 192)
+        with pytest.raises(ValueError, match='patches have no neighbors'):
+            found.nearest(0)
         assert np.array_equal(np.load(out), found.features.numpy())
         assert out.with_suffix('.txt').read_text().splitlines() == found.names
     else:
@@ -81,7 +85,11 @@ def test_what_all_photos_share_makes_none_alike(monkeypatch):
     assert 0.99 < cosine < 1, 'two photos share no more than each other'
 
 
-def test_a_file_of_another_kind_is_refused(ccmim, weights, class_folders):
+def test_a_file_of_another_kind_is_refused(ccmim, weights, class_folders, monkeypatch):
     words = ['embed', class_folders, '--weights', weights, '--out']
     assert 'must end in one of' in ccmim(*words, 'x.txt')[2]
     assert 'go into a .npy' in ccmim(*words, 'x.csv', '--pool', 'patches')[2]
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)  # is not installed
+    embeddings.check_format(Path('x.csv'), False)
+    with pytest.raises(ImportError):
+        embeddings.check_format(Path('x.parquet'), False)
