@@ -39,7 +39,7 @@ def fit_clusters(
         # By inversion, as multinomial takes 2^24 numbers at most.
         sums = far.double().cumsum(0)
         draw = torch.rand(1, generator=generator, dtype=torch.double) * sums[-1]
-        center = features[torch.searchsorted(sums, draw).clamp(max=len(far) - 1)]
+        center = features[torch.searchsorted(sums, draw)]
         new = lengths - 2 * features @ center[0] + center.square().sum()
         far = torch.minimum(far, new.clamp(min=0))
         centers = torch.cat([centers, center])

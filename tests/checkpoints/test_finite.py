@@ -1,5 +1,7 @@
 """Weights and features that are no numbers are refused, and the weight is named."""
 
+from unittest.mock import Mock
+
 import pytest
 import timm
 import torch
@@ -8,6 +10,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 import ccmim
 from ccmim.checkpoints import guard_mmengine, load_backbone, load_file
 from ccmim.evaluation import extract_features
+from ccmim.evaluation.dense_features import compute_dense
 from ccmim.evaluation.patch_knn import remember_patches
 from ccmim.pictures.saved_method import fill
 from ccmim.teachers import TimmTeacher
@@ -60,6 +63,9 @@ def test_weights_of_a_teacher_of_timm_are_checked(tmp_path):
 
 
 EXTRACTORS = dict(
+    dense=lambda vit, images: compute_dense(
+        vit, [Mock(**{'pixels.return_value': x}) for x in images], (64, 64), torch.clone
+    ),
     api=lambda vit, images: ccmim.extract_features(vit, images),
     probes=lambda vit, images: extract_features(
         vit, [dict(inputs=images, labels=torch.zeros(4))]

@@ -45,7 +45,7 @@ def test_features_are_those_of_single_images(tiny_vit, batches, pool):
 def test_features_after_a_block_are_its_tokens(tiny_vit, batches):
     batches = [{**b, 'inputs': b['inputs'] / 255} for b in batches]
     vit = tiny_vit()
-    features, _ = extract_features(vit, batches, pool='average', block=0)
+    features, _ = extract_features(vit, iter(batches), pool='average', block=0)
     maps = tiny_vit(out_indices=(0,))
     maps.load_state_dict(vit.state_dict())
     expected = torch.cat([maps(b['inputs'])[0].mean((2, 3)) for b in batches])
@@ -60,8 +60,7 @@ def test_normalized_features_have_length_one(tiny_vit, batches):
 
 
 def test_features_in_bf16_are_near_those_in_float32(tiny_vit, batches):
-    vit = tiny_vit()
-    batches = [{**b, 'inputs': b['inputs'] / 255} for b in batches]
+    vit, batches = tiny_vit(), [{**b, 'inputs': b['inputs'] / 255} for b in batches]
     plain, short = (
         extract_features(vit, batches, dtype=dtype)[0]
         for dtype in ('float32', 'bfloat16')

@@ -26,7 +26,7 @@ def test_the_gradient_is_zero_at_the_end():
     gradient = inputs.T @ errors / 300
     gradient[:-1] += 0.01 * weights[:-1]
     assert gradient.abs().max() < 1e-6
-    assert weights.abs().max() > 0.5
+    assert abs(weights.numpy()).max() > 0.5  # without a gradient
     with pytest.raises(ValueError, match='l2'):
         fit_linear(features, labels, l2=0.0)
 

@@ -68,9 +68,8 @@ def coco(rng, images):
             x, y, w, h = rng.integers(5, 40, 4).tolist()
             kind = int(rng.integers(1, 3))
             box = dict(image_id=image, category_id=kind)
-            truth.append(
-                dict(box, id=len(truth) + 1, bbox=[x, y, w, h], area=w * h, iscrowd=0)
-            )
+            more = dict(bbox=[x, y, w, h], area=w * h, iscrowd=0)
+            truth.append(dict(box, id=len(truth) + 1, **more))
             for _ in range(int(rng.integers(0, 3))):
                 moved = [x + int(rng.integers(-4, 5)), y, w, h]
                 found.append(dict(box, bbox=moved, score=float(rng.random())))
@@ -108,8 +107,9 @@ def test_ap_is_cocos_for_any_draw_of_the_images():
         judge.evaluate()
         parts.append(matches_of(judge))
     assert figure(join(parts)) == pytest.approx(figure(sample), abs=1e-9)
-    by_class, objects = sample.by_class(2)
-    assert by_class.mean() == pytest.approx(figure(sample))
+    (*by_class, absent), objects = sample.by_class(3)
+    assert np.mean(by_class) == pytest.approx(figure(sample))
+    assert np.isnan(absent)
     kinds = [one['category_id'] for one in judge.cocoGt.dataset['annotations']]
     assert objects.tolist() == [kinds.count(1), kinds.count(2)]
     judge.params.imgIds = [*range(12)]

@@ -67,7 +67,8 @@ _MASK = 2 * 128 * (2 * 9 * 128 * 14**2 + 128 * 28**2 + 28**2)
 )
 def test_heads_of_small_tasks(build, name, parts, heads):
     name += '' if name[-1].isdigit() or name.endswith('camvid') else '_penn_fudan'
-    counted = forward_flops(build(f'small/{name}'), 128, 128)
+    counted = forward_flops(build(f'small/{name}').train(), 128, 128)
+    assert counted.get('queries', 0) < counted['backbone']
     assert list(counted) == ['backbone', *parts.split(), *heads]
     assert min(counted.values()) > 0
     one = dict(bbox_head=_BOX, mask_head=_MASK, head=1)

@@ -62,6 +62,8 @@ def test_files_hold_what_python_gives(ccmim, weights, class_folders, kind):
         assert np.load(out).shape == (20, 16, 192)
         with pytest.raises(ValueError, match='patches have no neighbors'):
             found.nearest(0)
+        with pytest.raises(ValueError, match='go into a .npy'):
+            found.save('x.csv')
         assert np.array_equal(np.load(out), found.features.numpy())
         assert out.with_suffix('.txt').read_text().splitlines() == found.names
     else:
@@ -78,7 +80,7 @@ def test_what_all_photos_share_makes_none_alike(monkeypatch):
     assert [pair[:2] for pair in pairs] == [('c', 'd'), ('a', 'b')]  # most alike first
     monkeypatch.setattr(embeddings, '_AT_ONCE', 10)  # two rows
     assert found.duplicates(pairs[1][2]) == pairs
-    assert Embeddings(list('abc'), own[:3] + 100).nearest(2)[0][1] < 0
+    assert Embeddings(list('abc'), (100 * own[:3]).int()).nearest(2)[0][1] < 0
     assert [name for name, _ in found.nearest(0, 2)] == ['b', 'e']
     assert len(found.nearest(0)) == 4
     ((_, cosine),) = Embeddings(list('ab'), own[:2] + 1).nearest(0)
