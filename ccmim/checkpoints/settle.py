@@ -214,7 +214,7 @@ def _find_grid(
             return before, grid
     if hint := declared.get('grid'):  # of the network that will be filled
         fitting = [b for b, count in counts.items() if count == hint[0] * hint[1]]
-        return (fitting[0], hint) if fitting else None
+        return (fitting[0], tuple(hint)) if fitting else None
     return None
 
 

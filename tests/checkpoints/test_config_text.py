@@ -27,6 +27,7 @@ def test_odd_values():
     }
     assert read_values(text) == expected
     assert math.isnan(read_values('a = nan')['a'])
+    assert read_values('#' * 2**20) == {}  # no longer ones
 
 
 @pytest.mark.parametrize(

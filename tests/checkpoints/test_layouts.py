@@ -14,27 +14,27 @@ from ccmim.checkpoints import (
     WRITABLE,
     Weights,
     architecture_of,
+    load_backbone,
     read_weights,
     write_weights,
 )
+from ccmim.checkpoints.normalization import Pixels
 from ccmim.checkpoints.renamings import OPENAI
 from ccmim.checkpoints.sources import digest
 from ccmim.vit import VisionTransformer
 from tests.checkpoints.networks import difference, draw
 
 PARTS = {
-    'layer scale': dict(layer_scale_init=0.1),
+    'layer scale': dict(layer_scale_init=0.1), 'no final norm': dict(final_norm=False),
     'relative position bias': dict(rel_pos_bias=True),
-    'no position table': dict(pos_embed='none'),
-    'no final norm': dict(final_norm=False),
     'no bias of queries, keys and values': dict(qkv_bias=False),
-    'rotary positions': dict(pos_embed='rotary'),
-    'no class token': dict(class_token=False),
-    'register tokens': dict(reg_tokens=3),
+    'no class token': dict(class_token=False), 'register tokens': dict(reg_tokens=3),
     'a norm before the blocks': dict(pre_norm=True),
     'norms of queries and keys': dict(qk_norm=True),
+    'rotary positions': dict(pos_embed='rotary'),
+    'no position table': dict(pos_embed='none'),
     'attention rel_pos': dict(attention='rel_pos'),
-}
+}  # fmt: skip
 SIZES = dict(embed_dim=32, depth=2, num_heads=2)
 
 
@@ -46,7 +46,7 @@ def ours(tiny_vit):
         vit = draw(tiny_vit(**options))
         if not vit.class_token:  # the row that nothing uses
             vit.pos_embed.data[:, :1] = 0
-        return Weights(vit.state_dict(), architecture_of(vit), [])
+        return Weights(vit.state_dict(), architecture_of(vit), [], Pixels((1.0,) * 3))
 
     return ours
 
@@ -57,22 +57,29 @@ def test_timm(read, images):
     assert len(weights.state) == len(vit.state_dict()) - 2 == 34
     assert '36 tensors, layout timm (as its keys say)' in weights.report[0]
     assert '(as asked)' in read(vit.state_dict(), layout='timm').report[0]
-    assert '  left out, of the classifier: head.* (2)' in weights.report
+    assert weights.report[1:] == ['  left out, of the classifier: head.* (2)']
     assert difference(weights, vit.forward_features, images) < 1e-5
 
 
-def test_openais_clip(ours, read):
+def test_openais_clip(ours, read, tiny_vit, tmp_path, monkeypatch):
     """Its image encoder among the words', without a bias of patches."""
     own = ours(act='quick_gelu', pre_norm=True, norm_eps=1e-5, pos_embed='learned')
     own.state['patch_embed.proj.bias'].zero_()
     state = {f'visual.{k}': v for k, v in OPENAI.to_theirs(own.state).items()}
     del state['visual.conv1.bias']
     words = dict.fromkeys(('visual.proj', 'positional_embedding'), torch.zeros(2, 2))
-    weights = read(state | words)
+    weights, lines = read(state | words), []
     assert 'layout openai-clip' in weights.report[0]
     assert weights.architecture == own.architecture
     assert all(torch.equal(weights.state[k], v) for k, v in own.state.items())
-    assert weights.pixels.std == (68.5005, 66.6322, 70.3232)
+    log = 'ccmim.checkpoints.load.print_log'
+    monkeypatch.setattr(log, lambda line, **_: lines.append(line))
+    vit = tiny_vit(act='quick_gelu', pre_norm=True, pos_embed='learned')
+    load_backbone(vit, tmp_path / 'in.pth')
+    usual = ['norms of eps 1e-05', 'activation quick_gelu']
+    assert weights.report[-3:-1] == [f'  {x}, as usual for this layout' for x in usual]
+    assert lines[-2] == '  norm_eps is 1e-06 here; usual for this layout is 1e-05'
+    assert lines[-1].startswith('  made for images that are normalized by mean 0.481')
 
 
 @pytest.mark.parametrize('size', [64, [32, 128], [128, 32]])
@@ -133,6 +140,7 @@ def test_dinov2(read, blocks):
     weights = read(dict(teacher=state), img_size=None)
     assert 'layout dinov2' in weights.report[0]
     assert weights.architecture.img_size == 518
+    assert '  positions are resampled as their owner does: dinov2' in weights.report
     assert weights.architecture.patch_size == 14
     images = torch.randn(1, 3, 518, 518)
     assert difference(weights, vit.forward_features, images) < 1e-5
@@ -146,7 +154,14 @@ def test_files_of_mae_and_of_the_published_ccmim(read, tiny_vit, projector):
     extra += ['projector.0.weight'] * projector
     model = state | dict.fromkeys(extra, torch.zeros(3))
     args = argparse.Namespace(lr=0.1, output_dir='runs')
-    weights = read(dict(model=model, optimizer=dict(state={}), epoch=7, args=args))
+    weights = read(
+        dict(
+            model=model,
+            optimizer={'state': {0: {'m': torch.ones(1)}}},
+            epoch=7,
+            args=args,
+        )
+    )
     name = 'ccmim-official' if projector else 'mae'
     assert f'layout {name} ' in weights.report[0]
     assert weights.report[1] == '  left out, of the run: optimizer, epoch, args'
@@ -205,7 +220,10 @@ def test_there_and_back_is_the_identity(ours, tmp_path, layout, ending):
         assert '0 missing, 0 unexpected, 0 changed' in lines[0]
         back = read_weights(out)  # the number of heads stands in the file
         assert 'as it says itself' in back.report[0]
-        assert back.architecture == weights.architecture
+        assert (back.architecture, back.pixels) == (
+            weights.architecture,
+            weights.pixels,
+        )
         assert back.state.keys() == weights.state.keys()
         assert all(torch.equal(back.state[k], v) for k, v in weights.state.items())
         assert len(lines[1].split()[-1]) == 64

@@ -74,7 +74,7 @@ def test_files_that_contradict_themselves(refuse, state, name, shape, message):
 
 
 def test_an_unknown_layout_shows_its_first_keys_or_a_part_that_is_known(refuse, state):
-    keys = dict.fromkeys('abcde', torch.zeros(2))
+    keys = {f'model.module.{name}': torch.zeros(2) for name in 'abcde'}
     refuse(keys, 'of no known layout: its keys are a, b, c, d, [.]{3}$')
     parts = {'.attn.': '.attns.0.', '.mlp.': '.ffns.0.'}
     for part, parallel in parts.items():
@@ -86,6 +86,7 @@ def test_what_was_asked_for_and_is_not_there(refuse, state, tiny_vit):
     run = {f'backbone.{name}': value for name, value in state.items()}
     message = 'has no part teacher.backbone: it is of backbone$'
     refuse(run, message, part='teacher.backbone')
+    refuse(dict(model=state), 'no part c: it is of the network itself$', part='c')
     for layout in ('mmseg', 'mmpretrain', 'hf', 'beit', 'dinov2'):
         refuse(state, f'of another layout than {layout}: its keys are ', layout=layout)
     refuse(state, 'width of 32 has no usual number of heads: give', num_heads=None)
@@ -204,7 +205,11 @@ def test_where_it_cannot_be_written(weights, tmp_path):
     for name, layout, message in (
         ('out.onnx', 'timm', 'the layout timm wants .safetensors or .pth or .pt'),
         ('out.pth', 'safetensors', 'wants .safetensors'),
-        ('out.pth', 'beit', 'layout beit is read, not written'),
+        (
+            'out.pth',
+            'beit',
+            'beit is read, not written: take hf, mmseg, mmpretrain, cc',
+        ),
         ('out.safetensors', 'hf', 'the layout hf wants no ending: it is a folder'),
         ('in.pth', 'timm', 'in.pth is there already: give --overwrite'),
     ):

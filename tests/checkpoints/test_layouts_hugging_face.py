@@ -31,6 +31,7 @@ def test_a_folder_of_a_vit(tmp_path, images, options):
     weights = read_weights(tmp_path / 'vit')
     assert 'layout hf (as its keys say)' in weights.report[0]
     assert weights.report[1] == '  left out, of the classifier: pooler.* (2)'
+    assert any("normalized by ImageNet's mean" in line for line in weights.report)
     assert weights.architecture.norm_eps == options.get('layer_norm_eps', 1e-12)
     assert weights.architecture.hidden_dim == 96
     assert difference(weights, tokens_of(model), images) < 1e-5

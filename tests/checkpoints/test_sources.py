@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import ccmim
 from ccmim.checkpoints import Weights, architecture_of, read_weights, write_weights
-from ccmim.checkpoints.hugging_face import timm_fields
+from ccmim.checkpoints.hugging_face import read_config, timm_fields
 from ccmim.checkpoints.sources import find_weights, name_of_weights
 from ccmim.vit import VisionTransformer
 
@@ -82,6 +82,9 @@ def test_how_many_positions_of_timms_belong_to_no_patch(name, rows):
     assert declared['img_size'] == (256 if rows is None else 224)
     wide = timm_fields(name, dict(img_size=(64, 96)))
     assert (wide['img_size'], wide.get('pos_rows')) == ([64, 96], rows)
+    assert (
+        read_config(dict(architecture=name, model_args=dict(img_size=(64, 96)))) == wide
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,8 +162,10 @@ def test_of_two_files_in_a_folder_the_safe_one_is_read(tmp_path):
     write_weights(weights, tmp_path / 'out', 'hf')
     other = {k: v + 1 for k, v in load_file(tmp_path / 'out/model.safetensors').items()}
     torch.save(other, tmp_path / 'out/pytorch_model.bin')
-    state = read_weights(tmp_path / 'out').state
-    assert torch.equal(state['cls_token'], vit.cls_token)
+    for added in (0, 1):
+        state = read_weights(tmp_path / 'out').state
+        assert torch.equal(state['cls_token'], vit.cls_token + added)
+        (tmp_path / 'out/model.safetensors').unlink(missing_ok=True)
 
 
 def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, tiny_vit):
@@ -203,5 +208,5 @@ def test_a_key_cannot_write_lines_of_its_own(read, tiny_vit):
 def test_a_file_that_is_named_by_a_digest_is_read(tmp_path, tiny_vit):
     vit = tiny_vit()
     torch.save(vit.state_dict(), tmp_path / '0f3a')
-    model = ccmim.get_model(tmp_path / '0f3a', num_heads=2)
+    model = ccmim.get_model(tmp_path / '0f3a', num_heads=2, img_size=96)
     assert model.cls_token.equal(vit.cls_token)

@@ -101,24 +101,16 @@ def pair(tmp_path):
 def as_authors(state):
     """Name transformers' tensors as the authors' files do, which have timm's ViT."""
     table = {
-        'embeddings.cls_token': 'cls_token',
-        'embeddings.register_tokens': 'reg_token',
+        'embeddings.cls_token': 'cls_token', 'embeddings.register_tokens': 'reg_token',
         'embeddings.patch_embeddings.projection': 'patch_embed.proj',
-        'layernorm.': 'norm.',
-        'layers.': 'blocks.',
-        'attention.out_proj': 'attn.proj',
-        'layer_scale1.lambda1': 'ls1.gamma',
-        'layer_scale2.lambda1': 'ls2.gamma',
-    }
+        'layernorm.': 'norm.', 'layers.': 'blocks.', 'attention.out_proj': 'attn.proj',
+        'layer_scale1.lambda1': 'ls1.gamma', 'layer_scale2.lambda1': 'ls2.gamma',
+    }  # fmt: skip
     outside = {
-        'query': 'q',
-        'class_predictor': 'class_head',
-        'upscale_block.block': 'upscale',
-        'layernorm2d': 'norm',
-        'mask_head.fc1': 'mask_head.0',
-        'mask_head.fc2': 'mask_head.2',
-        'mask_head.fc3': 'mask_head.4',
-    }
+        'query': 'q', 'class_predictor': 'class_head', 'layernorm2d': 'norm',
+        'upscale_block.block': 'upscale', 'mask_head.fc1': 'mask_head.0',
+        'mask_head.fc2': 'mask_head.2', 'mask_head.fc3': 'mask_head.4',
+    }  # fmt: skip
     named = {'criterion.empty_weight': state.pop('criterion.empty_weight')}
     named['network.attn_mask_probs'] = state.pop('attn_mask_probs')
     positions = state.pop('embeddings.position_embeddings.weight')
@@ -344,6 +336,10 @@ def test_weights_of_another_head_are_refused_in_a_line(tmp_path):
     torch.save(dict(state_dict=delta), tmp_path / 'delta.bin')
     with pytest.raises(ValueError, match="added to DINOv3's weights"):
         load_eomt(model.backbone, model.panoptic_head, tmp_path / 'delta.bin')
+    head = {'query.weight': torch.full((QUERIES, WIDTH), torch.nan)}
+    torch.save(theirs().state_dict() | head, tmp_path / 'nan.bin')
+    with pytest.raises(ValueError, match=r'nan\.bin: query\.weight holds NaN'):
+        load_eomt(model.backbone, model.panoptic_head, tmp_path / 'nan.bin')
 
 
 @pytest.mark.parametrize('kind', ['EoMT', 'EoMTSegmentor'])
@@ -402,12 +398,9 @@ def test_a_published_file_is_loaded_by_the_tools(tmp_path):
     assert eomt_head(model, content) is model.panoptic_head
     assert eomt_head(model, model.state_dict()) is None
     logged = []
-    runner = SimpleNamespace(
-        model=model,
-        _resume=False,
-        _load_from=str(tmp_path / 'theirs.bin'),
-        logger=SimpleNamespace(info=logged.append, warning=logged.append),
-    )
+    log = SimpleNamespace(info=logged.append, warning=logged.append)
+    runner = SimpleNamespace(model=model, _resume=False, logger=log)
+    runner._load_from = str(tmp_path / 'theirs.bin')
     LoadFromHook().after_load_checkpoint(runner, content)
     close(content['state_dict']['panoptic_head.query.weight'], source.query.weight)
     other = ours(num_things_classes=7)

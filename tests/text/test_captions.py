@@ -151,12 +151,9 @@ def test_vocabularies_of_others(tmp_path):
 def test_clips_vocabulary_by_its_name(tmp_path, monkeypatch):
     """Byte pairs without padding, from a file or a hub; 0 is the padding here."""
     pieces = {'a</w>': 0, 'd': 1, 'og</w>': 2, 'dog</w>': 3, 'o': 4, 'g</w>': 5}
-    model = BPE(
-        {**pieces, '<|endoftext|>': 6},
-        [('o', 'g</w>'), ('d', 'og</w>')],
-        unk_token='<|endoftext|>',
-        end_of_word_suffix='</w>',
-    )
+    options = dict(unk_token='<|endoftext|>', end_of_word_suffix='</w>')
+    merges = [('o', 'g</w>'), ('d', 'og</w>')]
+    model = BPE({**pieces, '<|endoftext|>': 6}, merges, **options)
     tokenizer = Tokenizer(model)
     tokenizer.normalizer, tokenizer.pre_tokenizer = Lowercase(), Whitespace()
     tokenizer.save(str(tmp_path / 'tokenizer.json'))
