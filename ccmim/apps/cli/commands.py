@@ -65,7 +65,7 @@ def _pretrain(commands: Any) -> Parser:
     parser.add_argument(
         '--method', choices=list_methods(), metavar='NAME',
         help=f'one of {", ".join(list_methods())} (default: mae, best in our study; '
-        'with a teacher relational_distill)',
+        'from weights ccmim; with a teacher relational_distill)',
     )  # fmt: skip
     parser.add_argument('--size', choices=SIZES, help='model size')
     parser.add_argument(

@@ -1,11 +1,11 @@
 """Pretraining from initial weights, or with a teacher.
 
-The rate of the backbone is a tenth of the recipe's when it begins from weights: the
-recipes' rates are for random weights, and undo in a warm-up what others have learned in
-weeks. What is new (decoder, heads, mask token, adapters beside frozen weights) is
-random and keeps the whole rate. An anchor keeps what patches know of each other:
-without it MAE has spoilt the dense features of a ViT-S/14 in 142 steps; with it most of
-them stayed (docs/results.md).
+The rate of the backbone is a tenth of the recipe's when it begins from weights, and
+1e-5 at most: the recipes' rates are for random weights, and undo in a warm-up what
+others have learned in weeks. What is new (decoder, heads, mask token, adapters beside
+frozen weights) is random and keeps the whole rate. An anchor keeps what patches know of
+each other, where a method does not do so by itself. All of this is measured in
+docs/results.md.
 """
 
 from argparse import Namespace
@@ -23,6 +23,8 @@ from ccmim.vit import ARCHS
 
 TAUGHT = ('relational_distill', 'maskdistill')  # need a teacher; the best first
 GENTLE = 0.1  # of the recipe's rate, for a backbone that has learned already
+GENTLE_RATE = 1e-5  # the most
+UNANCHORED = 'CCMIM', 'NeCo'  # better dense features at that rate without an anchor
 # What weights decide of a backbone; what else a recipe sets (stochastic depth) stays.
 _DECIDED = ('arch', 'patch_size', 'in_chans', 'pos_embed', 'mlp_ratio', 'qkv_bias')
 _DECIDED += ('layer_scale_init', 'rel_pos_bias', 'final_norm', 'norm_eps', 'act')
@@ -31,8 +33,9 @@ _DECIDED += ('pos_resample', 'attention', 'rel_pos_size')
 
 
 def settle_method(args: Namespace) -> None:
-    """Set the method where none is given: a teacher has one of its own."""
-    args.method = args.method or (TAUGHT[0] if args.teacher else 'mae')
+    """Set the method where none is given: the best with a teacher, weights, neither."""
+    best = TAUGHT[0] if args.teacher else 'ccmim' if args.init else 'mae'
+    args.method = args.method or best
 
 
 def start_from(
@@ -69,9 +72,12 @@ def start_from(
         backbone.lora = lora
     else:
         old = cfg.optim_wrapper.get('paramwise_cfg', {}).get('lr_mult', {})
-        rates = dict(lr_mult=dict(old, backbone=GENTLE))
+        images = cfg.train_dataloader.batch_size / cfg.auto_scale_lr.base_batch_size
+        rate = cfg.optim_wrapper.optimizer.lr * images
+        factor = min(GENTLE, float(f'{GENTLE_RATE / rate:.2g}'))
+        rates = dict(lr_mult=dict(old, backbone=factor))
         cfg.merge_from_dict(dict(optim_wrapper=dict(paramwise_cfg=rates)))
-    if cfg.model.type != 'NeCo':  # which keeps dense features by itself
+    if cfg.model.type not in UNANCHORED:
         cfg.model.setdefault('anchor', dict(type='GramAnchor', weight=10.0))
 
 
