@@ -43,12 +43,15 @@ distill | relational | k-NN | {} % k-NN
 distill | lightly_train | k-NN | ; {}), 48.9 mIoU
 distill | relational | penn_fudan linear | {} mIoU by a linear probe
 distill | lightly_train | penn_fudan linear | ; {}) ([tables]
-heads | start | penn_fudan_300 box AP | reaches {} box AP
-heads | random | penn_fudan_300 box AP | {} from random weights
-heads | ccmim_gram | penn_fudan_300 box AP | {} box AP after ccMIM
-heads | mae_gram | penn_fudan_300 box AP | {} after MAE
-heads | neco | penn_fudan_300 box AP | {} after NeCo
-adapt | start | camvid mIoU | retrieval {} to
+heads_fast | start | penn_fudan_300 box AP | Mask R-CNN {} box AP
+heads_fast | random | penn_fudan_300 box AP | random weights {};
+adapt | start | camvid mIoU | CamVid {} to
+adapt | ccmim_none | camvid mIoU | to {} mIoU (+1.7
+adapt | start | camvid linear | linear probe {} to
+adapt | ccmim_none | camvid linear | to {} (+5.8
+adapt | mae_none | camvid mIoU | alone falls to {},
+adapt_long | ccmim_none | camvid mIoU | one seed: {} and
+adapt_long | ccmim_none | camvid linear | and {}. MAE
 """
 
 
@@ -58,8 +61,8 @@ def test_what_good_weights_give_is_what_was_measured(request, row):
     path = request.config.rootpath / f'docs/study/adapting/{file}.csv'
     scores = [s for s in read_csv(path) if s.arm == arm]
     scores = [s for s in scores if f'{s.task} {s.metric}'.endswith(metric)]
-    assert len(scores) == 3
-    mean = sum(s.value for s in scores) / 3
+    assert scores
+    mean = sum(s.value for s in scores) / len(scores)
     assert words.format(f'{mean:.1f}') in ' '.join(_readme(request).split())
 
 

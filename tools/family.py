@@ -2,9 +2,11 @@
 
     CCMIM_DATA=data python tools/family.py SHOW [--seeds 0 1 2] [--arms NAME ...]
         [--out docs/study/family] [--work-dir work_dirs/family] [--table-only]
+        [--page docs/results.md]
 
 SHOW is one of those in tools/studies/{family,adapting,saliency}.py; --list names them.
-What is in OUT/SHOW.csv is not run again; OUT/SHOW.md is written from it.
+What is in OUT/SHOW.csv is not run again; OUT/SHOW.md is written from it, and tables of
+PAGE below a comment `<!-- SHOW.csv -->` are filled.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from ccmim.apps.compare.scores import read_csv, write_csv
 from ccmim.apps.compare.tables import markdown
 from ccmim.files import Parser, write_file
 from studies import adapting, family, saliency
+from studies.filling import filled
 from studies.small import ROOT, scores
 
 SHOWS = {**family.SHOWS, **adapting.SHOWS, **saliency.SHOWS}
@@ -35,9 +38,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=ROOT / 'docs/study/family')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/family'))
     parser.add_argument('--table-only', action='store_true', help='run nothing')
+    parser.add_argument('--page', type=Path, help='Markdown whose tables are filled')
     args = parser.parse_args()
     if not args.list and not args.show:
         parser.error('give a SHOW, or --list')
+    if args.page and not args.page.is_file():
+        parser.error(f'--page {args.page} is no file')
     if args.show and (odd := set(args.arms or ()) - set(SHOWS[args.show].arms)):
         parser.error(
             f'--arms {odd.pop()}: {args.show} has {", ".join(SHOWS[args.show].arms)}'
@@ -73,6 +79,8 @@ def main() -> None:
     ran = [arm for arm in show.arms if any(score.arm == arm for score in recorded)]
     text = markdown(recorded, ran).replace(f'{args.show}: ', '')
     write_file(args.out / f'{args.show}.md', text)
+    if args.page:
+        write_file(args.page, filled(args.page.read_text(), args.out))
     print(text)
 
 

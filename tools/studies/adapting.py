@@ -6,6 +6,7 @@ All arms of a show compute as much: they differ in steps as in operations an ima
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,8 +28,10 @@ from studies.small import data, features, photos
 FILE = os.environ.get('CCMIM_WEIGHTS', 'weights') + '/vits14_saliency.safetensors'
 """The weights that are adapted, or teach: a ViT-S/14 with layer scale."""
 _PHOTOS, _BATCH = 1595, 16
-_SETS = dict(camvid=(9, 12), penn_fudan=(9, 9), coco_mini=(9, 9))  # and patches
-_IMAGES = 40  # of each part of a set
+# Sets, their patches, and the photos of each part that are looked at.
+_SETS = dict(
+    camvid=(9, 12, 40), penn_fudan=(9, 9, 40), coco_mini=(9, 9, 40), cifar10=(9, 9, 200)
+)
 # Names in the tables; other figures have those of judge().
 _NAMES = dict(retrieval='mIoU', likeness='cosine')
 
@@ -38,36 +41,37 @@ class Decoded:
 
     def __init__(self, photo: Photo, size: tuple[int, int]) -> None:
         self.boxes, self.label, self.draw = photo.boxes, photo.label, photo.draw
-        self.image, self.classes = photo.pixels(size), photo.map(size)
+        self.image = photo.pixels(size)
+        self.classes = photo.map(size) if photo.draw else None
 
     def pixels(self, size: tuple[int, int]) -> Tensor:
         """Return the pixels, at the size that they were decoded for."""
         return self.image
 
-    def map(self, size: tuple[int, int]) -> Tensor:
-        """Return the classes of the pixels, at that size."""
+    def map(self, size: tuple[int, int]) -> Tensor | None:
+        """Return the classes of the pixels, at that size, if they have some."""
         return self.classes
 
 
 @cache
-def decoded(name: str, size: tuple[int, int]) -> LabeledPhotos:
+def decoded(name: str, size: tuple[int, int], most: int) -> LabeledPhotos:
     """Read a small data set once."""
-    photos = open_photos(find_labels(data(name)), _IMAGES)
+    photos = open_photos(find_labels(data(name)), most)
     parts = [[Decoded(p, size) for p in part] for part in (photos.train, photos.test)]
     return LabeledPhotos(photos.classes, *parts)
 
 
 def dense_features(model: nn.Module) -> Values:
-    """Measure frozen features on the three dense sets, as ``ccmim judge`` does."""
+    """Measure frozen features on the small labeled sets, as ``ccmim judge`` does."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / 'backbone.pth'
         torch.save(model.backbone.state_dict(), file)
         weights = read_weights(str(file))
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in weights.pixels)
     values = {}
-    for name, grid in _SETS.items():
+    for name, (*grid, most) in _SETS.items():
         size = tuple(side * model.backbone.patch_size for side in grid)
-        photos, network = decoded(name, size), network_of(weights, list(size))
+        photos, network = decoded(name, size, most), network_of(weights, list(size))
         features = [
             compute_dense(network, part, size, lambda x: (x - mean) / std, True)
             for part in (photos.train, photos.test)
@@ -120,9 +124,10 @@ _FRUGAL = {
 }
 _START = {'model.backbone.init_cfg': dict(type='Pretrained', checkpoint=FILE)}
 _NO_STEP = {'optim_wrapper.optimizer.lr': 0.0}
+_FAST = {'optim_wrapper.paramwise_cfg.lr_mult.backbone': 0.1}  # 1e-4 for 1e-5
 _ANCHORS: Mapping[str, Mapping[str, Any]] = dict(
     none={'model.anchor': None},
-    gram={},  # as the leaves have it
+    gram={'model.anchor': dict(_delete_=True, type='GramAnchor', weight=10.0)},
     kernel={'model.anchor': dict(_delete_=True, type='KernelAnchor', weight=1.0)},
 )
 # Leaf, changes, steps without an anchor and with one.
@@ -132,6 +137,7 @@ _METHODS: Mapping[str, tuple[str, Mapping[str, Any], int, int]] = dict(
     ccmim_both=('ccmim', {'model.contrast.grad': 'both'}, 33, 16),
     maskdistill=('maskdistill', {'model.teacher.checkpoint': FILE}, 32, 16),
 )
+_REPEATED = dict(mae_gram=26, neco=14, ccmim_none=50, ccmim_both_none=33)  # steps
 _ADAPTED = {
     f'{name}_{anchor}': (
         f'small/{leaf}_vits14_adapt.py',
@@ -141,9 +147,12 @@ _ADAPTED = {
     for anchor, of_anchor in _ANCHORS.items()
 } | dict(
     neco=('small/neco_vits14_adapt.py', _lasting(14)),
-    mae_gram_112=('small/mae_vits14_adapt.py', _of_few(26)),
-    neco_112=('small/neco_vits14_adapt.py', _of_few(14)),
 )
+# Some of them on few photos.
+_ADAPTED |= {
+    f'{arm}_112': (_ADAPTED[arm][0], {**_ADAPTED[arm][1], **_of_few(steps)})
+    for arm, steps in _REPEATED.items()
+}
 _TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
 _STUDENTS = dict(
     mae=('small/mae_vitt.py', _lasting(612, 32)),
@@ -159,19 +168,27 @@ _DISTILLED = dict(
     maskdistill=('small/maskdistill_vitt.py', _TAUGHT | _EPOCHS),
     relational=('small/relational_distill_vitt.py', _TAUGHT | _EPOCHS),
 )
+_ADAPT = Show(
+    'small/mae_vits14_adapt.py',
+    dict(
+        start=_NO_STEP | _lasting(1),
+        random=_NO_STEP | _lasting(1) | {'model.backbone.init_cfg': None},
+    )
+    | {arm: changes for arm, (_, changes) in _ADAPTED.items()},
+    measure=dense_features,
+    options=_FRUGAL | _START,
+    configs={arm: config for arm, (config, _) in _ADAPTED.items()},
+    small=False,
+)
+# As many operations as an epoch of 10,000 photos takes MAE with the Gram anchor.
+_LONG = {
+    arm: {**_ADAPT.arms[arm], **_lasting(round(steps * 625 / 26))}
+    for arm, steps in _REPEATED.items()
+}
 SHOWS = dict(
-    adapt=Show(
-        'small/mae_vits14_adapt.py',
-        dict(
-            start=_NO_STEP | _lasting(1),
-            random=_NO_STEP | _lasting(1) | {'model.backbone.init_cfg': None},
-        )
-        | {arm: changes for arm, (_, changes) in _ADAPTED.items()},
-        measure=dense_features,
-        options=_FRUGAL | _START,
-        configs={arm: config for arm, (config, _) in _ADAPTED.items()},
-        small=False,
-    ),
+    adapt=_ADAPT,
+    adapt_fast=replace(_ADAPT, options=_ADAPT.options | _FAST),
+    adapt_long=replace(_ADAPT, arms=dict(start=_ADAPT.arms['start']) | _LONG),
     students=Show(
         'small/mae_vitt.py',
         dict(random=_NO_STEP | _lasting(1, 32))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from ccmim.apps.compare.scores import Score, write_csv
 from ccmim.engine.settings import check_arguments
 from ccmim.evaluation.flops import build_shapes, training_flops
 from ccmim.evaluation.judging import MEASURES, Judgment
@@ -14,6 +15,7 @@ from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
 from studies import adapting, saliency
 from studies.family import SHOWS
+from studies.filling import filled
 from studies.small import settle
 
 
@@ -39,7 +41,7 @@ def test_every_figure_of_a_judgment_is_kept(monkeypatch):
     arch = dict(embed_dim=32, depth=2, num_heads=2)
     network = torch.nn.ModuleDict(dict(backbone=VisionTransformer(arch, 112, 14)))
     values = adapting.dense_features(network)
-    assert len(values) == 3 * len(MEASURES)
+    assert len(values) == 4 * len(MEASURES)
     asked = ('camvid mIoU', 'coco_mini overclusters', 'cosine', 'penn_fudan cosine')
     assert [values[name] for name in asked] == pytest.approx([0, 0.2, 60, 60])
 
@@ -93,3 +95,21 @@ def test_each_arm_masks_by_a_network_whose_grid_is_the_students(tmp_path):
         hints = round(0.1 * 64 * exact) / 6  # of the six highest
         expected = exact, pytest.approx(1 - hints)
         assert drawn[f'salient_hints_{share}'] == expected
+
+
+def test_tables_are_filled_from_a_file(tmp_path):
+    """By hand: 1 and 4 have a std of 2.1; leads of 0 and 2 are 1 on average."""
+    rows = ('start', 0, 1), ('start', 1, 2), ('ours', 0, 1), ('ours', 1, 4)
+    scores = [Score(arm, 'camvid', seed, 'mIoU', value) for arm, seed, value in rows]
+    write_csv(scores, tmp_path / 'one.csv')
+    text = '<!-- one.csv -->\n| after | steps | CamVid: retrieval | to the start |\n'
+    text += '| --- | --- | --- | --- |\n| of us (`ours`) | 9 | {} | {} |\n'
+    expected = text.format('2.5 ± 2.1', '+1.0 [-11.7, +13.7]')
+    assert filled(text.format('', ''), tmp_path) == expected
+
+
+def test_the_tables_of_results_are_what_was_recorded(request):
+    docs = request.config.rootpath / 'docs'
+    text = (docs / 'results.md').read_text()
+    assert filled(text, docs / 'study/adapting') == text
+    assert text.count('.csv -->\n| ') >= 3
