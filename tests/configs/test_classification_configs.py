@@ -38,10 +38,6 @@ def parts(leaf):
     return name.groups()
 
 
-def _types(dataset):
-    return [step.type for step in dataset.transform]
-
-
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_the_name_says_what_is_inside(leaf):
     cfg = load(leaf)
@@ -80,7 +76,8 @@ def test_evaluation_sees_each_image_once_as_it_is(leaf):
     for loader in loaders:
         assert loader.sampler == dict(type='VisitSampler', shuffle=False)
         assert not loader.get('drop_last', False)
-        assert _types(loader.dataset) == ['ResizeCenterCrop', 'ToUint8Tensor']
+        types = [step.type for step in loader.dataset.transform]
+        assert types == ['ResizeCenterCrop', 'ToUint8Tensor']
         share = 1.0 if 'cifar10' in leaf else 224 / 256
         assert loader.dataset.transform[0].crop_ratio == share
 

@@ -41,14 +41,6 @@ def load(leaf):
     return read_config(str(ROOT / leaf))
 
 
-def _largest_side(pipeline):
-    return max(next(step for step in pipeline if step.type == 'Resize').scale)
-
-
-def _listed(value):
-    return value if isinstance(value, list) else [value]
-
-
 def _datasets(dataset):
     """The data sets that a wrapper holds, or the only one."""
     if 'datasets' in dataset:
@@ -64,7 +56,8 @@ def heads(model):
         return [model[k] for k in ('decode_head', 'auxiliary_head') if k in model]
     if 'roi_head' not in model:
         return [model.bbox_head]
-    return [*_listed(model.roi_head.bbox_head), model.roi_head.mask_head]
+    boxes = model.roi_head.bbox_head
+    return [*(boxes if isinstance(boxes, list) else [boxes]), model.roi_head.mask_head]
 
 
 def modules(part):
@@ -153,7 +146,10 @@ def test_the_model_builds_with_matching_widths_and_strides(leaf):
         roi, canvas = model.roi_head, cfg.model.data_preprocessor.pad_size_divisor
         strides = [backbone.patch_size * s for s in (0.25, 0.5, 1, 2, 4)]
         if neck.type == 'ccmim.SimpleFeaturePyramid':
-            assert _largest_side(cfg.val_dataloader.dataset.pipeline) == canvas
+            resize = [
+                s for s in cfg.val_dataloader.dataset.pipeline if s.type == 'Resize'
+            ]
+            assert max(resize[0].scale) == canvas
             assert len(backbone.out_indices) == 1
         else:
             assert canvas == strides[3]  # each map but the last is cut evenly

@@ -147,15 +147,12 @@ def _decimals(text):
     return set(re.findall(r'(?<!\d)\d{1,3}\.\d+', text))
 
 
-def _words(text):
-    return ' '.join(text.split())
-
-
 @pytest.mark.parametrize('name', RECIPES)
 def test_the_docstring_has_figures_and_departures_of_the_table(name):
     """Each figure, its departures (with figures all, else its own), no other figure."""
     entry = RECIPES[name]
-    doc = _words(ast.get_docstring(ast.parse((CONFIGS / f'{name}.py').read_text())))
+    doc = ast.get_docstring(ast.parse((CONFIGS / f'{name}.py').read_text()))
+    doc = ' '.join(doc.split())
     for part in entry['figures']:
         assert figure(part) in doc
     for part in departures(name) if entry['figures'] else entry['departs']:

@@ -58,7 +58,8 @@ def build(leaf):
     for key in ('neck', 'rpn_head', 'roi_head', 'decode_head', 'auxiliary_head'):
         narrow(model.get(key))
     if model.get('roi_head'):
-        for head in _listed(model.roi_head.bbox_head):
+        boxes = model.roi_head.bbox_head
+        for head in boxes if isinstance(boxes, list) else [boxes]:
             if 'frequencies' in head.loss_cls:
                 head.loss_cls.frequencies = list(range(1, 1204))
     elif cfg.default_scope == 'mmseg':
@@ -68,10 +69,6 @@ def build(leaf):
     built = MODELS.build(model)
     built.init_weights()
     return built
-
-
-def _listed(value):
-    return value if isinstance(value, list) else [value]
 
 
 def step(model, batch):

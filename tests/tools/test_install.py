@@ -256,10 +256,7 @@ NO_ROUTE = 'WARNING: NewConnectionError: no route'
         ({'CCMIM_PYTHON': '/nonexistent'}, 'CCMIM_PYTHON=/nonexistent is no program'),
         ({'STUB_NO_VENV': '1'}, 'run: apt-get install python3.11-venv'),
         ({'STUB_FREE': '1000000'}, 'has 0 GB free, and 2 GB are needed'),
-        (
-            {'STUB_FREE': '4000000', 'STUB_NO_CPU_INDEX': '1'},
-            '3 GB free, and 9 GB are',
-        ),
+        ({'STUB_FREE': '4000000', 'STUB_NO_CPU_INDEX': '1'}, '3 GB free, and 9 GB are'),
         ({'CCMIM_CACHE': '/proc/ccmim'}, 'set CCMIM_CACHE to a folder'),
         ({'STUB_PIP_FAILS': NO_ROUTE}, 'the package registry cannot be reached'),
         ({'STUB_PIP_FAILS': 'OSError: No space left on device'}, 'the disk is full'),

@@ -13,10 +13,6 @@ CPU = torch.device('cpu')
 PUBLISHED_MB = 141.7  # an image: the published ccMIM code, ViT-S, fp32
 
 
-def _images(method):
-    return method.normalize(torch.randint(0, 256, (2, 3, 224, 224)).byte())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('option', ['', *OPTIONS])
 def test_operations_of_vit_b(option):
@@ -40,7 +36,7 @@ def vit_s():
 
 
 def test_memory_is_at_most_half_of_the_published_codes(vit_s):
-    images = _images(vit_s)
+    images = vit_s.normalize(torch.randint(0, 256, (2, 3, 224, 224)).byte())
     count = saved_bytes(
         lambda: total_loss(vit_s.model(images, mode='loss')), vit_s.model.parameters()
     )
