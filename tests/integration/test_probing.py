@@ -143,7 +143,7 @@ def test_dense_features_are_watched_from_the_weights_on(
     stopped, lines = train('stopped', None, **started, **on)
     assert stopped.epoch == 1
     log = next((tmp_path / 'stopped').glob('*/*.log')).read_text()
-    assert log.count('dense features are below the start: patch_agreement') == 1
+    assert log.count('dense features are far from the start: patch_agreement') == 1
     first = [line for line in lines if 'probe/patch_agreement' in line][-1]
     on['default_hooks.feature_watch'] = dict(watch)
     resumed, lines = train('stopped', None, **started, **on, resume=True)

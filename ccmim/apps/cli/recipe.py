@@ -19,7 +19,10 @@ _LOOKS = 20  # epochs from one probe or picture to the next: a hundredth of the 
 
 
 def make_recipe(
-    settings: Settings, data: Sequence[str], exclude: Path | None = None
+    settings: Settings,
+    data: Sequence[str],
+    exclude: Path | None = None,
+    begins_from_weights: bool = False,
 ) -> Config:
     """Make a whole config.
 
@@ -27,11 +30,12 @@ def make_recipe(
         settings: What to train.
         data: Absolute paths or patterns of the images.
         exclude: List of images to leave out.
+        begins_from_weights: Whether the backbone has learned already.
 
     Returns:
         The config, without a work dir. Its learning rate is still to be scaled.
     """
-    cfg = read_config(str(_leaf(settings)))
+    cfg = read_config(str(_leaf(settings, begins_from_weights)))
     model = cfg.model
     old = model.backbone.img_size
     model.backbone.update(arch=settings.size, img_size=settings.image_size)
@@ -70,7 +74,7 @@ def fit_queues(cfg: Config, photos: int) -> None:
             part.length = min(part.length, max(most, part.get('num_references', 1)))
 
 
-def _leaf(settings: Settings) -> Path:
+def _leaf(settings: Settings, begins_from_weights: bool) -> Path:
     """Choose the config of the method that is nearest; one small config is enough."""
     configs, method = home() / 'mm_configs', settings.method
     small = configs / 'small' / f'{method}_vitt.py'
@@ -79,8 +83,8 @@ def _leaf(settings: Settings) -> Path:
     ]
     if settings.patch_size == 4:
         files = [small.with_name(f'{method}_vitt_cifar10.py')]
-    elif settings.size == 'tiny' or method == 'flip':
-        files = []  # FLIP's rate is for 65,536 pairs a step: for few it is nothing
+    elif settings.size == 'tiny' or method == 'flip' or begins_from_weights:
+        files = []  # the others' rates are for 4,096 images a step: nothing for few
     return next((file for file in files if file.exists()), small)
 
 

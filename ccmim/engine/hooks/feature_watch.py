@@ -183,8 +183,11 @@ class FeatureWatchHook(Hook):
         least = self.least or (1.0 if self.labels else 0.5)
         if now < least * start:
             more = ', and the run ends' if self.stop else ''
+            # Without labels nobody knows whether they are better or worse.
+            what = 'dense features are far from the start'
+            what = 'dense features are below the start' if self.labels else what
             runner.logger.warning(
-                f'dense features are below the start: {self._key} {now:.1f}, '
+                f'{what}: {self._key} {now:.1f}, '
                 f'{start:.1f} at the start{more}; an anchor keeps them '
                 "(model.anchor.type='GramAnchor'), or a smaller rate of the backbone"
             )
