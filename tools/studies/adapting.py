@@ -152,6 +152,7 @@ _ADAPTED = {
 _ADAPTED |= {
     f'{arm}_112': (_ADAPTED[arm][0], {**_ADAPTED[arm][1], **_of_few(steps)})
     for arm, steps in _REPEATED.items()
+    if arm in ('neco', 'ccmim_none')  # whose epochs come to as many steps
 }
 _TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
 _STUDENTS = dict(
