@@ -158,8 +158,7 @@ def _prepare(args: Namespace, out: Path) -> tuple[Config, dict[str, str]]:
         patch_size=patch,
     )
     bad = survey.bad if survey.looked_at_all else {}
-    left_out = out / _LEFT_OUT if bad else None
-    cfg = make_recipe(settings, data, left_out, bool(weights))
+    cfg = make_recipe(settings, data, out / _LEFT_OUT if bad else None, bool(weights))
     fit_queues(cfg, survey.num_good)
     if weights:
         file = absolute_weights(args.init)

@@ -84,7 +84,7 @@ def _leaf(settings: Settings, begins_from_weights: bool) -> Path:
     if settings.patch_size == 4:
         files = [small.with_name(f'{method}_vitt_cifar10.py')]
     elif settings.size == 'tiny' or method == 'flip' or begins_from_weights:
-        files = []  # the others' rates are for 4,096 images a step: nothing for few
+        files = []  # the others' rates are for large batches: nothing for few photos
     return next((file for file in files if file.exists()), small)
 
 

@@ -24,7 +24,7 @@ from ccmim.vit import ARCHS
 TAUGHT = ('relational_distill', 'maskdistill')  # need a teacher; the best first
 GENTLE = 0.1  # of the recipe's rate, for a backbone that has learned already
 GENTLE_RATE = 1e-5  # the most
-UNANCHORED = 'CCMIM', 'NeCo'  # better dense features at that rate without an anchor
+UNANCHORED = 'ccmim', 'neco'  # better dense features at that rate without an anchor
 # What weights decide of a backbone; what else a recipe sets (stochastic depth) stays.
 _DECIDED = ('arch', 'patch_size', 'in_chans', 'pos_embed', 'mlp_ratio', 'qkv_bias')
 _DECIDED += ('layer_scale_init', 'rel_pos_bias', 'final_norm', 'norm_eps', 'act')
@@ -74,10 +74,10 @@ def start_from(
         old = cfg.optim_wrapper.get('paramwise_cfg', {}).get('lr_mult', {})
         images = cfg.train_dataloader.batch_size / cfg.auto_scale_lr.base_batch_size
         rate = cfg.optim_wrapper.optimizer.lr * images
-        factor = min(GENTLE, float(f'{GENTLE_RATE / rate:.2g}'))
+        factor = min(GENTLE, GENTLE_RATE / rate)
         rates = dict(lr_mult=dict(old, backbone=factor))
         cfg.merge_from_dict(dict(optim_wrapper=dict(paramwise_cfg=rates)))
-    if cfg.model.type not in UNANCHORED:
+    if cfg.model.type.lower() not in UNANCHORED:
         cfg.model.setdefault('anchor', dict(type='GramAnchor', weight=10.0))
 
 
