@@ -61,7 +61,7 @@ def test_what_good_weights_give_is_what_was_measured(request, row):
     path = request.config.rootpath / f'docs/study/adapting/{file}.csv'
     scores = [s for s in read_csv(path) if s.arm == arm]
     scores = [s for s in scores if f'{s.task} {s.metric}'.endswith(metric)]
-    assert scores
+    assert len(scores) in (1, 3, 6)
     mean = sum(s.value for s in scores) / len(scores)
     assert words.format(f'{mean:.1f}') in ' '.join(_readme(request).split())
 

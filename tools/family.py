@@ -79,9 +79,12 @@ def main() -> None:
     ran = [arm for arm in show.arms if any(score.arm == arm for score in recorded)]
     text = markdown(recorded, ran).replace(f'{args.show}: ', '')
     write_file(args.out / f'{args.show}.md', text)
-    if args.page:
-        write_file(args.page, filled(args.page.read_text(), args.out))
     print(text)
+    if args.page:
+        try:
+            write_file(args.page, filled(args.page.read_text(), args.out))
+        except (OSError, ValueError) as error:
+            sys.exit(f'error: {args.page}: {error}')
 
 
 if __name__ == '__main__':

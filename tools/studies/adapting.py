@@ -137,7 +137,7 @@ _METHODS: Mapping[str, tuple[str, Mapping[str, Any], int, int]] = dict(
     ccmim_both=('ccmim', {'model.contrast.grad': 'both'}, 33, 16),
     maskdistill=('maskdistill', {'model.teacher.checkpoint': FILE}, 32, 16),
 )
-_REPEATED = dict(mae_gram=26, neco=14, ccmim_none=50, ccmim_both_none=33)  # steps
+_REPEATED = dict(ccmim_none=50, neco=14)  # steps of those that improve weights
 _ADAPTED = {
     f'{name}_{anchor}': (
         f'small/{leaf}_vits14_adapt.py',
@@ -148,11 +148,10 @@ _ADAPTED = {
 } | dict(
     neco=('small/neco_vits14_adapt.py', _lasting(14)),
 )
-# Some of them on few photos.
+# Again on few photos.
 _ADAPTED |= {
     f'{arm}_112': (_ADAPTED[arm][0], {**_ADAPTED[arm][1], **_of_few(steps)})
     for arm, steps in _REPEATED.items()
-    if arm in ('neco', 'ccmim_none')  # whose epochs come to as many steps
 }
 _TAUGHT = {'model.teacher': dict(_delete_=True, type='ViTTeacher', checkpoint=FILE)}
 _STUDENTS = dict(

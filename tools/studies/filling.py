@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ccmim.apps.compare.gains import Gain
 from ccmim.apps.compare.scores import Score, difference, estimate, read_csv, table
 
 # What words of titles are called in the files.
@@ -83,7 +84,5 @@ def _lead(scores: Sequence[Score], arm: str, reference: str, of: Score) -> str:
     lead = difference(scores, arm, reference, of.task, of.metric)
     if lead is None or arm == reference:
         return ''
-    if lead.count == 1:
-        return f'{lead.mean:+.1f}'
     low, high = lead.mean - lead.half_width, lead.mean + lead.half_width
-    return f'{lead.mean:+.1f} [{low:+.1f}, {high:+.1f}]'
+    return Gain(of.metric, lead.mean, low, high).text
