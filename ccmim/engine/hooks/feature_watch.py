@@ -184,8 +184,11 @@ class FeatureWatchHook(Hook):
         if now < least * start:
             more = ', and the run ends' if self.stop else ''
             # Without labels nobody knows whether they are better or worse.
-            what = 'dense features are far from the start'
-            what = 'dense features are below the start' if self.labels else what
+            what = (
+                'dense features are below the start'
+                if self.labels
+                else 'dense features are far from the start'
+            )
             runner.logger.warning(
                 f'{what}: {self._key} {now:.1f}, '
                 f'{start:.1f} at the start{more}; an anchor keeps them '
