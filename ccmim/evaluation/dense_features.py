@@ -134,7 +134,7 @@ def digest_of_state(state: Mapping[str, Tensor], settings: object) -> bytes:
     digest = hashlib.sha256(_LAYOUT)
     digest.update(repr(settings).encode())
     for name in sorted(state):
-        value = state[name].detach().cpu().contiguous()
+        value = state[name].cpu().contiguous()
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
         digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
     return digest.digest()

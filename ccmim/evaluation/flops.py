@@ -41,7 +41,7 @@ def build_shapes(cfg: Config) -> nn.Module:
     scope = cfg.get('default_scope') or 'mmengine'
     with torch.device('meta'), DefaultScope.overwrite_default_scope(scope):
         model = MODELS.build(cfg.model)
-    # What changes colors or is known already has no products to count, and draws
+    # What changes colors or is known already has few products to count, and draws
     # numbers or looks up images, which shapes cannot.
     replace_parts(model, ColorPerturbation, nn.Identity)
     replace_parts(model, StoredScorer, ConstantScorer)

@@ -48,7 +48,7 @@ def test_clusters_far_apart_are_found_and_are_their_means():
 
 
 def test_clusters_begin_as_k_means_plus_plus_and_move_by_lloyds_steps():
-    torch.manual_seed(0)
+    torch.manual_seed(3)
     features, generator = 0.3 * torch.randn(30, 2), torch.Generator().manual_seed(5)
     ids = torch.randint(30, (1,), generator=generator).tolist()
     for _ in range(11):
@@ -112,7 +112,7 @@ def _lost(keys, grid):
 
 
 def test_an_object_is_found_as_published():
-    torch.manual_seed(3)
+    torch.manual_seed(2)
     for i in range(10):  # of signs many are not correlated at all
         keys = torch.randn(30, 4).sign() if i % 2 else 0.3 * torch.randn(30, 4)
         assert find_object(keys, (5, 6)) == _lost(keys, (5, 6))
@@ -189,6 +189,7 @@ def test_features_of_photos_leave_the_network_as_it_was(
     tiny_vit, images, training, size, dtype
 ):
     vit = tiny_vit(drop_path_rate=0.5).train(training)
+    images = torch.cat([images, images.flip(3)[:1]])
     photos = [SimpleNamespace(pixels=lambda size, x=x: x) for x in images]
     found = compute_dense(vit, photos, (64, 64), lambda x: x, True, size, dtype)
     assert vit.training == training
@@ -284,6 +285,7 @@ def test_a_judgment_is_that_of_its_measures_and_is_read_as_it_was_written(
 def test_a_linear_probe_learns_what_one_channel_says():
     torch.manual_seed(0)
     patches = torch.randn(400, 3) * torch.tensor([0.01, 30.0, 1.0]) + 5
+    patches[::2, 0] = 5  # of all: every second would be of one class
     classes = (patches[:, 0] > 5.004).long()
     found = _linear(patches, F.one_hot(classes).float())(patches).argmax(1)
     assert (found == classes).float().mean() > 0.98

@@ -106,7 +106,8 @@ def test_ap_is_cocos_for_any_draw_of_the_images():
         judge.params.imgIds = [*images]
         judge.evaluate()
         parts.append(matches_of(judge))
-    assert figure(join(parts)) == pytest.approx(figure(sample), abs=1e-9)
+    joined = join([join(parts)])
+    assert joined.figures(counts) == pytest.approx(sample.figures(counts), abs=1e-9)
     (*by_class, absent), objects = sample.by_class(3)
     assert np.mean(by_class) == pytest.approx(figure(sample))
     assert np.isnan(absent)

@@ -42,6 +42,7 @@ def test_training_step_of_a_tiny_mae(build):
     embed = 2 * 16 * 768 * 192
     expected = 3 * (encoder + decoder + pixels) + 2 * embed
     assert training_flops(model, 128, 128) == expected
+    assert training_flops(build('small/conmim_vitt'), 128, 128) > expected  # no colors
     cached = build('small/ccmim_vitt_cached_scores')
     assert isinstance(cached.scorer, ConstantScorer)  # which reads no file
 

@@ -80,7 +80,7 @@ def test_what_all_photos_share_makes_none_alike(monkeypatch):
     assert [pair[:2] for pair in pairs] == [('c', 'd'), ('a', 'b')]  # most alike first
     monkeypatch.setattr(embeddings, '_AT_ONCE', 10)  # two rows
     assert found.duplicates(pairs[1][2]) == pairs
-    assert Embeddings(list('abc'), (100 * own[:3]).int()).nearest(2)[0][1] < 0
+    assert Embeddings(list('abc'), (100 * own[:3] + 999).int()).nearest(2)[0][1] < 0
     assert [name for name, _ in found.nearest(0, 2)] == ['b', 'e']
     assert len(found.nearest(0)) == 4
     ((_, cosine),) = Embeddings(list('ab'), own[:2] + 1).nearest(0)
