@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ccmim.checkpoints.atomic import AtomicLocalBackend
 from ccmim.checkpoints.hugging_face import beside_of_hugging_face, write_config
-from ccmim.checkpoints.layouts import LAYOUTS
+from ccmim.checkpoints.layouts import LAYOUTS, WRITABLE
 from ccmim.checkpoints.read import Weights
 from ccmim.checkpoints.settle import settle
 from ccmim.checkpoints.sources import METADATA, digest
@@ -43,7 +43,7 @@ def write_weights(
     path = Path(path).expanduser()
     _, read, write, holds, build, _ = LAYOUTS[layout]
     if write is None:
-        known = ', '.join(name for name, one in LAYOUTS.items() if one[2])
+        known = ', '.join(WRITABLE)
         raise ValueError(f'the layout {layout} is read, not written: take {known}')
     _check_target(path, layout, overwrite)
     if lacking := sorted(weights.architecture.parts() - set(holds)):

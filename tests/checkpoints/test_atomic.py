@@ -96,8 +96,8 @@ def test_mmengine_writes_through_it(tmp_path):
     assert (tmp_path / 'new' / 'text').read_text(encoding='utf-8') == 'gr\xfcn'
     singleton = fileio.get_file_backend(str(tmp_path), enable_singleton=True)
     assert isinstance(singleton, AtomicLocalBackend)
-    Config(dict(a=1)).dump(tmp_path / 'a.py')
-    assert Config.fromfile(tmp_path / 'a.py').dump() == Config(dict(a=1)).dump() > ''
+    Config(dict(a=1)).dump(tmp_path / 'b/a.py')
+    assert Config.fromfile(tmp_path / 'b/a.py').dump() == Config(dict(a=1)).dump() > ''
     fileio.dump(dict(a=1), tmp_path / 'a.json')
     assert fileio.load(tmp_path / 'a.json') == dict(a=1)
 

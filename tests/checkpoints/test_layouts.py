@@ -239,10 +239,14 @@ def test_types_stay_as_they_are(tiny_vit, read, tmp_path, dtype):
 
 
 @pytest.mark.parametrize(
-    'part', ['plain', 'layer scale', 'register tokens', 'no class token']
+    ('part', 'act'),
+    [
+        *(('plain', 'gelu_tanh'), ('layer scale', 'quick_gelu')),
+        *(('register tokens', 'swiglu'), ('no class token', 'gelu')),
+    ],
 )
-def test_timm_loads_what_is_written_for_it_strictly(ours, images, tmp_path, part):
-    weights = ours(pos_embed='learned', norm_eps=1e-3, **PARTS.get(part, {}))
+def test_timm_loads_what_is_written_for_it_strictly(ours, images, tmp_path, part, act):
+    weights = ours(pos_embed='learned', norm_eps=1e-3, act=act, **PARTS.get(part, {}))
     write_weights(weights, tmp_path / 'out.pth', 'timm')
     vit = timm.models.VisionTransformer(**LAYOUTS['timm'].build(weights.architecture))
     timm.models.load_checkpoint(vit, str(tmp_path / 'out.pth'), strict=True)

@@ -56,3 +56,7 @@ def test_another_width_is_refused_with_the_option_too(tiny_vit, file):
     wide = tiny_vit(arch=dict(embed_dim=64, depth=2, num_heads=2))
     with pytest.raises(ValueError, match=r'has shape \(1, 1, 32\), .* \(1, 1, 64\)'):
         load_backbone(wide, file, resize_patch=True)
+    blocks = {f'module.{k}': v for k, v in torch.load(file).items() if 'blocks' in k}
+    torch.save(blocks, file)
+    with pytest.raises(ValueError, match=r'24 of 30 .* 6 missing \(cls_token, '):
+        load_backbone(wide, file, resize_patch=True)

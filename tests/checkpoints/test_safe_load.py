@@ -317,7 +317,7 @@ def _by_hand(file, content):
     return file
 
 
-def test_deep_and_circular_metadata(tmp_path):
+def test_deep_metadata(tmp_path):
     deep: list = []
     for _ in range(100_000):
         deep = [deep]
@@ -326,6 +326,9 @@ def test_deep_and_circular_metadata(tmp_path):
     content = b'\x80\x02}X\x01\x00\x00\x00a' + b']' * 90_000 + b'a' * 89_999 + b's.'
     with pytest.raises(ValueError, match=r'deep.pth is damaged \('):
         load_file(_by_hand(tmp_path / 'deep.pth', content))
+
+
+def test_circular_metadata(tmp_path):
     circle = dict(a=[np.ones(1)])
     circle['a'] += [circle, circle['a']]
     circle['b'] = circle

@@ -149,6 +149,8 @@ def test_names_tell_folders_of_results_apart(tmp_path):
 
 def test_a_shard_that_is_lost(tmp_path):
     (tmp_path / 'config.json').write_text('{"model_type": "vit"}')
+    with pytest.raises(ValueError, match='is no model folder of Hugging Face'):
+        read_weights(tmp_path)
     index = dict(weight_map={'a': 'model-00001.safetensors', 'b': 'm-2.safetensors'})
     (tmp_path / 'model.safetensors.index.json').write_text(json.dumps(index))
     save_file({'a': torch.ones(1)}, tmp_path / 'model-00001.safetensors')
