@@ -195,7 +195,7 @@ def test_the_slow_network_of_a_run(read, tiny_vit):
         assert all(torch.equal(state[k], v) for k, v in wanted.state_dict().items())
 
 
-def test_the_usual_heads_of_a_width_are_taken_and_said(save):
+def test_the_usual_heads_of_a_width_are_taken_and_said(save, tiny_vit):
     vit = timm.models.VisionTransformer(32, embed_dim=192, depth=1, num_heads=3)
     weights = read_weights(save(vit.state_dict()), img_size=32)
     assert weights.architecture.num_heads == 3
@@ -205,6 +205,8 @@ def test_the_usual_heads_of_a_width_are_taken_and_said(save):
     places = '  positions of 2 x 2 patches'
     assert places not in weights.report, 'the size was given'
     assert places in read_weights(save(vit.state_dict())).report
+    told = tiny_vit(attention='rel_pos').state_dict()  # by its tables
+    assert read_weights(save(told), img_size=64).architecture.num_heads == 2
 
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])

@@ -19,7 +19,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns:
         0; 1 if something was found wrong or training failed, 2 for a mistake in what
-        was asked for, 130 after Ctrl-C.
+        was asked for, 130 after Ctrl-C, 141 if nobody reads the output on.
     """
     parser = make_parser()
     try:
@@ -34,6 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGHUP))
     try:
         code = import_module(f'ccmim.apps.cli.{args.command}').run(args) or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         more = ' Run the same command to resume.' if args.command in _GO_ON else ''
         print(f'\nInterrupted.{more}', file=sys.stderr)

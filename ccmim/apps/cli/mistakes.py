@@ -12,6 +12,7 @@ from ccmim.operators import one_line as line_of_install
 _DENSE = ('mmcv', 'mmdet', 'mmseg', 'mmengine', 'pycocotools')
 _LONGEST = 500  # letters of a message
 MISTAKE, FAILED, NO_ROOM = 2, 1, 3
+UNREAD = 141  # as of a process that SIGPIPE ends
 _ROOM = 'make room, or write elsewhere, and run it again'
 
 
@@ -38,8 +39,14 @@ def report(error: Exception, command: str = '', debug: bool = False) -> int:
 
     Returns:
         The exit code: 2 for a mistake, 3 for a full or read-only disk, 1 for a failed
-        stage or a bug.
+        stage or a bug, 141 if nobody reads the output on.
     """
+    if isinstance(error, BrokenPipeError):
+        try:
+            print(flush=True)  # is it this pipe?
+        except BrokenPipeError:
+            drop_unwritable(sys.stdout)
+            return UNREAD
     if debug:
         traceback.print_exception(error)
     if type(error).__name__ == 'StageError':  # its text is the end of a log

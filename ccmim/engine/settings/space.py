@@ -13,7 +13,7 @@ from torch import nn
 from ccmim.checkpoints.shards import files_of
 from ccmim.engine.settings.processes import on_main
 from ccmim.engine.settings.work_dir import files_of_a_run
-from ccmim.files import WriteError, is_no_room
+from ccmim.files import WriteError, drop_unwritable, is_no_room
 
 _MOMENTS = 2  # what AdamW keeps of each trained value, in float32
 
@@ -87,6 +87,9 @@ def stop_at_full_disk() -> None:
 
 def _handle_error(handler: logging.StreamHandler, record: logging.LogRecord) -> None:
     error = sys.exc_info()[1]
+    if isinstance(error, BrokenPipeError):  # ... | head: the file has all lines
+        drop_unwritable(handler.stream)
+        return
     if not isinstance(error, OSError) or not is_no_room(error):
         logging.Handler.handleError(handler, record)
         return

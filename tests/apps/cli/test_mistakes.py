@@ -1,12 +1,17 @@
 """Every mistake is a line that says what and one that says how to mend it."""
 
+import logging
+import os
 import re
+import sys
 
 import pytest
 
 from ccmim import __version__
+from ccmim.apps.cli.main import main
 from ccmim.apps.cli.mistakes import report
 from ccmim.apps.cli.parsers import make_parser
+from ccmim.engine.settings.space import stop_at_full_disk
 
 COMMANDS = ('demo', 'pretrain', 'transfer', 'leaf', 'knn', 'predict', 'export')
 COMMANDS += ('check', 'doctor', 'report', 'embed', 'judge')
@@ -118,3 +123,19 @@ def test_a_missing_library_is_named_with_how_to_get_it(capsys, module, how):
     what, remedy = capsys.readouterr().err.splitlines()
     assert what == f'error: {module} is not installed'
     assert remedy.startswith(f'  -> {how}')
+
+
+@pytest.mark.parametrize('is_log', [False, True])
+def test_what_nobody_reads_on_is_left_out(image_folder, monkeypatch, capsys, is_log):
+    """As of ``ccmim check photos | head -1``; a run goes on."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, 'w') as stream:
+        if is_log:
+            stop_at_full_disk()
+            handler = logging.StreamHandler(stream)
+            handler.handle(logging.makeLogRecord(dict(msg='one')))
+        else:
+            monkeypatch.setattr(sys, 'stdout', stream)
+            assert main(['check', str(image_folder)]) == 141
+    assert capsys.readouterr().err == ''
