@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ccmim.checkpoints.architecture import NOT_READ, PATCHES, grid_of_positions
 from ccmim.checkpoints.layouts import Tensors
@@ -208,9 +209,7 @@ def _find_grid(
         fitting = [b for b, count in counts.items() if count == grid[0] * grid[1]]
         return (fitting[0], grid) if fitting else None
     for before in rows:
-        start = table[:, :1] if before == 1 else torch.zeros_like(table[:, :1])
-        patches = torch.cat([start, table[:, before:]], dim=1)
-        if grid := grid_of_positions(patches, patch):
+        if grid := grid_of_positions(F.pad(table[:, before:], (0, 0, 1, 0)), patch):
             return before, grid
     if hint := declared.get('grid'):  # of the network that will be filled
         fitting = [b for b, count in counts.items() if count == hint[0] * hint[1]]

@@ -70,6 +70,7 @@ def test_openais_clip(ours, read, tiny_vit, tmp_path, monkeypatch):
     words = dict.fromkeys(('visual.proj', 'positional_embedding'), torch.zeros(2, 2))
     weights, lines = read(state | words), []
     assert 'layout openai-clip' in weights.report[0]
+    assert '  patches have no bias: zeros' in weights.report
     assert weights.architecture == own.architecture
     assert all(torch.equal(weights.state[k], v) for k, v in own.state.items())
     log = 'ccmim.checkpoints.load.print_log'
