@@ -272,9 +272,7 @@ def test_positions_that_leave_their_grid_open_are_asked_for(tiny_vit, tmp_path, 
     with pytest.raises(ValueError, match='open whether its images had 96 x 96 or '):
         read(dict(vit.state_dict()), img_size=None)
     bare = dict(vit.state_dict(), pos_embed=vit.pos_embed[:, 1:])  # as of DeiT III
-    with pytest.raises(
-        ValueError, match='36 .* 96 x 96 or 112 x 80 or 80 x 112 px'
-    ):
+    with pytest.raises(ValueError, match='36 .* 96 x 96 or 112 x 80 or 80 x 112 px'):
         read(bare, img_size=None)
     told = read(dict(vit.state_dict()), img_size=[64, 144])
     assert told.architecture.img_size == [64, 144]
