@@ -46,7 +46,9 @@ def ours(tiny_vit):
         vit = draw(tiny_vit(**options))
         if not vit.class_token:  # the row that nothing uses
             vit.pos_embed.data[:, :1] = 0
-        return Weights(vit.state_dict(), architecture_of(vit), [], Pixels((1.0,) * 3))
+        return Weights(
+            vit.state_dict(), architecture_of(vit), [], Pixels(*[(1.0,) * 3] * 2)
+        )
 
     return ours
 
@@ -208,6 +210,8 @@ def test_the_usual_heads_of_a_width_are_taken_and_said(save, tiny_vit):
     assert places in read_weights(save(vit.state_dict())).report
     told = tiny_vit(attention='rel_pos').state_dict()  # by its tables
     assert read_weights(save(told), img_size=64).architecture.num_heads == 2
+    bare = tiny_vit(class_token=False, img_size=(48, 80)).state_dict()  # 4 x 4 rows
+    assert read_weights(save(bare), num_heads=2).architecture.img_size == [48, 80]
 
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])

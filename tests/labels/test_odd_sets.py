@@ -385,15 +385,6 @@ def assert_one_line(made, answers, text):
     assert len(answers.errors[TRAIN]) == len(answers.errors[TRANSFER]) == 1
 
 
-@pytest.mark.parametrize('name', BAD_OBJECTS)
-def test_broken_objects_are_named_before_the_first_step(name, tmp_path, ask):
-    made = Objects(tmp_path / 'set')
-    change, text = BAD_OBJECTS[name]
-    change(made)
-    made.write()
-    assert_one_line(made, ask(made), text)
-
-
 def all_maps(convert=lambda numbers: numbers, **options):
     """Save all maps in another way."""
 
@@ -568,16 +559,6 @@ BAD_MAPS = {
 }
 
 
-@pytest.mark.parametrize('name', BAD_MAPS)
-def test_broken_maps_are_named_before_the_first_step(name, tmp_path, ask):
-    made = Maps(tmp_path / 'set')
-    change, text = BAD_MAPS[name]
-    change(made)
-    # The classes are the user's: else the largest number tells how many there are.
-    (made.root / 'classes.txt').write_text('\n'.join(CLASSES))
-    assert_one_line(made, ask(made), text)
-
-
 def one_class_empty(s):
     shutil.rmtree(s.root / 'train/tortoise')
     (s.root / 'train/tortoise').mkdir()
@@ -607,11 +588,17 @@ BAD_FOLDERS = {
 }
 
 
-@pytest.mark.parametrize('name', BAD_FOLDERS)
-def test_broken_class_folders_are_named_before_the_first_step(name, tmp_path, ask):
-    made = Folders(tmp_path / 'set')
-    change, text = BAD_FOLDERS[name]
+BAD = {Objects: BAD_OBJECTS, Maps: BAD_MAPS, Folders: BAD_FOLDERS}
+
+
+@pytest.mark.parametrize(('kind', 'name'), [(k, n) for k in BAD for n in BAD[k]])
+def test_broken_labels_are_named_before_the_first_step(kind, name, tmp_path, ask):
+    made = kind(tmp_path / 'set')
+    change, text = BAD[kind][name]
     change(made)
+    made.write()
+    if kind is Maps:  # else the largest number tells how many classes there are
+        (made.root / 'classes.txt').write_text('\n'.join(CLASSES))
     assert_one_line(made, ask(made), text)
 
 

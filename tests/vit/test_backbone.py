@@ -137,8 +137,11 @@ def test_the_embedding_is_timms_convolution_of_the_padded_image(tiny_vit):
     torch.testing.assert_close(vit.embed(images), expected, atol=1e-12, rtol=0)
 
 
-def test_the_class_token_alone_is_that_of_all_tokens(tiny_vit, images):
-    vit = tiny_vit().double()
+@pytest.mark.parametrize('biased', [False, True])
+def test_the_class_token_alone_is_that_of_all_tokens(tiny_vit, images, biased):
+    vit = tiny_vit(rel_pos_bias=biased).double()
+    for table in [p for n, p in vit.named_parameters() if 'bias_table' in n]:
+        torch.nn.init.normal_(table)
     tokens = vit.embed(images.double())
     alone = vit.encode(tokens, class_only=True)
     torch.testing.assert_close(alone, vit.encode(tokens)[:, :1], atol=1e-12, rtol=0)

@@ -117,13 +117,6 @@ def test_class_attention_counts_the_bias(drawn_vit, images, direction):
     torch.testing.assert_close(ours[:, :1], early, atol=1e-12, rtol=0)
 
 
-def test_the_class_token_alone_is_that_of_all_tokens(drawn_vit, images):
-    vit = drawn_vit().double()
-    tokens = vit.embed(images.double())
-    alone = vit.encode(tokens, class_only=True)
-    torch.testing.assert_close(alone, vit.encode(tokens)[:, :1], atol=1e-12, rtol=0)
-
-
 def test_half_precision_with_gradients_differs_by_its_rounding_only(drawn_vit, images):
     vit = drawn_vit()
     expected = vit(images)[0]
