@@ -4,11 +4,10 @@ import os
 
 import pytest
 import torch
-import torch.multiprocessing as mp
-from torch import distributed
 
 from ccmim.classification import TopAccuracy
 from ccmim.data import VisitSampler
+from tests.two_processes import in_two_processes
 
 
 def _samples(count=23, classes=8):
@@ -53,27 +52,20 @@ def test_other_classes_than_those_of_the_data_are_refused():
         TopAccuracy(topk=(0, 1))
 
 
-def _worker(rank, folder):
+def _one_of_two(_, folder):
     os.chdir(folder)  # where the results are exchanged
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
     samples, metric = _samples(), TopAccuracy()
     keys = [key.index for key in VisitSampler(samples, shuffle=False, seed=0)]
     for start in range(0, len(keys), 5):
         metric.process(None, [samples[i] for i in keys[start : start + 5]])
-    found = metric.evaluate(len(samples))
-    torch.save(found, f'{folder}/found{rank}')
-    distributed.barrier()
-    os._exit(0)  # Gloo's threads may wait for the interpreter's lock in destructors
+    return metric.evaluate(len(samples))
 
 
 @pytest.mark.dist
 @pytest.mark.slow
 def test_two_processes_count_the_padded_image_once(tmp_path):
     """23 images: each process gets 12, the first image comes twice."""
-    mp.start_processes(_worker, (str(tmp_path),), nprocs=2, start_method='fork')
     samples = _samples()
     expected = {f'accuracy/top{k}': _oracle(samples, k) for k in (1, 5)}
-    assert torch.load(tmp_path / 'found0') == pytest.approx(expected)
-    assert torch.load(tmp_path / 'found1') == pytest.approx(expected)
+    found = in_two_processes(tmp_path, _one_of_two, tmp_path)
+    assert found == [pytest.approx(expected)] * 2

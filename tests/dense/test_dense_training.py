@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
-from torch import distributed
 
 from ccmim.apps.report.page_details import draw_confusions
 from ccmim.dense.coco_objects import objects_of
@@ -28,6 +26,7 @@ from tests.dense.batches import (
     panoptic_batch,
     segmentation_batch,
 )
+from tests.two_processes import in_two_processes
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -107,18 +106,11 @@ def _gradients(model, batch):
     return {n: p.grad for n, p in inner.named_parameters() if p.requires_grad}
 
 
-def _one_of_two(rank, folder, model, images):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
+def _one_of_two(rank, model, images):
     torch.rand = _shared
     batch = {k: v[rank : rank + 1] for k, v in images.items()}
     wrapped = MMDistributedDataParallel(copy.deepcopy(model), broadcast_buffers=False)
-    gradients = _gradients(wrapped, batch)
-    if rank == 0:
-        torch.save(gradients, f'{folder}/gradients')
-    distributed.barrier()
-    os._exit(0)  # gloo's threads may wait for the interpreter's lock
+    return _gradients(wrapped, batch)
 
 
 @pytest.mark.dist
@@ -131,9 +123,7 @@ def test_two_processes_of_eomt_have_the_gradients_of_one(case, tmp_path, monkeyp
     build_model, make_batch = CASES[case]
     model, batch = build_model().train(), make_batch()
     batch['inputs'][1] = batch['inputs'][1].flip(-1)
-    given = str(tmp_path), model, batch
-    mp.start_processes(_one_of_two, given, nprocs=2, start_method='fork')
-    found = torch.load(tmp_path / 'gradients')
+    found, _ = in_two_processes(tmp_path, _one_of_two, model, batch)
     monkeypatch.setattr(torch, 'rand', _shared)
     for name, wanted in _gradients(model, batch).items():
         size = wanted.abs().max().item()

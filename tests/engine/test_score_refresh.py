@@ -1,15 +1,12 @@
 """Stored scores are refreshed when it is time, by every process its share."""
 
-import os
-
 import pytest
 import torch
-import torch.multiprocessing as mp
-from torch import distributed
 
 from ccmim.engine import ScoreRefreshHook
 from ccmim.engine.launch import build_runner
 from tests.short_runs import short_config
+from tests.two_processes import in_two_processes
 
 
 @pytest.fixture
@@ -160,26 +157,13 @@ def _refresh(cfg):
     return runner.model.state_dict()
 
 
-def _worker(rank, cfg, folder):
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    torch.save(_refresh(cfg), f'{folder}/rank{rank}.pth')
-    distributed.barrier()
-    # Gloo's threads and the interpreter's lock may wait for each other in destructors.
-    os._exit(0)
-
-
 @pytest.mark.dist
 @pytest.mark.slow
 def test_two_processes_store_what_one_does(config, tmp_path):
     """Each scores every other picture, and both hold the maps of all."""
-    mp.start_processes(
-        _worker, (config('two', begin=0), str(tmp_path)), nprocs=2, start_method='fork'
-    )
+    two = config('two', begin=0)
     alone = _refresh(config('one', begin=0))
-    for rank in range(2):
-        state = torch.load(tmp_path / f'rank{rank}.pth')
+    for state in in_two_processes(tmp_path, lambda _: _refresh(two)):
         for name in ('scorer.maps', 'scorer.scales'):
             torch.testing.assert_close(state[name], alone[name], atol=1, rtol=1e-5)
         assert state['scorer.maps'].float().std(dim=1).min() > 1

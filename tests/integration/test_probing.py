@@ -1,20 +1,17 @@
 """A probe measures the features, and the training does not notice it."""
 
 import json
-import os
-import socket
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
-from mmengine.config import Config
 from PIL import Image
 
 from ccmim.engine import FeatureWatchHook
 from ccmim.engine.launch import build_runner
+from tests.two_processes import in_two_processes
 
 STEPS = [dict(type='ccmim.ResizeCenterCrop', size=64), dict(type='ccmim.ToUint8Tensor')]
 
@@ -60,39 +57,25 @@ def test_training_is_the_same_to_the_last_bit(train, knn):
     assert probed.model.training
 
 
-def _train_one_of_two(rank, cfg, port):
-    os.environ['LOCAL_RANK'] = str(rank)
-    torch.distributed.init_process_group(
-        'gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
-    )
-    build_runner(Config(cfg), 'pytorch').train()
-    torch.distributed.destroy_process_group()
-
-
 @pytest.mark.dist
 @pytest.mark.slow
-def test_two_processes_share_the_work(tiny_run, knn, unused_port):
+def test_two_processes_share_the_work(tiny_run, knn, tmp_path):
     """Seven images over two processes: each feature stays with its label."""
     for data in (knn['train'], knn['test']):
         data.update(label_ratio=0.9)
     cfg = tiny_run('ccmim_vitb', 'two', {'train_cfg.max_epochs': 1})
     probe = dict(type='ccmim.ProbeHook', interval=1, images=8, knn=knn)
     cfg.default_hooks.probe = probe
-    mp.start_processes(
-        _train_one_of_two, (cfg.to_dict(), unused_port), nprocs=2, start_method='fork'
-    )
+
+    def train_in_one(_):
+        build_runner(cfg, 'pytorch').train()
+
+    in_two_processes(tmp_path, train_in_one)
     (file,) = Path(cfg.work_dir).glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     (probed,) = [line for line in lines if 'probe/feature_rank' in line]
     assert probed['probe/knn_accuracy'] == 100
     assert 1 < probed['probe/feature_rank'] <= 8
-
-
-@pytest.fixture
-def unused_port():
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture

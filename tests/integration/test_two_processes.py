@@ -3,13 +3,11 @@
 All that needs two processes happens in one pair of them, as starting them takes long.
 """
 
-import os
 import shutil
 import time
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from torch import distributed
@@ -18,6 +16,7 @@ from ccmim.checkpoints import load_file, read_weights
 from ccmim.checkpoints.shards import files_of
 from ccmim.engine.launch import build_runner
 from ccmim.registry import HOOKS, MODELS
+from tests.two_processes import in_two_processes
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
@@ -80,14 +79,9 @@ IN_SHARDS = dict(
 )
 
 
-def _worker(rank, cfg, folder):
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
+def _one_of_two(rank, cfg, folder):
     photos = cfg.train_dataloader.dataset.data
-    results = dict(
+    return dict(
         even=_train(cfg, f'{folder}/run', 'pytorch', train_dataloader__batch_size=2),
         sharded=_train(cfg, f'{folder}/sharded', 'pytorch', **IN_SHARDS),
         resumed=_train(
@@ -118,10 +112,6 @@ def _worker(rank, cfg, folder):
             default_hooks__logger__interval=3,
         ),
     )  # fmt: skip
-    torch.save(results, f'{folder}/results{rank}')
-    distributed.barrier()
-    # Gloo's threads and the interpreter's lock may wait for each other in destructors.
-    os._exit(0)
 
 
 def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
@@ -145,10 +135,7 @@ def test_they_train_what_one_does(tiny_run, image_folder, tmp_path):
     shutil.copytree(image_folder, tmp_path / 'nine')
     shutil.copy(tmp_path / 'nine/part0/0.jpg', tmp_path / 'nine/part0/9.jpg')
     (tmp_path / 'sharded/.iter_9.shards.part').mkdir(parents=True)
-    mp.start_processes(_worker, (cfg, str(tmp_path)), nprocs=2, start_method='fork')
-    zero, one = (
-        torch.load(tmp_path / f'results{rank}', weights_only=False) for rank in (0, 1)
-    )
+    zero, one = in_two_processes(tmp_path, _one_of_two, cfg, tmp_path)
     for name in ('even', 'odd', 'bad'):  # the processes have the same weights
         for key, value in zero[name]['weights'].items():
             if 'running' not in key:

@@ -6,16 +6,15 @@ everything agrees. With 'local', the published choice, each process normalizes i
 half, and the oracle is one process that does so too.
 """
 
-import os
 from itertools import product
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import distributed
 
 from ccmim import losses
+from tests.two_processes import in_two_processes
 
 pytestmark = pytest.mark.dist
 BATCH, DIM = 4, 8
@@ -42,9 +41,7 @@ def _gradients(module, loss, tokens):
             strict=True)]  # fmt: skip
 
 
-def _worker(rank, folder):
-    store = f'file://{folder}/store'
-    distributed.init_process_group('gloo', store, rank=rank, world_size=2)
+def _one_of_two(rank):
     _check_summed_gradients(rank)
     _check_two_views(rank)
     _check_graphs(rank)
@@ -61,11 +58,7 @@ def _worker(rank, folder):
         tokens = [losses.gather_constant(grad) for grad in grads[-2:]]
         distributed.all_reduce(loss := loss.detach())
         results[options] = loss / 2, [g / 2 for g in grads[:-2] + tokens]
-    if rank == 0:
-        torch.save(results, f'{folder}/results')
-    distributed.barrier()
-    # Gloo's threads and the interpreter's lock may wait for each other in destructors.
-    os._exit(0)
+    return results
 
 
 def _check_summed_gradients(rank):
@@ -135,9 +128,7 @@ def _check_drawn_words(rank):
 @pytest.fixture(scope='module')
 def two_processes(tmp_path_factory):
     """Losses and gradients of two processes, for each choice of options."""
-    folder = tmp_path_factory.mktemp('two_processes')
-    mp.start_processes(_worker, (str(folder),), nprocs=2, start_method='fork')
-    return torch.load(folder / 'results')
+    return in_two_processes(tmp_path_factory.mktemp('two'), _one_of_two)[0]
 
 
 class _HalfByHalf(torch.nn.Module):

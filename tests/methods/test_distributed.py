@@ -5,15 +5,14 @@ or all images have the same, and the statistics of the joined batch.
 """
 
 import copy
-import os
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from tests.methods.conftest import TINY_LIO, TINY_RELATIONAL
+from tests.two_processes import in_two_processes
 
 BATCH = 2
 PLAIN = dict(jitter_prob=0.0, gray_prob=0.0, blur_prob=0.0, solarize_prob=0.0)
@@ -38,9 +37,7 @@ def _step(model, images, given):
     return loss.detach(), inner.state_dict()
 
 
-def _worker(rank, folder, cases):
-    store = f'file://{folder}/store'
-    distributed.init_process_group('gloo', store, rank=rank, world_size=2)
+def _one_of_two(rank, cases):
     part = slice(rank * BATCH, (rank + 1) * BATCH)
     torch.rand_like = lambda scores: NOISE[part]
     results = []
@@ -51,10 +48,7 @@ def _worker(rank, folder, cases):
         loss, state = _step(wrapped, images[part], own)
         distributed.all_reduce(loss)
         results.append((loss / 2, state))
-    torch.save(results, f'{folder}/rank{rank}')
-    distributed.barrier()
-    # Gloo's threads and the interpreter's lock may wait for each other in destructors.
-    os._exit(0)
+    return results
 
 
 def _models(get):
@@ -83,11 +77,10 @@ def test_two_processes_are_one(request, tmp_path, monkeypatch):
         (m.double(), get(batch).double(), given) for m, batch, given in _models(get)
     ]
     monkeypatch.setattr(torch, 'rand', _alike)
-    mp.start_processes(_worker, (str(tmp_path), cases), nprocs=2, start_method='fork')
+    found = in_two_processes(tmp_path, _one_of_two, cases)
     monkeypatch.setattr(torch, 'rand_like', lambda scores: NOISE)
     joined = [_step(*case) for case in cases]
-    for rank in range(2):
-        results = torch.load(tmp_path / f'rank{rank}')
+    for results in found:
         for (loss, state), (alone, expected) in zip(results, joined, strict=True):
             assert loss.item() == pytest.approx(alone.item(), abs=1e-12)
             for name, value in expected.items():

@@ -4,12 +4,10 @@ All in one pair of processes, as starting them takes long.
 """
 
 import copy
-import os
 from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
@@ -21,6 +19,7 @@ from ccmim.engine.optim.autocast import AutocastOptimWrapper
 from ccmim.engine.sharded_state import adapt_checkpoints, gather
 from tests import tiny_methods
 from tests.dense.test_dense_training import CASES
+from tests.two_processes import in_two_processes
 
 STEPS = 3
 
@@ -54,12 +53,7 @@ def _train(model, step, wrap, steps):
     return losses, gather(dict(inner.state_dict())), held
 
 
-def _worker(rank, folder, names):
-    torch.set_num_threads(1)
-    os.environ.update(LOCAL_RANK=str(rank))
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
+def _one_of_two(_, names):
     results = {}
     for name in names:
         torch.manual_seed(0)
@@ -78,18 +72,14 @@ def _worker(rank, folder, names):
         results[name] = [
             _train(model, step, wrap, steps) for wrap in (_ddp, FullyShard)
         ]
-    torch.save(results, f'{folder}/results{rank}')
-    distributed.barrier()
-    # Gloo's threads and the interpreter's lock may wait for each other in destructors.
-    os._exit(0)
+    return results
 
 
 @pytest.mark.dist
 @pytest.mark.slow
 def test_losses_and_weights_are_those_of_ddp(tmp_path):
     names = [*tiny_methods.names(), *CASES]
-    mp.start_processes(_worker, (str(tmp_path), names), nprocs=2, start_method='fork')
-    results = torch.load(tmp_path / 'results0')
+    results, _ = in_two_processes(tmp_path, _one_of_two, names)
     for name, (ddp, sharded) in results.items():
         losses, weights, _ = ddp
         ours, whole, (held, of) = sharded

@@ -99,14 +99,18 @@ def test_half_precision_differs_by_its_rounding_only(tiny_vit, images):
     assert all(block.attn.qkv.weight.grad.isfinite().all() for block in vit.blocks)
 
 
-def test_nothing_of_the_size_of_a_matrix_over_pairs_is_kept():
-    layer, x = LisaAttention(4, 1, True, (48, 48)), torch.randn(1, 48 * 48, 4)
+@pytest.mark.parametrize(
+    ('kind', 'side', 'dim'),
+    [(LisaAttention, 48, 4), (attentions.RelPosAttention, 32, 8)],
+)
+def test_nothing_of_the_size_of_a_matrix_over_pairs_is_kept(kind, side, dim):
+    layer, x = kind(dim, 1, True, (side, side)), torch.randn(1, side * side, dim)
     sizes = []
     with torch.autograd.graph.saved_tensors_hooks(
         lambda tensor: sizes.append(tensor.numel()) or tensor, lambda tensor: tensor
     ):
         layer(x).sum()
-    assert max(sizes) < 48**4 / 10
+    assert max(sizes) < side**4 / 10
 
 
 def test_windows_and_larger_images_take_the_same_layer(tiny_vit, images):
