@@ -28,7 +28,7 @@ PARTS = {
     'layer scale': dict(layer_scale_init=0.1), 'no final norm': dict(final_norm=False),
     'relative position bias': dict(rel_pos_bias=True),
     'no bias of queries, keys and values': dict(qkv_bias=False),
-    'no class token': dict(class_token=False), 'register tokens': dict(reg_tokens=3),
+    'no class token': dict(class_token=False), 'register tokens': dict(reg_tokens=1),
     'a norm before the blocks': dict(pre_norm=True),
     'norms of queries and keys': dict(qk_norm=True),
     'rotary positions': dict(pos_embed='rotary'),

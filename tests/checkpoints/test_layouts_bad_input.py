@@ -235,3 +235,8 @@ def test_a_file_is_replaced_as_a_whole_or_not(weights, tmp_path, monkeypatch):
     write_weights(weights, out, 'timm', overwrite=True)
     assert load_file(out).keys() == weights.state.keys()
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a.safetensors', 'in.pth']
+    write_weights(weights, tmp_path / 'a', 'hf')
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(OSError, match='cannot write .*safetensors: No space left'):
+        write_weights(weights, tmp_path / 'a', 'hf', overwrite=True)
+    assert not (tmp_path / 'a/config.json').exists(), 'of weights that are not there'

@@ -116,6 +116,14 @@ def _forge(shard):
     return shard
 
 
+def test_a_number_has_no_rows(tmp_path):
+    content = torch.load(file := _save(tmp_path, 3, count=1))
+    content['state_dict']['weight'] = torch.tensor(1.0)
+    torch.save(content, file)
+    with pytest.raises(ValueError, match='is damaged .the rows of state_dict/weight'):
+        load_file(file)
+
+
 DAMAGES = {
     'gone': (lambda shard: shard.unlink(), '00002-of-00002.pth is missing. Copy the'),
     'all gone': (lambda shard: shutil.rmtree(shard.parent), '00001-.* is missing.'),
