@@ -9,6 +9,7 @@ import torch
 
 from ccmim.checkpoints.resume import choose_resume
 from tests.checkpoints.conftest import HUB, flip
+from tests.two_processes import in_two_processes
 
 
 @pytest.fixture
@@ -39,6 +40,12 @@ def run(tmp_path):
         _save(folder / f'epoch_{epoch}.pth')
         (folder / 'last_checkpoint').write_text(f'{folder}/epoch_{epoch}.pth')
     return folder
+
+
+@pytest.mark.dist
+def test_all_processes_resume_from_what_the_first_one_finds(run, tmp_path):
+    found = in_two_processes(tmp_path, lambda n: choose_resume((run, tmp_path)[n]))
+    assert found == [f'{run}/epoch_3.pth'] * 2
 
 
 def _cut(path, share):

@@ -79,6 +79,7 @@ def test_one_set_of_weights_is_downloaded(hub_cache, monkeypatch, kind, weights)
 def test_how_many_positions_of_timms_belong_to_no_patch(name, rows):
     declared = timm_fields(name, {})
     assert declared.get('pos_rows') == rows
+    assert declared.get('rope_theta') == (100 if rows is None else None)
     assert declared['img_size'] == (256 if rows is None else 224)
     wide = timm_fields(name, dict(img_size=(64, 96)))
     assert (wide['img_size'], wide.get('pos_rows')) == ([64, 96], rows)
