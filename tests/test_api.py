@@ -218,8 +218,10 @@ def test_names_of_timm_give_what_timm_gives(registers):
         wanted = theirs.forward_features(images)
         torch.testing.assert_close(ours.eval().forward_features(images), wanted)
         for options in (
-            dict(indices=2),
-            dict(indices=[0, -1], return_prefix_tokens=True, norm=True),
+            dict(),
+            dict(indices=1),
+            dict(indices=3),
+            dict(indices=[-3, -1], return_prefix_tokens=True, norm=True),
             dict(indices=[0, 1], output_fmt='NLC', stop_early=True),
         ):
             found, parts = (
@@ -232,7 +234,7 @@ def test_names_of_timm_give_what_timm_gives(registers):
     config = timm.data.resolve_model_data_config(ours)
     assert config['input_size'] == (3, 32, 32)
     assert config['mean'] == timm.data.IMAGENET_DEFAULT_MEAN
-    assert config['crop_pct'] == 0.875
+    assert (config['crop_pct'], ours.default_cfg['num_classes']) == (0.875, 0)
     ours.set_grad_checkpointing()
     assert ours.with_cp
 

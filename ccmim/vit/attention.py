@@ -257,7 +257,7 @@ def _logits(
     q: Tensor, k: Tensor, bias: Tensor | None, scale: float | None = None
 ) -> Tensor:
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    logits = (q * scale) @ k.transpose(-2, -1)
+    logits = (q * scale) @ k.mT
     return logits if bias is None else logits + bias
 
 

@@ -268,7 +268,7 @@ def weigh_by_offset(x: Tensor, weights: Tensor, grid: tuple[int, int]) -> Tensor
     rows, columns = grid
     kernel = weights.unflatten(-1, (2 * rows - 1, 2 * columns - 1))
     if rows * columns <= DIRECT:
-        return x @ matrix_of_offsets(kernel, grid).squeeze(-3).transpose(-2, -1)
+        return x @ matrix_of_offsets(kernel, grid).squeeze(-3).mT
     size = tuple(map(_fft_length, grid))
     right, below = size[1] - kernel.shape[-1], size[0] - kernel.shape[-2]
     kernel = F.pad(kernel, (0, right, 0, below))

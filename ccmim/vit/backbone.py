@@ -234,7 +234,7 @@ class VisionTransformer(TokenEmbedding, BackboneOutputs, BaseModule):
         x = self._run(self.blocks[last], x, rows, self.grid)
         if block is None:
             x = self.norm(x)
-        if self.class_token and (class_only or not self.reg_tokens):
+        if self.class_token and not self.reg_tokens:
             return x
         patches = x[:, self.num_prefix :]
         first = x[:, :1] if self.class_token else patches.mean(dim=1, keepdim=True)

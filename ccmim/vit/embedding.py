@@ -163,7 +163,7 @@ def fixed_grid(table: Tensor) -> tuple[int, int] | None:
     patches, dim = table.shape[1] - 1, table.shape[2]
     tolerance = max(1e-5, torch.finfo(table.dtype).eps)
     grids = [(r, patches // r) for r in range(1, patches + 1) if patches % r == 0]
-    for grid in sorted(grids, key=lambda grid: abs(grid[0] - grid[1])):
+    for grid in grids:
         fixed = sincos_pos_embed(dim, grid).to(table.device)
         if torch.allclose(fixed, table.float(), atol=tolerance):
             return grid
@@ -172,8 +172,8 @@ def fixed_grid(table: Tensor) -> tuple[int, int] | None:
 
 def square_grid(table: Tensor) -> tuple[int, int] | None:
     """Return the square grid of a table (1, 1 + N, D); None if N is no square."""
-    patches = table.shape[1] - 1 if table.ndim == 3 else 0
-    side = math.isqrt(max(patches, 0))
+    patches = table.shape[1] - 1
+    side = math.isqrt(abs(patches))
     return (side, side) if side * side == patches > 0 else None
 
 

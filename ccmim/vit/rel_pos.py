@@ -23,8 +23,8 @@ def table_length(grid: tuple[int, int]) -> int:
 
 def table_grid(length: int) -> tuple[int, int] | None:
     """Return the grid of a table of so many rows, None if the grid is not square."""
-    side = (round((length - 3) ** 0.5) + 1) // 2 if length > 3 else 0
-    return (side, side) if side and table_length((side, side)) == length else None
+    side = (round(abs(length - 3) ** 0.5) + 1) // 2
+    return (side, side) if table_length((side, side)) == length else None
 
 
 def relative_bias(
@@ -48,7 +48,7 @@ def relative_bias(
     if not class_token:
         return pairs
     count = rows * columns
-    from_class, to_class, itself = table[-3:].unsqueeze(-1).unsqueeze(-1)
+    from_class, to_class, itself = table[-3:, :, None, None]
     pairs = torch.cat([to_class.expand(heads, count, 1), pairs], dim=2)
     top = torch.cat([itself, from_class.expand(heads, 1, count)], dim=2)
     return torch.cat([top, pairs], dim=1)

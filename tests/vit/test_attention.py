@@ -6,7 +6,7 @@ import torch
 from ccmim.vit.attention import Attention
 
 
-def formula(layer, x):
+def formula(layer, x, seen=None):
     """Written from the formula, a head at a time, in float64."""
     batch, length, dim = x.shape
     width = dim // layer.num_heads
@@ -14,8 +14,10 @@ def formula(layer, x):
     heads = []
     for h in range(layer.num_heads):
         part = slice(h * width, (h + 1) * width)
-        logits = torch.einsum('bic,bjc->bij', q[..., part], k[..., part])
-        weights = torch.softmax(logits / width**0.5, dim=-1)
+        logits = torch.einsum('bic,bjc->bij', q[..., part], k[..., part]) / width**0.5
+        if seen is not None:
+            logits[:, : seen.shape[1]].masked_fill_(~seen, -torch.inf)
+        weights = torch.softmax(logits, dim=-1)
         heads.append(torch.einsum('bij,bjc->bic', weights, v[..., part]))
     return torch.cat(heads, dim=-1) @ layer.proj.weight.T + layer.proj.bias
 
@@ -35,10 +37,12 @@ def layer():
     return Attention(24, num_heads=3)
 
 
-def test_values_and_gradients_are_those_of_the_formula(layer):
+@pytest.mark.parametrize('seen', [None, torch.eye(7, dtype=bool)[:3].expand(2, 3, 7)])
+def test_values_and_gradients_are_those_of_the_formula(layer, seen):
     layer, x = layer.double(), torch.randn(2, 7, 24, dtype=torch.float64)
-    ours = run(layer, x, layer)
-    for a, b in zip(ours, run(layer, x, lambda x: formula(layer, x)), strict=True):
+    ours = run(layer, x, lambda x: layer(x, seen=seen))
+    theirs = run(layer, x, lambda x: formula(layer, x, seen))
+    for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 

@@ -170,6 +170,9 @@ def test_a_block_that_is_not_there_is_refused(tiny_vit, images, block):
     vit = tiny_vit()
     with pytest.raises(ValueError, match=rf'block={block} must lie in \[0, 1\]'):
         vit.encode(vit.embed(images), block=block)
+    for indices in (0, 3, [-3], [2]):
+        with pytest.raises(ValueError, match='indices'):
+            vit.forward_intermediates(images, indices)
 
 
 def test_feature_maps_are_the_blocks_outputs(tiny_vit, images):
@@ -224,9 +227,11 @@ def test_windows_are_padded_with_zeros_after_the_norm(tiny_vit, size):
     torch.testing.assert_close(vit(images)[0].flatten(2).transpose(1, 2), x)
 
 
-def test_one_window_over_everything_is_global_attention(tiny_vit, images):
-    local = tiny_vit(out_indices=(1,), window_size=4).eval()
-    everywhere = tiny_vit(out_indices=(1,), window_size=1, global_blocks=(0, 1)).eval()
+@pytest.mark.parametrize('biased', [False, True])
+def test_one_window_over_everything_is_global_attention(tiny_vit, images, biased):
+    options = dict(out_indices=(1,), rel_pos_bias=biased)
+    local = tiny_vit(window_size=4, **options).eval()
+    everywhere = tiny_vit(window_size=1, global_blocks=(0, 1), **options).eval()
     everywhere.load_state_dict(local.state_dict())
     torch.testing.assert_close(local(images)[0], everywhere(images)[0])
 
@@ -251,7 +256,8 @@ def test_loaded_positions_are_resampled(tiny_vit):
 
 
 def test_recomputation_changes_nothing(tiny_vit, images):
-    plain, frugal = tiny_vit(out_indices=(1,)), tiny_vit(out_indices=(1,), with_cp=True)
+    options = dict(out_indices=(1,), frozen_stages=0)
+    plain, frugal = tiny_vit(**options), tiny_vit(**options, with_cp=True)
     frugal.load_state_dict(plain.state_dict())
     for vit, runs in ((plain, 1), (frugal, 2)):
         seen = []
@@ -288,6 +294,10 @@ def test_frozen_stages(tiny_vit):
     frozen = vit.blocks[0](vit.start(vit.embed(torch.rand(2, 3, 32, 32))))
     assert not frozen.requires_grad  # so it keeps nothing for a backward pass
     assert vit.blocks[1](frozen).requires_grad
+    embedding = tiny_vit(frozen_stages=0, pos_embed='learned').train()
+    assert all(block.training for block in embedding.blocks)
+    rest = {n.split('.')[0] for n, p in embedding.named_parameters() if p.requires_grad}
+    assert rest == trained
 
 
 def test_nothing_is_left_to_train_when_all_blocks_of_a_dense_task_are_frozen(tiny_vit):
@@ -295,11 +305,6 @@ def test_nothing_is_left_to_train_when_all_blocks_of_a_dense_task_are_frozen(tin
     frozen = tiny_vit(frozen_stages=2, **options)
     assert not [n for n, p in frozen.named_parameters() if p.requires_grad]
     assert tiny_vit(frozen_stages=1, **options).norm.weight.requires_grad
-
-
-def test_fixed_positions_stay(tiny_vit):
-    assert not tiny_vit().pos_embed.requires_grad
-    assert tiny_vit(pos_embed='learned').pos_embed.requires_grad
 
 
 def test_layer_ids(tiny_vit):
@@ -322,6 +327,9 @@ def test_layer_ids(tiny_vit):
         (dict(frozen_stages=3), 'frozen_stages=3'),
         (dict(arch=dict(embed_dim=30, depth=1, num_heads=2)), 'multiple of 4'),
         (dict(arch=dict(embed_dim=32, depth=1, num_heads=3)), 'num_heads=3'),
+        (dict(arch=dict(embed_dim=12), pos_embed='rotary'), 'heads of 6 channels'),
+        (dict(rel_pos_bias=True, reg_tokens=1), 'reg_tokens .* with rel_pos_bias=True'),
+        (dict(attention='lisa', qk_norm=True), "qk_norm .* with attention='lisa'"),
     ],
 )
 def test_impossible_settings_are_named(tiny_vit, wrong, message):

@@ -61,10 +61,13 @@ def test_each_sample_is_dropped_as_often():
     assert sums.flatten().tolist() == pytest.approx([1.0] * 4, abs=0.04)
 
 
-def test_evaluation_drops_nothing():
-    added, computed = _run(DropPath(0.5, subset=True).eval(), torch.zeros(8, 1, 1))
-    assert torch.equal(added, torch.ones(8, 1, 1))
-    assert computed == 8
+def test_evaluation_and_a_rate_of_0_drop_and_draw_nothing():
+    state = torch.get_rng_state()
+    for drop_path in (DropPath(0.5, subset=True).eval(), DropPath(0.0)):
+        added, computed = _run(drop_path, torch.zeros(8, 1, 1))
+        assert torch.equal(added, torch.ones(8, 1, 1))
+        assert computed == 8
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize('window', [0, 2])

@@ -89,8 +89,9 @@ def test_some_rows_are_those_of_all(layer):
     torch.testing.assert_close(layer(x, slice(1)), layer(x)[:, :1])
 
 
-def test_half_precision_differs_by_its_rounding_only(tiny_vit, images):
-    vit = tiny_vit(attention='lisa')
+@pytest.mark.parametrize('options', [dict(attention='lisa'), dict(rel_pos_bias=True)])
+def test_half_precision_differs_by_its_rounding_only(tiny_vit, images, options):
+    vit = tiny_vit(**options)
     expected = vit(images)[0]
     with torch.autocast('cpu', torch.bfloat16):
         half = vit(images)[0]

@@ -7,7 +7,6 @@ from ccmim.checkpoints import build_backbone, load_backbone, read_weights
 from ccmim.engine.compile import compile_blocks
 from ccmim.engine.launch import build_runner
 from ccmim.vit import VisionTransformer
-from ccmim.vit.lora import merge_lora
 from tests.short_runs import record_losses, short_config
 
 pytest.importorskip('peft')
@@ -36,7 +35,9 @@ def _outputs(vit, images):
 @pytest.mark.parametrize(
     'options', [{}, dict(window_size=2, global_blocks=(1,)), dict(act='swiglu')]
 )
-def test_the_start_is_the_network_and_merging_changes_nothing(options, images):
+def test_the_start_is_the_network_and_merging_changes_nothing(
+    options, images, tmp_path
+):
     kind = dict(arch=ARCH, img_size=64, **options)
     plain, adapted = VisionTransformer(**kind), VisionTransformer(**kind, lora=2)
     torch.nn.init.normal_(plain.blocks[0].attn.qkv.bias)
@@ -51,7 +52,9 @@ def test_the_start_is_the_network_and_merging_changes_nothing(options, images):
     for name, value in adapted.named_parameters():
         if '.lora_B' in name:
             torch.nn.init.normal_(value, std=0.05)
-    plain.load_state_dict(merge_lora(adapted.state_dict()))
+    adapted.load_state_dict(adapted.state_dict())
+    torch.save(adapted.state_dict(), tmp_path / 'vit.pth')
+    load_backbone(plain, tmp_path / 'vit.pth')
     merged, start = _outputs(plain, images), _outputs(adapted, images)
     for ours, theirs in zip(start, merged, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
@@ -131,7 +134,7 @@ def test_compiled_blocks_compute_the_same(images):
     assert vit.blocks[0].mlp.fc1.lora_B.default.weight.grad.abs().max() > 0
 
 
-def test_adapters_that_would_train_nothing_or_what_is_random_are_told():
+def test_adapters_that_would_train_nothing_or_what_is_random_are_told(file, recwarn):
     half = VisionTransformer(ARCH, 64, lora=2, frozen_stages=1)
     trained = [n for n, p in half.named_parameters() if p.requires_grad]
     assert {half.layer_id(name) for name in trained} == {2}
@@ -139,3 +142,9 @@ def test_adapters_that_would_train_nothing_or_what_is_random_are_told():
         VisionTransformer(ARCH, 64, lora=2, frozen_stages=2)
     with pytest.warns(UserWarning, match='lora=2 adapts random weights'):
         half.init_weights()
+    kind = dict(arch=ARCH, img_size=64, pos_embed='learned', layer_scale_init=0.5)
+    VisionTransformer(**kind).init_weights()
+    VisionTransformer(
+        **kind, lora=2, init_cfg=dict(checkpoint=str(file))
+    ).init_weights()
+    assert not recwarn

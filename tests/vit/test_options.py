@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ccmim.vit import Block, VisionTransformer
+from ccmim.vit import Block, LayerNorm, VisionTransformer
 
 
 def test_without_options_no_parameter_is_added(tiny_vit):
@@ -21,7 +21,7 @@ def test_first_weights_have_the_spread_of_the_rule(how):
     """Closed forms: sqrt(2 / (in + out)), and a normal of 0.02 cut at one deviation."""
     torch.manual_seed(0)
     arch = dict(embed_dim=192, depth=3, num_heads=3)
-    vit = VisionTransformer(arch, 32, weight_init=how)
+    vit = VisionTransformer(arch, 32, pos_embed='learned', weight_init=how)
     cut = 0.02 * 0.5396  # of a standard normal within (-1, 1)
     block, proj = vit.blocks[2], vit.patch_embed.proj
     layers = block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2, proj
@@ -35,6 +35,8 @@ def test_first_weights_have_the_spread_of_the_rule(how):
     assert proj.bias.std().item() == pytest.approx(bias, rel=0.1)
     token = {'beit': cut, 'moco': 1e-6}.get(how, 0.02)
     assert vit.cls_token.std().item() == pytest.approx(token, rel=0.15)
+    rows = cut if how == 'beit' else 0.02
+    assert vit.pos_embed.std().item() == pytest.approx(rows, rel=0.1)
     assert all(not block.attn.qkv.bias.any() for block in vit.blocks)
 
 
@@ -78,4 +80,4 @@ def test_the_eps_of_all_norms_is_set(tiny_vit):
     vit = tiny_vit(norm_eps=1e-3)
     norms = [m.eps for m in vit.modules() if isinstance(m, torch.nn.LayerNorm)]
     assert norms == [1e-3] * 5
-    assert tiny_vit().blocks[1].norm2.eps == 1e-6
+    assert tiny_vit().blocks[1].norm2.eps == LayerNorm(4).eps == 1e-6
