@@ -76,8 +76,8 @@ class _OneDraw(T.RandomResizedCrop):
         ).tolist()
         area, aspect = area_ratio * width * height, math.exp(shape)
         part = (
-            min(height, max(1, round(math.sqrt(area / aspect)))),
-            min(width, max(1, round(math.sqrt(area * aspect)))),
+            _within(height, math.sqrt(area / aspect)),
+            _within(width, math.sqrt(area * aspect)),
         )
         top, left = (
             int(torch.randint(whole - side + 1, (1,)))
@@ -95,11 +95,13 @@ class _Whole(T.RandomResizedCrop):
     ) -> tuple[int, int, int, int]:
         """Place top, left, height and width."""
         width, height = img.size
-        part = (
-            min(height, max(1, round(width / ratio[0]))),
-            min(width, max(1, round(height * ratio[1]))),
-        )
+        part = _within(height, width / ratio[0]), _within(width, height * ratio[1])
         return (height - part[0]) // 2, (width - part[1]) // 2, *part
+
+
+def _within(whole: int, side: float) -> int:
+    """A side in pixels: at least one, and no more than the picture has."""
+    return min(whole, max(1, round(side)))
 
 
 @TRANSFORMS.register_module()

@@ -72,10 +72,10 @@ def test_one_draw_is_cut_to_the_picture(one_draw, area, full):
     assert 0.74 < shapes.min() < 0.8 < 1.25 < shapes.max() < 1.35
     assert crop(photo).size == (8, 8)
     whole = _build('RandomResizedCrop', size=8, scale=(1, 1))._crop
-    for size, box in (((395, 300), (0, 0, 300, 395)), ((90, 30), (0, 25, 30, 40))):
-        photo = Image.new('RGB', size)
-        boxes = {whole.get_params(photo, whole.scale, whole.ratio) for _ in range(50)}
-        assert boxes == {box}
+    sizes = ((395, 300), (90, 30), (1, 50)) * 50
+    photos = [Image.new('RGB', size) for size in sizes]
+    boxes = [whole.get_params(photo, whole.scale, whole.ratio) for photo in photos]
+    assert boxes == [(0, 0, 300, 395), (0, 25, 30, 40), (24, 0, 1, 1)] * 50
 
 
 def test_flip_mirrors_left_and_right_as_often_as_asked(photo):
@@ -106,6 +106,8 @@ def test_centre_crop_of_any_shape_never_pads(size):
         cropped = crop(image)
         assert cropped.size == (40, 24)
         assert np.asarray(cropped).min() == 255
+    around = _build('Resize', size=(24, 40), keep_ratio=True)(image)
+    assert min(around.height - 24, around.width - 40) == 0
 
 
 def test_tensor_holds_the_bytes_channel_first(photo):

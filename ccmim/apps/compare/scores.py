@@ -113,9 +113,9 @@ def columns(scores: Sequence[Score]) -> list[tuple[str, str]]:
 def write_csv(scores: Sequence[Score], file: Path) -> None:
     """Write every score, one a line."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(Score._fields)
-    writer.writerows((*s[:4], f'{s.value:.8g}') for s in scores)
+    writer = csv.DictWriter(text, Score._fields, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(s._asdict() | {'value': f'{s.value:.8g}'} for s in scores)
     write_file(file, text.getvalue())
 
 
