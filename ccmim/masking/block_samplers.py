@@ -124,7 +124,7 @@ class MaskUnitSampler(nn.Module):
         super().__init__()
         rows, columns = resolve_grid(img_size, patch_size)
         side = unit_size // patch_size
-        if side < 1 or unit_size % patch_size or rows % side or columns % side:
+        if unit_size % patch_size or rows % side or columns % side:
             raise ValueError(
                 f'unit_size={unit_size} must be a multiple of patch_size={patch_size} '
                 f'and divide img_size={img_size}'

@@ -43,7 +43,7 @@ def gumbel_order(scores: Tensor, noise: Tensor, temperature: float) -> Tensor:
         Ids of the patches in ascending order, of shape (B, N).
     """
     tiny = torch.finfo(scores.dtype).tiny
-    gumbel = -torch.log(-torch.log(noise.clamp(tiny, 1 - torch.finfo(noise.dtype).eps)))
+    gumbel = -torch.log(-torch.log(noise.clamp(min=tiny)))
     return (scores.clamp(min=tiny).log() / temperature + gumbel).argsort(dim=1)
 
 
@@ -149,7 +149,7 @@ class TopKSampler(nn.Module):
         hints = min(round(num_masked * self.hint_ratio), pool)
         noise, hint_noise = torch.rand((2, *scores.shape), device=scores.device)
         rank = rank_scores(scores, noise)  # (B, N), N - 1 = highest
-        hint_noise = hint_noise.masked_fill(rank < num_patches - pool, 2.0)
+        hint_noise = hint_noise.masked_fill(rank < num_patches - pool, torch.inf)
         is_hint = hint_noise.argsort(dim=1).argsort(dim=1) < hints
         return split_tokens(rank.masked_fill(is_hint, -1).argsort(dim=1), mask_ratio)
 
@@ -216,5 +216,5 @@ class SameScoreSampler(nn.Module):
         """Draw a partition from scores (B, N)."""
         noise = torch.rand(scores.shape, device=scores.device)
         same = scores[:, :, None] == scores[:, None, :]
-        highest = torch.where(same, noise[:, None, :], -1.0).amax(dim=2)
+        highest = torch.where(same, noise[:, None, :], 0.0).amax(dim=2)
         return split_tokens(rank_scores(highest, noise).argsort(dim=1), mask_ratio)

@@ -97,8 +97,8 @@ class EasyToHardSampler(nn.Module):
         ratio = self.first + (self.last - self.first) * done
         num_patches = scores.shape[1]
         num_masked = num_patches - count_visible(num_patches, mask_ratio)
-        noise = torch.rand(scores.shape, device=scores.device)  # below 1
+        noise = torch.rand(scores.shape, device=scores.device)
         rank = rank_scores(scores, noise)  # (B, N), N - 1 = highest
         is_hard = rank >= num_patches - whole(num_masked * ratio)
-        order = noise.masked_fill(is_hard, 1.0).argsort(dim=1)
+        order = noise.masked_fill(is_hard, torch.inf).argsort(dim=1)
         return split_tokens(order, mask_ratio)

@@ -159,7 +159,7 @@ def block_attention(
         x, _ = earlier.forward_scored(x, 'row', grid, prefix)  # no stochastic depth
     chosen = backbone.blocks[block]
     q, k = chosen.attn.queries_keys(chosen.norm1(x), rows, grid)
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    logits = (q * q.shape[-1] ** -0.5) @ k.mT
     bias = chosen.attn.bias(x.shape[1], grid, rows)  # of relative positions, if any
     if bias is not None:
         logits = logits + bias

@@ -3,6 +3,7 @@
 B batch, I pictures of the training set, N patches.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ class StoredScorer(nn.Module):
         self.scorer = MODELS.build(scorer)
         self.grid = resolve_grid(img_size, patch_size)
         self.img_size = tuple(side * patch_size for side in self.grid)
-        num_patches = self.grid[0] * self.grid[1]
+        num_patches = math.prod(self.grid)
         self.register_buffer('maps', torch.zeros(0, num_patches, dtype=torch.uint8))
         self.register_buffer('scales', torch.zeros(0))
         self.filled = False  # whether any scores are known
@@ -100,7 +101,7 @@ class StoredScorer(nn.Module):
         index, boxes = shown
         grid = backbone.grid_of(images)
         if not self.filled:
-            return self.scales.new_ones(len(index), grid[0] * grid[1])
+            return self.scales.new_ones(len(index), math.prod(grid))
         maps = self.maps[index] * (self.scales[index] / 255)[:, None]
         with torch.autocast(images.device.type, enabled=False):
             return crop_maps(maps.unflatten(1, self.grid), boxes, grid)

@@ -38,7 +38,7 @@ def load_method(cfg: Config, file: str | Path) -> nn.Module:
     fill(method, content.get('state_dict', content), file)
     hub = MessageHub.get_current_instance()
     info = content.get('message_hub', {}).get('runtime_info', {})
-    for key in ('epoch', 'iter', 'max_iters'):
+    for key in ('epoch', 'max_epochs', 'iter', 'max_iters'):
         if key in info:
             hub.update_info(key, info[key])
     return method.eval()

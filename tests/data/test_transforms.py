@@ -108,6 +108,7 @@ def test_centre_crop_of_any_shape_never_pads(size):
         assert np.asarray(cropped).min() == 255
     around = _build('Resize', size=(24, 40), keep_ratio=True)(image)
     assert min(around.height - 24, around.width - 40) == 0
+    assert around.width / around.height == pytest.approx(size[0] / size[1], rel=0.03)
 
 
 def test_tensor_holds_the_bytes_channel_first(photo):

@@ -31,7 +31,9 @@ class Recorder(Hook):
     ('leaf', 'changes'),
     [
         ('small/amt_mae_vitt', {'model.sampler.begin': 1}),
-        pytest.param('small/hpm_vitt', {}, marks=pytest.mark.slow),
+        pytest.param(
+            'small/hpm_vitt', {'model.sampler.by_epoch': True}, marks=pytest.mark.slow
+        ),
         ('classification/finetune_vitb_imagenet', {'model.head.num_classes': 2}),
     ],
 )

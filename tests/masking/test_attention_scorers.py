@@ -6,7 +6,7 @@ import torch
 from ccmim import masking
 
 
-@pytest.mark.parametrize('block', [0, 1, -1])
+@pytest.mark.parametrize('block', [-2, 1, -1])
 def test_row_of_the_class_token(tiny_vit, images, block):
     """Its mean over heads is what `class_attention` measures; rows sum to one."""
     vit = tiny_vit()
@@ -22,14 +22,14 @@ def test_row_of_the_class_token(tiny_vit, images, block):
 
 def test_relative_positions_count(tiny_vit, images):
     """A network that adds a bias to its attention is scored with it."""
-    vit = tiny_vit(rel_pos_bias=True)
+    vit = tiny_vit(rel_pos_bias=True, patch_size=8)  # more patches than channels
     with torch.no_grad():
         for block in vit.blocks:
             block.attn.relative_position_bias_table.normal_()
     attention = masking.block_attention(vit, images, -1)
     known = vit.class_attention(vit.embed(images), [1])[:, 0]
     torch.testing.assert_close(attention.mean(1)[:, 0, 1:], known)
-    bias = vit.blocks[1].attn.bias(17, vit.grid)
+    bias = vit.blocks[1].attn.bias(65, vit.grid)
     assert (bias.abs() > 0.1).any()
 
 
@@ -49,7 +49,14 @@ def test_blocks_from_the_end(tiny_vit, images):
     vit = tiny_vit()
     last = masking.ClassAttentionScorer(blocks=[-1])(vit, images)
     assert torch.equal(last, masking.ClassAttentionScorer(blocks=[1])(vit, images))
-    assert not torch.equal(last, masking.ClassAttentionScorer(blocks=[0])(vit, images))
+    assert not torch.equal(last, masking.ClassAttentionScorer(blocks=[-2])(vit, images))
+
+
+def test_networks_that_give_no_scores_are_refused(tiny_vit, images):
+    with pytest.raises(ValueError, match='class_token=False: there is no'):
+        masking.NormalizedAttentionScorer()(tiny_vit(class_token=False), images)
+    with pytest.raises(ValueError, match="attention='lisa' gives no scores"):
+        masking.CentralityScorer()(tiny_vit(attention='lisa'), images)
 
 
 @pytest.mark.parametrize('blocks', [3, [2], [-3]])

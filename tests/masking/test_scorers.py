@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ccmim.masking import CentralityScorer, ClassAttentionScorer, ConstantScorer
+from ccmim.masking import CentralityScorer, ClassAttentionScorer
+from ccmim.masking.scorers import ConstantScorer, FeatureNormScorer
 
 
 def test_sum_over_all_blocks(tiny_vit, images):
@@ -26,6 +27,11 @@ def test_no_gradient_and_no_cost(tiny_vit, images):
     vit = tiny_vit()
     assert not ClassAttentionScorer()(vit, images).requires_grad
     assert ConstantScorer()(vit, images).tolist() == [[1.0] * 16] * 4
+    vit, images = vit.bfloat16(), images.bfloat16()
+    lengths = FeatureNormScorer()(vit, images)
+    vit.norm = torch.nn.Identity()  # which would make all about as long
+    expected = vit.encode(vit.embed(images))[:, 1:].float().norm(dim=2)
+    torch.testing.assert_close(lengths, expected, rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def test_bytes_a_picture(stored):
     _, scorer = stored
     held = sum(b.numel() * b.element_size() for b in scorer.buffers())
     assert held == 5 * (16 + 4)
-    full = StoredScorer(SCORER)
+    full = StoredScorer(SCORER, img_size=(112, 448))
+    assert full.img_size == (112, 448)
     assert not any(b.nbytes for b in full.buffers())
     full.hold(1000)
     assert sum(b.nbytes for b in full.buffers()) == 1000 * 200

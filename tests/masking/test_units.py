@@ -9,14 +9,16 @@ RANDOM = dict(type='ccmim.RandomSampler')
 TOP = dict(type='ccmim.TopKSampler')
 
 
-def test_published_count():
+@pytest.mark.parametrize('sampler', [RANDOM, dict(type='ccmim.BlockSampler')])
+def test_published_count(sampler):
     """60 % of 7 x 7 units of 2 x 2 patches: 30 units, 120 of 196 patches."""
-    split = MaskUnitSampler(RANDOM)(torch.ones(3, 196), 0.6)
+    split = MaskUnitSampler(sampler)(torch.ones(3, 196), 0.6)
     assert split.mask.sum(1).tolist() == [120] * 3
     assert split.ids_visible.shape == (3, 76)
     both = torch.cat([split.ids_visible, split.ids_masked], 1).sort(1).values
     assert torch.equal(both, torch.arange(196).expand(3, -1))
     assert split.mask.gather(1, split.ids_masked).all()
+    assert not MaskUnitSampler(sampler).state_dict(), 'checkpoints of before still fit'
 
 
 def test_units_of_an_oblong_image():
@@ -38,6 +40,9 @@ def test_random_units_are_uniform():
     )
 
 
-def test_scores_of_another_size_are_refused():
+def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match='MaskUnitSampler gives 196 patches'):
         MaskUnitSampler(RANDOM)(torch.ones(1, 64), 0.5)
+    for unit, size in ((24, 224), (64, (224, 192)), (64, (192, 224))):
+        with pytest.raises(ValueError, match='must be a multiple of patch_size=16'):
+            MaskUnitSampler(RANDOM, unit, size)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from PIL import Image
 
@@ -15,6 +16,7 @@ from ccmim.registry import MODELS
 CONFIG = 'mm_configs/small/ccmim_vitt.py'
 OPTIONS = ['model.backbone.arch.embed_dim=192', 'model.backbone.arch.depth=1']
 OPTIONS += ['model.backbone.arch.num_heads=3']
+INFO = dict(epoch=1, max_epochs=4, iter=20, max_iters=80)
 
 
 @pytest.fixture
@@ -36,8 +38,12 @@ def run_file(request, tmp_path):
     cfg.model.backbone.arch = dict(embed_dim=192, depth=1, num_heads=3)
     with DefaultScope.overwrite_default_scope('ccmim'):
         method = MODELS.build(cfg.model)
-    meta = dict(cfg='raise SystemExit("executed")')
-    torch.save(dict(state_dict=method.state_dict(), meta=meta), tmp_path / 'run.pth')
+    content = dict(
+        state_dict=method.state_dict(),
+        meta=dict(cfg='raise SystemExit("executed")'),
+        message_hub=dict(runtime_info=INFO),
+    )
+    torch.save(content, tmp_path / 'run.pth')
     (tmp_path / 'config.py').write_text(cfg.pretty_text)
     return tmp_path / 'run.pth', tmp_path / 'config.py'
 
@@ -47,6 +53,8 @@ def test_a_run_shows_all_there_is(visualize, run_file, tmp_path):
     code, out, _ = visualize(checkpoint, '--config', config, '--num', 2)
     names = ['masks', 'attention', 'pca', 'neighbors', 'tsne']
     assert code == 0
+    hub = MessageHub.get_current_instance()  # masks are those of the epoch
+    assert {key: hub.get_info(key) for key in INFO} == INFO
     written = [line for line in out.splitlines() if line.endswith('.png')]
     assert written == [str(tmp_path / f'out/{name}.png') for name in names]
     for file in written:

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from ccmim.masking.scorers import block_attention
 from ccmim.vit import attentions
 from ccmim.vit.attentions import EMBEDDINGS, LisaAttention, structured_attention
 from ccmim.vit.rel_pos import table_length
@@ -133,12 +132,8 @@ def test_what_it_cannot_do_is_refused_in_one_line(tiny_vit, images):
     tokens = vit.embed(images)
     with pytest.raises(ValueError, match="'lisa' needs all 4 x 4 patches .* got 7"):
         vit.encode(tokens[:, :7])
-    for score in (
-        lambda: vit.class_attention(tokens, [0]),
-        lambda: block_attention(vit, images, 1),
-    ):
-        with pytest.raises(ValueError, match="attention='lisa' gives no scores"):
-            score()
+    with pytest.raises(ValueError, match="attention='lisa' gives no scores"):
+        vit.class_attention(tokens, [0])
     with pytest.raises(ValueError, match='set rel_pos_bias=False'):
         tiny_vit(attention='lisa', rel_pos_bias=True)
 

@@ -82,7 +82,12 @@ def save_step(
         images=image_names(loader.dataset, images),
         terms=terms,
         # What masks that change in the course of a run go by.
-        progress=dict(iter=step - 1, epoch=runner.epoch, max_iters=runner.max_iters),
+        progress=dict(
+            epoch=runner.epoch,
+            max_epochs=runner.max_epochs,
+            iter=step - 1,
+            max_iters=runner.max_iters,
+        ),
     )
     whole = getattr(loader.batch_sampler, 'whole', None)
     if whole and isinstance(loader.sampler, VisitSampler):
