@@ -79,13 +79,13 @@ class BlockSampler(nn.Module):
 
     def _rectangles(self, left: Tensor) -> Tensor:
         # One for each image, (B, rows, columns); an empty one where it does not fit.
-        draws = torch.rand((4, len(left)), device=left.device)
-        area = self.min_area + draws[0] * (left - self.min_area)
-        aspect = self.min_aspect ** (2 * draws[1] - 1)
+        size, shape, down, across = torch.rand((4, len(left)), device=left.device)
+        area = self.min_area + size * (left - self.min_area)
+        aspect = self.min_aspect ** (2 * shape - 1)
         inside, spans = torch.ones_like(left, dtype=torch.bool), []
         for extent, length, where in (
-            (self.grid[0], (area * aspect).sqrt().round(), draws[2]),
-            (self.grid[1], (area / aspect).sqrt().round(), draws[3]),
+            (self.grid[0], (area * aspect).sqrt().round(), down),
+            (self.grid[1], (area / aspect).sqrt().round(), across),
         ):
             inside = inside & (length < extent)
             start = (where * (extent - length + 1)).floor()
