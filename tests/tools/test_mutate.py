@@ -13,7 +13,9 @@ def f(x: int = 1) -> int:
     log('large')
     raise ValueError('x + 1')
 """
-TEST = 'from room import f\n\ndef test_f():\n    assert f(1) == 2\n'
+TEST = 'import os\nfrom room import f\n\ndef test_here():\n    f(1)\n\n'
+TEST += 'def test_in_a_fork():\n    os.fork() or os._exit(f(1) != 2)\n'
+TEST += '    assert not os.wait()[1]\n'
 
 
 def test_each_mutant_has_one_change():

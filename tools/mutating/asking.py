@@ -53,17 +53,22 @@ class Known(NamedTuple):
 class _Watch:
     """Notes which test calls which function of some files, and how long it takes."""
 
-    def __init__(self, files: Collection[Path]) -> None:
+    def __init__(self, files: Collection[Path], log: Path) -> None:
         self._files = {str(file) for file in files}
+        self._log = log  # of calls, in forks too
+        self._log.touch()
         self._now = ''
-        self._calls: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self._calls: set[tuple[str, str, int]] = set()
         self._seconds = Counter[str]()
         self._all: list[str] = []
 
     def _trace(self, frame: FrameType, event: str, arg: object) -> None:
         code = frame.f_code
-        if code.co_filename in self._files:
-            self._calls[self._now].add((code.co_filename, code.co_firstlineno))
+        call = self._now, code.co_filename, code.co_firstlineno
+        if code.co_filename in self._files and call not in self._calls:
+            self._calls.add(call)
+            with self._log.open('a') as log:
+                log.write(json.dumps(call) + '\n')
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -91,11 +96,10 @@ class _Watch:
 
     def write(self, file: Path) -> None:
         calls = defaultdict(list)
-        for name, callers in self._calls.items():
+        for name, *where in map(json.loads, self._log.read_text().splitlines()):
             whole = '::' not in name
             ids = [t for t in self._all if whole and t.startswith(f'{name}::')]
-            for where in callers:
-                calls[where] += ids or [name]
+            calls[tuple(where)] += ids or [name]
         files = {n: getattr(m, '__file__', None) or '' for n, m in sys.modules.items()}
         here = f'{Path.cwd()}/'  # which may hold the libraries
         modules = [
@@ -126,8 +130,8 @@ def watch(tests: Sequence[str], files: Collection[Path]) -> Known:
         RuntimeError: If one fails, with what pytest says.
     """
     with tempfile.TemporaryDirectory() as folder:
-        notes, plugin = Path(folder) / 'notes.json', _Watch(files)
-        log = Path(folder) / 'said.txt'
+        notes, log = Path(folder) / 'notes.json', Path(folder) / 'said.txt'
+        plugin = _Watch(files, Path(folder) / 'calls.txt')
 
         def run() -> int:
             code = _run(tests, plugin)
