@@ -4,7 +4,6 @@ n pairs of a process, C channels of the projection, L words, R processes.
 """
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,26 +22,21 @@ class ImageTextContrast(nn.Module):
 
     The loss of CLIP and FLIP (https://arxiv.org/abs/2212.00794): the mean of the cross
     entropies of both ways, of cosines times a scale that is learned. Gradients flow
-    through both sides on all processes.
+    through both sides on all processes. Equal captions have equal vectors: a target
+    that is spread over all their images has the same loss.
 
     Args:
         temperature: One over the scale at first.
         largest_scale: Where the scale is cut.
-        same_text: What an equal caption of another image is: a 'negative' (published),
-            or a 'positive', where the target is spread evenly over all equal captions.
     """
 
     def __init__(
-        self,
-        temperature: Positive = 0.07,
-        largest_scale: Positive = 100.0,
-        same_text: Literal['negative', 'positive'] = 'negative',
+        self, temperature: Positive = 0.07, largest_scale: Positive = 100.0
     ) -> None:
         super().__init__()
         # Of one dimension, as what is sharded must be.
         self.log_scale = nn.Parameter(torch.tensor([-math.log(temperature)]))
         self.limit = math.log(largest_scale)
-        self.same_text = same_text
 
     def forward(
         self, images: Tensor, texts: Tensor, words: Tensor
@@ -64,18 +58,14 @@ class ImageTextContrast(nn.Module):
         every = gather_constant(words)
         own = torch.arange(len(words), device=words.device) + len(words) * rank()
         same = (words[:, None] == every).all(dim=2)  # (n, R * n)
-        itself = torch.arange(len(every), device=words.device) == own[:, None]
-        positive = same if self.same_text == 'positive' else itself
         images, texts = unit(images), unit(texts)
         scale = self.log_scale.exp()
         by_image = scale * products(images, gather_with_grad(texts))
         by_text = scale * products(texts, gather_with_grad(images))
-        target = positive.to(by_image.dtype)
-        target = target / target.sum(dim=1, keepdim=True)
-        loss = F.cross_entropy(by_image, target) + F.cross_entropy(by_text, target)
-        nearest = by_image.detach().argmax(dim=1, keepdim=True)
+        loss = F.cross_entropy(by_image, own) + F.cross_entropy(by_text, own)
+        nearest = by_image.argmax(dim=1, keepdim=True)
         return dict(
             loss_contrast=loss / 2,
             top1_of_batch=same.gather(1, nearest).float().mean(),
-            scale=scale.detach().float(),
+            scale=scale.detach(),
         )

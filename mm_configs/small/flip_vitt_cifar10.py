@@ -16,7 +16,6 @@ model = dict(
     backbone=dict(arch='tiny', img_size=32, patch_size=4),
     tokenizer=dict(num_words=256, context=16),
     text_tower=dict(embed_dim=128, depth=4, num_heads=4, out_dim=128, pool='average'),
-    contrast=dict(same_text='positive'),
 )
 custom_hooks = [dict(type='ccmim.VocabularyHook')]
 _base_.train_dataloader.dataset.type = 'CaptionedImages'

@@ -59,8 +59,7 @@ def _models(get):
         yield get(f'tiny_{name}')(perturbation=PLAIN), 'views', {}
     # Equal captions lie on different processes; a group of a class on each.
     captions = ['a dog', 'a cat on a mat', 'a dog', 'two dogs run on']
-    options = {'mask_ratio': 0.0, 'contrast.same_text': 'positive'}
-    flip = get('tiny_flip')(**options)
+    flip = get('tiny_flip')(mask_ratio=0.0)
     flip.tokenizer.learn(captions)
     yield flip, 'images', dict(captions=captions)
     yield get('builder')(TINY_RELATIONAL)(), 'images', {}
