@@ -173,7 +173,7 @@ def kernel_alignment(x: Tensor, y: Tensor) -> Tensor:
     Returns:
         Linear CKA of each image, in [0, 1], of shape (B,).
     """
-    # Of centered tokens the kernel is centered. Norms of 1e-6 and less count as that.
+    # Of centered tokens the kernel is centered. Squared norms below 1e-6 count as that.
     kernels = [
         products(*[t - t.mean(1, keepdim=True)] * 2) for t in (_wide(x), _wide(y))
     ]

@@ -12,9 +12,8 @@ from torch import Tensor, distributed
 
 def gather_constant(x: Tensor) -> Tensor:
     """Join the tensors of all processes as constants: (n, D) to (R * n, D)."""
-    if num_processes() == 1:
-        return x.detach()
-    return _all_gather(x.detach())
+    x = x.detach()
+    return x if num_processes() == 1 else _all_gather(x)
 
 
 def gather_with_grad(x: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class GraphContrast(nn.Module):
         nodes = backbone.encode(backbone.embed(images))[:, 1:]  # (B, N, D)
         nodes = nodes.to(torch.promote_types(nodes.dtype, torch.float32))
         if not self.positions:
-            nodes = nodes - nodes.mean(dim=0, keepdim=True)
+            nodes = nodes - nodes.mean(dim=0)
         return self.contrast(nodes, attention)
 
     def contrast(self, nodes: Tensor, attention: Tensor) -> dict[str, Tensor]:
@@ -144,8 +144,7 @@ def join(attention: Tensor, neighbors: int) -> Tensor:
         True where there is an edge, of shape (B, N, N): symmetric, none to itself.
     """
     mutual = attention + attention.transpose(1, 2)
-    own = torch.eye(mutual.shape[1], dtype=torch.bool, device=mutual.device)
-    mutual = mutual.masked_fill(own, -1.0)
+    mutual.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
     nearest = mutual.topk(min(neighbors, mutual.shape[1] - 1), dim=2).indices
     edges = torch.zeros_like(mutual, dtype=torch.bool).scatter_(2, nearest, True)
     return edges | edges.transpose(1, 2)
@@ -155,7 +154,7 @@ def join(attention: Tensor, neighbors: int) -> Tensor:
 def edge_drop(edges: Tensor, central: Tensor | None, rate: float, cap: float) -> Tensor:
     """Compute with which probability each edge is dropped: (B, N, N).
 
-    An edge is as central as its two ends: the mean of the logarithms.
+    An edge is as central as its two ends: the sum of the logarithms.
 
     Args:
         edges: Where there is one, of shape (B, N, N).
@@ -166,7 +165,7 @@ def edge_drop(edges: Tensor, central: Tensor | None, rate: float, cap: float) ->
     if central is None:
         return torch.full_like(edges, min(rate, cap), dtype=torch.float32)
     score = central.float().clamp(min=torch.finfo(torch.float32).tiny).log()
-    score = (score[:, :, None] + score[:, None]) / 2
+    score = score[:, :, None] + score[:, None]
     return _probabilities(score.flatten(1), edges.flatten(1), rate, cap).view_as(score)
 
 
@@ -189,8 +188,8 @@ def channel_mask(
 def _probabilities(score: Tensor, real: Tensor, rate: float, cap: float) -> Tensor:
     # The most important is never dropped, the average one at the rate.
     highest = score.masked_fill(~real, -torch.inf).amax(dim=1, keepdim=True)
-    count = real.sum(dim=1, keepdim=True).clamp(min=1)
-    mean = score.masked_fill(~real, 0.0).sum(dim=1, keepdim=True) / count
+    total = score.masked_fill(~real, 0.0).sum(dim=1, keepdim=True)
+    mean = total / real.sum(dim=1, keepdim=True)
     span = highest - mean
     weight = torch.where(span > 1e-6, (highest - score) / span, 1.0)
     return (weight * rate).clamp(0, cap)

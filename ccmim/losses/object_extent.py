@@ -85,7 +85,7 @@ def likeness(patches: Tensor, labels: Tensor, partners: int) -> tuple[Tensor, Te
     number = torch.arange(count, device=labels.device)
     steps = (number - number[:, None]) % count  # from each image on to each other one
     foreign = (labels != labels[:, None]) | (steps == 0)
-    nearest = steps.masked_fill(foreign, count).sort(dim=1, stable=True)
+    nearest = steps.masked_fill(foreign, count).sort(dim=1)
     ids = nearest.indices[:, :partners]  # (B, P)
     real = (nearest.values[:, :partners] < count).to(patches.dtype)  # (B, P)
     others = patches[ids].flatten(1, 2)  # (B, P * N, D)

@@ -111,6 +111,6 @@ class HardnessRanking(nn.Module):
         """
         hardness = hardness.to(torch.promote_types(hardness.dtype, torch.float32))
         margins = hardness[:, :, None] - hardness[:, None, :]  # (B, M, M)
-        harder = errors.detach()[:, :, None] > errors.detach()[:, None, :]
+        harder = errors[:, :, None] > errors[:, None, :]
         total = (F.softplus(-margins) * harder).sum()
         return total / harder.sum().clamp(min=1)

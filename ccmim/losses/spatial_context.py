@@ -56,7 +56,7 @@ class SpatialContext(nn.Module):
                 mean do. All do when None.
         """
         structure = F.relu(self.structure(standardize(patches)))  # (B, N, C)
-        inside = torch.ones_like(structure[..., 0])
+        inside = structure.new_ones(structure.shape[:2])
         if extent is not None:
             inside = (extent > extent.mean(dim=1, keepdim=True)).to(inside.dtype)
         anchor = (structure.mean(dim=2) * inside).argmax(dim=1, keepdim=True)  # (B, 1)

@@ -90,7 +90,7 @@ class VisualDictionary(nn.Module):
         usage = counts / counts.sum().clamp(min=1)
         seen = dict(
             codes_used=(counts > 0).float().mean(),
-            code_perplexity=torch.special.entr(usage).sum().exp().float(),
+            code_perplexity=torch.special.entr(usage).sum().exp(),
         )
         return ids.unflatten(0, features.shape[:2]), seen
 

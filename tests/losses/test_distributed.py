@@ -90,6 +90,9 @@ def _check_two_views(rank):
     order = losses.NeighborOrder(dim=5, length=8, num_references=8, num_new=2)
     order.remember(views[rank][None])
     assert order.filled == 4  # two of each
+    own, eye = slice(2 * rank, 2 * rank + 2), torch.eye(4)
+    seen = losses.ImageTextContrast()(eye[own], eye[own], torch.arange(4)[own, None])
+    assert seen['loss_contrast'] < 1e-5
 
 
 def _check_graphs(rank):
@@ -121,7 +124,10 @@ def _check_drawn_words(rank):
     torch.manual_seed(0)
     words = losses.VisualDictionary(3, 9).double()  # all are drawn at the first step
     torch.manual_seed(rank)
-    words.look_up(torch.randn(1, 6, 3, dtype=torch.float64))
+    patches = torch.randn(1, 6, 3, dtype=torch.float64)
+    words.look_up(patches)
+    own = losses.products(words.codes, losses.unit(patches[0])).amax(1) > 0.999
+    assert own.sum() == 5 - rank
     assert torch.equal(*losses.gather_constant(words.codes[None]))
 
 

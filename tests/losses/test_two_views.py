@@ -114,14 +114,7 @@ def test_ranking_against_a_slow_loop():
 
 
 def test_ranking_by_chance_and_without_pairs():
-    flat, rank = torch.zeros(2, 4), HardnessRanking()
-    assert rank(flat, torch.rand(2, 4)).item() == pytest.approx(math.log(2))
-    assert rank(flat, torch.ones(2, 4)).item() == 0
-
-
-def test_errors_are_constants():
-    errors = torch.rand(2, 4, requires_grad=True)
-    hardness = torch.randn(2, 4, requires_grad=True)
-    HardnessRanking()(hardness, errors).backward()
-    assert errors.grad is None
-    assert hardness.grad.abs().sum() > 0
+    flat, rank = torch.zeros(2, 2), HardnessRanking()
+    errors = torch.tensor([[1.0, 1.0], [1.0, 2.0]])  # one pair
+    assert rank(flat, errors).item() == pytest.approx(math.log(2))
+    assert rank(flat, torch.ones(2, 2)).item() == 0

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ccmim.checkpoints import load_backbone
+from ccmim.losses import ObjectExtent, SpatialContext
 from ccmim.teachers import EMATeacher
 from tests import tiny_methods
 from tests.methods.oracles import drawn, on_pixels
@@ -49,9 +50,22 @@ def test_a_step_reads_nothing_from_the_device(model, batch):
         total.backward()
     assert reads.seen == []
     assert torch.equal(model.parse_losses(losses)[0], total)  # what else is watched
+    assert not any(v.requires_grad for k, v in losses.items() if 'loss' not in k)
     with reads:
         next(iter(losses.values())).item()  # the control: it can fail
     assert len(reads.seen) == 1
+
+
+@pytest.mark.parametrize('name', tiny_methods.with_extras())
+def test_linear_layers_begin_as_xavier_draws_them(name, monkeypatch):
+    """And without biases; those that look into objects beside classes as well."""
+    monkeypatch.setattr(tiny_methods, 'unsettled', lambda model: model)
+    parts = tiny_methods.build(name), ObjectExtent(), SpatialContext()
+    for layer in (layer for part in parts for layer in part.modules()):
+        if isinstance(layer, torch.nn.Linear):
+            bound = (6 / sum(layer.weight.shape)) ** 0.5
+            assert layer.weight.abs().max().item() == pytest.approx(bound, rel=0.1)
+            assert layer.bias is None or not layer.bias.any()
 
 
 def test_the_step_seed_is_all_the_randomness(model, batch):

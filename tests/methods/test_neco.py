@@ -135,7 +135,7 @@ def test_both_sides_order_the_same_places(tiny_neco, images, monkeypatch):
 def test_the_loss_is_the_cross_entropy_of_orders():
     """Number by number, of references that are given."""
     torch.manual_seed(0)
-    order = NeighborOrder(3, 8, 4, steepness=9.0, teacher_steepness=20.0).double()
+    order = NeighborOrder(3, 4, 4, steepness=9.0, teacher_steepness=20.0).double()
     ours, theirs = torch.randn(2, 2, 5, 3, dtype=torch.float64)
     references = torch.nn.functional.normalize(torch.randn(2, 4, 3).double(), dim=2)
     order.draw = lambda count: references
@@ -177,6 +177,7 @@ def test_references_are_patches_of_earlier_steps():
         assert max(numbers) < 6
     order.remember(patches)
     assert order.filled == 10
+    assert order.state_dict().keys() == {'queue', 'filled'}
     model = torch.nn.ModuleDict(dict(order=order))
     (line,) = long_queues(model, 2)
     assert line.startswith('model.order.length=10 is more than 2 photos give in an')

@@ -115,15 +115,20 @@ def test_dead_codes_return_where_they_are_redrawn(redraw_below):
 
 
 def test_more_codes_than_patches_and_bad_numbers():
-    ours, features = VisualDictionary(3, 64), _batches()[0].float()
+    ours = VisualDictionary(3, 64, redraw_below=0.0)
+    features = _batches()[0].float()
     ids, _ = ours.look_up(features)
     found = (ours.codes[ids] * torch.nn.functional.normalize(features, dim=2)).sum(2)
     torch.testing.assert_close(found, torch.ones(2, 6))  # every patch has its code
+    assert ours.counts.sum().item() == pytest.approx(12)
+    torch.testing.assert_close(ours.sums, ours.codes * ours.counts[:, None])
     before = {name: value.clone() for name, value in ours.state_dict().items()}
     ours.look_up(-features, learn=False)
     ours.eval().look_up(-features)
     assert all(torch.equal(v, before[k]) for k, v in ours.state_dict().items())
-    ours.train().look_up(torch.full_like(features, float('nan')))
+    for good in (features[0, 0], math.inf):  # one patch, none
+        bad = features.where(features == good, math.nan)
+        assert ours.train().look_up(bad)[1]['code_perplexity'] == 1
     assert all(value.isfinite().all() for value in ours.buffers())
     torch.testing.assert_close(ours.codes, before['codes'])
 
