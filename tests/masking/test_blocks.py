@@ -50,6 +50,7 @@ def test_a_single_block_is_a_rectangle():
     masks = sampler(torch.ones(200, 24), 0.25).mask.reshape(200, 4, 6)
     boxes = masks.any(2).sum(1) * masks.any(1).sum(1)
     assert (boxes == 6).float().mean() > 0.4  # 1 x 6 and 6 x 1 do not fit inside
+    assert masks.all(1).float().mean() < 0.005, 'from edge to edge only by chance'
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,6 @@ def test_bytes_a_picture(stored):
 
 def test_all_alike_until_it_is_filled(tiny_vit, images):
     scorer = StoredScorer(SCORER, img_size=64)
-    scorer.hold(2)
     _show(scorer, 0, 1)
     assert torch.equal(scorer(tiny_vit(), images[:, :, :48]), torch.ones(2, 12))
 

@@ -22,15 +22,15 @@ def test_published_count(sampler):
 
 
 def test_units_of_an_oblong_image():
-    """32 x 48 px, patches of 8: of the highest mean is the lower right one."""
-    scores = torch.zeros(1, 24)
-    scores[0, -1] = 1.0
-    sampler = MaskUnitSampler(TOP, unit_size=16, img_size=(32, 48), patch_size=8)
+    """48 x 72 px, patches of 8: of the highest mean is the lower right one."""
+    scores = torch.zeros(1, 54)
+    scores[0, -1] = 9.0
+    sampler = MaskUnitSampler(TOP, unit_size=24, img_size=(48, 72), patch_size=8)
     seen = []
     sampler.sampler.register_forward_pre_hook(lambda part, given: seen.append(given))
     split = sampler(scores, 0.1)
-    assert seen[0][0].tolist() == [[0, 0, 0, 0, 0, 0.25]]
-    assert split.ids_masked.tolist() == [[16, 17, 22, 23]]
+    assert seen[0][0].tolist() == [[0, 0, 0, 0, 0, 1]]
+    assert split.ids_masked.tolist() == [[33, 34, 35, 42, 43, 44, 51, 52, 53]]
 
 
 def test_random_units_are_uniform():
