@@ -208,10 +208,11 @@ def test_the_usual_heads_of_a_width_are_taken_and_said(save, tiny_vit):
     places = '  positions of 2 x 2 patches'
     assert places not in weights.report, 'the size was given'
     assert places in read_weights(save(vit.state_dict())).report
-    told = tiny_vit(attention='rel_pos').state_dict()  # by its tables
-    assert read_weights(save(told), img_size=64).architecture.num_heads == 2
-    bare = tiny_vit(class_token=False, img_size=(48, 80)).state_dict()  # 4 x 4 rows
-    assert read_weights(save(bare), num_heads=2).architecture.img_size == [48, 80]
+    told = save({**tiny_vit(attention='rel_pos').state_dict()})  # by its tables
+    assert read_weights(told, img_size=64).architecture.num_heads == 2
+    size = dict(img_size=(208, 240))  # with the row of no token as many as 14 x 14
+    bare = save({**tiny_vit(class_token=False, **size).state_dict()})
+    assert read_weights(bare, num_heads=2).architecture.img_size == [208, 240]
 
 
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])

@@ -192,12 +192,13 @@ def test_trust_by_name(tmp_path, monkeypatch):
 def test_what_a_runner_writes_is_read(tmp_path):
     history = HistoryBuffer([1.5], [1], 1)
     written = dict(
-        state_dict=dict(weight=torch.ones(2)),
+        state_dict={'slow.projector.weight': torch.ones(2)},
         message_hub=dict(log=history, last=np.float64(3.5)),
         meta=dict(epoch=2),
     )
     torch.save(written, tmp_path / 'epoch_2.pth')
     read = load_file(tmp_path / 'epoch_2.pth')
+    assert [*read['state_dict']] == ['teacher.projector.weight'], 'as it is called now'
     assert read['message_hub']['log'].mean() == 1.5
     assert read['message_hub']['log'].max_length == 1
     assert read['message_hub']['last'] == 3.5

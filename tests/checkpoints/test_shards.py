@@ -120,6 +120,9 @@ def test_a_number_has_no_rows(tmp_path):
     content = torch.load(file := _save(tmp_path, 3, count=1))
     content['state_dict']['weight'] = torch.tensor(1.0)
     torch.save(content, file)
+    shard = torch.load(rows := files_of(file)[1])
+    shard['tensors']['state_dict/weight'] = torch.tensor(1.0)
+    torch.save(shard, rows)
     with pytest.raises(ValueError, match='is damaged .the rows of state_dict/weight'):
         load_file(file)
 
