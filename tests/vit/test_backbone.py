@@ -9,6 +9,8 @@ from ccmim.checkpoints.settle import settle
 from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
 
+ARCH = dict(embed_dim=32, depth=2, num_heads=2)
+
 
 def _assert_features_are_theirs(ours, theirs, state, side):
     """The same weights give the same tokens within 1e-5."""
@@ -32,8 +34,8 @@ def _draw_what_would_hide(network):
 @pytest.mark.parametrize('side', [(64, 64), (32, 96)])
 @pytest.mark.parametrize('scale', [None, 1e-5])
 def test_features_equal_timms(tiny_vit, side, scale):
-    sizes = dict(embed_dim=32, depth=2, num_heads=2, num_classes=0)
-    theirs = timm.models.VisionTransformer(side, init_values=scale, **sizes)
+    options = dict(init_values=scale, num_classes=0)
+    theirs = timm.models.VisionTransformer(side, **ARCH, **options)
     _draw_what_would_hide(theirs)
     ours = tiny_vit(img_size=side, pos_embed='learned', layer_scale_init=scale)
     _assert_features_are_theirs(ours, theirs, theirs.state_dict(), side)
@@ -210,18 +212,18 @@ def test_windows_see_only_themselves(tiny_vit, size):
 @pytest.mark.parametrize('size', [(80, 48), (70, 50)])
 def test_windows_are_padded_with_zeros_after_the_norm(tiny_vit, size):
     """As in ViTDet; the bias of the norm would stand in the padding otherwise."""
-    vit = tiny_vit(out_indices=(0,), window_size=2).eval()
+    vit = tiny_vit(out_indices=(0,), window_size=3).eval()
     images = torch.randn(1, 3, *size)
     block, (rows, columns) = vit.blocks[0], vit.grid_of(images)
     x = vit.embed(images)
-    grid = torch.zeros(1, -(-rows // 2) * 2, -(-columns // 2) * 2, 32)
+    grid = torch.zeros(1, -(-rows // 3) * 3, -(-columns // 3) * 3, 32)
     grid[:, :rows, :columns] = block.norm1(x).unflatten(1, (rows, columns))
     mixed = torch.zeros_like(grid)
-    for top in range(0, grid.shape[1], 2):
-        for left in range(0, grid.shape[2], 2):
-            window = grid[:, top : top + 2, left : left + 2].flatten(1, 2)
-            out = block.attn(window).unflatten(1, (2, 2))
-            mixed[:, top : top + 2, left : left + 2] = out
+    for top in range(0, grid.shape[1], 3):
+        for left in range(0, grid.shape[2], 3):
+            window = grid[:, top : top + 3, left : left + 3].flatten(1, 2)
+            out = block.attn(window).unflatten(1, (3, 3))
+            mixed[:, top : top + 3, left : left + 3] = out
     x = x + mixed[:, :rows, :columns].flatten(1, 2)
     x = x + block.mlp(block.norm2(x))
     torch.testing.assert_close(vit(images)[0].flatten(2).transpose(1, 2), x)
@@ -327,14 +329,14 @@ def test_layer_ids(tiny_vit):
         (dict(frozen_stages=3), 'frozen_stages=3'),
         (dict(arch=dict(embed_dim=30, depth=1, num_heads=2)), 'multiple of 4'),
         (dict(arch=dict(embed_dim=32, depth=1, num_heads=3)), 'num_heads=3'),
-        (dict(arch=dict(embed_dim=12), pos_embed='rotary'), 'heads of 6 channels'),
+        (dict(arch=dict(ARCH, num_heads=16), pos_embed='rotary'), 'heads of 2 channel'),
         (dict(rel_pos_bias=True, reg_tokens=1), 'reg_tokens .* with rel_pos_bias=True'),
         (dict(attention='lisa', qk_norm=True), "qk_norm .* with attention='lisa'"),
     ],
 )
-def test_impossible_settings_are_named(tiny_vit, wrong, message):
+def test_impossible_settings_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
-        tiny_vit(**wrong)
+        VisionTransformer(**dict(arch=ARCH, img_size=64) | wrong)
 
 
 def test_registered_for_every_scope():

@@ -9,12 +9,12 @@ from ccmim.vit import attentions
 from ccmim.vit.attentions import EMBEDDINGS, LisaAttention, structured_attention
 from ccmim.vit.rel_pos import table_length
 
-GRID = (3, 4)
+GRID = (3, 5)
 
 
 @pytest.fixture(params=['matrix', 'fft'])
 def layer(request, monkeypatch):
-    """A drawn layer of two heads for 3 x 4 patches, in double precision, both ways."""
+    """A drawn layer of two heads for 3 x 5 patches, in double precision, both ways."""
     monkeypatch.setattr(attentions, 'DIRECT', 400 if request.param == 'matrix' else 0)
     layer = LisaAttention(12, 2, True, GRID).double()
     for parameter in layer.parameters():
@@ -62,8 +62,8 @@ def test_a_layer_equals_the_sums_over_all_pairs(layer, with_class):
 
 
 def test_without_learned_positions_it_is_linear_attention():
-    q, k = torch.rand(2, 1, 2, 12, 4, dtype=torch.float64)
-    v = torch.randn(1, 2, 12, 6, dtype=torch.float64)
+    q, k = torch.rand(2, 1, 2, 15, 4, dtype=torch.float64)
+    v = torch.randn(1, 2, 15, 6, dtype=torch.float64)
     weights = torch.ones(table_length(GRID), 8, dtype=torch.float64)
     matrix = q @ k.transpose(2, 3)
     expected = matrix @ v / matrix.sum(-1, keepdim=True)
@@ -72,8 +72,8 @@ def test_without_learned_positions_it_is_linear_attention():
 
 
 def test_gradients_are_those_of_the_definition(layer):
-    x = torch.randn(1, 13, 12, dtype=torch.float64)
-    wanted = torch.randn(13, 12, dtype=torch.float64)
+    x = torch.randn(1, 16, 12, dtype=torch.float64)
+    wanted = torch.randn(16, 12, dtype=torch.float64)
     gradients = []
     for compute in (lambda: layer(x)[0], lambda: slow(layer, x)):
         layer.zero_grad()
@@ -84,7 +84,7 @@ def test_gradients_are_those_of_the_definition(layer):
 
 
 def test_some_rows_are_those_of_all(layer):
-    x = torch.randn(2, 13, 12, dtype=torch.float64)
+    x = torch.randn(2, 16, 12, dtype=torch.float64)
     torch.testing.assert_close(layer(x, slice(1)), layer(x)[:, :1])
 
 
