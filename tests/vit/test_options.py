@@ -37,6 +37,8 @@ def test_first_weights_have_the_spread_of_the_rule(how):
     assert vit.cls_token.std().item() == pytest.approx(token, rel=0.15)
     rows = cut if how == 'beit' else 0.02
     assert vit.pos_embed.std().item() == pytest.approx(rows, rel=0.1)
+    bare = VisionTransformer(arch, 32, pos_embed='learned', class_token=False)
+    assert bare.pos_embed[0].any(dim=1).tolist() == [False] + [True] * 4
     assert all(not block.attn.qkv.bias.any() for block in vit.blocks)
 
 
