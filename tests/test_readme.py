@@ -50,7 +50,7 @@ adapt | ccmim_none | camvid mIoU | to {} mIoU (+1.7
 adapt | start | camvid linear | linear probe {} to
 adapt | ccmim_none | camvid linear | to {} (+5.8
 adapt | mae_none | camvid mIoU | alone falls to {},
-adapt_long | ccmim_none | camvid mIoU | one seed: {} and
+adapt_long | ccmim_none | camvid mIoU | two seeds: {} and
 adapt_long | ccmim_none | camvid linear | and {}. MAE
 """
 
@@ -61,7 +61,7 @@ def test_what_good_weights_give_is_what_was_measured(request, row):
     path = request.config.rootpath / f'docs/study/adapting/{file}.csv'
     scores = [s for s in read_csv(path) if s.arm == arm]
     scores = [s for s in scores if f'{s.task} {s.metric}'.endswith(metric)]
-    assert len(scores) in (1, 3, 6)
+    assert len(scores) in (1, 2, 3, 6)
     mean = sum(s.value for s in scores) / len(scores)
     assert words.format(f'{mean:.1f}') in ' '.join(_readme(request).split())
 
