@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FrameType
@@ -66,9 +67,10 @@ class _Watch:
         code = frame.f_code
         call = self._now, code.co_filename, code.co_firstlineno
         if code.co_filename in self._files and call not in self._calls:
-            self._calls.add(call)
-            with self._log.open('a') as log:
-                log.write(json.dumps(call) + '\n')
+            with suppress(OSError):  # a test may limit the size of files
+                with self._log.open('a') as log:
+                    log.write(json.dumps(call) + '\n')
+                self._calls.add(call)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
