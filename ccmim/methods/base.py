@@ -179,3 +179,11 @@ class PretrainMethod(BaseModel):
             with torch.no_grad():
                 return self.predict(inputs)
         return self.backbone.encode(self.backbone.embed(inputs))
+
+
+def show_views(images: Tensor, perturbation: nn.Module) -> Prediction:
+    """Show two views, one above the other, (B, 3, 2H, W), before and after a change."""
+    first, second = images.chunk(2, dim=2)
+    views = {'first part': first, 'first view': perturbation(first)}
+    views |= {'second part': second, 'second view': perturbation(second)}
+    return Prediction(views=views)

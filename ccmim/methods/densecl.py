@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ccmim.losses import products, unit
 from ccmim.masking import take
-from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.methods.base import Prediction, PretrainMethod, show_views
 from ccmim.ranges import ArgsOf, Count, Index, Part, Parts, Ratio
 from ccmim.registry import MODELS
 from ccmim.teachers import EMATeacher
@@ -101,10 +101,7 @@ class DenseCL(PretrainMethod):
 
     def predict(self, images: Tensor) -> Prediction:
         """Change the colors of both views as ``loss`` does."""
-        first, second = images.chunk(2, dim=2)
-        views = {'first part': first, 'first view': self.perturbation(first)}
-        views |= {'second part': second, 'second view': self.perturbation(second)}
-        return Prediction(views=views)
+        return show_views(images, self.perturbation)
 
     def _encode(self, backbone: nn.Module, images: Tensor) -> Tensor:
         tokens = backbone.encode(backbone.embed(images))  # (B, 1+N, D)

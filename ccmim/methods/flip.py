@@ -1,12 +1,13 @@
 """FLIP: contrast of images and captions, with most patches dropped."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ccmim.losses import unit
 from ccmim.masking import count_visible, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import Part, RatioBelowOne
@@ -55,7 +56,7 @@ class FLIP(PretrainMethod):
     ) -> None:
         super().__init__(backbone, **options)
         if mask_ratio:
-            count_visible(self.backbone.grid[0] * self.backbone.grid[1], mask_ratio)
+            count_visible(math.prod(self.backbone.grid), mask_ratio)
         self.scorer = self.build(scorer)
         self.sampler = self.build(sampler)
         self.tokenizer = self.build(tokenizer)
@@ -103,12 +104,12 @@ class FLIP(PretrainMethod):
     def encode_images(self, images: Tensor) -> Tensor:
         """Encode whole normalized images (B, 3, H, W) as unit vectors (B, C)."""
         tokens = self.backbone.encode(self.backbone.embed(images))
-        return F.normalize(self.projection(tokens.mean(dim=1)).float(), dim=1)
+        return unit(self.projection(tokens.mean(dim=1)))
 
     def encode_captions(self, captions: Sequence[str]) -> Tensor:
         """Encode B captions as unit vectors (B, C)."""
         words = self.tokenizer(captions).to(self.projection.weight.device)
-        return F.normalize(self.text_tower(words).float(), dim=1)
+        return unit(self.text_tower(words))
 
     def forward(
         self,

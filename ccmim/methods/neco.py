@@ -107,7 +107,7 @@ class NeCo(PretrainMethod):
     def predict(self, images: Tensor) -> Prediction:
         """Cut crops and change their colors as ``loss`` does."""
         names = ['first crop', 'second crop', 'small crop']
-        crops = self._seen(images)[:3]
+        crops = self._seen(images)
         views = {n: c.images for n, c in zip(names, crops, strict=False)}
         return Prediction(views=views)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ccmim.losses import gather_with_grad
 from ccmim.losses.gather import rank
-from ccmim.methods.base import Prediction, PretrainMethod
+from ccmim.methods.base import Prediction, PretrainMethod, show_views
 from ccmim.ranges import Part, Parts
 from ccmim.registry import MODELS
 
@@ -60,7 +60,4 @@ class SimCLR(PretrainMethod):
 
     def predict(self, images: Tensor) -> Prediction:
         """Change the colors of both views as ``loss`` does."""
-        first, second = images.chunk(2, dim=2)
-        views = {'first part': first, 'first view': self.perturbation(first)}
-        views |= {'second part': second, 'second view': self.perturbation(second)}
-        return Prediction(views=views)
+        return show_views(images, self.perturbation)

@@ -14,8 +14,10 @@ from ccmim.losses import (
     gather_constant,
     gather_with_grad,
     info_nce,
+    products,
     unit,
 )
+from ccmim.losses.gather import sum_constant
 from ccmim.masking import TokenSplit
 
 
@@ -125,6 +127,8 @@ def test_alone_a_process_gathers_itself():
     x = torch.randn(3, 2, requires_grad=True)
     assert gather_with_grad(x) is x
     assert not gather_constant(x).requires_grad
+    assert not sum_constant(x).requires_grad
+    assert products(*[x.detach().to('meta')] * 2).is_meta  # to count operations
 
 
 @pytest.mark.parametrize('half', [torch.bfloat16, torch.float16])

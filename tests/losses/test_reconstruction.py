@@ -68,12 +68,6 @@ def test_patchify_round_trip_for_oblong_images():
     assert torch.equal(patches[0, 7, :3], images[0, :, 8, 8])
 
 
-def test_normalized_patches_have_unit_variance():
-    patches = normalize_patches(torch.randn(5, 192) * 7 + 3)
-    torch.testing.assert_close(patches.mean(1), torch.zeros(5), atol=1e-5, rtol=0)
-    torch.testing.assert_close(patches.var(1), torch.ones(5), atol=1e-4, rtol=0)
-
-
 def test_images_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match='32 x 40 .* side 16'):
         patchify(torch.zeros(1, 3, 32, 40), 16)

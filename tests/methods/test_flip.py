@@ -162,7 +162,7 @@ def test_at_no_mask_all_patches_are_seen(ready, images):
     losses = model.loss(images, CAPTIONS)
     assert 'mask_importance_gap' not in losses
     torch.manual_seed(5)
-    again = model.loss(images, CAPTIONS)
+    again = model(images, captions=CAPTIONS, mode='loss')
     assert torch.equal(losses['loss_contrast'], again['loss_contrast'])
     u, v = model.encode_images(images), model.encode_captions(CAPTIONS)
     slow = _slow_loss(u, v, model.contrast.log_scale.exp())

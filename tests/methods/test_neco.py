@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ccmim.engine.summary import long_queues
-from ccmim.losses import NeighborOrder
+from ccmim.losses import NeighborOrder, QueueContrast
 from ccmim.losses.soft_sorting import comparators, soft_permutation
 from ccmim.teachers import SharedCrops
 from ccmim.teachers.shared_crops import cut, shared_part
@@ -126,6 +126,7 @@ def test_both_sides_order_the_same_places(tiny_neco, images, monkeypatch):
     model.loss(images)
     assert len(seen) == 6  # two large crops, each with the three others
     assert remembered == [(4, 32 * 32, 2)] * 2
+    assert not model.teacher.backbone.training  # without stochastic depth
     tiny_neco(cells=max(model.backbone.grid))  # as many as patches
     for ours, theirs in seen:
         assert ours.shape == (4, 9, 2)
@@ -178,8 +179,8 @@ def test_references_are_patches_of_earlier_steps():
     order.remember(patches)
     assert order.filled == 10
     assert order.state_dict().keys() == {'queue', 'filled'}
-    model = torch.nn.ModuleDict(dict(order=order))
-    (line,) = long_queues(model, 2)
+    model = torch.nn.ModuleDict(dict(order=order, queue=QueueContrast(4, 3)))
+    line, _ = long_queues(model, 2)
     assert line.startswith('model.order.length=10 is more than 2 photos give in an')
     assert line.endswith('set it to 4 or less')
     assert long_queues(model, 3) == []

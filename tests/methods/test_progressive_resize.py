@@ -60,6 +60,8 @@ def test_fractions_are_of_the_run():
     grow = _grow([(0, 32), (1 / 3, 48), (0.9, 64)])
     assert [grow.side(epoch, 6) for epoch in range(6)] == [32, 32, 48, 48, 48, 64]
     assert [grow.side(epoch, 3) for epoch in range(3)] == [32, 48, 64]
+    begin = _grow([(0, 32), (1, 64)]).resize(torch.zeros(1, 3, 64, 64))
+    assert begin.shape[-1] == 32  # outside of a run
     _at(0, max_epochs=1)
     assert grow.resize(torch.zeros(1, 3, 64, 64)).shape[-1] == 64
 

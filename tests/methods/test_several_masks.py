@@ -49,6 +49,7 @@ def test_two_masks_are_the_mean_of_two_passes_with_the_same_scores(tiny_ccmim, i
     torch.manual_seed(3)
     one = model.loss(images)
     assert one['loss_contrast'] != found['loss_contrast']
+    assert model(images).shape == (4, 17, 32)  # of no mask
 
 
 def test_one_mask_is_the_plain_loss_to_the_last_bit(tiny_ccmim, images):

@@ -31,12 +31,15 @@ def test_against_a_slow_oracle(tiny_simclr, views, temperature):
 
 
 def test_each_view_has_colors_of_its_own(tiny_simclr, images):
-    model, seen = tiny_simclr(), []
+    pixels = dict(type='ccmim.ImgDataPreprocessor', mean=[51.0] * 3, std=[255.0] * 3)
+    changes, seen = {'perturbation.jitter_prob': 1.0}, []
+    model = tiny_simclr(data_preprocessor=pixels, **changes)
     model.perturbation.register_forward_hook(lambda *a: seen.append(a[-1]))
     model.loss(torch.cat([images, images], dim=2))
     first, second = seen
     assert first.shape == images.shape
     assert (first - second).abs().flatten(1).amax(1).min() > 0.01
+    assert torch.stack(seen).min().item() == pytest.approx(-51 / 255)  # black
     views = model.predict(torch.cat([images, 1 - images], dim=2)).views
     torch.testing.assert_close(views['first part'], images)
     torch.testing.assert_close(views['second part'], 1 - images)
