@@ -23,7 +23,7 @@ def table_length(grid: tuple[int, int]) -> int:
 
 def table_grid(length: int) -> tuple[int, int] | None:
     """Return the grid of a table of so many rows, None if the grid is not square."""
-    side = (round(abs(length - 3) ** 0.5) + 1) // 2
+    side = round(abs(length - 3) ** 0.5) // 2 + 1
     return (side, side) if table_length((side, side)) == length else None
 
 

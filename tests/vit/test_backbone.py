@@ -8,6 +8,7 @@ from ccmim.checkpoints.layouts import read_beit
 from ccmim.checkpoints.settle import settle
 from ccmim.registry import MODELS
 from ccmim.vit import VisionTransformer
+from ccmim.vit.archs import resolve_arch
 
 ARCH = dict(embed_dim=32, depth=2, num_heads=2)
 
@@ -293,6 +294,7 @@ def test_frozen_stages(tiny_vit):
     assert all(block.training for block in embedding.blocks)
     rest = {n.split('.')[0] for n, p in embedding.named_parameters() if p.requires_grad}
     assert rest == trained
+    assert not any(part.training for part in embedding.eval().modules())
 
 
 def test_nothing_is_left_to_train_when_all_blocks_of_a_dense_task_are_frozen(tiny_vit):
@@ -330,6 +332,11 @@ def test_layer_ids(tiny_vit):
 def test_impossible_settings_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         VisionTransformer(**dict(arch=ARCH, img_size=64) | wrong)
+
+
+def test_an_unknown_architecture_is_refused():
+    with pytest.raises(ValueError, match="arch='tinny'"):
+        resolve_arch('tinny')
 
 
 def test_registered_for_every_scope():

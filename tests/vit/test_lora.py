@@ -35,9 +35,7 @@ def _outputs(vit, images):
 @pytest.mark.parametrize(
     'options', [{}, dict(window_size=2, global_blocks=(1,)), dict(act='swiglu')]
 )
-def test_the_start_is_the_network_and_merging_changes_nothing(
-    options, images, tmp_path
-):
+def test_the_start_is_the_network_and_so_is_what_is_merged(options, images, tmp_path):
     kind = dict(arch=ARCH, img_size=64, **options)
     plain, adapted = VisionTransformer(**kind), VisionTransformer(**kind, lora=2)
     torch.nn.init.normal_(plain.blocks[0].attn.qkv.bias)
