@@ -24,7 +24,7 @@ def test_images_are_normalized_as_by_mmengine(options):
     ours = MODELS.build(dict(type='ImgDataPreprocessor', **options))
     theirs = mmengine.model.ImgDataPreprocessor(**options)
     assert type(ours) is ImgDataPreprocessor
-    floats = torch.rand(2, 3, 8, 12) * 255
+    floats = torch.rand(2, 3, 8, 10) * 255
     for inputs in floats, floats.byte(), floats.byte().flip(3), [*floats.byte()]:
         data = dict(inputs=[*inputs] if isinstance(inputs, list) else inputs.clone())
         assert torch.equal(ours(data)['inputs'], theirs(dict(inputs=inputs))['inputs'])
