@@ -83,14 +83,14 @@ class CentralityScorer(nn.Module):
         first = backbone.num_prefix
         rows = slice(first, None)
         attention = block_attention(backbone, images, self.block, rows)
-        with torch.autocast(images.device.type, enabled=False):
-            return self.centrality(attention.mean(dim=1)[:, :, first:])
+        return self.centrality(attention.mean(dim=1)[:, :, first:])
 
 
 def _settle(weights: Tensor, jump: float) -> Tensor:
     num_nodes = weights.shape[1]
     x = weights.new_full((len(weights), 1, num_nodes), 1 / num_nodes)
-    for _ in range(STEPS):
-        x = (1 - jump) * (x @ weights) + jump / num_nodes
-        x = x / x.sum(dim=2, keepdim=True)
+    with torch.autocast(weights.device.type, enabled=False):
+        for _ in range(STEPS):
+            x = (1 - jump) * (x @ weights) + jump / num_nodes
+            x = x / x.sum(dim=2, keepdim=True)
     return x[:, 0]

@@ -70,5 +70,6 @@ def test_the_graph_is_the_attention_of_the_last_block(tiny_vit, images, name):
     torch.testing.assert_close(scorer(vit, images), expected, atol=1e-6, rtol=0)
     with torch.autocast('cpu', torch.bfloat16):
         half = scorer(vit, images)
+        assert torch.equal(oracle(attention[:, 1:, 1:]), expected)
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, expected, atol=2e-3, rtol=0.05)
