@@ -279,7 +279,6 @@ def test_an_unknown_name_gets_the_nearest():
         ccmim.nothing  # noqa: B018
 
 
-@pytest.mark.downstream
 def test_a_detector_takes_its_sizes_from_its_backbone():
     """As a run does, of what a config leaves out."""
     model = ccmim.get_model('mask_rcnn_toy')

@@ -67,7 +67,6 @@ def test_mmpretrains_norm_after_pooling_is_the_classifiers(weights, read):
     assert not back.architecture.final_norm
 
 
-@pytest.mark.downstream
 @pytest.mark.parametrize(
     'options', [dict(), dict(final_norm=False), dict(norm_eps=1e-3)]
 )
@@ -92,7 +91,6 @@ def test_mmsegs_backbone_loads_what_is_written_for_it(
         assert torch.equal(value, theirs.state_dict()[name]), name
 
 
-@pytest.mark.downstream
 def test_a_segmentor_of_mmseg_is_read(read, images):
     from mmseg.models.backbones import VisionTransformer as MMSegViT
 

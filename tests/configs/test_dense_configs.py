@@ -14,7 +14,6 @@ from ccmim.engine.config import read_config
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 DENSE = '(cascade_)?mask_rcnn|fcos|upernet|eomt|linear_(vit._camvid|toy)'

@@ -11,7 +11,6 @@ from ccmim.engine.optim.rates import learning_rates
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 

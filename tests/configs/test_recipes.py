@@ -16,7 +16,6 @@ from tests.configs import effective
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 CONFIGS = ROOT / 'mm_configs'
 TABLE = read_table()

@@ -9,7 +9,6 @@ from PIL import Image
 from ccmim.data.image import decode_image
 
 mmcv = pytest.importorskip('mmcv')
-pytestmark = pytest.mark.downstream
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from mmengine.structures import InstanceData
 from tests.dense.batches import detection_batch
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 SIDE = 64

@@ -19,7 +19,6 @@ from tests.dense.batches import (
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 DETECTION = sorted(p.stem for p in (ROOT / 'detection').glob('*rcnn*.py'))

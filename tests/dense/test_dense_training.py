@@ -30,7 +30,6 @@ from tests.two_processes import in_two_processes
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 TINY = dict(embed_dim=32, depth=4, num_heads=2)

@@ -11,7 +11,6 @@ from mmengine.registry import MODELS, DefaultScope
 from ccmim.engine.settings import fit_sizes
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 ROOT = Path(__file__).parents[2] / 'mm_configs'
 SIDE = 64

@@ -18,7 +18,6 @@ from ccmim.registry import MODELS
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 transformers = pytest.importorskip('transformers')
-pytestmark = pytest.mark.downstream
 
 WIDTH, QUERIES, CLASSES = 32, 6, 3
 COSTS = [

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 
 @pytest.fixture

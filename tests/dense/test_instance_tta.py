@@ -8,7 +8,6 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 HEIGHT, WIDTH = 20, 30
 

@@ -38,7 +38,6 @@ def _log(request, monkeypatch, scenes, work_dir, name, batch):
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 def test_mask_rcnn_learns_sixteen_scenes(request, monkeypatch, scenes, tmp_path):
     """With RoIs from mixed-up pixels the masks stay at the loss of a guess, 0.66."""
     log = _log(request, monkeypatch, scenes, tmp_path, 'mask_rcnn_toy', 4)
@@ -48,7 +47,6 @@ def test_mask_rcnn_learns_sixteen_scenes(request, monkeypatch, scenes, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 def test_upernet_learns_sixteen_scenes(request, monkeypatch, scenes, tmp_path):
     log = _log(request, monkeypatch, scenes, tmp_path, 'upernet_toy', 8)
     assert log[0]['decode.loss_ce'] > 1.6

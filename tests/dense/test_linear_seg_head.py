@@ -4,7 +4,6 @@ import pytest
 import torch
 
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from ccmim.operators import from_torchvision
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 BATCH_NORM = dict(type='BN')
 

@@ -18,7 +18,6 @@ from tests.labels.sets import Objects
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 LEAF = 'mm_configs/small/eomt_vitt_street.py'
 THINGS, STUFF = ('car', 'zebra', 'tortoise'), ('sky', 'road')

@@ -7,7 +7,6 @@ from mmengine.structures import PixelData
 from ccmim.dense import pixel_loss
 
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 
 def _losses(kind, head, logits, samples):

@@ -7,7 +7,6 @@ from torch import nn
 from ccmim.dense.patch_deconv import PatchDeconv
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 
 @pytest.mark.parametrize('samples', [0, 2])

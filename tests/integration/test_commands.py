@@ -38,7 +38,6 @@ def test_two_processes_pretrain_on_a_folder(image_folder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 def test_quickstart_fast(tmp_path):
     """Interrupted and run again: pretraining, fine-tuning, tests, table and report."""
     out = tmp_path / 'quickstart'

@@ -9,7 +9,7 @@ import torch
 from ccmim.apps.compare.copies import Copy
 from ccmim.apps.demo.scenes import write_toy_scenes
 
-pytestmark = [pytest.mark.slow, pytest.mark.downstream]
+pytestmark = pytest.mark.slow
 PRETRAIN = 'mm_configs/pretrain/ccmim_vitb.py'
 SEGMENT = 'mm_configs/demo/upernet_toy.py'
 

@@ -11,7 +11,6 @@ from tests.labels import sets
 from tests.labels.sets import CLASSES, HEIGHT, WIDTH
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from tests.labels.sets import Objects, photo
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 
 @pytest.fixture

@@ -40,7 +40,6 @@ from tests.processes import start
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 CONFUSED = float('nan')
 FORGED = 'x\n\x1b[31merror: all is well'

@@ -15,7 +15,6 @@ from tests.labels.sets import Objects, photo
 from tests.labels.test_odd_sets import assert_objects, assert_one_line
 
 pytest.importorskip('mmdet')
-pytestmark = pytest.mark.downstream
 
 LAYOUTS = {
     'YOLO': (yolo, False),

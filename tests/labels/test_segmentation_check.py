@@ -9,7 +9,6 @@ from ccmim.engine.settings import check_config
 from tests.labels.sets import HEIGHT, WIDTH, Maps
 
 pytest.importorskip('mmseg')
-pytestmark = pytest.mark.downstream
 
 PALETTE = [(255, 0, 0), (0, 0, 255)]
 SOIL, SKY = 30 * HEIGHT, (WIDTH - 30) * HEIGHT  # pixels of a map

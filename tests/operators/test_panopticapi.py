@@ -7,8 +7,6 @@ import pytest
 
 import ccmim.operators.panopticapi as api
 
-pytestmark = pytest.mark.downstream
-
 
 def test_colors_are_numbers_to_the_base_of_256():
     assert api.rgb2id(np.array([[1, 2, 3]], np.uint8)).tolist() == [1 + 512 + 196608]

@@ -10,8 +10,6 @@ import pytest
 from tests.processes import run
 from tools import fuzz
 
-pytestmark = pytest.mark.downstream
-
 
 @pytest.mark.parametrize('reader', fuzz.READERS)
 def test_damaged_files_are_read_or_refused(reader, tmp_path):

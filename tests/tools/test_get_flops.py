@@ -53,7 +53,6 @@ _BOX = 2 * (7 * 7 * 128 * 256 + 256 * 256 + 256 * (2 + 4))
 _MASK = 2 * 128 * (2 * 9 * 128 * 14**2 + 128 * 28**2 + 28**2)
 
 
-@pytest.mark.downstream
 @pytest.mark.parametrize(
     ('name', 'parts', 'heads'),
     [
@@ -96,7 +95,6 @@ def test_every_method_can_be_counted(build, method):
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 @pytest.mark.parametrize(
     ('name', 'parts'),
     [

@@ -11,7 +11,7 @@ from ccmim.engine.config import read_config
 from ccmim.vit import VisionTransformer
 
 CONFIG = 'mm_configs/demo/upernet_toy.py'
-pytestmark = [pytest.mark.downstream, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -76,7 +76,6 @@ def test_a_backbone_of_another_project(visualize, run_file, tmp_path, image_fold
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 def test_predictions_beside_the_truth(visualize, request, tmp_path, monkeypatch):
     """Two detectors of chance on toy scenes, and one of another config."""
     pytest.importorskip('mmdet')

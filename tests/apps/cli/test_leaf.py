@@ -64,7 +64,6 @@ def test_it_says_what_transfer_does(
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 @pytest.mark.parametrize('kind', ['coco_folder', 'map_folder'])
 def test_it_trains_and_its_checkpoint_predicts(
     ccmim, kind, weights, tmp_path, request, monkeypatch

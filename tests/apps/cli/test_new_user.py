@@ -85,7 +85,6 @@ def said_by(folder, script, words):
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 def test_photos_with_maps_become_eomts_in_folds_and_a_graph(tmp_path):
     pytest.importorskip('mmseg')
     runtime = pytest.importorskip('onnxruntime')
@@ -125,7 +124,6 @@ def test_photos_with_maps_become_eomts_in_folds_and_a_graph(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 def test_labels_in_every_layout_one_command_and_a_page(tmp_path):
     pytest.importorskip('mmdet')
     pytest.importorskip('mmseg')

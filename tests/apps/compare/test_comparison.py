@@ -228,7 +228,6 @@ def test_an_arm_is_a_name_of_weights_or_a_folder(build, hub_cache):
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 def test_two_starts_are_pretrained_transferred_and_compared(tmp_path, monkeypatch):
     """The whole command on toy scenes: table, csv and picture, and nothing twice."""
     from ccmim.apps.demo.scenes import write_toy_scenes

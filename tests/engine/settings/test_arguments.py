@@ -84,7 +84,6 @@ def test_arguments_that_owners_take_out_are_left_alone(cfg):
     check_arguments(cfg)
 
 
-@pytest.mark.downstream
 @pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
 def test_our_own_configs_are_right(path):
     cfg = Config.fromfile(path)
@@ -93,7 +92,6 @@ def test_our_own_configs_are_right(path):
 
 
 @pytest.mark.slow
-@pytest.mark.downstream
 @pytest.mark.parametrize('package', ['mmdet', 'mmseg'])
 def test_configs_of_others_are_right(package):
     """Ten of each package, evenly from all; not those that need what is missing."""
@@ -179,7 +177,6 @@ mask_rcnn model.rpn_head.anchor_generator.strides=[4, 8] | {} must be 5, one for
 """
 
 
-@pytest.mark.downstream
 @pytest.mark.parametrize(
     ('row', 'pattern'),
     [

@@ -165,7 +165,6 @@ def test_a_bug_in_a_step_keeps_its_traceback(train, monkeypatch, tmp_path):
     assert list((tmp_path / 'run').glob('*/*.log'))  # the step was begun
 
 
-@pytest.mark.downstream
 def test_classes_that_do_not_fit_are_found_before_the_model_is_built(
     tool, request, tmp_path, monkeypatch
 ):

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-pytestmark = [pytest.mark.downstream, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 TOOL = 'benchmark_dense.py'  # of the fixture `command`
