@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_rank, is_distributed
+from torch import distributed
 from torch.distributed import DistError
 
 from ccmim.data.loader_errors import end_workers, explain
@@ -81,6 +82,10 @@ def clear_errors(start: StartHook, debug: bool = False) -> Iterator[None]:
             sys.stdout.flush()
             os._exit(code)
         sys.exit(code)
+    else:  # after an error others may never come
+        if is_distributed():
+            # Threads of gloo that are left abort the exit now and then.
+            distributed.destroy_process_group()
 
 
 def _explain(error: Exception, start: StartHook) -> tuple[str | None, int]:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from torch import distributed
 from torch.distributed import DistBackendError
 
 from ccmim.engine.settings import StartHook, clear_errors, errors
@@ -213,3 +214,12 @@ def test_a_stray_number_of_slurm_names_no_process(end, monkeypatch, tasks, name)
     monkeypatch.setenv('SLURM_STEP_NUM_TASKS', tasks)
     monkeypatch.setattr(errors, '_PATIENCE', 0)
     assert end(ValueError('no'))[1] == f'{name}: no\n'
+
+
+def test_a_command_that_ends_well_leaves_its_group():
+    """Else threads of gloo abort the exit of a finished run now and then."""
+    store = distributed.HashStore()
+    distributed.init_process_group('gloo', store=store, rank=0, world_size=1)
+    with clear_errors(StartHook()):
+        assert distributed.is_initialized()
+    assert not distributed.is_initialized()
