@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccmim.masking import TokenSplit, encode_with_mask_tokens, importance_gap
+from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part
 from ccmim.registry import MODELS
@@ -71,7 +71,10 @@ class MaskDistill(PretrainMethod):
         """
         scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
-        encoded, pred = self._predict(images, split)  # (B, 1+V+M, D), (B, M, C)
+        encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
+            self.backbone, self.mask_token, images, split
+        )
+        pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])  # (B, M, C)
         features = self.teacher(images)  # (B, N, C), no gradient
         return dict(
             loss_distillation=self.distillation(pred, features, split),
@@ -85,11 +88,8 @@ class MaskDistill(PretrainMethod):
         split = self.sampler(scores, self.mask_ratio)
         if not self.teacher.has_weights:  # its features mean nothing
             return Prediction(scores, split)
-        _, pred = self._predict(images, split)
+        encoded = encode_with_mask_tokens(self.backbone, self.mask_token, images, split)
+        pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])
         return Prediction(
             scores, split, pred, normalize_features(self.teacher(images).float())
         )
-
-    def _predict(self, images: Tensor, split: TokenSplit) -> tuple[Tensor, Tensor]:
-        encoded = encode_with_mask_tokens(self.backbone, self.mask_token, images, split)
-        return encoded, self.decoder(encoded[:, -split.ids_masked.shape[1] :])

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccmim.masking import TokenSplit, encode_with_mask_tokens, importance_gap
+from ccmim.masking import encode_with_mask_tokens, importance_gap
 from ccmim.methods.base import Prediction, PretrainMethod
 from ccmim.ranges import InnerRatio, Part
 from ccmim.registry import MODELS
@@ -65,7 +65,10 @@ class SimMIM(PretrainMethod):
         """
         scores = self.scorer(self.backbone, images)  # (B, N), no gradient
         split = self.sampler(scores, self.mask_ratio)
-        encoded, pred = self._predict(images, split)  # (B, 1+V+M, D), (B, M, 3*P*P)
+        encoded = encode_with_mask_tokens(  # (B, 1+V+M, D)
+            self.backbone, self.mask_token, images, split
+        )
+        pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])  # (B, M, 3*P*P)
         return dict(
             loss_reconstruction=self.reconstruction(pred, images, split),
             mask_importance_gap=importance_gap(scores, split),
@@ -76,11 +79,8 @@ class SimMIM(PretrainMethod):
         """Mask and predict pixels as ``loss`` does; see ``Prediction``."""
         scores = self.scorer(self.backbone, images)
         split = self.sampler(scores, self.mask_ratio)
-        _, pred = self._predict(images, split)
+        encoded = encode_with_mask_tokens(self.backbone, self.mask_token, images, split)
+        pred = self.decoder(encoded[:, -split.ids_masked.shape[1] :])
         return Prediction(
             scores, split, **self.reconstruction.in_pixels(pred, images, split)
         )
-
-    def _predict(self, images: Tensor, split: TokenSplit) -> tuple[Tensor, Tensor]:
-        encoded = encode_with_mask_tokens(self.backbone, self.mask_token, images, split)
-        return encoded, self.decoder(encoded[:, -split.ids_masked.shape[1] :])
